@@ -1,0 +1,402 @@
+/* fanwire: a Redis fan-out engine. This header is the whole C ABI.
+ *
+ * Conventions, said once:
+ *  - Handles are opaque. `*_create`, `*_open` and `fanwire_*subscribe` give the caller a handle to own;
+ *    the matching `*_destroy` takes its address, frees it and sets it to NULL. Destroying NULL is harmless.
+ *    A handle may be destroyed in any order with respect to the others.
+ *  - Every function that can fail returns a fanwire_status as `int`; FANWIRE_OK is 0. When it is not OK,
+ *    nothing was changed and fanwire_last_error() has the detail for the calling thread.
+ *  - A NULL handle, or a handle of another type, gives FANWIRE_INVALID_ARGUMENT. A handle that was destroyed
+ *    must not be used again: that is the one misuse that cannot be detected.
+ *  - Any thread may call any function on any handle at any time, unless a function says otherwise. Destroying
+ *    a handle while another thread is inside a call on it is the caller's error.
+ *  - Strings that are settings, names of settings and texts are NUL-terminated UTF-8. Channels, patterns and
+ *    payloads are bytes with a length and may hold NUL. `const` pointers passed in are only read during the call.
+ *  - Times are milliseconds. A timeout of FANWIRE_FOREVER waits without limit, 0 does not wait.
+ *  - Nothing is written to stdout or stderr, and no call blocks unless it has a timeout argument.
+ *  - Every function is available since 0.1.0 unless it says otherwise.
+ */
+#ifndef FANWIRE_FANWIRE_H
+#define FANWIRE_FANWIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FANWIRE_VERSION_MAJOR 0
+#define FANWIRE_VERSION_MINOR 1
+#define FANWIRE_VERSION_PATCH 0
+
+#if defined(FANWIRE_STATIC)
+#define FANWIRE_API
+#elif defined(__GNUC__)
+#define FANWIRE_API __attribute__((visibility("default")))
+#else
+#define FANWIRE_API
+#endif
+
+#define FANWIRE_FOREVER UINT64_MAX       /* as a timeout */
+#define FANWIRE_COUNT_UNKNOWN UINT64_MAX /* as a GAP's count */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Status ------------------------------------------------------------------------------------------- */
+
+/* What every call and every asynchronous outcome reports. The texts and which are worth a retry come from
+ * fanwire_status_at(). Values are never reused. */
+typedef enum fanwire_status {
+    FANWIRE_OK = 0,
+    FANWIRE_INVALID_ARGUMENT = 1,
+    FANWIRE_INVALID_URL = 2,
+    FANWIRE_UNKNOWN_OPTION = 3,
+    FANWIRE_INVALID_OPTION = 4,
+    FANWIRE_INVALID_CHANNEL = 5,
+    FANWIRE_MESSAGE_TOO_LARGE = 6,
+    FANWIRE_LIMIT_REACHED = 7,
+    FANWIRE_NO_MEMORY = 8,
+    FANWIRE_CLOSED = 9,
+    FANWIRE_UNSUBSCRIBED = 10,
+    FANWIRE_TIMEOUT = 11,
+    FANWIRE_NOT_CONNECTED = 12,
+    FANWIRE_QUEUE_FULL = 13,
+    FANWIRE_OUTCOME_UNKNOWN = 14,
+    FANWIRE_RESOLVE_FAILED = 15,
+    FANWIRE_CONNECT_FAILED = 16,
+    FANWIRE_CONNECTION_LOST = 17,
+    FANWIRE_AUTH_FAILED = 18,
+    FANWIRE_NO_PERMISSION = 19,
+    FANWIRE_PROTOCOL_ERROR = 20,
+    FANWIRE_REDIS_ERROR = 21,
+    FANWIRE_SYSTEM_ERROR = 22,
+    FANWIRE_VERSION_MISMATCH = 23,
+    FANWIRE_INTERNAL = 24
+} fanwire_status;
+
+typedef struct fanwire_status_info {
+    int code;         /* a fanwire_status */
+    int retryable;    /* 1: the same call may succeed later with nothing changed by the caller */
+    const char *name; /* "NO_MEMORY"; static */
+    const char *text; /* "out of memory"; static */
+} fanwire_status_info;
+
+/* Number of rows in the status table. Thread: any. Errors: none. */
+FANWIRE_API size_t fanwire_status_count(void);
+
+/* Row `index` of the status table into *info, of which `info_size` bytes are written at most (pass sizeof *info).
+ * Bindings build their exception classes by looping over this. Thread: any.
+ * Errors: INVALID_ARGUMENT (index out of range, info NULL or info_size below the first version's). */
+FANWIRE_API int fanwire_status_at(size_t index, fanwire_status_info *info, size_t info_size);
+
+/* Name ("CONNECT_FAILED") and text of a status; "UNKNOWN" and "unknown status" for a number outside the table.
+ * Ownership: static. Thread: any. Errors: none. */
+FANWIRE_API const char *fanwire_status_name(int status);
+FANWIRE_API const char *fanwire_status_text(int status);
+
+/* The detail of the last failed call of this thread, for people: it names the thing that is wrong. "" when no
+ * call of this thread has failed yet. Passwords never stand in it. Ownership: the library's, valid until this
+ * thread's next failing call. Thread: the calling one. Errors: none. */
+FANWIRE_API const char *fanwire_last_error(void);
+
+/* ---- Version ------------------------------------------------------------------------------------------ */
+
+/* The library's version, "0.1.0". Ownership: static. Thread: any. Errors: none. */
+FANWIRE_API const char *fanwire_version(void);
+
+/* Whether code compiled against a header of version major.minor.patch may use this library: the same major, and
+ * a library at least as new (before 1.0.0: the same minor too). Call as FANWIRE_CHECK_VERSION(). Thread: any.
+ * Errors: VERSION_MISMATCH. */
+FANWIRE_API int fanwire_check_version(int major, int minor, int patch);
+#define FANWIRE_CHECK_VERSION() \
+    fanwire_check_version(FANWIRE_VERSION_MAJOR, FANWIRE_VERSION_MINOR, FANWIRE_VERSION_PATCH)
+
+/* Name and version of the libraries this one stands on ("hiredis", "0.14.1"), index from 0.
+ * Ownership: static. Thread: any. Errors: INVALID_ARGUMENT (index out of range, NULL). */
+FANWIRE_API int fanwire_dependency_at(size_t index, const char **name, const char **version);
+
+/* ---- Settings ----------------------------------------------------------------------------------------- */
+
+typedef struct fanwire_options fanwire_options; /* a set of settings; see fanwire_option_at() for all of them */
+
+typedef struct fanwire_option_info {
+    const char *name;          /* "connect_timeout_ms"; static, as are the others */
+    const char *type;          /* "string" "integer" "size" "boolean" or "enum" */
+    const char *default_value; /* as fanwire_options_set() would take it; "" when unset */
+    const char *range;         /* "1..65535", "queue|fail"; "" when anything goes */
+    const char *help;          /* one line */
+    int secret;                /* 1: its value is shown as "***" */
+} fanwire_option_info;
+
+/* Number of settings, and row `index` of the table of settings into *info, of which `info_size` bytes are written
+ * at most (pass sizeof *info). Thread: any. Errors: INVALID_ARGUMENT. */
+FANWIRE_API size_t fanwire_option_count(void);
+FANWIRE_API int fanwire_option_at(size_t index, fanwire_option_info *info, size_t info_size);
+
+/* A new, empty set of settings in *options, owned by the caller. Settings that are not set come from the URL, then
+ * from the environment (FANWIRE_<NAME>; REDIS_URL for url), then from the table.
+ * Thread: any, but not two at once on the same options. Errors: INVALID_ARGUMENT, NO_MEMORY. */
+FANWIRE_API int fanwire_options_create(fanwire_options **options);
+
+/* Frees *options and sets it to NULL. Engines and inboxes made from it keep their own copy. */
+FANWIRE_API void fanwire_options_destroy(fanwire_options **options);
+
+/* Sets one setting from text. `name` "url" takes a whole URL, checked here.
+ * Errors: UNKNOWN_OPTION, INVALID_OPTION, INVALID_URL; the options stay as they were. */
+FANWIRE_API int fanwire_options_set(fanwire_options *options, const char *name, const char *value);
+
+/* The value that setting `name` would have in an engine opened now, copied to buffer with a NUL; *size is the
+ * buffer's size in and the bytes needed, NUL included, out. buffer may be NULL with *size 0 to ask for the size.
+ * A secret that is set reads "***"; passwords inside url too.
+ * Errors: UNKNOWN_OPTION; LIMIT_REACHED when the buffer is too small; whatever fanwire_engine_open() would say. */
+FANWIRE_API int fanwire_options_get(const fanwire_options *options, const char *name, char *buffer, size_t *size);
+
+/* Where the value comes from: *source becomes "option" "url" "environment" or "default". Ownership: static.
+ * Errors: as fanwire_options_get(). */
+FANWIRE_API int fanwire_options_source(const fanwire_options *options, const char *name, const char **source);
+
+typedef enum fanwire_log_level {
+    FANWIRE_LOG_ERROR = 1,
+    FANWIRE_LOG_WARN = 2,
+    FANWIRE_LOG_INFO = 3,
+    FANWIRE_LOG_DEBUG = 4
+} fanwire_log_level;
+
+/* Called with one line of text, without a newline, NUL-terminated, valid during the call. May come from the
+ * engine's IO thread: it must not block and must not call back into the engine. */
+typedef void (*fanwire_log_fn)(void *user_data, int level, const char *text);
+
+/* Where an engine opened with these options sends its log; which levels is the setting log_level. NULL: nowhere.
+ * user_data must stay valid until the engine is destroyed. Errors: INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_options_set_log(fanwire_options *options, fanwire_log_fn log, void *user_data);
+
+/* ---- Events, messages, inboxes ------------------------------------------------------------------------ */
+
+typedef struct fanwire_engine fanwire_engine;             /* one connection to one Redis, with its IO thread */
+typedef struct fanwire_subscription fanwire_subscription; /* one wish for one channel or pattern */
+typedef struct fanwire_inbox fanwire_inbox;               /* a bounded queue of events with one consumer */
+typedef struct fanwire_message fanwire_message;           /* immutable, reference counted */
+
+typedef enum fanwire_event_kind {
+    /* of a subscription, in stream order */
+    FANWIRE_EVENT_MESSAGE = 1, /* channel, pattern, payload */
+    FANWIRE_EVENT_ACTIVE = 2,  /* Redis confirmed the subscription for the first time */
+    FANWIRE_EVENT_LOST = 3,    /* the link broke; still wanted. status, text: why */
+    FANWIRE_EVENT_RESUMED = 4, /* Redis confirmed it again after LOST */
+    FANWIRE_EVENT_GAP = 5,     /* messages are missing here. reason, count (or FANWIRE_COUNT_UNKNOWN) */
+    FANWIRE_EVENT_FAILED = 6,  /* Redis refused the subscription; retried slowly. status, text: why */
+    FANWIRE_EVENT_ENDED = 7,   /* the last event of a subscription: user_data is not used again.
+                                  status UNSUBSCRIBED, or CLOSED when the engine was closed */
+    /* of a publish */
+    FANWIRE_EVENT_PUBLISHED = 8, /* exactly one for each accepted fanwire_publish_async(). status; count: receivers */
+    /* of an engine */
+    FANWIRE_EVENT_CONNECTED = 9,     /* both links are ready */
+    FANWIRE_EVENT_DISCONNECTED = 10, /* no longer. status, text: why; will_reconnect */
+    FANWIRE_EVENT_RECONNECTING = 11, /* count: which attempt in a row; delay_ms until it is made */
+    FANWIRE_EVENT_ERROR = 12         /* an attempt to connect failed. status, text: why; will_reconnect */
+} fanwire_event_kind;
+
+typedef enum fanwire_gap_reason {
+    FANWIRE_GAP_RECONNECT = 1, /* the link was down: what was published meanwhile is gone; count unknown */
+    FANWIRE_GAP_OVERFLOW = 2   /* the inbox was full; count exact */
+} fanwire_gap_reason;
+
+/* Fields that an event's kind does not name are 0 or NULL. Pointers stay valid while `message` is retained. */
+typedef struct fanwire_event {
+    int kind;   /* a fanwire_event_kind */
+    int status; /* a fanwire_status */
+    int reason; /* a fanwire_gap_reason */
+    int will_reconnect;
+    void *user_data;          /* as given to subscribe, publish_async or set_engine_inbox */
+    fanwire_message *message; /* owned by whoever drained it: release it. NULL when nothing needs keeping alive */
+    const char *channel;      /* without the namespace; followed by a NUL that is not counted, as are the next two */
+    size_t channel_size;
+    const char *pattern; /* the pattern it came by, without the namespace; NULL for exact subscriptions */
+    size_t pattern_size;
+    const char *payload;
+    size_t payload_size;
+    const char *text; /* NUL-terminated; NULL when there is nothing to say */
+    uint64_t count;
+    uint64_t delay_ms;
+} fanwire_event;
+
+/* A new inbox in *inbox, owned by the caller, with the limits inbox_count, inbox_bytes and overflow of `options`
+ * (NULL: the defaults). It may serve several subscriptions and several engines, and outlives them.
+ * Thread: any. Errors: INVALID_ARGUMENT, NO_MEMORY, and those of the settings. */
+FANWIRE_API int fanwire_inbox_create(fanwire_inbox **inbox, const fanwire_options *options);
+
+/* Ends the subscriptions that use it, stops its dispatcher (waits for the callback that is running), discards what
+ * is queued, frees *inbox and sets it to NULL. After it returns neither its wake function nor its callback is
+ * called again. Called from its own dispatcher's callback it only takes effect when that callback returns. */
+FANWIRE_API void fanwire_inbox_destroy(fanwire_inbox **inbox);
+
+/* Into *fd a descriptor that is readable while events wait; for poll, epoll, asyncio, libuv. Do not read or close
+ * it: draining does that. Ownership: the inbox's, valid until it is destroyed.
+ * Errors: INVALID_ARGUMENT, SYSTEM_ERROR (no descriptors left). */
+FANWIRE_API int fanwire_inbox_fd(fanwire_inbox *inbox, int *fd);
+
+/* Called once whenever the inbox goes from empty to non-empty. May come from any thread, mostly an engine's IO
+ * thread, which must not be kept waiting: it must neither block nor call anything of this header. */
+typedef void (*fanwire_wake_fn)(void *user_data);
+
+/* Sets the wake function (NULL: none); called at once if events already wait. When this returns the former one is
+ * not running and will not be called again. Errors: INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_inbox_set_wake(fanwire_inbox *inbox, fanwire_wake_fn wake, void *user_data);
+
+/* Moves up to `capacity` events into the caller's array, oldest first, and their number into *count (0: none wait).
+ * event_size is sizeof(fanwire_event) as the caller was compiled. Does not block. While it gives `capacity` events
+ * more may wait: the wake function is called again only after a drain has emptied the inbox; the descriptor stays
+ * readable until then. The caller owns every event.message. Thread: one at a time.
+ * Errors: INVALID_ARGUMENT (also: a dispatcher is running). */
+FANWIRE_API int fanwire_inbox_drain(fanwire_inbox *inbox, fanwire_event *events, size_t event_size, size_t capacity,
+                                    size_t *count);
+
+/* Waits until events wait. Errors: TIMEOUT; INVALID_ARGUMENT (also: a dispatcher is running). */
+FANWIRE_API int fanwire_inbox_wait(fanwire_inbox *inbox, uint64_t timeout_ms);
+
+/* Releases the messages of `count` drained events in one call and sets them to NULL. Errors: INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_events_release(fanwire_event *events, size_t event_size, size_t count);
+
+/* Called with each event on the dispatcher's thread; the event and its message are only valid during the call
+ * (fanwire_message_retain() keeps a message longer). May call anything of this header. A C++ exception that leaves
+ * it is caught and counted (fanwire_inbox_stats.callback_errors); delivery goes on. */
+typedef void (*fanwire_event_fn)(void *user_data, const fanwire_event *event);
+
+/* Starts the inbox's dispatcher: a thread that calls `callback` with every event, in order.
+ * From then on drain and wait are refused. Errors: INVALID_ARGUMENT (already running), SYSTEM_ERROR, NO_MEMORY. */
+FANWIRE_API int fanwire_inbox_dispatch(fanwire_inbox *inbox, fanwire_event_fn callback, void *user_data);
+
+/* Of one inbox since it was created, unless marked "now". Grows at the end. */
+typedef struct fanwire_inbox_stats {
+    uint64_t queued;          /* now: events that wait */
+    uint64_t queued_bytes;    /* now: bytes of their channels and payloads */
+    uint64_t drained;         /* events handed to the consumer */
+    uint64_t dropped;         /* messages dropped because it was full; each stands in a GAP */
+    uint64_t callback_errors; /* C++ exceptions that left the dispatcher's callback */
+} fanwire_inbox_stats;
+
+/* A snapshot into *stats, of which stats_size bytes are written at most (pass sizeof *stats).
+ * Errors: INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_inbox_stats_get(const fanwire_inbox *inbox, fanwire_inbox_stats *stats, size_t stats_size);
+
+/* What an event's `message` keeps alive. channel is without the namespace; pattern is NULL and 0 for exact ones.
+ * Ownership: borrowed, valid while the message is retained. Errors: INVALID_ARGUMENT. size may be NULL. */
+FANWIRE_API int fanwire_message_channel(const fanwire_message *message, const char **bytes, size_t *size);
+FANWIRE_API int fanwire_message_pattern(const fanwire_message *message, const char **bytes, size_t *size);
+FANWIRE_API int fanwire_message_payload(const fanwire_message *message, const char **bytes, size_t *size);
+
+/* One more owner; one owner less, freeing with the last. NULL is harmless. Thread: any, lock-free. Errors: none. */
+FANWIRE_API void fanwire_message_retain(fanwire_message *message);
+FANWIRE_API void fanwire_message_release(fanwire_message *message);
+
+/* ---- Engine ------------------------------------------------------------------------------------------- */
+
+/* Sends the engine events (CONNECTED DISCONNECTED RECONNECTING ERROR) of an engine opened with these options to
+ * `inbox`, which must not be destroyed before fanwire_engine_open(). Errors: INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_options_set_engine_inbox(fanwire_options *options, fanwire_inbox *inbox, void *user_data);
+
+/* Opens an engine in *engine, owned by the caller: reads the settings (options may be NULL), starts its IO thread,
+ * begins to connect and returns at once. Connects again for as long as it is open, whatever happens.
+ * Errors: those of the settings, SYSTEM_ERROR, NO_MEMORY. That no server answers is not one: see below. */
+FANWIRE_API int fanwire_engine_open(fanwire_engine **engine, const fanwire_options *options);
+
+/* Waits until both links are ready, or the last attempt to connect has failed: then that attempt's status (its text
+ * in fanwire_last_error()), while the engine goes on trying. memory:// is connected at once.
+ * Errors: TIMEOUT, CLOSED, RESOLVE_FAILED, CONNECT_FAILED, AUTH_FAILED, PROTOCOL_ERROR, ...; INVALID_ARGUMENT when
+ * called from a wake or log function. */
+FANWIRE_API int fanwire_engine_wait_connected(fanwire_engine *engine, uint64_t timeout_ms);
+
+/* Refuses new work, sends the accepted publishes and waits for their outcomes for up to timeout_ms, then ends all
+ * subscriptions (ENDED, CLOSED), disconnects and stops the IO thread. Every outcome has been reported when it
+ * returns. The handle stays valid: calls on it give CLOSED. A second close is OK and does nothing.
+ * Errors: TIMEOUT (closed all the same; the text says how many publishes had no outcome); INVALID_ARGUMENT when
+ * called from a wake or log function. */
+FANWIRE_API int fanwire_engine_close(fanwire_engine *engine, uint64_t timeout_ms);
+
+/* Closes with a timeout of 0 if still open, frees *engine and sets it to NULL. */
+FANWIRE_API void fanwire_engine_destroy(fanwire_engine **engine);
+
+/* Publishes without an outcome: accepted means queued, within the limits of `offline`, `offline_bytes`,
+ * `offline_count` and `publish_buffer_bytes`. The payload is copied. What becomes of it is counted in the stats.
+ * Errors: INVALID_CHANNEL, MESSAGE_TOO_LARGE, QUEUE_FULL, NOT_CONNECTED (offline=fail), CLOSED, NO_MEMORY. */
+FANWIRE_API int fanwire_publish(fanwire_engine *engine, const char *channel, size_t channel_size, const char *payload,
+                                size_t payload_size);
+
+/* The same, and exactly one PUBLISHED event with user_data to `inbox`: OK and the number of receivers as Redis
+ * counts them, or TIMEOUT (never sent within publish_timeout_ms), NOT_CONNECTED, OUTCOME_UNKNOWN, NO_PERMISSION,
+ * REDIS_ERROR, CLOSED. Errors: as above; then there is no event. */
+FANWIRE_API int fanwire_publish_async(fanwire_engine *engine, const char *channel, size_t channel_size,
+                                      const char *payload, size_t payload_size, fanwire_inbox *inbox, void *user_data);
+
+/* The same, waiting for the outcome; *receivers (may be NULL) becomes the number of receivers. TIMEOUT after
+ * timeout_ms leaves the publish under way. Errors: those of both above; INVALID_ARGUMENT when called from a wake or
+ * log function. */
+FANWIRE_API int fanwire_publish_wait(fanwire_engine *engine, const char *channel, size_t channel_size,
+                                     const char *payload, size_t payload_size, uint64_t timeout_ms,
+                                     uint64_t *receivers);
+
+/* ---- Subscriptions ------------------------------------------------------------------------------------ */
+
+/* Asks for a channel, or for all channels matching a pattern (Redis's glob: * ? [a-z] [^a] and \ to escape); its
+ * events go to `inbox` with `user_data`. Returns at once; ACTIVE follows when Redis confirmed. Several subscriptions
+ * to the same channel are independent and share one Redis subscription. *subscription is owned by the caller.
+ * Errors: INVALID_CHANNEL, LIMIT_REACHED (max_subscriptions), CLOSED, NO_MEMORY, INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_subscribe(fanwire_subscription **subscription, fanwire_engine *engine, const char *channel,
+                                  size_t channel_size, fanwire_inbox *inbox, void *user_data);
+FANWIRE_API int fanwire_psubscribe(fanwire_subscription **subscription, fanwire_engine *engine, const char *pattern,
+                                   size_t pattern_size, fanwire_inbox *inbox, void *user_data);
+
+/* Ends it: drains that begin afterwards give none of its messages, only ENDED. The handle stays valid.
+ * Errors: UNSUBSCRIBED (it had ended before), CLOSED. */
+FANWIRE_API int fanwire_unsubscribe(fanwire_subscription *subscription);
+
+typedef enum fanwire_subscription_state {
+    FANWIRE_SUBSCRIPTION_PENDING = 1, /* not yet confirmed */
+    FANWIRE_SUBSCRIPTION_ACTIVE = 2,  /* confirmed on the present link */
+    FANWIRE_SUBSCRIPTION_LOST = 3,    /* the link is down; still wanted */
+    FANWIRE_SUBSCRIPTION_FAILED = 4,  /* refused by Redis; retried slowly */
+    FANWIRE_SUBSCRIPTION_ENDED = 5    /* unsubscribed, or its engine is closed */
+} fanwire_subscription_state;
+
+/* Its state now, into *state. Errors: INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_subscription_state_get(const fanwire_subscription *subscription, int *state);
+
+/* Waits until Redis has confirmed it. Errors: TIMEOUT; the status of FAILED (NO_PERMISSION, ...); UNSUBSCRIBED;
+ * CLOSED; INVALID_ARGUMENT when called from a wake or log function. */
+FANWIRE_API int fanwire_subscription_wait_active(fanwire_subscription *subscription, uint64_t timeout_ms);
+
+/* Unsubscribes if need be, frees *subscription and sets it to NULL. ENDED still follows in its inbox. */
+FANWIRE_API void fanwire_subscription_destroy(fanwire_subscription **subscription);
+
+/* ---- Statistics --------------------------------------------------------------------------------------- */
+
+/* Counters since the engine was opened, unless marked "now". Grows at the end. */
+typedef struct fanwire_engine_stats {
+    uint64_t connected;               /* now: 1 when both links are ready */
+    uint64_t connects;                /* times both links became ready */
+    uint64_t disconnects;             /* times they no longer were */
+    uint64_t connect_errors;          /* failed attempts */
+    uint64_t published;               /* publishes accepted */
+    uint64_t publish_ok;              /* ... confirmed by Redis */
+    uint64_t publish_failed;          /* ... ended with a status other than OK and OUTCOME_UNKNOWN */
+    uint64_t publish_unknown;         /* ... ended with OUTCOME_UNKNOWN */
+    uint64_t publish_queued;          /* now: accepted and without an outcome */
+    uint64_t received;                /* messages from Redis (or memory://) */
+    uint64_t delivered;               /* put into an inbox, once for each subscription */
+    uint64_t dropped;                 /* not delivered because an inbox was full */
+    uint64_t gaps;                    /* GAP events made */
+    uint64_t bytes_in;                /* from Redis */
+    uint64_t bytes_out;               /* to Redis */
+    uint64_t subscriptions;           /* now: open subscriptions */
+    uint64_t subscriptions_desired;   /* now: distinct channels and patterns wanted from Redis */
+    uint64_t subscriptions_confirmed; /* now: ... and confirmed by it */
+} fanwire_engine_stats;
+
+/* A snapshot into *stats, of which stats_size bytes are written at most (pass sizeof *stats). Also after close.
+ * Errors: INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_engine_stats_get(const fanwire_engine *engine, fanwire_engine_stats *stats, size_t stats_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FANWIRE_FANWIRE_H */

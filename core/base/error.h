@@ -1,0 +1,53 @@
+// What can go wrong, said once: a status of the table and a text that names the thing.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <string_view>
+
+namespace fanwire::core {
+
+// The table of status codes (status.def) as C++ sees it.
+enum class Status : int {
+#define FANWIRE_STATUS(name, code, retryable, text) name = code,
+#include "core/base/status.def"
+#undef FANWIRE_STATUS
+};
+
+struct StatusRow {
+    Status status;
+    bool retryable;
+    const char* name;
+    const char* text;
+};
+
+// The rows in the order of status.def; `count` of them.
+const StatusRow* status_rows(size_t& count);
+
+// nullptr for a number outside the table.
+const StatusRow* find_status(int code);
+
+// An asynchronous failure, as a value: for outcomes and events.
+struct Error {
+    Status status = Status::OK;
+    std::string text;
+
+    explicit operator bool() const { return status != Status::OK; }
+};
+
+// A failed call, as an exception: thrown by synchronous code, caught at the C boundary.
+class Failure : public std::exception {
+   public:
+    Failure(Status status, std::string text) : error_{status, std::move(text)} {}
+    explicit Failure(Error error) : error_(std::move(error)) {}
+
+    const Error& error() const { return error_; }
+    Status status() const { return error_.status; }
+    const char* what() const noexcept override { return error_.text.c_str(); }
+
+   private:
+    Error error_;
+};
+
+}  // namespace fanwire::core
