@@ -1,0 +1,135 @@
+// The boundary between C++ and C: tagged handles, and one ladder that turns exceptions into statuses.
+#pragma once
+
+#include <chrono>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+#include "core/fanout/dispatcher.h"
+#include "fanwire/fanwire.h"
+
+namespace fanwire::capi {
+
+using core::Failure;
+using core::Status;
+
+// Keeps the text for fanwire_last_error(); returns the status as C sees it.
+int fail(Status status, const char* text) noexcept;
+
+// Runs `body`, which speaks C++. No exception leaves.
+template <class Body>
+int guarded(Body&& body) noexcept {
+    try {
+        body();
+        return FANWIRE_OK;
+    } catch (const Failure& failure) {
+        return fail(failure.status(), failure.what());
+    } catch (const std::bad_alloc&) {
+        return fail(Status::NO_MEMORY, "out of memory");
+    } catch (const std::exception& error) {
+        return fail(Status::INTERNAL, error.what());
+    } catch (...) {
+        return fail(Status::INTERNAL, "an exception of unknown type");
+    }
+}
+
+[[noreturn]] inline void reject(std::string text) { throw Failure(Status::INVALID_ARGUMENT, std::move(text)); }
+
+// The handle, or INVALID_ARGUMENT when it is NULL or of another type.
+template <class Handle>
+Handle& checked(Handle* handle) {
+    if (!handle) reject(std::string(Handle::kind) + " is NULL");
+    if (handle->tag != Handle::tag_value) reject(std::string("the handle is not a ") + Handle::kind);
+    return *handle;
+}
+
+template <class T>
+T& required(T* pointer, const char* name) {
+    if (!pointer) reject(std::string(name) + " is NULL");
+    return *pointer;
+}
+
+inline std::string_view bytes(const char* data, size_t size, const char* name) {
+    if (!data && size != 0) reject(std::string(name) + " is NULL");
+    return {data ? data : "", size};
+}
+
+// Copies as much of `from` as the caller was compiled for; FirstSize is the struct's size in its first version.
+template <size_t FirstSize, class Struct>
+void copy_out(Struct* to, size_t to_size, const Struct& from, const char* name) {
+    required(to, name);
+    if (to_size < FirstSize) reject(std::string(name) + " is smaller than its first version");
+    std::memcpy(static_cast<void*>(to), &from, std::min(to_size, sizeof from));
+}
+
+inline core::Engine::Deadline deadline_in(uint64_t timeout_ms) {
+    using Deadline = core::Engine::Deadline;
+    const auto now = Deadline::clock::now();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::max() - now).count();
+    if (timeout_ms >= static_cast<uint64_t>(left)) return Deadline::max();
+    return now + std::chrono::milliseconds(timeout_ms);
+}
+
+// Destroys *handle if there is one of the right type.
+template <class Handle>
+void destroy(Handle** handle) noexcept {
+    if (!handle || !*handle || (*handle)->tag != Handle::tag_value) return;
+    (*handle)->tag = 0;
+    delete std::exchange(*handle, nullptr);
+}
+
+// The event as C sees it; its message stays owned by `event`.
+fanwire_event to_c(const core::Event& event);
+
+inline fanwire_message* to_c(core::Message* message) { return reinterpret_cast<fanwire_message*>(message); }
+
+}  // namespace fanwire::capi
+
+struct fanwire_options {
+    static constexpr const char* kind = "fanwire_options";
+    static constexpr uint32_t tag_value = 0x6f707431;  // "opt1"
+    uint32_t tag = tag_value;
+    fanwire::core::Options options;
+    fanwire_log_fn log = nullptr;
+    void* log_user_data = nullptr;
+    fanwire::core::EventTarget events;
+};
+
+struct fanwire_inbox {
+    static constexpr const char* kind = "fanwire_inbox";
+    static constexpr uint32_t tag_value = 0x696e6231;  // "inb1"
+    uint32_t tag = tag_value;
+    std::shared_ptr<fanwire::core::Inbox> inbox;
+    std::mutex mutex;                                           // of what follows
+    std::vector<std::weak_ptr<fanwire::core::Engine>> engines;  // with subscriptions that use it
+    std::unique_ptr<fanwire::core::Dispatcher> dispatcher;
+    std::vector<fanwire::core::Event> drained;
+    uint64_t callback_errors = 0;
+
+    ~fanwire_inbox();
+};
+
+struct fanwire_engine {
+    static constexpr const char* kind = "fanwire_engine";
+    static constexpr uint32_t tag_value = 0x656e6731;  // "eng1"
+    uint32_t tag = tag_value;
+    std::shared_ptr<fanwire::core::Engine> engine;
+
+    ~fanwire_engine();
+};
+
+struct fanwire_subscription {
+    static constexpr const char* kind = "fanwire_subscription";
+    static constexpr uint32_t tag_value = 0x73756231;  // "sub1"
+    uint32_t tag = tag_value;
+    fanwire::core::SubscriptionRef subscription;
+    std::shared_ptr<fanwire::core::Engine> engine;
+
+    ~fanwire_subscription();
+};

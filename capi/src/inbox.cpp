@@ -1,0 +1,168 @@
+// Inboxes and the events in them.
+#include <system_error>
+
+#include "capi/src/handle.h"
+#include "core/net/event_fd.h"
+
+using namespace fanwire::capi;
+using namespace fanwire::core;
+
+fanwire_event fanwire::capi::to_c(const Event& event) {
+    fanwire_event out{};
+    out.kind = static_cast<int>(event.kind);
+    out.status = static_cast<int>(event.status);
+    out.reason = static_cast<int>(event.reason);
+    out.will_reconnect = event.will_reconnect ? 1 : 0;
+    out.user_data = event.user_data;
+    out.count = event.count;
+    out.delay_ms = event.delay_ms;
+    if (!event.message) return out;
+    const Message& message = *event.message;
+    out.message = to_c(event.message.get());
+    if (event.kind != EventKind::message) {
+        out.text = message.payload().data();
+        return out;
+    }
+    out.channel = message.channel().data();
+    out.channel_size = message.channel().size();
+    if (message.has_pattern()) {
+        out.pattern = message.pattern().data();
+        out.pattern_size = message.pattern().size();
+    }
+    out.payload = message.payload().data();
+    out.payload_size = message.payload().size();
+    return out;
+}
+
+namespace {
+
+constexpr size_t first_event_size = sizeof(fanwire_event);
+
+fanwire_event& element(fanwire_event* events, size_t event_size, size_t i) {
+    return *reinterpret_cast<fanwire_event*>(reinterpret_cast<char*>(events) + i * event_size);
+}
+
+void check_array(fanwire_event* events, size_t event_size, size_t count) {
+    if (count != 0) required(events, "events");
+    if (event_size < first_event_size) reject("event_size is smaller than the first version of fanwire_event");
+    if (event_size % alignof(fanwire_event) != 0) reject("event_size is not the size of a fanwire_event");
+}
+
+void refuse_dispatched(const fanwire_inbox& handle) {
+    if (handle.dispatcher) reject("a dispatcher is running: it drains this inbox");
+}
+
+}  // namespace
+
+int fanwire_inbox_create(fanwire_inbox** inbox, const fanwire_options* options) {
+    return guarded([&] {
+        required(inbox, "inbox");
+        const Settings settings =
+            options ? checked(options).options.resolve(process_environment()) : Options().resolve(process_environment());
+        InboxLimits limits;
+        limits.count = static_cast<size_t>(settings.inbox_count);
+        limits.bytes = static_cast<size_t>(settings.inbox_bytes);
+        limits.overflow = settings.overflow;
+        auto handle = std::make_unique<fanwire_inbox>();
+        handle->inbox = std::make_shared<Inbox>(limits, make_event_fd);
+        *inbox = handle.release();
+    });
+}
+
+void fanwire_inbox_destroy(fanwire_inbox** inbox) { destroy(inbox); }
+
+fanwire_inbox::~fanwire_inbox() {
+    for (const auto& weak : engines)
+        if (const auto engine = weak.lock()) engine->end_inbox(inbox);
+    dispatcher.reset();
+    inbox->set_wake(nullptr);
+    inbox->close();
+}
+
+int fanwire_inbox_fd(fanwire_inbox* inbox, int* fd) {
+    return guarded([&] {
+        auto& handle = checked(inbox);
+        required(fd, "fd") = handle.inbox->fd();
+    });
+}
+
+int fanwire_inbox_set_wake(fanwire_inbox* inbox, fanwire_wake_fn wake, void* user_data) {
+    return guarded([&] {
+        auto& handle = checked(inbox);
+        if (wake)
+            handle.inbox->set_wake([=] { wake(user_data); });
+        else
+            handle.inbox->set_wake(nullptr);
+    });
+}
+
+int fanwire_inbox_drain(fanwire_inbox* inbox, fanwire_event* events, size_t event_size, size_t capacity,
+                        size_t* count) {
+    return guarded([&] {
+        auto& handle = checked(inbox);
+        required(count, "count") = 0;
+        check_array(events, event_size, capacity);
+        std::lock_guard lock(handle.mutex);
+        refuse_dispatched(handle);
+        handle.drained.clear();
+        handle.drained.reserve(std::min<size_t>(capacity, 1024));
+        handle.inbox->drain(handle.drained, capacity);
+        for (size_t i = 0; i < handle.drained.size(); ++i) {
+            fanwire_event& out = element(events, event_size, i);
+            if (event_size > sizeof(fanwire_event)) std::memset(static_cast<void*>(&out), 0, event_size);
+            out = to_c(handle.drained[i]);
+            handle.drained[i].message.detach();  // the caller's now
+        }
+        *count = handle.drained.size();
+    });
+}
+
+int fanwire_inbox_wait(fanwire_inbox* inbox, uint64_t timeout_ms) {
+    return guarded([&] {
+        auto& handle = checked(inbox);
+        {
+            std::lock_guard lock(handle.mutex);
+            refuse_dispatched(handle);
+        }
+        if (!handle.inbox->wait(deadline_in(timeout_ms))) throw Failure(Status::TIMEOUT, "no event came in time");
+    });
+}
+
+int fanwire_events_release(fanwire_event* events, size_t event_size, size_t count) {
+    return guarded([&] {
+        check_array(events, event_size, count);
+        for (size_t i = 0; i < count; ++i) {
+            fanwire_event& event = element(events, event_size, i);
+            fanwire_message_release(event.message);
+            event.message = nullptr;
+        }
+    });
+}
+
+int fanwire_inbox_dispatch(fanwire_inbox* inbox, fanwire_event_fn callback, void* user_data) {
+    return guarded([&] {
+        auto& handle = checked(inbox);
+        if (!callback) reject("callback is NULL");
+        std::lock_guard lock(handle.mutex);
+        if (handle.dispatcher) reject("a dispatcher is running already");
+        try {
+            handle.dispatcher = std::make_unique<Dispatcher>(handle.inbox, [=](const Event& event) {
+                const fanwire_event out = to_c(event);
+                callback(user_data, &out);
+            });
+        } catch (const std::system_error& error) {
+            throw Failure(Status::SYSTEM_ERROR, std::string("no thread for the dispatcher: ") + error.what());
+        }
+    });
+}
+
+int fanwire_inbox_stats_get(const fanwire_inbox* inbox, fanwire_inbox_stats* stats, size_t stats_size) {
+    return guarded([&] {
+        auto& handle = const_cast<fanwire_inbox&>(checked(inbox));
+        const InboxStats now = handle.inbox->stats();
+        std::lock_guard lock(handle.mutex);
+        const fanwire_inbox_stats out{now.queued, now.queued_bytes, now.drained, now.dropped,
+                                      handle.dispatcher ? handle.dispatcher->callback_errors() : 0};
+        copy_out<sizeof out>(stats, stats_size, out, "stats");
+    });
+}

@@ -1,0 +1,55 @@
+// Where messages come from and go to. One for each engine; IO thread only.
+#pragma once
+
+#include "core/message/message.h"
+#include "core/message/target.h"
+#include "core/protocol/publish_queue.h"
+
+namespace fanwire::core {
+
+// What a backend tells the engine, from within the loop. Names are wire names; views are valid during the call.
+class BackendListener {
+   public:
+    virtual ~BackendListener() = default;
+
+    // `shared`: set it to nothing for a new payload; leave it as it is for the same payload to another target.
+    virtual void on_message(TargetKind kind, std::string_view target, std::string_view channel,
+                            std::string_view payload, MessageRef& shared) = 0;
+    virtual void on_confirmed(TargetKind kind, const NameRef& name) = 0;
+    virtual void on_refused(TargetKind kind, const NameRef& name, const Error& why) = 0;
+    // No subscription is confirmed any more.
+    virtual void on_subscriptions_lost(const Error& why) = 0;
+
+    virtual void on_settled(const PublishRecord& record, const Outcome& outcome) = 0;
+    // Publishes that no longer wait to be sent.
+    virtual void on_unqueued(std::size_t count, std::size_t bytes) = 0;
+    // Whether publishes can be sent now.
+    virtual void on_publishable(bool yes) = 0;
+
+    virtual void on_connected() = 0;
+    virtual void on_disconnected(const Error& why) = 0;
+    virtual void on_connect_failed(const Error& why, bool will_retry) = 0;
+    // Attempt number `attempt` in a row follows in `delay` ms.
+    virtual void on_reconnecting(std::uint32_t attempt, TimeMs delay) = 0;
+
+    virtual void on_bytes(std::size_t in, std::size_t out) = 0;
+    // The end of one turn of the loop: now is the time to wake consumers.
+    virtual void on_turn_end() = 0;
+};
+
+class Backend {
+   public:
+    virtual ~Backend() = default;
+    virtual void start() = 0;
+    virtual void subscribe(TargetKind kind, const NameRef& name) = 0;
+    virtual void unsubscribe(TargetKind kind, const NameRef& name) = 0;
+    virtual void publish(PublishBatch&& batch) = 0;
+    // After some of the calls above: sends what they led to.
+    virtual void flush() = 0;
+    // Publishes that have no outcome yet.
+    virtual std::size_t unsettled() const = 0;
+    // Settles all publishes and disconnects, for good.
+    virtual void stop(const Error& why) = 0;
+};
+
+}  // namespace fanwire::core

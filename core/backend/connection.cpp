@@ -1,0 +1,90 @@
+#include "core/backend/connection.h"
+
+#include <new>
+#include <utility>
+
+namespace fanwire::core {
+
+Connection::Connection(Loop& loop, Resolver& resolver, Endpoint endpoint, Link& link, Traffic traffic,
+                       Loop::Callback turn_end)
+    : link_(link),
+      transport_(loop, resolver, std::move(endpoint), *this),
+      timer_(loop, [this] { tick(); }),
+      traffic_(std::move(traffic)),
+      turn_end_(std::move(turn_end)) {}
+
+void Connection::start() {
+    link_.start(now_ms());
+    pump();
+}
+
+void Connection::stop() {
+    link_.stop();
+    pump();
+}
+
+void Connection::pump() {
+    const TimeMs now = now_ms();
+    while (true) {
+        switch (link_.request()) {
+            case Link::Request::open:
+                transport_.open();
+                break;
+            case Link::Request::close:
+                transport_.close();
+                break;
+            case Link::Request::none:
+                break;
+        }
+        const std::string_view bytes = link_.output(now);
+        if (bytes.empty()) break;
+        const std::size_t sent = transport_.write(bytes);
+        traffic_(0, sent);
+        link_.wrote(sent, now);
+        if (sent < bytes.size()) break;
+    }
+    // A deadline that moved away is met when the timer fires early; most of them move with every received byte.
+    const TimeMs deadline = link_.deadline();
+    if (deadline < armed_ || deadline == never) {
+        armed_ = deadline;
+        timer_.at(deadline);
+    }
+}
+
+void Connection::guarded(const std::function<void()>& step) {
+    try {
+        step();
+        pump();
+    } catch (const std::bad_alloc&) {
+        link_.closed({Status::NO_MEMORY, "out of memory"}, now_ms());
+        transport_.close();
+        pump();
+    }
+    turn_end_();
+}
+
+void Connection::transport_opened() {
+    guarded([&] { link_.opened(now_ms()); });
+}
+
+void Connection::transport_received(std::string_view bytes) {
+    guarded([&] {
+        traffic_(bytes.size(), 0);
+        link_.received(bytes, now_ms());
+    });
+}
+
+void Connection::transport_writable() {
+    guarded([] {});
+}
+
+void Connection::transport_broken(Error why) {
+    guarded([&] { link_.closed(std::move(why), now_ms()); });
+}
+
+void Connection::tick() {
+    armed_ = never;
+    guarded([&] { link_.tick(now_ms()); });
+}
+
+}  // namespace fanwire::core

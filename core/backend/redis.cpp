@@ -1,0 +1,134 @@
+#include "core/backend/redis.h"
+
+namespace fanwire::core {
+
+namespace {
+
+LinkConfig link_config(const Settings& settings) {
+    LinkConfig config;
+    config.handshake = {settings.username, settings.password, settings.client_name, settings.db};
+    config.connect_timeout = settings.connect_timeout_ms;
+    config.reconnect_delay = settings.reconnect_delay_ms;
+    config.reconnect_delay_max = settings.max_reconnect_delay_ms;
+    config.reconnect_attempts_max = settings.max_reconnect_attempts;
+    config.heartbeat_interval = settings.heartbeat_interval_ms;
+    config.heartbeat_timeout = settings.heartbeat_timeout_ms;
+    return config;
+}
+
+Endpoint endpoint(const Settings& settings) {
+    if (!settings.unix_path.empty()) Address::of_unix_path(settings.unix_path);  // throws if it is too long
+    return {settings.host, static_cast<std::uint16_t>(settings.port), settings.unix_path, settings.connect_timeout_ms};
+}
+
+}  // namespace
+
+RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, BackendListener& listener)
+    : listener_(listener),
+      publisher_(
+          link_config(settings), settings.offline, random, publish_side_,
+          [&listener](const PublishRecord& record, const Outcome& outcome) { listener.on_settled(record, outcome); },
+          [&listener](std::size_t count, std::size_t bytes) { listener.on_unqueued(count, bytes); }),
+      subscriber_(link_config(settings), settings.unsubscribe_linger_ms, random, subscribe_side_),
+      publish_connection_(
+          loop, resolver_, endpoint(settings), publisher_,
+          [&listener](std::size_t in, std::size_t out) { listener.on_bytes(in, out); },
+          [&listener] { listener.on_turn_end(); }),
+      subscribe_connection_(
+          loop, resolver_, endpoint(settings), subscriber_,
+          [&listener](std::size_t in, std::size_t out) { listener.on_bytes(in, out); },
+          [&listener] { listener.on_turn_end(); }) {}
+
+void RedisBackend::start() {
+    subscribe_connection_.start();
+    publish_connection_.start();
+}
+
+void RedisBackend::subscribe(TargetKind kind, const NameRef& name) { subscriber_.want(kind, name, now_ms()); }
+
+void RedisBackend::unsubscribe(TargetKind kind, const NameRef& name) {
+    subscriber_.unwant(kind, name->view(), now_ms());
+}
+
+void RedisBackend::publish(PublishBatch&& batch) { publisher_.publish(std::move(batch)); }
+
+void RedisBackend::flush() {
+    subscribe_connection_.pump();
+    publish_connection_.pump();
+}
+
+void RedisBackend::stop(const Error& why) {
+    publisher_.fail_all(why);
+    publish_connection_.stop();
+    subscribe_connection_.stop();
+    connected_ = false;
+}
+
+void RedisBackend::link_ready() {
+    if (connected_ || publisher_.state() != Link::State::ready || subscriber_.state() != Link::State::ready) return;
+    connected_ = true;
+    listener_.on_connected();
+}
+
+void RedisBackend::link_lost(const Error& why) {
+    if (!connected_) return;
+    connected_ = false;
+    listener_.on_disconnected(why);
+}
+
+Error RedisBackend::named(const Connection& connection, const Error& why) {
+    if (why.text.find(connection.peer()) != std::string::npos) return why;
+    return {why.status, connection.peer() + ": " + why.text};
+}
+
+void RedisBackend::PublishSide::link_ready() {
+    backend_.listener_.on_publishable(true);
+    backend_.link_ready();
+}
+
+void RedisBackend::PublishSide::link_lost(const Error& why) {
+    backend_.listener_.on_publishable(false);
+    backend_.link_lost(named(backend_.publish_connection_, why));
+}
+
+// When both links fail, as they do when the server is gone, the application is told of one: the subscribing one.
+void RedisBackend::PublishSide::link_failed(const Error& why, bool will_retry) {
+    if (backend_.subscriber_.state() == Link::State::ready || !will_retry)
+        backend_.listener_.on_connect_failed(named(backend_.publish_connection_, why), will_retry);
+}
+
+void RedisBackend::PublishSide::link_retry(std::uint32_t attempt, TimeMs delay) {
+    if (backend_.subscriber_.state() == Link::State::ready) backend_.listener_.on_reconnecting(attempt, delay);
+}
+
+void RedisBackend::SubscribeSide::link_ready() { backend_.link_ready(); }
+
+void RedisBackend::SubscribeSide::link_lost(const Error& why) {
+    const Error full = named(backend_.subscribe_connection_, why);
+    backend_.listener_.on_subscriptions_lost(full);
+    backend_.link_lost(full);
+}
+
+void RedisBackend::SubscribeSide::link_failed(const Error& why, bool will_retry) {
+    backend_.listener_.on_connect_failed(named(backend_.subscribe_connection_, why), will_retry);
+}
+
+void RedisBackend::SubscribeSide::link_retry(std::uint32_t attempt, TimeMs delay) {
+    backend_.listener_.on_reconnecting(attempt, delay);
+}
+
+void RedisBackend::SubscribeSide::message(TargetKind kind, std::string_view target, std::string_view channel,
+                                          std::string_view payload) {
+    MessageRef unshared;
+    backend_.listener_.on_message(kind, target, channel, payload, unshared);
+}
+
+void RedisBackend::SubscribeSide::confirmed(TargetKind kind, const NameRef& name) {
+    backend_.listener_.on_confirmed(kind, name);
+}
+
+void RedisBackend::SubscribeSide::refused(TargetKind kind, const NameRef& name, const Error& why) {
+    backend_.listener_.on_refused(kind, name, why);
+}
+
+}  // namespace fanwire::core

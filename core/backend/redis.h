@@ -1,0 +1,69 @@
+// One Redis server: a link that publishes and a link that is subscribed, always apart.
+#pragma once
+
+#include "core/backend/backend.h"
+#include "core/backend/connection.h"
+#include "core/base/settings.h"
+#include "core/protocol/publisher.h"
+#include "core/protocol/subscriber.h"
+
+namespace fanwire::core {
+
+class RedisBackend : public Backend {
+   public:
+    // Throws Failure INVALID_OPTION (a unix_path that is too long).
+    RedisBackend(const Settings& settings, Loop& loop, Random random, BackendListener& listener);
+
+    void start() override;
+    void subscribe(TargetKind kind, const NameRef& name) override;
+    void unsubscribe(TargetKind kind, const NameRef& name) override;
+    void publish(PublishBatch&& batch) override;
+    void flush() override;
+    std::size_t unsettled() const override { return publisher_.queue().unsettled(); }
+    void stop(const Error& why) override;
+
+   private:
+    class PublishSide : public Link::Listener {
+       public:
+        explicit PublishSide(RedisBackend& backend) : backend_(backend) {}
+        void link_ready() override;
+        void link_lost(const Error& why) override;
+        void link_failed(const Error& why, bool will_retry) override;
+        void link_retry(std::uint32_t attempt, TimeMs delay) override;
+
+       private:
+        RedisBackend& backend_;
+    };
+
+    class SubscribeSide : public Subscriber::Listener {
+       public:
+        explicit SubscribeSide(RedisBackend& backend) : backend_(backend) {}
+        void link_ready() override;
+        void link_lost(const Error& why) override;
+        void link_failed(const Error& why, bool will_retry) override;
+        void link_retry(std::uint32_t attempt, TimeMs delay) override;
+        void message(TargetKind kind, std::string_view target, std::string_view channel,
+                     std::string_view payload) override;
+        void confirmed(TargetKind kind, const NameRef& name) override;
+        void refused(TargetKind kind, const NameRef& name, const Error& why) override;
+
+       private:
+        RedisBackend& backend_;
+    };
+
+    void link_ready();
+    void link_lost(const Error& why);
+    // The text with the peer's name in it.
+    static Error named(const Connection& connection, const Error& why);
+
+    BackendListener& listener_;
+    PublishSide publish_side_{*this};
+    SubscribeSide subscribe_side_{*this};
+    Publisher publisher_;
+    Subscriber subscriber_;
+    Resolver resolver_;
+    Connection publish_connection_, subscribe_connection_;
+    bool connected_ = false;
+};
+
+}  // namespace fanwire::core

@@ -1,0 +1,67 @@
+// Intrusive reference counting: one pointer wide, one allocation, counts shared between threads.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+namespace fanwire::core {
+
+// T has retain() and release(); release() frees with the last reference.
+template <class T>
+class Ref {
+   public:
+    Ref() = default;
+    Ref(std::nullptr_t) {}
+    Ref(const Ref& other) : target_(other.target_) {
+        if (target_) target_->retain();
+    }
+    Ref(Ref&& other) noexcept : target_(std::exchange(other.target_, nullptr)) {}
+    Ref& operator=(Ref other) noexcept {
+        std::swap(target_, other.target_);
+        return *this;
+    }
+    ~Ref() {
+        if (target_) target_->release();
+    }
+
+    // Takes over a reference that the caller owns.
+    static Ref adopt(T* target) {
+        Ref ref;
+        ref.target_ = target;
+        return ref;
+    }
+    // One more reference to something that somebody else keeps alive.
+    static Ref share(T* target) {
+        if (target) target->retain();
+        return adopt(target);
+    }
+
+    // Hands the reference to the caller, who must release() it.
+    T* detach() { return std::exchange(target_, nullptr); }
+
+    T* get() const { return target_; }
+    T* operator->() const { return target_; }
+    T& operator*() const { return *target_; }
+    explicit operator bool() const { return target_ != nullptr; }
+    bool operator==(const Ref& other) const { return target_ == other.target_; }
+
+   private:
+    T* target_ = nullptr;
+};
+
+class RefCount {
+   public:
+    void retain() { count_.fetch_add(1, std::memory_order_relaxed); }
+    // True when this was the last reference.
+    bool release() {
+        if (count_.fetch_sub(1, std::memory_order_release) != 1) return false;
+        std::atomic_thread_fence(std::memory_order_acquire);
+        return true;
+    }
+
+   private:
+    std::atomic<std::uint32_t> count_{1};
+};
+
+}  // namespace fanwire::core

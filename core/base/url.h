@@ -1,0 +1,33 @@
+// URLs that say where Redis is. Pure: text in, parts out.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fanwire::core {
+
+enum class Transport { tcp, unix_socket, memory };
+
+// What a URL says about one setting, percent-decoded. Whether the value suits the setting is not checked here.
+struct UrlPart {
+    std::string setting;
+    std::string value;
+    bool from_query;  // named by the URL itself; not when its place in the URL says what it is
+};
+
+struct Url {
+    Transport transport;
+    std::string memory_name;     // of memory://name
+    std::vector<UrlPart> parts;  // no setting twice
+};
+
+// scheme://[[user]:password@]host[:port][/db][?setting=value&...] and its forms unix://[...@]/path[?...] and
+// memory://[name][?...]. Throws INVALID_URL with a text that never repeats anything that could be a password.
+Url parse_url(std::string_view url);
+
+// The URL with "***" for the password and for secret settings in the query. For what is no URL at all it rather hides
+// too much than too little.
+std::string redact_url(std::string_view url);
+
+}  // namespace fanwire::core

@@ -1,0 +1,419 @@
+#include "core/engine.h"
+
+#include <condition_variable>
+#include <optional>
+#include <system_error>
+
+#include "core/backend/memory.h"
+#include "core/backend/redis.h"
+#include "core/base/thread.h"
+
+namespace fanwire::core {
+
+namespace {
+
+const Error closed_error{Status::CLOSED, "the engine is closed"};
+
+// Where publish_wait() waits.
+class WaitingSink : public OutcomeSink {
+   public:
+    void settle(void*, const Outcome& outcome) override {
+        {
+            std::lock_guard lock(mutex_);
+            outcome_ = outcome;
+        }
+        settled_.notify_all();
+    }
+    std::optional<Outcome> wait(Engine::Deadline deadline) {
+        std::unique_lock lock(mutex_);
+        settled_.wait_until(lock, deadline, [&] { return outcome_.has_value(); });
+        return outcome_;
+    }
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable settled_;
+    std::optional<Outcome> outcome_;
+};
+
+}  // namespace
+
+Engine::Engine(Settings settings, LogSink log, EventTarget events)
+    : settings_(std::move(settings)),
+      names_(settings_.namespace_, settings_.channel_rules),
+      log_(settings_.log_level, std::move(log)),
+      events_(std::move(events)),
+      fanout_(metrics_, names_.channel_prefix_size()),
+      loop_([this] { woken(); }) {
+    BackendListener& listener = *this;
+    if (settings_.backend == BackendKind::memory) {
+        backend_ = std::make_unique<MemoryBackend>(listener);
+    } else {
+        const Random random = [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine_); };
+        backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, listener);
+    }
+    close_timer_ = std::make_unique<Loop::Timer>(loop_, [this] { woken(); });
+    try {
+        io_thread_ = start_thread("fanwire-io", [this] {
+            io_thread_id_.store(std::this_thread::get_id());
+            backend_->start();
+            on_turn_end();
+            loop_.run();
+        });
+    } catch (const std::system_error& error) {
+        throw Failure(Status::SYSTEM_ERROR, std::string("no thread for the engine: ") + error.what());
+    }
+}
+
+Engine::~Engine() { close(Deadline::min()); }
+
+// ---- any thread ----------------------------------------------------------------------------------------------------
+
+void Engine::wake() {
+    if (!wake_pending_.exchange(true, std::memory_order_acq_rel)) loop_.wake();
+}
+
+void Engine::push(Command command) {
+    {
+        std::lock_guard lock(commands_mutex_);
+        if (commands_closed_) throw Failure(closed_error);
+        commands_.push_back(std::move(command));
+    }
+    wake();
+}
+
+void Engine::refuse_io_thread(const char* what) const {
+    if (io_thread_id_.load() == std::this_thread::get_id())
+        throw Failure(Status::INVALID_ARGUMENT,
+                      std::string(what) + " must not be called from a wake or log function: it would wait for itself");
+}
+
+// Whether one more publish of `size` encoded bytes may wait. Under publish_mutex_.
+void Engine::check_room(std::size_t size) const {
+    if (publish_closed_) throw Failure(closed_error);
+    if (publishable_) {
+        const auto limit = static_cast<std::size_t>(settings_.publish_buffer_bytes);
+        if (unsent_bytes_ + size > limit && unsent_count_ > 0)
+            throw Failure(Status::QUEUE_FULL, "unsent publishes fill publish_buffer_bytes (" + std::to_string(limit) +
+                                                  "): publish more slowly, or wait for outcomes");
+        return;
+    }
+    if (settings_.offline == Offline::fail)
+        throw Failure(Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail");
+    if (unsent_count_ >= static_cast<std::size_t>(settings_.offline_count))
+        throw Failure(Status::QUEUE_FULL, "there is no connection to Redis, and offline_count (" +
+                                              std::to_string(settings_.offline_count) + ") publishes wait for it");
+    if (unsent_bytes_ + size > static_cast<std::size_t>(settings_.offline_bytes))
+        throw Failure(Status::QUEUE_FULL, "there is no connection to Redis, and offline_bytes (" +
+                                              std::to_string(settings_.offline_bytes) + ") of publishes wait for it");
+}
+
+void Engine::publish(std::string_view channel, std::string_view payload, std::shared_ptr<OutcomeSink> sink,
+                     void* user_data) {
+    const std::string wire = names_.channel(channel);
+    if (payload.size() > static_cast<std::size_t>(settings_.max_message_bytes))
+        throw Failure(Status::MESSAGE_TOO_LARGE, "the message has " + std::to_string(payload.size()) +
+                                                     " bytes, max_message_bytes is " +
+                                                     std::to_string(settings_.max_message_bytes));
+    PublishRecord record;
+    record.sink = std::move(sink);
+    record.user_data = user_data;
+    bool first;
+    {
+        std::lock_guard lock(publish_mutex_);
+        check_room(wire.size() + payload.size());
+        first = batch_.empty();
+        batch_.add(wire, payload, std::move(record));
+        ++unsent_count_;
+        unsent_bytes_ += batch_.records.back().size;
+        metrics_.published.add();
+        metrics_.publish_queued.add();
+    }
+    if (first) wake();
+}
+
+std::uint64_t Engine::publish_wait(std::string_view channel, std::string_view payload, Deadline deadline) {
+    refuse_io_thread("publish_wait");
+    const auto sink = std::make_shared<WaitingSink>();
+    publish(channel, payload, sink);
+    const std::optional<Outcome> outcome = sink->wait(deadline);
+    if (!outcome)
+        throw Failure(Status::TIMEOUT, "the publish has no outcome yet; it is still under way");
+    if (outcome->error) throw Failure(outcome->error);
+    return outcome->receivers;
+}
+
+SubscriptionRef Engine::subscribe(TargetKind kind, std::string_view name, std::shared_ptr<Inbox> inbox,
+                                  void* user_data) {
+    const bool exact = kind == TargetKind::channel;
+    const std::string wire = exact ? names_.channel(name) : names_.pattern(name);
+    const auto prefix = static_cast<std::uint32_t>(exact ? names_.channel_prefix_size() : names_.pattern_prefix_size());
+    const auto max = static_cast<std::uint64_t>(settings_.max_subscriptions);
+    if (closed()) throw Failure(closed_error);
+    auto subscription = SubscriptionRef::adopt(new Subscription(kind, ScopedName{Name::make(wire), prefix},
+                                                                std::move(inbox), user_data, monitor_));
+    if (subscriptions_.fetch_add(1) >= max && max != 0) {
+        subscriptions_.fetch_sub(1);
+        throw Failure(Status::LIMIT_REACHED, "max_subscriptions (" + std::to_string(max) + ") are open");
+    }
+    try {
+        push({Command::Kind::subscribe, subscription, nullptr});
+    } catch (...) {
+        subscriptions_.fetch_sub(1);
+        throw;
+    }
+    return subscription;
+}
+
+void Engine::unsubscribe(Subscription& subscription) {
+    if (subscription.given_up())
+        throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed before");
+    if (closed()) throw Failure(closed_error);
+    if (!subscription.give_up())
+        throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed before");
+    subscriptions_.fetch_sub(1);
+    push({Command::Kind::unsubscribe, SubscriptionRef::share(&subscription), nullptr});
+}
+
+void Engine::end_inbox(std::shared_ptr<Inbox> inbox) {
+    try {
+        push({Command::Kind::end_inbox, nullptr, std::move(inbox)});
+    } catch (const Failure&) {  // closed: they have ended already
+    }
+}
+
+void Engine::wait_active(const Subscription& subscription, Deadline deadline) {
+    refuse_io_thread("wait_active");
+    std::unique_lock lock(monitor_->mutex);
+    const auto decided = [&] {
+        const SubscriptionState state = subscription.state();
+        return subscription.given_up() || state == SubscriptionState::active || state == SubscriptionState::failed ||
+               state == SubscriptionState::ended;
+    };
+    if (!monitor_->changed.wait_until(lock, deadline, decided)) {
+        std::string text = "Redis has not confirmed the subscription yet";
+        if (connection_ != Connection::up && connection_error_) text += ": " + connection_error_.text;
+        throw Failure(Status::TIMEOUT, text);
+    }
+    if (subscription.given_up()) throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed");
+    if (subscription.state() != SubscriptionState::active) throw Failure(subscription.why());
+}
+
+void Engine::wait_connected(Deadline deadline) {
+    refuse_io_thread("wait_connected");
+    std::unique_lock lock(monitor_->mutex);
+    if (!monitor_->changed.wait_until(lock, deadline, [&] { return connection_ != Connection::pending; }))
+        throw Failure(Status::TIMEOUT, "not connected yet");
+    if (connection_ == Connection::closed) throw Failure(closed_error);
+    if (connection_ == Connection::failed) throw Failure(connection_error_);
+}
+
+Error Engine::close(Deadline deadline) {
+    refuse_io_thread("close");
+    std::lock_guard closing(close_mutex_);
+    if (!io_thread_.joinable()) return {};
+    {
+        std::lock_guard lock(publish_mutex_);
+        publish_closed_ = true;
+    }
+    {
+        std::lock_guard lock(commands_mutex_);
+        commands_closed_ = true;
+        close_deadline_ = deadline;
+    }
+    closed_.store(true, std::memory_order_release);
+    close_asked_.store(true, std::memory_order_release);
+    loop_.wake();
+    io_thread_.join();
+    if (left_without_outcome_ == 0) return {};
+    return {Status::TIMEOUT, "closed with " + std::to_string(left_without_outcome_) +
+                                 " publishes that had no outcome; each has been reported"};
+}
+
+// ---- IO thread -----------------------------------------------------------------------------------------------------
+
+void Engine::woken() {
+    wake_pending_.store(false, std::memory_order_release);
+    std::vector<Command> commands;
+    {
+        std::lock_guard lock(commands_mutex_);
+        commands.swap(commands_);
+    }
+    for (const Command& command : commands) run(command);
+    take_publishes();
+    backend_->flush();
+    fanout_.commit();
+
+    if (!close_asked_.load(std::memory_order_acquire)) return;
+    closing_ = true;
+    if (close_is_due())
+        finish();
+    else if (close_deadline_ != Deadline::max())
+        close_timer_->at(std::chrono::ceil<std::chrono::milliseconds>(close_deadline_.time_since_epoch()).count());
+}
+
+void Engine::run(const Command& command) {
+    switch (command.kind) {
+        case Command::Kind::subscribe: {
+            Subscription& subscription = *command.subscription;
+            const NameRef first = fanout_.add(command.subscription);
+            if (given_up_)
+                fanout_.failed(subscription.kind(), subscription.target().name->view(), given_up_);
+            else if (first)
+                backend_->subscribe(subscription.kind(), first);
+            break;
+        }
+        case Command::Kind::unsubscribe:
+            end(*command.subscription, {Status::UNSUBSCRIBED, "unsubscribed"});
+            break;
+        case Command::Kind::end_inbox:
+            for (const SubscriptionRef& subscription : fanout_.of_inbox(*command.inbox)) {
+                if (subscription->give_up()) subscriptions_.fetch_sub(1);
+                end(*subscription, {Status::UNSUBSCRIBED, "its inbox was destroyed"});
+            }
+    }
+}
+
+void Engine::end(Subscription& subscription, const Error& why) {
+    if (const NameRef last = fanout_.remove(subscription, why)) backend_->unsubscribe(subscription.kind(), last);
+}
+
+void Engine::take_publishes() {
+    PublishBatch batch;
+    {
+        std::lock_guard lock(publish_mutex_);
+        if (batch_.empty()) return;
+        std::swap(batch, batch_);
+    }
+    const TimeMs deadline = now_ms() + settings_.publish_timeout_ms;
+    for (PublishRecord& record : batch.records) record.deadline = deadline;
+    backend_->publish(std::move(batch));
+}
+
+bool Engine::close_is_due() const {
+    return backend_->unsettled() == 0 || std::chrono::steady_clock::now() >= close_deadline_;
+}
+
+void Engine::finish() {
+    left_without_outcome_ = backend_->unsettled();
+    backend_->stop(closed_error);
+    fanout_.remove_all(closed_error);
+    {
+        std::lock_guard lock(monitor_->mutex);
+        connection_ = Connection::closed;
+    }
+    monitor_->changed.notify_all();
+    metrics_.connected.set(0);
+    fanout_.commit();
+    loop_.stop();
+}
+
+void Engine::on_message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
+                        MessageRef& shared) {
+    metrics_.received.add();
+    fanout_.message(kind, target, channel, payload, shared);
+}
+
+void Engine::on_confirmed(TargetKind kind, const NameRef& name) { fanout_.active(kind, name->view()); }
+
+void Engine::on_refused(TargetKind kind, const NameRef& name, const Error& why) {
+    log_.write(LogLevel::warn, why.text);
+    fanout_.failed(kind, name->view(), why);
+}
+
+void Engine::on_subscriptions_lost(const Error& why) { fanout_.lost(why); }
+
+void Engine::on_settled(const PublishRecord& record, const Outcome& outcome) {
+    metrics_.publish_queued.sub();
+    if (!outcome.error)
+        metrics_.publish_ok.add();
+    else if (outcome.error.status == Status::OUTCOME_UNKNOWN)
+        metrics_.publish_unknown.add();
+    else
+        metrics_.publish_failed.add();
+    if (record.sink) record.sink->settle(record.user_data, outcome);
+}
+
+void Engine::on_unqueued(std::size_t count, std::size_t bytes) {
+    std::lock_guard lock(publish_mutex_);
+    unsent_count_ -= count;
+    unsent_bytes_ -= bytes;
+}
+
+void Engine::on_publishable(bool yes) {
+    std::lock_guard lock(publish_mutex_);
+    publishable_ = yes;
+}
+
+void Engine::on_connected() {
+    log_.write(LogLevel::info, "connected");
+    {
+        std::lock_guard lock(monitor_->mutex);
+        connection_ = Connection::up;
+        connection_error_ = {};
+    }
+    monitor_->changed.notify_all();
+    metrics_.connected.set(1);
+    metrics_.connects.add();
+    tell(Event::of(EventKind::connected));
+}
+
+void Engine::on_disconnected(const Error& why) {
+    log_.write(LogLevel::warn, "disconnected: " + why.text);
+    {
+        std::lock_guard lock(monitor_->mutex);
+        connection_ = Connection::failed;
+        connection_error_ = why;
+    }
+    monitor_->changed.notify_all();
+    metrics_.connected.set(0);
+    metrics_.disconnects.add();
+    Event event = Event::of(EventKind::disconnected, why);
+    event.will_reconnect = true;
+    tell(std::move(event));
+}
+
+void Engine::on_connect_failed(const Error& why, bool will_retry) {
+    log_.write(will_retry ? LogLevel::warn : LogLevel::error,
+               (will_retry ? "connecting failed: " : "connecting failed for good: ") + why.text);
+    {
+        std::lock_guard lock(monitor_->mutex);
+        connection_ = Connection::failed;
+        connection_error_ = why;
+    }
+    monitor_->changed.notify_all();
+    metrics_.connect_errors.add();
+    if (!will_retry) {
+        given_up_ = why;
+        fanout_.failed_all(why);
+    }
+    Event event = Event::of(EventKind::error, why);
+    event.will_reconnect = will_retry;
+    tell(std::move(event));
+}
+
+void Engine::on_reconnecting(std::uint32_t attempt, TimeMs delay) {
+    log_.write(LogLevel::info,
+               "connecting again in " + std::to_string(delay) + " ms (attempt " + std::to_string(attempt) + ")");
+    Event event = Event::of(EventKind::reconnecting);
+    event.count = attempt;
+    event.delay_ms = static_cast<std::uint64_t>(delay);
+    tell(std::move(event));
+}
+
+void Engine::on_bytes(std::size_t in, std::size_t out) {
+    metrics_.bytes_in.add(in);
+    metrics_.bytes_out.add(out);
+}
+
+void Engine::on_turn_end() {
+    fanout_.commit();
+    if (closing_) loop_.wake();  // the end of closing is decided in woken(), outside of any link's call
+}
+
+void Engine::tell(Event event) {
+    event.user_data = events_.user_data;
+    fanout_.tell(events_.inbox, std::move(event));
+}
+
+}  // namespace fanwire::core

@@ -1,0 +1,135 @@
+// The engine: wires the public calls, which come from any thread, to the backend and the fan-out on its IO thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "core/backend/backend.h"
+#include "core/base/log.h"
+#include "core/base/metrics.h"
+#include "core/base/settings.h"
+#include "core/fanout/fanout.h"
+#include "core/message/names.h"
+#include "core/net/loop.h"
+
+namespace fanwire::core {
+
+// Where engine events go.
+struct EventTarget {
+    std::shared_ptr<Inbox> inbox;  // null: nowhere
+    void* user_data = nullptr;
+};
+
+class Engine : private BackendListener {
+   public:
+    using Deadline = std::chrono::steady_clock::time_point;
+
+    // Starts the IO thread and begins to connect. Throws Failure.
+    Engine(Settings settings, LogSink log, EventTarget events);
+    ~Engine() override;
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    // All of these: thread any; they throw Failure and then have changed nothing.
+
+    void publish(std::string_view channel, std::string_view payload, std::shared_ptr<OutcomeSink> sink = nullptr,
+                 void* user_data = nullptr);
+    std::uint64_t publish_wait(std::string_view channel, std::string_view payload, Deadline deadline);
+
+    SubscriptionRef subscribe(TargetKind kind, std::string_view name, std::shared_ptr<Inbox> inbox, void* user_data);
+    void unsubscribe(Subscription& subscription);
+    void wait_active(const Subscription& subscription, Deadline deadline);
+    // Ends the subscriptions that use the inbox. Never throws for a closed engine.
+    void end_inbox(std::shared_ptr<Inbox> inbox);
+
+    void wait_connected(Deadline deadline);
+    // Returns TIMEOUT when publishes were left without an outcome.
+    Error close(Deadline deadline);
+    bool closed() const { return closed_.load(std::memory_order_acquire); }
+
+    const Metrics& metrics() const { return metrics_; }
+
+   private:
+    struct Command {
+        enum class Kind { subscribe, unsubscribe, end_inbox } kind;
+        SubscriptionRef subscription;
+        std::shared_ptr<Inbox> inbox;
+    };
+
+    // ---- IO thread ----
+    void woken();
+    void run(const Command& command);
+    void end(Subscription& subscription, const Error& why);
+    void take_publishes();
+    bool close_is_due() const;
+    void finish();
+
+    void on_message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
+                    MessageRef& shared) override;
+    void on_confirmed(TargetKind kind, const NameRef& name) override;
+    void on_refused(TargetKind kind, const NameRef& name, const Error& why) override;
+    void on_subscriptions_lost(const Error& why) override;
+    void on_settled(const PublishRecord& record, const Outcome& outcome) override;
+    void on_unqueued(std::size_t count, std::size_t bytes) override;
+    void on_publishable(bool yes) override;
+    void on_connected() override;
+    void on_disconnected(const Error& why) override;
+    void on_connect_failed(const Error& why, bool will_retry) override;
+    void on_reconnecting(std::uint32_t attempt, TimeMs delay) override;
+    void on_bytes(std::size_t in, std::size_t out) override;
+    void on_turn_end() override;
+    void tell(Event event);
+
+    // ---- any thread ----
+    void wake();
+    void push(Command command);
+    void refuse_io_thread(const char* what) const;
+    void check_room(std::size_t size) const;
+
+    const Settings settings_;
+    const Namespace names_;
+    const Log log_;
+    const EventTarget events_;
+    Metrics metrics_;
+
+    std::mt19937_64 random_engine_{std::random_device{}()};
+    Fanout fanout_;
+    Loop loop_;
+    std::unique_ptr<Backend> backend_;
+    Error given_up_;  // why the backend no longer tries, if so
+    Deadline close_deadline_ = Deadline::max();
+    std::unique_ptr<Loop::Timer> close_timer_;
+    bool closing_ = false;
+
+    std::atomic<bool> wake_pending_{false};
+    std::atomic<std::uint64_t> subscriptions_{0};
+
+    std::mutex commands_mutex_;
+    std::vector<Command> commands_;
+    bool commands_closed_ = false;
+
+    mutable std::mutex publish_mutex_;
+    PublishBatch batch_;
+    std::size_t unsent_count_ = 0, unsent_bytes_ = 0;  // accepted and not yet written
+    bool publish_closed_ = false, publishable_ = false;
+
+    enum class Connection { pending, up, failed, closed };
+    const std::shared_ptr<Monitor> monitor_ = std::make_shared<Monitor>();
+    Connection connection_ = Connection::pending;  // under the monitor's mutex, as is why
+    Error connection_error_;
+
+    std::mutex close_mutex_;  // one close at a time
+    std::atomic<bool> closed_{false};
+    std::atomic<bool> close_asked_{false};
+    std::size_t left_without_outcome_ = 0;
+    std::atomic<std::thread::id> io_thread_id_{};
+    std::thread io_thread_;
+};
+
+}  // namespace fanwire::core

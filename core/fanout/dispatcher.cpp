@@ -1,0 +1,43 @@
+#include "core/fanout/dispatcher.h"
+
+#include "core/base/thread.h"
+
+namespace fanwire::core {
+
+namespace {
+constexpr std::size_t batch = 256;
+}
+
+Dispatcher::Dispatcher(std::shared_ptr<Inbox> inbox, Callback callback) : state_(std::make_shared<State>()) {
+    state_->inbox = std::move(inbox);
+    state_->callback = std::move(callback);
+    thread_ = start_thread("fanwire-handler", [state = state_] { run(state); });
+}
+
+Dispatcher::~Dispatcher() {
+    state_->stop.store(true);
+    state_->inbox->interrupt();
+    if (thread_.get_id() == std::this_thread::get_id())
+        thread_.detach();
+    else
+        thread_.join();
+}
+
+void Dispatcher::run(const std::shared_ptr<State>& state) {
+    std::vector<Event> events;
+    events.reserve(batch);
+    while (!state->stop.load() && state->inbox->wait()) {
+        state->inbox->drain(events, batch);
+        for (const Event& event : events) {
+            if (state->stop.load()) break;
+            try {
+                state->callback(event);
+            } catch (...) {
+                state->errors.fetch_add(1, std::memory_order_relaxed);
+            }
+        }
+        events.clear();
+    }
+}
+
+}  // namespace fanwire::core

@@ -1,0 +1,38 @@
+// A thread that drains one inbox and calls back, for programs that have no loop of their own.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "core/fanout/inbox.h"
+
+namespace fanwire::core {
+
+class Dispatcher {
+   public:
+    using Callback = std::function<void(const Event&)>;
+
+    // Throws std::system_error when no thread can be had.
+    Dispatcher(std::shared_ptr<Inbox> inbox, Callback callback);
+    // Waits for the callback that is running; from within it, only asks the thread to stop after it.
+    ~Dispatcher();
+
+    std::uint64_t callback_errors() const { return state_->errors.load(std::memory_order_relaxed); }
+
+   private:
+    // Outlives the Dispatcher when that is destroyed from within the callback.
+    struct State {
+        std::shared_ptr<Inbox> inbox;
+        Callback callback;
+        std::atomic<bool> stop{false};
+        std::atomic<std::uint64_t> errors{0};
+    };
+    static void run(const std::shared_ptr<State>& state);
+
+    std::shared_ptr<State> state_;
+    std::thread thread_;
+};
+
+}  // namespace fanwire::core

@@ -1,0 +1,188 @@
+#include "core/fanout/fanout.h"
+
+namespace fanwire::core {
+
+Fanout::~Fanout() = default;
+
+Fanout::Topic* Fanout::find(TargetKind kind, std::string_view target) {
+    Topics& all = topics(kind);
+    const auto found = all.find(target);
+    return found == all.end() ? nullptr : found->second.get();
+}
+
+NameRef Fanout::add(SubscriptionRef subscription) {
+    metrics_.subscriptions.add();
+    Topic* topic = find(subscription->kind(), subscription->target().name->view());
+    const bool first = topic == nullptr;
+    if (first) {
+        auto made = std::make_unique<Topic>();
+        made->name = subscription->target().name;
+        topic = made.get();
+        topics(subscription->kind()).emplace(topic->name->view(), std::move(made));
+        metrics_.subscriptions_desired.add();
+    }
+    subscription->place = topic->subscriptions.size();
+    topic->subscriptions.push_back(subscription);
+    if (topic->confirmed) become_active(*subscription);
+    return first ? topic->name : nullptr;
+}
+
+NameRef Fanout::remove(Subscription& subscription, const Error& why) {
+    if (subscription.state() == SubscriptionState::ended) return nullptr;
+    SubscriptionRef keep = SubscriptionRef::share(&subscription);
+    NameRef name = subscription.target().name;
+    Topic* topic = find(subscription.kind(), name->view());
+    if (!topic) return nullptr;
+
+    auto& all = topic->subscriptions;
+    const std::size_t place = subscription.place;
+    if (place + 1 != all.size()) {
+        all[place] = std::move(all.back());
+        all[place]->place = place;
+    }
+    all.pop_back();
+    end(subscription, why);
+    if (!all.empty()) return nullptr;
+
+    set_confirmed(*topic, false);
+    metrics_.subscriptions_desired.sub();
+    name = topic->name;  // the map's key is a view of this very name: keep it until the entry is gone
+    topics(subscription.kind()).erase(name->view());
+    return name;
+}
+
+std::vector<SubscriptionRef> Fanout::of_inbox(const Inbox& inbox) const {
+    std::vector<SubscriptionRef> found;
+    for (const Topics* all : {&channels_, &patterns_})
+        for (const auto& [name, topic] : *all)
+            for (const SubscriptionRef& subscription : topic->subscriptions)
+                if (subscription->inbox().get() == &inbox) found.push_back(subscription);
+    return found;
+}
+
+void Fanout::remove_all(const Error& why) {
+    for (Topics* all : {&channels_, &patterns_}) {
+        for (auto& [name, topic] : *all)
+            for (const SubscriptionRef& subscription : topic->subscriptions) end(*subscription, why);
+        all->clear();
+    }
+    metrics_.subscriptions_desired.set(0);
+    metrics_.subscriptions_confirmed.set(0);
+}
+
+void Fanout::end(Subscription& subscription, const Error& why) {
+    subscription.change(SubscriptionState::ended, why);
+    metrics_.subscriptions.sub();
+    push(subscription, Event::of(EventKind::ended, why));
+}
+
+void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload) {
+    MessageRef shared;
+    message(kind, target, channel, payload, shared);
+}
+
+void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
+                     MessageRef& shared) {
+    Topic* topic = find(kind, target);
+    if (!topic) return;  // given up a moment ago
+    ScopedName from, by;
+    if (kind == TargetKind::channel) {
+        from = topic->subscriptions.front()->target();
+    } else {
+        from = {Name::make(channel), channel_prefix_size_};
+        by = topic->subscriptions.front()->target();
+    }
+    Event event = Event::of(EventKind::message);
+    if (shared) {
+        event.message = Message::make_sharing(std::move(from), std::move(by), shared);
+    } else {
+        event.message = shared = Message::make(std::move(from), std::move(by), payload);
+    }
+    for (const SubscriptionRef& subscription : topic->subscriptions) push(*subscription, event);
+}
+
+void Fanout::active(TargetKind kind, std::string_view target) {
+    Topic* topic = find(kind, target);
+    if (!topic || topic->confirmed) return;
+    set_confirmed(*topic, true);
+    for (const SubscriptionRef& subscription : topic->subscriptions) become_active(*subscription);
+}
+
+void Fanout::become_active(Subscription& subscription) {
+    subscription.change(SubscriptionState::active);
+    if (subscription.was_active) {
+        Event gap = Event::of(EventKind::gap);
+        gap.reason = GapReason::reconnect;
+        gap.count = count_unknown;
+        metrics_.gaps.add();
+        push(subscription, std::move(gap));
+        push(subscription, Event::of(EventKind::resumed));
+    } else {
+        subscription.was_active = true;
+        push(subscription, Event::of(EventKind::active));
+    }
+}
+
+void Fanout::failed(TargetKind kind, std::string_view target, const Error& why) {
+    if (Topic* topic = find(kind, target)) become_failed(*topic, why);
+}
+
+void Fanout::failed_all(const Error& why) {
+    for (Topics* all : {&channels_, &patterns_})
+        for (auto& [name, topic] : *all) become_failed(*topic, why);
+}
+
+void Fanout::become_failed(Topic& topic, const Error& why) {
+    set_confirmed(topic, false);
+    for (const SubscriptionRef& subscription : topic.subscriptions) {
+        subscription->change(SubscriptionState::failed, why);
+        push(*subscription, Event::of(EventKind::failed, why));
+    }
+}
+
+void Fanout::lost(const Error& why) {
+    for (Topics* all : {&channels_, &patterns_}) {
+        for (auto& [name, topic] : *all) {
+            if (!topic->confirmed) continue;
+            set_confirmed(*topic, false);
+            const Event event = Event::of(EventKind::lost, why);
+            for (const SubscriptionRef& subscription : topic->subscriptions) {
+                subscription->change(SubscriptionState::lost, why);
+                push(*subscription, event);
+            }
+        }
+    }
+}
+
+void Fanout::set_confirmed(Topic& topic, bool confirmed) {
+    if (topic.confirmed == confirmed) return;
+    topic.confirmed = confirmed;
+    if (confirmed)
+        metrics_.subscriptions_confirmed.add();
+    else
+        metrics_.subscriptions_confirmed.sub();
+}
+
+void Fanout::push(Subscription& subscription, Event event) {
+    event.user_data = subscription.user_data();
+    const bool message = event.kind == EventKind::message;
+    const Inbox::Pushed pushed = subscription.inbox()->push(subscription, std::move(event));
+    if (message) metrics_.delivered.add();
+    if (pushed.dropped) {
+        metrics_.delivered.sub(pushed.dropped);
+        metrics_.dropped.add(pushed.dropped);
+    }
+    if (pushed.gap) metrics_.gaps.add();
+    if (pushed.wake) to_wake_.push_back(subscription.inbox());
+}
+
+void Fanout::tell(const std::shared_ptr<Inbox>& inbox, Event event) {
+    if (inbox && inbox->push(std::move(event)).wake) to_wake_.push_back(inbox);
+}
+
+void Fanout::commit() {
+    for (const std::shared_ptr<Inbox>& inbox : to_wake_) inbox->signal();
+    to_wake_.clear();
+}
+
+}  // namespace fanwire::core

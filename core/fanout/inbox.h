@@ -1,0 +1,125 @@
+// A bounded queue of events with one consumer: the one way in which anything leaves the engine.
+//
+// Producers are the IO threads: they push, and after each batch signal() the inboxes that push() named. The consumer is
+// woken once for empty -> non-empty and then drains batches.
+//
+// Full means: `count` entries or `bytes` of messages. Then, with drop_oldest, entries leave at the queue's front into
+// `front_`; with drop_newest, what comes is folded at the back. Folding keeps, for each subscription, one GAP that
+// counts the dropped messages and the newest of its state changes; ENDED and outcomes are always kept. So memory stays
+// bounded by the limits plus two entries for each subscription, and whatever is missing has a GAP in its place.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/base/pollable.h"
+#include "core/base/settings.h"
+#include "core/fanout/event.h"
+#include "core/fanout/subscription.h"
+#include "core/message/outcome.h"
+
+namespace fanwire::core {
+
+struct InboxLimits {
+    std::size_t count = 65536;
+    std::size_t bytes = std::size_t{64} << 20;
+    Overflow overflow = Overflow::drop_oldest;
+};
+
+struct InboxStats {
+    std::uint64_t queued = 0, queued_bytes = 0, drained = 0, dropped = 0;
+};
+
+class Inbox : public OutcomeSink {
+   public:
+    using MakePollable = std::function<std::unique_ptr<Pollable>()>;
+    using Wake = std::function<void()>;
+
+    // Publishes whose outcome is still to be drained; more are refused (reserve_outcome()).
+    static constexpr std::size_t outcomes_max = std::size_t{1} << 20;
+    // Engine events beyond this many undrained ones are not kept.
+    static constexpr std::size_t engine_events_max = 1024;
+
+    Inbox(InboxLimits limits, MakePollable make_pollable);
+    ~Inbox() override;
+
+    // ---- producers (IO threads) ----
+
+    struct Pushed {
+        bool wake = false;          // it became non-empty: signal() must follow
+        std::uint64_t dropped = 0;  // messages that had to go
+        bool gap = false;           // a new GAP entry was made
+    };
+    // An event of `subscription`. An ENDED event keeps the subscription alive until it is drained.
+    Pushed push(Subscription& subscription, Event event);
+    // An event of no subscription.
+    Pushed push(Event event);
+    // Wakes the consumer.
+    void signal();
+
+    // OutcomeSink: pushes PUBLISHED and signals.
+    void settle(void* user_data, const Outcome& outcome) override;
+    // Makes room for one outcome; false when outcomes_max are outstanding.
+    bool reserve_outcome();
+    void cancel_outcome();
+
+    // ---- the consumer ----
+
+    // Appends up to `capacity` events to `events`, oldest first.
+    void drain(std::vector<Event>& events, std::size_t capacity);
+    // Waits until something is queued (true), the deadline passes, or interrupt() / close() is called (false).
+    bool wait(std::chrono::steady_clock::time_point deadline);
+    bool wait();
+    void interrupt();
+    // When this returns the former wake function is not running and will not be called again.
+    void set_wake(Wake wake);
+    // Throws Failure SYSTEM_ERROR.
+    int fd();
+
+    // Discards everything, now and from now on.
+    void close();
+    bool closed() const;
+    InboxStats stats() const;
+
+   private:
+    struct Entry {
+        Event event;
+        Subscription* subscription;  // kept alive by the fan-out, then by its ENDED entry
+    };
+
+    bool full(std::size_t more) const { return queue_.size() >= limits_.count || bytes_ + more > limits_.bytes; }
+    Pushed append(Subscription* subscription, Event event);
+    void push_out_oldest(Pushed& pushed);
+    void fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places, Subscription& subscription,
+              Event event, Pushed& pushed);
+    bool pop(Entry& entry);
+    bool empty() const { return front_.empty() && queue_.empty(); }
+    void discard(std::deque<Entry>& entries);
+
+    const InboxLimits limits_;
+    const MakePollable make_pollable_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::deque<Entry> front_;  // older than everything in queue_; only folded and always-kept entries
+    std::deque<Entry> queue_;
+    std::uint64_t front_first_ = 1;  // sequence number of front_[0]; they name places that outlive pops
+    std::uint64_t queue_first_ = 1;
+    std::size_t bytes_ = 0;
+    std::size_t outcomes_ = 0;
+    std::size_t engine_events_ = 0;
+    std::uint64_t drained_ = 0, dropped_ = 0;
+    bool signalled_ = false;
+    bool interrupted_ = false;
+    bool closed_ = false;
+    std::unique_ptr<Pollable> pollable_;
+
+    std::mutex wake_mutex_;  // held while the wake function runs; never taken under mutex_
+    Wake wake_;
+};
+
+}  // namespace fanwire::core

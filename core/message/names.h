@@ -1,0 +1,34 @@
+// Names of channels and patterns: what the application calls them and what they are called in Redis.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "core/base/settings.h"
+
+namespace fanwire::core {
+
+// Channels are "{namespace}:{channel}" in Redis; the empty namespace adds nothing.
+class Namespace {
+ public:
+    // Throws INVALID_OPTION when the name is too long.
+    Namespace(std::string_view name, ChannelRules rules);
+
+    // The channel's name in Redis. Throws INVALID_CHANNEL when it breaks the rules.
+    std::string channel(std::string_view channel) const;
+
+    // The same for a pattern. The namespace stands for itself only: its own glob characters are escaped.
+    std::string pattern(std::string_view pattern) const;
+
+    // How many bytes of such a name are ours; the application's part follows.
+    size_t channel_prefix_size() const { return channel_prefix_.size(); }
+    size_t pattern_prefix_size() const { return pattern_prefix_.size(); }
+
+ private:
+    std::string channel_prefix_;
+    std::string pattern_prefix_;
+    ChannelRules rules_;
+};
+
+}  // namespace fanwire::core

@@ -1,0 +1,143 @@
+#include "core/net/loop.h"
+
+#include <event2/event.h>
+
+#include <algorithm>
+#include <new>
+
+#include "core/base/error.h"
+#include "core/net/event_fd.h"
+
+namespace fanwire::core {
+
+namespace {
+
+event_base* make_base() {
+    event_config* config = event_config_new();
+    if (!config) throw std::bad_alloc();
+    // One thread only: no locks. No reading of EVENT_* from somebody else's environment.
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
+    event_base* base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (!base) throw Failure(Status::SYSTEM_ERROR, "no event loop could be made (out of descriptors or memory)");
+    return base;
+}
+
+event* make_event(event_base* base, int fd, short what, event_callback_fn callback, void* arg) {
+    event* made = event_new(base, fd, what, callback, arg);
+    if (!made) throw std::bad_alloc();
+    return made;
+}
+
+void switch_event(event* e, bool on) {
+    if (on)
+        event_add(e, nullptr);
+    else
+        event_del(e);
+}
+
+}  // namespace
+
+struct Loop::Wakeup {
+    std::unique_ptr<Pollable> signal = make_event_fd();
+    event* readable = nullptr;
+
+    ~Wakeup() {
+        if (readable) event_free(readable);
+    }
+};
+
+Loop::Loop(Callback woken) : base_(make_base()), woken_(std::move(woken)) {
+    try {
+        wakeup_ = std::make_unique<Wakeup>();
+        wakeup_->readable = make_event(
+            base_, wakeup_->signal->fd(), EV_READ | EV_PERSIST,
+            [](evutil_socket_t, short, void* self) {
+                auto* loop = static_cast<Loop*>(self);
+                loop->wakeup_->signal->clear();
+                loop->run_posted();
+                loop->woken_();
+            },
+            this);
+        event_add(wakeup_->readable, nullptr);
+    } catch (...) {
+        wakeup_.reset();
+        event_base_free(base_);
+        throw;
+    }
+}
+
+Loop::~Loop() {
+    wakeup_.reset();
+    event_base_free(base_);
+}
+
+void Loop::run() { event_base_loop(base_, EVLOOP_NO_EXIT_ON_EMPTY); }
+void Loop::stop() { event_base_loopbreak(base_); }
+void Loop::wake() { wakeup_->signal->set(); }
+
+void Loop::post(Callback callback) {
+    {
+        std::lock_guard lock(mutex_);
+        posted_.push_back(std::move(callback));
+    }
+    wake();
+}
+
+void Loop::run_posted() {
+    std::vector<Callback> posted;
+    {
+        std::lock_guard lock(mutex_);
+        posted.swap(posted_);
+    }
+    for (const Callback& callback : posted) callback();
+}
+
+Loop::Timer::Timer(Loop& loop, Callback callback)
+    : callback_(std::move(callback)),
+      event_(make_event(
+          loop.base_, -1, 0,
+          [](evutil_socket_t, short, void* self) {
+              auto* timer = static_cast<Timer*>(self);
+              timer->time_ = never;
+              timer->callback_();
+          },
+          this)) {}
+
+Loop::Timer::~Timer() { event_free(event_); }
+
+void Loop::Timer::at(TimeMs time) {
+    if (time == time_) return;
+    time_ = time;
+    if (time == never) {
+        event_del(event_);
+        return;
+    }
+    const TimeMs delay = std::max<TimeMs>(time - now_ms(), 0);
+    timeval tv{};
+    tv.tv_sec = delay / 1000;
+    tv.tv_usec = (delay % 1000) * 1000;
+    event_add(event_, &tv);
+}
+
+Loop::Watch::Watch(Loop& loop, int fd, Callback readable, Callback writable)
+    : readable_(std::move(readable)), writable_(std::move(writable)) {
+    read_ = make_event(
+        loop.base_, fd, EV_READ | EV_PERSIST,
+        [](evutil_socket_t, short, void* self) { static_cast<Watch*>(self)->readable_(); }, this);
+    write_ = make_event(
+        loop.base_, fd, EV_WRITE | EV_PERSIST,
+        [](evutil_socket_t, short, void* self) { static_cast<Watch*>(self)->writable_(); }, this);
+}
+
+Loop::Watch::~Watch() {
+    event_free(read_);
+    event_free(write_);
+}
+
+const char* libevent_version() { return event_get_version(); }
+
+void Loop::Watch::read(bool on) { switch_event(read_, on); }
+void Loop::Watch::write(bool on) { switch_event(write_, on); }
+
+}  // namespace fanwire::core

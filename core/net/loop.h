@@ -1,0 +1,80 @@
+// One libevent base: timers, descriptors and a way to be called from other threads. Everything but wake() and the
+// constructor belongs to the thread that calls run().
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/base/clock.h"
+
+struct event;
+struct event_base;
+
+namespace fanwire::core {
+
+class Loop {
+   public:
+    using Callback = std::function<void()>;
+
+    // `woken` is called in the loop once after each wake(), or several. Throws Failure SYSTEM_ERROR.
+    explicit Loop(Callback woken);
+    ~Loop();
+    Loop(const Loop&) = delete;
+    Loop& operator=(const Loop&) = delete;
+
+    // Runs until stop().
+    void run();
+    void stop();
+    // Thread: any.
+    void wake();
+    // Calls `callback` in the loop, unless the loop is stopped first. Thread: any.
+    void post(Callback callback);
+
+    // A timer that is off until set; calls back once for each at(). Not to be called back is one at(never).
+    class Timer {
+       public:
+        Timer(Loop& loop, Callback callback);
+        ~Timer();
+        Timer(const Timer&) = delete;
+        Timer& operator=(const Timer&) = delete;
+        void at(TimeMs time);
+
+       private:
+        Callback callback_;
+        event* event_;
+        TimeMs time_ = never;
+    };
+
+    // Watches a descriptor that somebody else owns and closes after this is gone.
+    class Watch {
+       public:
+        Watch(Loop& loop, int fd, Callback readable, Callback writable);
+        ~Watch();
+        Watch(const Watch&) = delete;
+        Watch& operator=(const Watch&) = delete;
+        void read(bool on);
+        void write(bool on);
+
+       private:
+        Callback readable_, writable_;
+        event *read_, *write_;
+    };
+
+   private:
+    struct Wakeup;
+
+    void run_posted();
+
+    event_base* base_;
+    Callback woken_;
+    std::unique_ptr<Wakeup> wakeup_;
+    std::mutex mutex_;
+    std::vector<Callback> posted_;
+};
+
+// The version of libevent in use, "2.1.12-stable"; static.
+const char* libevent_version();
+
+}  // namespace fanwire::core

@@ -1,0 +1,133 @@
+#include "core/net/resolver.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <system_error>
+
+#include "core/base/thread.h"
+
+namespace fanwire::core {
+
+namespace {
+
+Resolved look_up(const std::string& host, std::uint16_t port, int flags) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = flags;
+    addrinfo* list = nullptr;
+    Resolved resolved;
+    const int code = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
+    if (code != 0) {
+        resolved.error = {Status::RESOLVE_FAILED, "cannot resolve host \"" + host + "\": " + gai_strerror(code)};
+        return resolved;
+    }
+    for (const addrinfo* item = list; item; item = item->ai_next) {
+        Address address;
+        std::memcpy(&address.storage, item->ai_addr, item->ai_addrlen);
+        address.size = item->ai_addrlen;
+        resolved.addresses.push_back(address);
+    }
+    freeaddrinfo(list);
+    return resolved;
+}
+
+}  // namespace
+
+std::string Address::text() const {
+    char host[INET6_ADDRSTRLEN] = "";
+    if (family() == AF_INET) {
+        const auto* in = reinterpret_cast<const sockaddr_in*>(&storage);
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        return std::string(host) + ":" + std::to_string(ntohs(in->sin_port));
+    }
+    if (family() == AF_INET6) {
+        const auto* in = reinterpret_cast<const sockaddr_in6*>(&storage);
+        inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
+        return "[" + std::string(host) + "]:" + std::to_string(ntohs(in->sin6_port));
+    }
+    return reinterpret_cast<const sockaddr_un*>(&storage)->sun_path;
+}
+
+Address Address::of_unix_path(const std::string& path) {
+    Address address;
+    auto* un = reinterpret_cast<sockaddr_un*>(&address.storage);
+    if (path.size() >= sizeof un->sun_path)
+        throw Failure(Status::INVALID_OPTION, "unix_path is longer than the " +
+                                                  std::to_string(sizeof un->sun_path - 1) +
+                                                  " bytes that the system allows: \"" + path + "\"");
+    un->sun_family = AF_UNIX;
+    std::memcpy(un->sun_path, path.c_str(), path.size() + 1);
+    address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+    return address;
+}
+
+// Outlives the Resolver while a look-up is under way.
+struct Resolver::Shared {
+    struct Job {
+        std::string host;
+        std::uint16_t port;
+        Done done;
+    };
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<Job> jobs;
+    bool running = false;
+    bool stop = false;
+
+    static void run(const std::shared_ptr<Shared>& shared) {
+        std::unique_lock lock(shared->mutex);
+        while (true) {
+            shared->changed.wait(lock, [&] { return shared->stop || !shared->jobs.empty(); });
+            if (shared->stop) return;
+            Job job = std::move(shared->jobs.front());
+            shared->jobs.pop_front();
+            lock.unlock();
+            Resolved resolved = look_up(job.host, job.port, AI_ADDRCONFIG);
+            lock.lock();
+            // Under the lock: after ~Resolver nobody is called any more.
+            if (!shared->stop) job.done(std::move(resolved));
+        }
+    }
+};
+
+Resolver::Resolver() : shared_(std::make_shared<Shared>()) {}
+
+Resolver::~Resolver() {
+    {
+        std::lock_guard lock(shared_->mutex);
+        shared_->stop = true;
+        shared_->jobs.clear();
+    }
+    shared_->changed.notify_all();
+}
+
+void Resolver::resolve(const std::string& host, std::uint16_t port, Done done) {
+    Resolved literal = look_up(host, port, AI_NUMERICHOST);
+    if (!literal.error) {
+        done(std::move(literal));
+        return;
+    }
+    std::lock_guard lock(shared_->mutex);
+    if (!shared_->running) {
+        try {
+            start_thread("fanwire-resolve", [shared = shared_] { Shared::run(shared); }).detach();
+            shared_->running = true;
+        } catch (const std::system_error& error) {
+            done({{}, {Status::SYSTEM_ERROR, std::string("no thread for the resolver: ") + error.what()}});
+            return;
+        }
+    }
+    shared_->jobs.push_back({host, port, std::move(done)});
+    shared_->changed.notify_all();
+}
+
+}  // namespace fanwire::core

@@ -1,0 +1,51 @@
+// Host names to addresses, on a thread of its own: getaddrinfo blocks, and may do so for as long as DNS pleases.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+
+namespace fanwire::core {
+
+struct Address {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+
+    int family() const { return storage.ss_family; }
+    // "127.0.0.1:6379", "[::1]:6379", or the path of a unix socket.
+    std::string text() const;
+    // Throws Failure INVALID_OPTION when the path is too long for the system.
+    static Address of_unix_path(const std::string& path);
+};
+
+struct Resolved {
+    std::vector<Address> addresses;  // in the order to try them
+    Error error;
+};
+
+class Resolver {
+   public:
+    // Called on the resolver's thread.
+    using Done = std::function<void(Resolved)>;
+
+    Resolver();
+    // Does not wait for a look-up that is under way: its result is dropped and its thread ends after it.
+    ~Resolver();
+    Resolver(const Resolver&) = delete;
+    Resolver& operator=(const Resolver&) = delete;
+
+    // Literal addresses are answered before this returns. Else the thread is started when first needed.
+    void resolve(const std::string& host, std::uint16_t port, Done done);
+
+   private:
+    struct Shared;
+    std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace fanwire::core

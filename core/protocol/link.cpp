@@ -1,0 +1,175 @@
+#include "core/protocol/link.h"
+
+#include <utility>
+
+namespace fanwire::core {
+
+namespace {
+
+// The first bytes of a server's answer, made readable for an error's text.
+std::string quote(std::string_view bytes) {
+    std::string text;
+    for (const char c : bytes.substr(0, 40)) {
+        if (c == '\r' || c == '\n') break;
+        text += c >= 0x20 && c < 0x7f ? c : '?';
+    }
+    return "\"" + text + "\"";
+}
+
+}  // namespace
+
+Link::Link(LinkConfig config, Random random, Listener& listener)
+    : heartbeat_(config.heartbeat_interval, config.heartbeat_timeout),
+      config_(std::move(config)),
+      listener_(listener),
+      backoff_(config_.reconnect_delay, config_.reconnect_delay_max, std::move(random)),
+      handshake_(config_.handshake) {}
+
+void Link::start(TimeMs now) {
+    state_ = State::opening;
+    request_ = Request::open;
+    deadline_ = now + config_.connect_timeout;
+}
+
+void Link::stop() {
+    state_ = State::stopped;
+    request_ = Request::close;
+    deadline_ = never;
+}
+
+Link::Request Link::request() { return std::exchange(request_, Request::none); }
+
+void Link::opened(TimeMs) {
+    if (state_ != State::opening) return;
+    state_ = State::greeting;
+    reader_.reset();
+    first_bytes_ = true;
+    out_.clear();
+    out_sent_ = 0;
+    handshake_.start(out_);
+}
+
+void Link::received(std::string_view bytes, TimeMs now) {
+    heartbeat_.received(now);
+    if (first_bytes_ && !bytes.empty()) {
+        first_bytes_ = false;
+        if (std::string_view("+-:$*").find(bytes.front()) == std::string_view::npos) {
+            protocol_error("the server does not speak the Redis protocol: it answered " + quote(bytes), now);
+            return;
+        }
+    }
+    while (!bytes.empty() && (state_ == State::greeting || state_ == State::ready)) {
+        const std::string_view piece = bytes.substr(0, ReplyReader::feed_max);
+        bytes.remove_prefix(piece.size());
+        reader_.feed(piece);
+        take_replies(now);
+    }
+}
+
+void Link::take_replies(TimeMs now) {
+    while (state_ == State::greeting || state_ == State::ready) {
+        switch (reader_.next()) {
+            case ReplyReader::Result::more:
+                return;
+            case ReplyReader::Result::broken:
+                protocol_error("the server does not speak the Redis protocol: " + reader_.error(), now);
+                return;
+            case ReplyReader::Result::reply:
+                break;
+        }
+        if (state_ == State::ready) {
+            on_reply(reader_.reply(), now);
+            continue;
+        }
+        switch (handshake_.reply(reader_.reply())) {
+            case Handshake::Progress::more:
+                break;
+            case Handshake::Progress::failed:
+                fail(handshake_.error(), now);
+                return;
+            case Handshake::Progress::done:
+                state_ = State::ready;
+                deadline_ = never;
+                backoff_.reset();
+                heartbeat_.start(now);
+                on_ready(now);
+                listener_.link_ready();
+        }
+    }
+}
+
+void Link::protocol_error(std::string text, TimeMs now) { fail({Status::PROTOCOL_ERROR, std::move(text)}, now); }
+
+void Link::closed(Error why, TimeMs now) {
+    if (state_ == State::opening || state_ == State::greeting || state_ == State::ready) fail(std::move(why), now);
+}
+
+void Link::fail(Error why, TimeMs now) {
+    const bool was_ready = state_ == State::ready;
+    if (state_ == State::stopped) return;
+    request_ = Request::close;
+    if (was_ready) {
+        state_ = State::waiting;
+        on_down(why, now);
+        listener_.link_lost(why);
+    }
+    const auto attempts_max = config_.reconnect_attempts_max;
+    const bool retry = attempts_max == 0 || backoff_.failures() < attempts_max;
+    state_ = retry ? State::waiting : State::stopped;
+    deadline_ = never;
+    if (!retry) on_given_up(why);
+    if (!was_ready) listener_.link_failed(why, retry);
+    if (!retry) return;
+    const TimeMs delay = backoff_.next();
+    deadline_ = now + delay;
+    listener_.link_retry(backoff_.failures(), delay);
+}
+
+void Link::tick(TimeMs now) {
+    switch (state_) {
+        case State::opening:
+        case State::greeting:
+            if (now >= deadline_)
+                fail({Status::TIMEOUT, (state_ == State::opening ? "no connection" : "connected, but no greeting") +
+                                           std::string(" within ") + std::to_string(config_.connect_timeout) + " ms"},
+                     now);
+            break;
+        case State::waiting:
+            if (now >= deadline_) start(now);
+            break;
+        case State::ready:
+            switch (heartbeat_.check(now)) {
+                case Heartbeat::Verdict::fine:
+                    break;
+                case Heartbeat::Verdict::ping:
+                    send_ping(now);
+                    heartbeat_.expecting(now);
+                    break;
+                case Heartbeat::Verdict::dead:
+                    fail({Status::CONNECTION_LOST, "no answer to PING within " +
+                                                       std::to_string(config_.heartbeat_timeout) + " ms"},
+                         now);
+            }
+            break;
+        case State::idle:
+        case State::stopped:
+            break;
+    }
+}
+
+TimeMs Link::deadline() const {
+    if (state_ == State::ready) return heartbeat_.deadline();
+    return deadline_;
+}
+
+std::string_view Link::output(TimeMs) { return std::string_view(out_).substr(out_sent_); }
+
+void Link::wrote(std::size_t size, TimeMs) {
+    out_sent_ += size;
+    if (out_sent_ == out_.size()) {
+        out_.clear();
+        out_sent_ = 0;
+    }
+}
+
+}  // namespace fanwire::core

@@ -1,0 +1,102 @@
+// The life of one connection to Redis without the connection: bytes and time in, bytes and wishes out.
+//
+//   idle -> opening -> greeting -> ready -> waiting (backoff) -> opening -> ...
+//
+// Whoever drives it (backend/, or a test) carries out request(), calls opened() / received() / closed() as things
+// happen and tick() at deadline(), and writes output() to the connection, reporting it by wrote().
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/protocol/backoff.h"
+#include "core/protocol/handshake.h"
+#include "core/protocol/heartbeat.h"
+#include "core/protocol/reply.h"
+
+namespace fanwire::core {
+
+struct LinkConfig {
+    HandshakeConfig handshake;
+    TimeMs connect_timeout = 2000;
+    TimeMs reconnect_delay = 100;
+    TimeMs reconnect_delay_max = 30000;
+    std::int64_t reconnect_attempts_max = 0;  // 0: endless
+    TimeMs heartbeat_interval = 1000;
+    TimeMs heartbeat_timeout = 4000;
+};
+
+class Link {
+   public:
+    enum class State { idle, opening, greeting, ready, waiting, stopped };
+    enum class Request { none, open, close };
+
+    // What a link tells its owner, from within the calls below.
+    class Listener {
+       public:
+        virtual ~Listener() = default;
+        virtual void link_ready() = 0;
+        // It was ready and is no longer.
+        virtual void link_lost(const Error& why) = 0;
+        // An attempt to become ready failed; without `will_retry` it was the last.
+        virtual void link_failed(const Error& why, bool will_retry) = 0;
+        // Attempt number `attempt` in a row follows in `delay` ms.
+        virtual void link_retry(std::uint32_t attempt, TimeMs delay) = 0;
+    };
+
+    Link(LinkConfig config, Random random, Listener& listener);
+    virtual ~Link() = default;
+    Link(const Link&) = delete;
+    Link& operator=(const Link&) = delete;
+
+    State state() const { return state_; }
+
+    void start(TimeMs now);
+    // For good. The connection may be closed without further ado.
+    void stop();
+
+    // What the driver shall do with the connection; answers each wish once.
+    Request request();
+    void opened(TimeMs now);
+    void received(std::string_view bytes, TimeMs now);
+    // The connection broke, could not be made, or was closed on request.
+    void closed(Error why, TimeMs now);
+    virtual void tick(TimeMs now);
+    virtual TimeMs deadline() const;
+
+    // Bytes to write, valid until the next call; empty when there is nothing.
+    virtual std::string_view output(TimeMs now);
+    virtual void wrote(std::size_t size, TimeMs now);
+
+   protected:
+    // Of the part that knows what the link is for.
+    virtual void on_ready(TimeMs now) = 0;
+    virtual void on_reply(const Reply& reply, TimeMs now) = 0;
+    virtual void on_down(const Error& why, TimeMs now) = 0;
+    virtual void on_given_up(const Error& why) = 0;
+    virtual void send_ping(TimeMs now) = 0;
+
+    // The server has said something that it must not say: the link is closed.
+    void protocol_error(std::string text, TimeMs now);
+
+    // Bytes of the handshake and of links that need no more than this.
+    std::string out_;
+    Heartbeat heartbeat_;
+
+   private:
+    void take_replies(TimeMs now);
+    void fail(Error why, TimeMs now);
+
+    LinkConfig config_;
+    Listener& listener_;
+    Backoff backoff_;
+    Handshake handshake_;
+    ReplyReader reader_;
+    std::size_t out_sent_ = 0;
+    State state_ = State::idle;
+    Request request_ = Request::none;
+    TimeMs deadline_ = never;  // of opening and greeting together, or the end of waiting
+    bool first_bytes_ = true;
+};
+
+}  // namespace fanwire::core

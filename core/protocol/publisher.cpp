@@ -1,0 +1,62 @@
+#include "core/protocol/publisher.h"
+
+#include <algorithm>
+
+namespace fanwire::core {
+
+void Publisher::publish(PublishBatch&& batch) {
+    queue_.append(std::move(batch));
+    if (given_up_)
+        queue_.fail_unsent(given_up_);
+    else if (offline_ == Offline::fail && state() != State::ready)  // it went down between acceptance and now
+        queue_.fail_unsent({Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail"});
+}
+
+void Publisher::fail_all(const Error& unsent) {
+    queue_.link_down(unsent);
+    queue_.fail_unsent(unsent);
+}
+
+std::string_view Publisher::output(TimeMs now) {
+    if (state() != State::ready) return Link::output(now);
+    return queue_.output();
+}
+
+void Publisher::wrote(std::size_t size, TimeMs now) {
+    if (state() != State::ready) {
+        Link::wrote(size, now);
+        return;
+    }
+    queue_.wrote(size);
+    if (queue_.awaits_reply()) heartbeat_.expecting(now);
+}
+
+void Publisher::on_reply(const Reply& reply, TimeMs now) {
+    if (!queue_.reply(reply))
+        protocol_error("the server sent a reply that answers nothing we asked", now);
+    else if (queue_.awaits_reply())
+        heartbeat_.expecting(now);
+}
+
+void Publisher::on_down(const Error& why, TimeMs) {
+    queue_.link_down(why);
+    if (offline_ == Offline::fail) queue_.fail_unsent({Status::NOT_CONNECTED, "not sent: " + why.text});
+}
+
+void Publisher::on_given_up(const Error& why) {
+    given_up_ = {Status::NOT_CONNECTED, "gave up connecting: " + why.text};
+    queue_.fail_unsent(given_up_);
+}
+
+void Publisher::send_ping(TimeMs) {
+    if (!queue_.has_unsent()) queue_.append_ping();
+}
+
+void Publisher::tick(TimeMs now) {
+    Link::tick(now);
+    queue_.tick(now);
+}
+
+TimeMs Publisher::deadline() const { return std::min(Link::deadline(), queue_.deadline()); }
+
+}  // namespace fanwire::core

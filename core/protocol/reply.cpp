@@ -1,0 +1,154 @@
+#include "core/protocol/reply.h"
+
+#include <hiredis/hiredis.h>
+#include <hiredis/read.h>
+
+#include <new>
+
+namespace fanwire::core {
+
+// Arrays beyond this size are nothing that Redis sends us; the reader would allocate for them before they arrive.
+static constexpr long long elements_max = 1 << 20;
+
+// The callbacks by which hiredis tells us what it read. An "object" is the index of our node plus one.
+struct ReplyFunctions {
+    using Node = ReplyReader::Node;
+
+    static ReplyReader& reader(const redisReadTask* task) { return *static_cast<ReplyReader*>(task->privdata); }
+
+    static void* add(const redisReadTask* task, Node node) noexcept try {
+        auto& nodes = reader(task).nodes_;
+        const std::size_t index = nodes.size();
+        nodes.push_back(node);
+        if (task->parent) {
+            // Elements come in order: the last child so far is the one to link from. `integer` of an array counts
+            // its elements; the link is found through the parent's chain end, kept in text_at, unused in arrays.
+            Node& parent = nodes[reinterpret_cast<std::size_t>(task->parent->obj) - 1];
+            if (parent.first_child == 0)
+                parent.first_child = index;
+            else
+                nodes[parent.text_at].next_sibling = index;
+            parent.text_at = index;
+        }
+        return reinterpret_cast<void*>(index + 1);
+    } catch (...) {
+        return nullptr;  // hiredis reports it as out of memory
+    }
+
+    static void* create_string(const redisReadTask* task, char* bytes, std::size_t size) noexcept try {
+        std::string& text = reader(task).text_;
+        const std::size_t at = text.size();
+        text.append(bytes, size);
+        const ReplyType type = task->type == REDIS_REPLY_ERROR    ? ReplyType::error
+                               : task->type == REDIS_REPLY_STATUS ? ReplyType::status
+                                                                  : ReplyType::string;
+        return add(task, {type, 0, at, size});
+    } catch (...) {
+        return nullptr;
+    }
+
+    // The number's type is int in hiredis 0.14 and size_t from 1.0.
+    template <class Number>
+    static void* create_array(const redisReadTask* task, Number elements) noexcept {
+        const auto n = static_cast<long long>(elements);
+        if (n < 0 || n > elements_max) return nullptr;
+        return add(task, {ReplyType::array, n, 0, 0});
+    }
+
+    static void* create_integer(const redisReadTask* task, long long value) noexcept {
+        return add(task, {ReplyType::integer, value, 0, 0});
+    }
+    static void* create_nil(const redisReadTask* task) noexcept { return add(task, {ReplyType::nil, 0, 0, 0}); }
+
+    // RESP3 types, which a server must not send us but might: read as the RESP2 types they stand for.
+    static void* create_double(const redisReadTask* task, double, char* bytes, std::size_t size) noexcept {
+        return create_string(task, bytes, size);
+    }
+    static void* create_bool(const redisReadTask* task, int value) noexcept { return create_integer(task, value); }
+
+    static void free_object(void*) noexcept {}  // the reader owns its nodes
+
+    template <class Functions>
+    static Functions make() {
+        Functions functions{};
+        functions.createString = &create_string;
+        functions.createArray = &create_array;
+        functions.createInteger = &create_integer;
+        functions.createNil = &create_nil;
+        functions.freeObject = &free_object;
+        if constexpr (requires { functions.createDouble; }) {
+            functions.createDouble = &create_double;
+            functions.createBool = &create_bool;
+        }
+        return functions;
+    }
+};
+
+struct ReplyReader::Hiredis {
+    redisReplyObjectFunctions functions = ReplyFunctions::make<redisReplyObjectFunctions>();
+    redisReader* reader;
+
+    explicit Hiredis(ReplyReader* owner) : reader(redisReaderCreateWithFunctions(&functions)) {
+        if (!reader) throw std::bad_alloc();
+        reader->privdata = owner;
+    }
+    ~Hiredis() { redisReaderFree(reader); }
+    Hiredis(const Hiredis&) = delete;
+    Hiredis& operator=(const Hiredis&) = delete;
+};
+
+ReplyReader::ReplyReader() : hiredis_(std::make_unique<Hiredis>(this)) {}
+ReplyReader::~ReplyReader() = default;
+
+void ReplyReader::reset() {
+    hiredis_ = std::make_unique<Hiredis>(this);
+    nodes_.clear();
+    text_.clear();
+    error_.clear();
+}
+
+void ReplyReader::feed(std::string_view bytes) {
+    if (redisReaderFeed(hiredis_->reader, bytes.data(), bytes.size()) != 0 && hiredis_->reader->err == REDIS_ERR_OOM)
+        throw std::bad_alloc();
+}
+
+ReplyReader::Result ReplyReader::next() {
+    if (!error_.empty()) return Result::broken;
+    // A reply may arrive in pieces: its nodes stay until it is whole and the one before it has been used up.
+    if (hiredis_->reader->ridx == -1) {
+        nodes_.clear();
+        text_.clear();
+    }
+    void* object = nullptr;
+    if (redisReaderGetReply(hiredis_->reader, &object) != 0) {
+        error_ = hiredis_->reader->errstr;
+        return Result::broken;
+    }
+    return object ? Result::reply : Result::more;
+}
+
+#define FANWIRE_TEXT(x) #x
+#define FANWIRE_VERSION_TEXT(major, minor, patch) FANWIRE_TEXT(major) "." FANWIRE_TEXT(minor) "." FANWIRE_TEXT(patch)
+const char* hiredis_version() { return FANWIRE_VERSION_TEXT(HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH); }
+
+ReplyType Reply::type() const { return reader_->nodes_[node_].type; }
+
+std::int64_t Reply::integer() const { return is(ReplyType::integer) ? reader_->nodes_[node_].integer : 0; }
+
+std::string_view Reply::text() const {
+    const auto& node = reader_->nodes_[node_];
+    if (node.type > ReplyType::error) return {};
+    return std::string_view(reader_->text_).substr(node.text_at, node.text_size);
+}
+
+std::size_t Reply::size() const {
+    return is(ReplyType::array) ? static_cast<std::size_t>(reader_->nodes_[node_].integer) : 0;
+}
+
+Reply Reply::operator[](std::size_t i) const {
+    std::size_t child = reader_->nodes_[node_].first_child;
+    while (i-- > 0) child = reader_->nodes_[child].next_sibling;
+    return Reply(reader_, child);
+}
+
+}  // namespace fanwire::core

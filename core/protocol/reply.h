@@ -1,0 +1,78 @@
+// Replies of a Redis server, read incrementally from bytes (RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fanwire::core {
+
+enum class ReplyType : std::uint8_t { string, status, error, integer, nil, array };
+
+class ReplyReader;
+
+// One reply, or one element of an array; valid until the reader's next call.
+class Reply {
+   public:
+    ReplyType type() const;
+    bool is(ReplyType wanted) const { return type() == wanted; }
+    std::int64_t integer() const;   // 0 unless an integer
+    std::string_view text() const;  // of strings, statuses and errors; else empty
+    std::size_t size() const;       // of arrays; else 0
+    Reply operator[](std::size_t i) const;
+
+   private:
+    friend class ReplyReader;
+    Reply(const ReplyReader* reader, std::size_t node) : reader_(reader), node_(node) {}
+    const ReplyReader* reader_;
+    std::size_t node_;
+};
+
+class ReplyReader {
+   public:
+    enum class Result { reply, more, broken };
+
+    ReplyReader();
+    ~ReplyReader();
+    ReplyReader(const ReplyReader&) = delete;
+    ReplyReader& operator=(const ReplyReader&) = delete;
+
+    // Appends bytes. Give it at most feed_max at a time and take the replies in between: hiredis moves what is left
+    // of its buffer after each reply.
+    static constexpr std::size_t feed_max = 16 * 1024;
+    void feed(std::string_view bytes);
+
+    Result next();
+    // The reply that next() announced.
+    Reply reply() const { return Reply(this, 0); }
+    // What is wrong, after `broken`; the stream is lost then.
+    const std::string& error() const { return error_; }
+
+    // Forgets everything, for a new connection.
+    void reset();
+
+   private:
+    friend class Reply;
+    friend struct ReplyFunctions;
+    struct Node {
+        ReplyType type;
+        std::int64_t integer;         // or the number of elements
+        std::size_t text_at;          // into text_
+        std::size_t text_size;
+        std::size_t first_child = 0;  // 0: none (the root is nobody's child)
+        std::size_t next_sibling = 0;
+    };
+    struct Hiredis;
+
+    std::unique_ptr<Hiredis> hiredis_;
+    std::vector<Node> nodes_;
+    std::string text_;
+    std::string error_;
+};
+
+// The version of hiredis that this was compiled against, "0.14.1"; static.
+const char* hiredis_version();
+
+}  // namespace fanwire::core

@@ -1,0 +1,64 @@
+#include "core/protocol/subscriber.h"
+
+#include <algorithm>
+
+#include "core/protocol/command.h"
+
+namespace fanwire::core {
+
+std::string_view Subscriber::output(TimeMs now) {
+    // Commands are made as the connection takes them, so that replaying a million channels needs no buffer for them.
+    if (state() == State::ready) {
+        while (out_.size() < SubscriptionTracker::batch_bytes_max && tracker_.next_command(out_)) {
+        }
+        if (tracker_.under_way()) heartbeat_.expecting(now);
+    }
+    return Link::output(now);
+}
+
+void Subscriber::on_reply(const Reply& reply, TimeMs now) {
+    if (!take(reply, now)) protocol_error("the server sent a reply that answers nothing we asked", now);
+}
+
+bool Subscriber::take(const Reply& reply, TimeMs now) {
+    if (reply.is(ReplyType::error)) return tracker_.refused(reply.text(), now);
+    if (reply.is(ReplyType::status)) return reply.text() == "PONG" && tracker_.ponged();
+    // While subscribed, a RESP2 server answers PING by the array ["pong", ""].
+    if (reply.size() < 2) return false;
+    const std::string_view what = reply[0].text();
+    if (what == "pong") return tracker_.ponged();
+    if (reply.size() < 3) return false;
+
+    if (what == "message") {
+        listener_.message(TargetKind::channel, reply[1].text(), reply[1].text(), reply[2].text());
+        return true;
+    }
+    if (what == "pmessage" && reply.size() == 4) {
+        listener_.message(TargetKind::pattern, reply[1].text(), reply[2].text(), reply[3].text());
+        return true;
+    }
+    const std::string_view name = reply[1].text();
+    if (what == "subscribe") return tracker_.acknowledged(true, TargetKind::channel, name, now);
+    if (what == "unsubscribe") return tracker_.acknowledged(false, TargetKind::channel, name, now);
+    if (what == "psubscribe") return tracker_.acknowledged(true, TargetKind::pattern, name, now);
+    if (what == "punsubscribe") return tracker_.acknowledged(false, TargetKind::pattern, name, now);
+    return false;
+}
+
+void Subscriber::on_down(const Error&, TimeMs) { tracker_.reset(); }
+
+void Subscriber::send_ping(TimeMs) {
+    append_command(out_, {"PING"});
+    tracker_.pinged();
+}
+
+void Subscriber::tick(TimeMs now) {
+    Link::tick(now);
+    if (state() == State::ready) tracker_.tick(now);
+}
+
+TimeMs Subscriber::deadline() const {
+    return state() == State::ready ? std::min(Link::deadline(), tracker_.deadline()) : Link::deadline();
+}
+
+}  // namespace fanwire::core
