@@ -59,6 +59,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
             backend_->start();
             on_turn_end();
             loop_.run();
+            io_thread_id_.store({});  // some later thread may get the same one
         });
     } catch (const std::system_error& error) {
         throw Failure(Status::SYSTEM_ERROR, std::string("no thread for the engine: ") + error.what());
@@ -234,6 +235,8 @@ Error Engine::close(Deadline deadline) {
 
 void Engine::woken() {
     wake_pending_.store(false, std::memory_order_release);
+    // Read first: once it is set nothing more is accepted, so what is taken below is all there is.
+    const bool close_asked = close_asked_.load(std::memory_order_acquire);
     std::vector<Command> commands;
     {
         std::lock_guard lock(commands_mutex_);
@@ -244,7 +247,7 @@ void Engine::woken() {
     backend_->flush();
     fanout_.commit();
 
-    if (!close_asked_.load(std::memory_order_acquire)) return;
+    if (!close_asked) return;
     closing_ = true;
     if (close_is_due())
         finish();

@@ -65,6 +65,7 @@ template <size_t FirstSize, class Struct>
 void copy_out(Struct* to, size_t to_size, const Struct& from, const char* name) {
     required(to, name);
     if (to_size < FirstSize) reject(std::string(name) + " is smaller than its first version");
+    std::memset(static_cast<void*>(to), 0, to_size);  // fields that this library does not know
     std::memcpy(static_cast<void*>(to), &from, std::min(to_size, sizeof from));
 }
 

@@ -5,106 +5,13 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/base/rules.h"
+#include "core/base/option_table.h"
 #include "core/base/text.h"
 #include "core/base/url.h"
 
 namespace fanwire::core {
 
 namespace {
-
-// ---- The table --------------------------------------------------------------------------------------------
-
-struct Entry {
-    std::string name;      // "namespace"
-    std::string variable;  // "FANWIRE_NAMESPACE"
-    const char* type;
-    const char* default_value;
-    std::string range;
-    std::string expected;
-    const char* help;
-    bool secret;
-    std::function<bool(Settings&, std::string_view)> assign;  // false when the text is no value; may throw for a URL
-    std::function<std::string(const Settings&)> show;
-};
-
-template <class T>
-Entry make_entry(const char* member_name, T Settings::*member, rules::Rule<T> rule, const char* default_value,
-                 const char* help) {
-    std::string name = member_name;
-    if (name.ends_with('_')) name.pop_back();
-    std::string variable = "FANWIRE_";
-    for (char letter : name) variable += letter == '_' ? letter : static_cast<char>(letter - 'a' + 'A');
-
-    auto assign = [member, parse = rule.parse](Settings& settings, std::string_view text) {
-        std::optional<T> value = parse(text);
-        if (value) settings.*member = *std::move(value);
-        return value.has_value();
-    };
-    auto show = [member, show_value = rule.show](const Settings& settings) { return show_value(settings.*member); };
-    return {std::move(name),
-            std::move(variable),
-            rule.type,
-            default_value,
-            rule.range,
-            rule.expected,
-            help,
-            rule.secret,
-            assign,
-            show};
-}
-
-template <class Enum>
-rules::Rule<Enum> choice();
-
-#define FANWIRE_CHOICE(type, ...)                    \
-    template <>                                      \
-    rules::Rule<type> choice<type>() {               \
-        return rules::choice_of<type>(#__VA_ARGS__); \
-    }
-#include "core/base/options.def"
-
-std::vector<Entry> make_table() {
-    using namespace rules;
-    return {
-#define FANWIRE_OPTION(member, type, rule, default_value, help) \
-    make_entry<type>(#member, &Settings::member, rule, default_value, help),
-#include "core/base/options.def"
-    };
-}
-
-// Never destroyed: what it hands out must outlive every other static object.
-const std::vector<Entry>& table() {
-    static const auto* entries = new std::vector<Entry>(make_table());
-    return *entries;
-}
-
-constexpr size_t url_index = 0;  // the other rows depend on it
-
-[[noreturn]] void fail_unknown(std::string_view name, const std::string& context) {
-    constexpr size_t close = 2;
-    size_t best = close + 1;
-    std::string hint;
-    std::string all;
-    for (const Entry& entry : table()) {
-        all += (all.empty() ? "" : ", ") + entry.name;
-        size_t distance = name.size() <= 64 ? edit_distance(name, entry.name) : best;
-        if (distance >= best) continue;
-        best = distance;
-        hint = "; did you mean \"" + entry.name + "\"?";
-    }
-    if (hint.empty()) hint = "; there are " + all;
-    throw Failure(Status::UNKNOWN_OPTION, context + "there is no setting " + quote(name) + hint);
-}
-
-size_t find_entry(std::string_view name, const std::string& context = "") {
-    const std::vector<Entry>& entries = table();
-    auto found = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.name == name; });
-    if (found == entries.end()) fail_unknown(name, context);
-    return static_cast<size_t>(found - entries.begin());
-}
-
-// ---- Values from their four sources -----------------------------------------------------------------------
 
 // Later ones win.
 enum class Source { table, environment, url, option };
@@ -116,23 +23,23 @@ struct Resolved {
 };
 
 // `context` says where the text stands, "" for an explicit setting.
-void assign(Settings& settings, const Entry& entry, std::string_view text, const std::string& context) {
+void assign(Settings& settings, const Option& option, std::string_view text, const std::string& context) {
     try {
-        if (entry.assign(settings, text)) return;
+        if (option.assign(settings, text)) return;
     } catch (const Failure& failure) {
         throw Failure(failure.status(), context + failure.what());
     }
-    std::string value = entry.secret ? "" : ", not " + quote(text);
-    throw Failure(Status::INVALID_OPTION, context + entry.name + " " + entry.expected + value);
+    std::string value = option.secret ? "" : ", not " + quote(text);
+    throw Failure(Status::INVALID_OPTION, context + option.name + " " + option.expected + value);
 }
 
 // The parts of the authority and the path are not repeated in error texts: a malformed URL may have its password there.
 void assign_url_part(Settings& settings, const UrlPart& part, const std::string& context) {
     std::string in_url = context + "in the URL: ";
-    const Entry& entry = table()[find_entry(part.setting, in_url)];
-    if (part.from_query) return assign(settings, entry, part.value, in_url);
-    if (entry.assign(settings, part.value)) return;
-    throw Failure(Status::INVALID_URL, in_url + entry.name + " " + entry.expected);
+    const Option& option = option_table()[find_option(part.setting, in_url)];
+    if (part.from_query) return assign(settings, option, part.value, in_url);
+    if (option.assign(settings, part.value)) return;
+    throw Failure(Status::INVALID_URL, context + "the URL is not valid: " + option.name + " " + option.expected);
 }
 
 // Checks what parse_url() leaves to us. `url` has been parsed from text standing in `context`.
@@ -146,9 +53,11 @@ void check_url(const Url& url, const std::string& context) {
 
     bool tcp = names("host") || names("port");
     if (url.transport == Transport::memory && (tcp || names("unix_path")))
-        throw Failure(Status::INVALID_URL, context + "in the URL: memory:// takes no host, port or unix_path");
+        throw Failure(Status::INVALID_URL,
+                      context + "the URL is not valid: memory:// takes no host, port or unix_path");
     if (tcp && !scratch.unix_path.empty())
-        throw Failure(Status::INVALID_URL, context + "in the URL: host or port and unix_path exclude each other");
+        throw Failure(Status::INVALID_URL,
+                      context + "the URL is not valid: host or port and unix_path exclude each other");
 }
 
 struct EnvironmentValue {
@@ -166,22 +75,19 @@ std::string context_of(const EnvironmentValue& found) {
     return "environment variable " + found.variable + ": ";
 }
 
-}  // namespace
-
-namespace {
-
 using Explicit = std::map<std::string, std::string, std::less<>>;
 
 Url resolve_url(Resolved& resolved, const Explicit& given, const Environment& environment) {
-    const Entry& entry = table()[url_index];
-    std::string text = entry.default_value;
+    size_t url_index = find_option("url");
+    const Option& option = option_table()[url_index];
+    std::string text = option.default_value;
     std::string context;
-    auto explicit_url = given.find(entry.name);
+    auto explicit_url = given.find(option.name);
     if (explicit_url != given.end()) {
         text = explicit_url->second;
         resolved.sources[url_index] = Source::option;
     } else {
-        std::optional<EnvironmentValue> found = read_environment(environment, entry.variable);
+        std::optional<EnvironmentValue> found = read_environment(environment, option.variable);
         if (!found) found = read_environment(environment, "REDIS_URL");
         if (found) {
             text = found->value;
@@ -189,7 +95,7 @@ Url resolve_url(Resolved& resolved, const Explicit& given, const Environment& en
             resolved.sources[url_index] = Source::environment;
         }
     }
-    assign(resolved.settings, entry, text, context);
+    assign(resolved.settings, option, text, context);
     Url url = parse_url(text);
     check_url(url, context);
     // The table's own URL says nothing that the environment could not say better.
@@ -199,21 +105,21 @@ Url resolve_url(Resolved& resolved, const Explicit& given, const Environment& en
 
 void resolve_row(Resolved& resolved, size_t index, const Url& url, const Explicit& given,
                  const Environment& environment) {
-    const Entry& entry = table()[index];
-    if (auto found = given.find(entry.name); found != given.end()) {
+    const Option& option = option_table()[index];
+    if (auto found = given.find(option.name); found != given.end()) {
         resolved.sources[index] = Source::option;
-        return assign(resolved.settings, entry, found->second, "");
+        return assign(resolved.settings, option, found->second, "");
     }
     for (const UrlPart& part : url.parts) {
-        if (part.setting != entry.name) continue;
+        if (part.setting != option.name) continue;
         resolved.sources[index] = Source::url;
         return assign_url_part(resolved.settings, part, "");
     }
-    if (std::optional<EnvironmentValue> found = read_environment(environment, entry.variable)) {
+    if (std::optional<EnvironmentValue> found = read_environment(environment, option.variable)) {
         resolved.sources[index] = Source::environment;
-        return assign(resolved.settings, entry, found->value, context_of(*found));
+        return assign(resolved.settings, option, found->value, context_of(*found));
     }
-    assign(resolved.settings, entry, entry.default_value, "");
+    assign(resolved.settings, option, option.default_value, "");
 }
 
 [[noreturn]] void fail_contradiction(const std::string& text) {
@@ -222,14 +128,14 @@ void resolve_row(Resolved& resolved, size_t index, const Url& url, const Explici
 
 // A unix socket and host or port exclude each other: the more explicit one wins.
 void resolve_transport(Resolved& resolved, const Url& url) {
-    size_t host = find_entry("host"), port = find_entry("port"), unix_path = find_entry("unix_path");
+    size_t host = find_option("host"), port = find_option("port"), unix_path = find_option("unix_path");
     std::vector<Source>& sources = resolved.sources;
     if (url.transport == Transport::memory) {
         resolved.settings.backend = BackendKind::memory;
         resolved.settings.memory_name = url.memory_name;
         for (size_t index : {host, port, unix_path})
             if (sources[index] == Source::option)
-                fail_contradiction(table()[index].name +
+                fail_contradiction(option_table()[index].name +
                                    " is set, but the url is a memory:// one, which has no server");
         return;
     }
@@ -258,18 +164,16 @@ void check_pairs(const Settings& settings) {
 
 Resolved resolve_all(const Explicit& given, const Environment& environment) {
     Resolved resolved;
-    resolved.sources.assign(table().size(), Source::table);
+    resolved.sources.assign(option_table().size(), Source::table);
     Url url = resolve_url(resolved, given, environment);
-    for (size_t index = 0; index < table().size(); ++index)
-        if (index != url_index) resolve_row(resolved, index, url, given, environment);
+    for (size_t index = 0; index < option_table().size(); ++index)
+        if (index != find_option("url")) resolve_row(resolved, index, url, given, environment);
     resolve_transport(resolved, url);
     check_pairs(resolved.settings);
     return resolved;
 }
 
 }  // namespace
-
-// ---- What others call -------------------------------------------------------------------------------------
 
 Environment process_environment() {
     return [](const char* name) -> std::optional<std::string> {
@@ -280,10 +184,10 @@ Environment process_environment() {
 }
 
 void Options::set(std::string_view name, std::string_view value) {
-    size_t index = find_entry(name);
+    size_t index = find_option(name);
     Settings scratch;
-    assign(scratch, table()[index], value, "");
-    if (index == url_index) check_url(parse_url(value), "");
+    assign(scratch, option_table()[index], value, "");
+    if (name == "url") check_url(parse_url(value), "");
     explicit_.insert_or_assign(std::string(name), std::string(value));
 }
 
@@ -292,24 +196,13 @@ Settings Options::resolve(const Environment& environment) const {
 }
 
 std::string Options::effective(std::string_view name, const Environment& environment) const {
-    const Entry& entry = table()[find_entry(name)];
-    return entry.show(resolve_all(explicit_, environment).settings);
+    const Option& option = option_table()[find_option(name)];
+    return option.show(resolve_all(explicit_, environment).settings);
 }
 
 const char* Options::source(std::string_view name, const Environment& environment) const {
-    size_t index = find_entry(name);
+    size_t index = find_option(name);
     return source_names[static_cast<size_t>(resolve_all(explicit_, environment).sources[index])];
-}
-
-const std::vector<OptionRow>& option_rows() {
-    static const auto* rows = [] {
-        auto* made = new std::vector<OptionRow>;
-        for (const Entry& entry : table())
-            made->push_back(
-                {entry.name.c_str(), entry.type, entry.default_value, entry.range, entry.help, entry.secret});
-        return made;
-    }();
-    return *rows;
 }
 
 }  // namespace fanwire::core

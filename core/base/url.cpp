@@ -173,7 +173,9 @@ void read_tcp(Url& url, const Pieces& pieces) {
     // Allowed by RFC 3986, but nearly always the end of a password with a bare '/' or '?' in it: taken as a path or a
     // query it would end up in error texts.
     if (pieces.path.find('@') != std::string_view::npos || pieces.query.find('@') != std::string_view::npos)
-        fail("there is an '@' after the host; in a username or password '/' is written %2F, '?' %3F, and '@' %40");
+        fail(
+            "there is a bare '@' after the host; '@' is written %40, and in a username or password '/' %2F and '?' "
+            "%3F");
 
     std::string_view authority = pieces.authority;
     read_login(url, authority);

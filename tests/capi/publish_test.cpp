@@ -1,0 +1,137 @@
+#include "support.h"
+
+namespace capi_test {
+namespace {
+
+TEST(Publish, ReceiversAreCountedAsRedisDoes) {
+    Engine engine = open_engine();
+    Inbox one, two, three, four, five;
+    EXPECT_EQ(0u, publish_wait(engine, "news", "x")) << "nobody is there";
+    Subscription exact = subscribe(engine, "news", one);
+    EXPECT_EQ(1u, publish_wait(engine, "news", "x"));
+    Subscription again = subscribe(engine, "news", two);
+    EXPECT_EQ(1u, publish_wait(engine, "news", "x")) << "one Redis subscription for both";
+    Subscription pattern = psubscribe(engine, "n*", three), same = psubscribe(engine, "n*", four);
+    EXPECT_EQ(2u, publish_wait(engine, "news", "x"));
+    Subscription second = psubscribe(engine, "*s", five);
+    EXPECT_EQ(3u, publish_wait(engine, "news", "x"));
+    EXPECT_EQ(1u, publish_wait(engine, "nobody", "x")) << "n*";
+}
+
+TEST(Publish, AsyncGivesOneOutcome) {
+    Engine engine = open_engine();
+    Inbox inbox, outcomes;
+    Subscription subscription = subscribe(engine, "a", inbox);
+    int tags[3];
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "a", "1", outcomes, &tags[0]));
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "nobody", "2", outcomes, &tags[1]));
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "a", "3", outcomes, &tags[2]));
+    const std::uint64_t receivers[] = {1, 0, 1};
+    for (int i = 0; i < 3; ++i) {
+        const Seen outcome = outcomes.next(FANWIRE_EVENT_PUBLISHED);
+        EXPECT_EQ(FANWIRE_OK, outcome.status);
+        EXPECT_EQ(&tags[i], outcome.user_data);
+        EXPECT_EQ(receivers[i], outcome.count);
+        EXPECT_EQ("", outcome.text);
+    }
+    EXPECT_EQ("1", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
+    EXPECT_EQ("3", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_close(engine, deadline_ms));
+    EXPECT_EQ(0u, outcomes.drain().size()) << "exactly one for each";
+}
+
+TEST(Publish, RefusedOnesHaveNoOutcome) {
+    Engine engine = open_engine({{"max_message_bytes", "4"}});
+    Inbox outcomes;
+    EXPECT_STATUS(FANWIRE_MESSAGE_TOO_LARGE, publish_async(engine, "a", "12345", outcomes));
+    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL, publish_async(engine, "", "1", outcomes));
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "a", "1234", outcomes, &outcomes));
+    EXPECT_EQ(&outcomes, outcomes.next(FANWIRE_EVENT_PUBLISHED).user_data);
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_close(engine, deadline_ms));
+    EXPECT_EQ(0u, outcomes.drain().size());
+    EXPECT_EQ(1u, stats_of(engine).published);
+}
+
+TEST(Publish, MessageOverTheLimit) {
+    Engine engine = open_engine({{"max_message_bytes", "10"}});
+    EXPECT_STATUS(FANWIRE_OK, publish(engine, "a", "0123456789"));
+    EXPECT_STATUS(FANWIRE_MESSAGE_TOO_LARGE, publish(engine, "a", "0123456789x"));
+    EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), "11")) << fanwire_last_error();
+    EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), "max_message_bytes")) << fanwire_last_error();
+    EXPECT_STATUS(FANWIRE_MESSAGE_TOO_LARGE, fanwire_publish_wait(engine, "a", 1, "0123456789x", 11, 0, nullptr));
+    EXPECT_EQ(1u, stats_of(engine).published);
+}
+
+TEST(Publish, ChannelEmptyOrTooLong) {
+    Engine engine = open_engine();
+    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL, publish(engine, "", "x"));
+    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL, fanwire_publish(engine, nullptr, 0, "x", 1));
+    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL, publish(engine, std::string(1025, 'c'), "x"));
+    EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), "1024")) << fanwire_last_error();
+    EXPECT_STATUS(FANWIRE_OK, publish(engine, std::string(1024, 'c'), "x"));
+
+    Engine strict = open_engine({{"channel_rules", "strict"}});
+    EXPECT_STATUS(FANWIRE_OK, publish(strict, "room:1_a.b-C", "x"));
+    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL, publish(strict, "room 1", "x"));
+    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL, publish(strict, std::string(257, 'c'), "x"));
+}
+
+TEST(Publish, WaitWithoutReceivers) {
+    Engine engine = open_engine();
+    EXPECT_STATUS(FANWIRE_OK, fanwire_publish_wait(engine, "a", 1, "b", 1, FANWIRE_FOREVER, nullptr));
+}
+
+TEST(Publish, BinaryChannelsAndPayloads) {
+    Engine engine = open_engine();
+    Inbox inbox;
+    std::string every_byte;
+    for (int byte = 0; byte < 256; ++byte) every_byte += static_cast<char>(byte);
+    const std::string channel("with\0nul\r\n\xff", 11);
+    Subscription exact = subscribe(engine, channel, inbox);
+    EXPECT_EQ(0u, publish_wait(engine, "with", "not this one"));
+    for (const std::string& payload : {every_byte, std::string(), std::string(1, '\0'), std::string("\r\n")}) {
+        EXPECT_EQ(1u, publish_wait(engine, channel, payload));
+        const Seen message = inbox.next(FANWIRE_EVENT_MESSAGE);
+        EXPECT_EQ(channel, message.channel);
+        EXPECT_EQ(payload, message.payload);
+    }
+}
+
+TEST(Publish, EmptyPayloadHasAPointer) {
+    Engine engine = open_engine();
+    Inbox inbox;
+    Subscription subscription = subscribe(engine, "a", inbox);
+    ASSERT_STATUS(FANWIRE_OK, fanwire_publish(engine, "a", 1, nullptr, 0));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_wait(inbox, deadline_ms));
+    fanwire_event event;
+    std::size_t count = 0;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_drain(inbox, &event, sizeof event, 1, &count));
+    ASSERT_EQ(1u, count);
+    ASSERT_NE(nullptr, event.payload) << "empty is not absent";
+    EXPECT_EQ('\0', event.payload[0]);
+    EXPECT_EQ(0u, event.payload_size);
+    fanwire_message_release(event.message);
+}
+
+TEST(Publish, LargeMessages) {
+    Engine engine = open_engine();
+    Inbox inbox;
+    Subscription subscription = subscribe(engine, "a", inbox);
+    std::string payload(16 << 20, 'x');  // the default limit
+    payload.front() = '<';
+    payload.back() = '>';
+    EXPECT_EQ(1u, publish_wait(engine, "a", payload));
+    EXPECT_TRUE(payload == inbox.next(FANWIRE_EVENT_MESSAGE).payload);
+}
+
+TEST(Publish, EnginesKnowNothingOfEachOther) {
+    Engine one = open_engine(), two = open_engine();
+    Inbox inbox;
+    Subscription subscription = subscribe(one, "a", inbox);
+    EXPECT_EQ(0u, publish_wait(two, "a", "on another bus"));
+    EXPECT_EQ(1u, publish_wait(one, "a", "here"));
+    EXPECT_EQ("here", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
+}
+
+}  // namespace
+}  // namespace capi_test

@@ -1,0 +1,270 @@
+// The inbox: order, limits, the one GAP of each episode, waking, and what is never dropped.
+#include "core/fanout/inbox.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+
+#include "core/net/event_fd.h"
+
+namespace fanwire::core {
+namespace {
+
+struct InboxTest : testing::Test {
+    void open(std::size_t count, Overflow overflow, std::size_t bytes = SIZE_MAX) {
+        inbox = std::make_shared<Inbox>(InboxLimits{count, bytes, overflow}, make_event_fd);
+        a = make("a");
+        b = make("b");
+    }
+    SubscriptionRef make(const char* name) {
+        return SubscriptionRef::adopt(new Subscription(TargetKind::channel, {Name::make(name), 0}, inbox, nullptr,
+                                                       std::make_shared<Monitor>()));
+    }
+    Inbox::Pushed message(Subscription& to, const std::string& text) {
+        Event event = Event::of(EventKind::message);
+        event.user_data = &to;
+        event.message = Message::make(to.target(), {}, text);
+        return inbox->push(to, event);
+    }
+    Inbox::Pushed state(Subscription& to, EventKind kind) {
+        Event event = Event::of(kind);
+        event.user_data = &to;
+        if (kind == EventKind::gap) {
+            event.reason = GapReason::reconnect;
+            event.count = count_unknown;
+        }
+        return inbox->push(to, event);
+    }
+    // "a:text", "b:gap(3)", ...
+    std::string drain(std::size_t capacity = 1000) {
+        std::vector<Event> events;
+        inbox->drain(events, capacity);
+        std::string text;
+        for (const Event& event : events) {
+            if (!text.empty()) text += ' ';
+            if (event.user_data) text += event.user_data == a.get() ? "a:" : "b:";
+            switch (event.kind) {
+                case EventKind::message: text += event.message->payload(); break;
+                case EventKind::gap:
+                    text += "gap(" + (event.count == count_unknown ? "?" : std::to_string(event.count)) + ")";
+                    break;
+                case EventKind::active: text += "active"; break;
+                case EventKind::lost: text += "lost"; break;
+                case EventKind::resumed: text += "resumed"; break;
+                case EventKind::ended: text += "ended"; break;
+                case EventKind::published: text += "published"; break;
+                default: text += "?"; break;
+            }
+        }
+        return text;
+    }
+    std::shared_ptr<Inbox> inbox;
+    SubscriptionRef a, b;
+};
+
+TEST_F(InboxTest, GivesEventsInOrderAndInBatches) {
+    open(100, Overflow::drop_oldest);
+    state(*a, EventKind::active);
+    message(*a, "1");
+    message(*b, "2");
+    message(*a, "");
+    EXPECT_EQ(drain(2), "a:active a:1");
+    EXPECT_EQ(drain(2), "b:2 a:");
+    EXPECT_EQ(drain(2), "");
+    EXPECT_EQ(inbox->stats().drained, 4u);
+}
+
+TEST_F(InboxTest, DropOldestPutsOneGapBeforeWhatIsLeft) {
+    open(3, Overflow::drop_oldest);
+    for (const char* text : {"1", "2", "3", "4", "5"}) message(*a, text);
+    EXPECT_EQ(drain(), "a:gap(2) a:3 a:4 a:5");
+    for (const char* text : {"6", "7", "8", "9"}) message(*a, text);
+    EXPECT_EQ(drain(1), "a:gap(1)");  // a new episode has a GAP of its own
+    message(*a, "10");
+    EXPECT_EQ(drain(), "a:gap(1) a:8 a:9 a:10");
+}
+
+TEST_F(InboxTest, DropOldestCountsEachSubscriptionApart) {
+    open(2, Overflow::drop_oldest);
+    message(*a, "1");
+    message(*b, "2");
+    message(*a, "3");
+    message(*b, "4");
+    message(*b, "5");
+    EXPECT_EQ(drain(), "a:gap(2) b:gap(1) b:4 b:5");
+    EXPECT_EQ(inbox->stats().dropped, 3u);
+}
+
+TEST_F(InboxTest, DropNewestPutsOneGapBehindWhatIsKept) {
+    open(3, Overflow::drop_newest);
+    for (const char* text : {"1", "2", "3", "4", "5"}) message(*a, text);
+    message(*b, "6");
+    EXPECT_EQ(drain(1), "a:1");
+    EXPECT_EQ(drain(), "a:2 a:3 a:gap(2) b:gap(1)");
+    message(*a, "7");
+    EXPECT_EQ(drain(), "a:7");
+}
+
+TEST_F(InboxTest, DropNewestBeginsANewGapAfterAKeptMessage) {
+    open(2, Overflow::drop_newest);
+    for (const char* text : {"1", "2", "3"}) message(*a, text);
+    EXPECT_EQ(drain(2), "a:1 a:2");
+    message(*a, "4");
+    message(*a, "5");
+    message(*a, "6");
+    EXPECT_EQ(drain(), "a:gap(1) a:4 a:gap(2)");
+}
+
+TEST_F(InboxTest, TheLimitOfBytesCountsToo) {
+    open(1000, Overflow::drop_oldest, 10000);
+    message(*a, std::string(4000, 'x'));
+    message(*a, std::string(4000, 'y'));
+    EXPECT_EQ(message(*a, std::string(4000, 'z')).dropped, 1u);
+    EXPECT_EQ(drain(), "a:gap(1) a:" + std::string(4000, 'y') + " a:" + std::string(4000, 'z'));
+    message(*a, "small");
+    message(*a, std::string(20000, 'w'));  // can never fit: it is the one to go
+    EXPECT_EQ(drain(), "a:small a:gap(1)");
+    EXPECT_EQ(inbox->stats().queued_bytes, 0u);
+}
+
+TEST_F(InboxTest, StateChangesSurviveAsTheirNewest) {
+    open(2, Overflow::drop_oldest);
+    state(*a, EventKind::active);
+    message(*a, "1");
+    message(*a, "2");
+    state(*a, EventKind::lost);
+    state(*a, EventKind::gap);
+    state(*a, EventKind::resumed);
+    message(*a, "3");
+    message(*a, "4");
+    // ACTIVE gave way to RESUMED; the overflow and the reconnect are one gap of unknown size.
+    EXPECT_EQ(drain(), "a:resumed a:gap(?) a:3 a:4");
+}
+
+TEST_F(InboxTest, AStuckConsumerCostsBoundedMemoryHoweverOftenTheLinkBreaks) {
+    for (const Overflow overflow : {Overflow::drop_oldest, Overflow::drop_newest}) {
+        open(10, overflow);
+        for (int i = 0; i < 10000; ++i) {
+            message(*a, "x");
+            state(*a, EventKind::lost);
+            state(*a, EventKind::gap);
+            state(*a, EventKind::resumed);
+        }
+        EXPECT_LE(inbox->stats().queued, 14u);
+        EXPECT_NE(drain().find("a:gap(?)"), std::string::npos);
+    }
+}
+
+TEST_F(InboxTest, OutcomesAndEndsAreNeverDropped) {
+    for (const Overflow overflow : {Overflow::drop_oldest, Overflow::drop_newest}) {
+        open(2, overflow);
+        for (int i = 0; i < 5; ++i) {
+            ASSERT_TRUE(inbox->reserve_outcome());
+            inbox->settle(nullptr, {});
+        }
+        state(*b, EventKind::ended);
+        for (int i = 0; i < 5; ++i) message(*a, std::to_string(i));
+        EXPECT_EQ(drain().substr(0, 57), "published published published published published b:ended");
+    }
+}
+
+TEST_F(InboxTest, WhatWasGivenUpIsPassedOver) {
+    open(100, Overflow::drop_oldest);
+    message(*a, "1");
+    message(*b, "2");
+    message(*a, "3");
+    a->give_up();
+    state(*a, EventKind::ended);
+    EXPECT_EQ(drain(), "b:2 a:ended");
+}
+
+TEST_F(InboxTest, EndedKeepsTheSubscriptionAlive) {
+    open(100, Overflow::drop_oldest);
+    message(*a, "1");
+    state(*a, EventKind::ended);
+    Subscription* kept = a.get();
+    a = nullptr;
+    EXPECT_EQ(kept->state(), SubscriptionState::pending);  // the sanitizer would object
+    std::vector<Event> events;
+    inbox->drain(events, 10);
+    EXPECT_EQ(events.size(), 2u);
+}
+
+TEST_F(InboxTest, WakesOnceForEmptyToNonEmpty) {
+    open(100, Overflow::drop_oldest);
+    int wakes = 0;
+    inbox->set_wake([&] { ++wakes; });
+    const auto push = [&] {
+        if (message(*a, "x").wake) inbox->signal();
+    };
+    push();
+    push();
+    EXPECT_EQ(wakes, 1);
+    drain(1);
+    push();
+    EXPECT_EQ(wakes, 1);
+    drain();
+    push();
+    EXPECT_EQ(wakes, 2);
+    inbox->set_wake([&] { wakes += 10; });  // something waits: the new one is called at once
+    EXPECT_EQ(wakes, 12);
+}
+
+TEST_F(InboxTest, RefusesOutcomesBeyondTheLimit) {
+    open(100, Overflow::drop_oldest);
+    for (std::size_t i = 0; i < Inbox::outcomes_max; ++i) ASSERT_TRUE(inbox->reserve_outcome());
+    EXPECT_FALSE(inbox->reserve_outcome());
+    inbox->settle(nullptr, {});
+    EXPECT_FALSE(inbox->reserve_outcome());  // settled, but not drained
+    drain();
+    EXPECT_TRUE(inbox->reserve_outcome());
+}
+
+TEST_F(InboxTest, ClosedTakesNothing) {
+    open(100, Overflow::drop_oldest);
+    state(*a, EventKind::ended);
+    inbox->close();
+    EXPECT_FALSE(message(*b, "1").wake);
+    EXPECT_EQ(drain(), "");
+    EXPECT_FALSE(inbox->wait());
+}
+
+// Whatever happens: for each subscription the messages drained plus the counts of its GAPs are the messages pushed, and
+// each GAP stands where they are missing.
+TEST_F(InboxTest, NothingIsMissingWithoutAGap) {
+    for (std::uint32_t seed = 0; seed < 2000; ++seed) {
+        SCOPED_TRACE(seed);
+        std::mt19937 random(seed);
+        open(1 + random() % 8, random() % 2 ? Overflow::drop_oldest : Overflow::drop_newest,
+             random() % 3 ? SIZE_MAX : 400 + random() % 2000);
+        std::map<void*, std::uint64_t> pushed, expected;
+        const auto check = [&](std::size_t capacity) {
+            std::vector<Event> events;
+            inbox->drain(events, capacity);
+            for (const Event& event : events) {
+                std::uint64_t& next = expected[event.user_data];
+                if (event.kind == EventKind::gap) {
+                    next += event.count;
+                } else {
+                    ASSERT_EQ(std::string(event.message->payload()), std::to_string(next));
+                    ++next;
+                }
+            }
+        };
+        for (int step = 0; step < 100; ++step) {
+            if (random() % 4 == 0) {
+                check(random() % 6);
+            } else {
+                Subscription& to = random() % 2 ? *a : *b;
+                message(to, std::to_string(pushed[&to]++));
+            }
+            if (HasFatalFailure()) return;
+        }
+        check(1000);
+        ASSERT_EQ(expected, pushed);
+    }
+}
+
+}  // namespace
+}  // namespace fanwire::core

@@ -1,0 +1,222 @@
+// The life of a link, played without a socket: greeting, refusals, timeouts, breaks, giving up.
+#include "core/protocol/link.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace fanwire::core {
+namespace {
+
+struct Told : Link::Listener {
+    std::vector<std::string> events;
+    void link_ready() override { events.push_back("ready"); }
+    void link_lost(const Error& why) override { events.push_back("lost " + status(why)); }
+    void link_failed(const Error& why, bool will_retry) override {
+        events.push_back("failed " + status(why) + (will_retry ? "" : " for good"));
+        text = why.text;
+    }
+    void link_retry(std::uint32_t attempt, TimeMs delay) override {
+        events.push_back("retry " + std::to_string(attempt) + " in " + std::to_string(delay));
+    }
+    static std::string status(const Error& why) { return find_status(static_cast<int>(why.status))->name; }
+    std::vector<std::string> take() { return std::exchange(events, {}); }
+    std::string text;
+};
+
+class TestLink : public Link {
+   public:
+    using Link::Link;
+    std::vector<std::string> replies;
+    int pings = 0;
+
+   private:
+    void on_ready(TimeMs) override {}
+    void on_reply(const Reply& reply, TimeMs) override { replies.emplace_back(reply.text()); }
+    void on_down(const Error&, TimeMs) override {}
+    void on_given_up(const Error&) override {}
+    void send_ping(TimeMs) override { ++pings; }
+};
+
+using Events = std::vector<std::string>;
+
+struct LinkTest : testing::Test {
+    LinkConfig config() {
+        LinkConfig c;
+        c.handshake = {"", "", "fanwire", 0};
+        return c;
+    }
+    // Half of the jitter: delays are three quarters of their ceiling, 75 for the first.
+    std::unique_ptr<TestLink> make(const LinkConfig& c) {
+        return std::make_unique<TestLink>(c, [] { return 0.5; }, told);
+    }
+    // Brings the link to the greeting at time 0 and returns what it says there.
+    std::string greet(TestLink& link) {
+        link.start(0);
+        EXPECT_EQ(link.request(), Link::Request::open);
+        link.opened(0);
+        const std::string said(link.output(0));
+        link.wrote(said.size(), 0);
+        EXPECT_TRUE(link.output(0).empty());
+        return said;
+    }
+    Told told;
+};
+
+TEST_F(LinkTest, GreetsAndIsReady) {
+    auto link = make(config());
+    EXPECT_EQ(greet(*link), "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$7\r\nfanwire\r\n*1\r\n$4\r\nPING\r\n");
+    link->received("+OK\r\n+PO", 5);
+    EXPECT_EQ(link->state(), Link::State::greeting);
+    link->received("NG\r\n+early\r\n", 6);
+    EXPECT_EQ(link->state(), Link::State::ready);
+    EXPECT_EQ(told.take(), Events{"ready"});
+    EXPECT_EQ(link->replies, Events{"early"});
+}
+
+TEST_F(LinkTest, AuthenticatesAndSelectsInOnePipeline) {
+    LinkConfig c = config();
+    c.handshake = {"me", "secret", "n", 3};
+    auto link = make(c);
+    EXPECT_EQ(greet(*link),
+              "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"
+              "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$1\r\nn\r\n*1\r\n$4\r\nPING\r\n");
+    link->received("+OK\r\n+OK\r\n+OK\r\n+PONG\r\n", 1);
+    EXPECT_EQ(told.take(), Events{"ready"});
+
+    c.handshake = {"", "secret", "", 0};
+    EXPECT_EQ(greet(*make(c)), "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n*1\r\n$4\r\nPING\r\n");
+}
+
+TEST_F(LinkTest, ARefusedNameIsNotFatal) {
+    auto link = make(config());
+    greet(*link);
+    link->received("-NOPERM no setname\r\n+PONG\r\n", 1);
+    EXPECT_EQ(told.take(), Events{"ready"});
+}
+
+TEST_F(LinkTest, AUserWhoMayNotPingIsReady) {
+    auto link = make(config());
+    greet(*link);
+    link->received("+OK\r\n-NOPERM this user has no permissions to run the 'ping' command\r\n", 1);
+    EXPECT_EQ(told.take(), Events{"ready"});
+}
+
+TEST_F(LinkTest, RefusalsHaveTheirStatus) {
+    const struct {
+        const char* replies;
+        const char* status;
+    } cases[] = {
+        {"-WRONGPASS invalid username-password pair\r\n", "AUTH_FAILED"},
+        {"-ERR AUTH <password> called without any password configured\r\n", "AUTH_FAILED"},
+        {"+OK\r\n-ERR DB index is out of range\r\n", "REDIS_ERROR"},
+        {"+OK\r\n+OK\r\n-NOAUTH Authentication required.\r\n", "AUTH_FAILED"},
+        {"+OK\r\n+OK\r\n+OK\r\n-LOADING Redis is loading the dataset in memory\r\n", "REDIS_ERROR"},
+        {"+OK\r\n+OK\r\n+OK\r\n+WHAT\r\n", "PROTOCOL_ERROR"},
+        {"HTTP/1.1 400 Bad Request\r\n\r\n", "PROTOCOL_ERROR"},
+        {"$what\r\n", "PROTOCOL_ERROR"},
+    };
+    for (const auto& item : cases) {
+        LinkConfig c = config();
+        c.handshake = {"", "secret", "n", 7};
+        auto link = make(c);
+        greet(*link);
+        link->received(item.replies, 10);
+        EXPECT_EQ(told.take(), (Events{std::string("failed ") + item.status, "retry 1 in 75"})) << item.replies;
+        EXPECT_EQ(link->request(), Link::Request::close);
+        EXPECT_EQ(link->state(), Link::State::waiting);
+        EXPECT_EQ(link->deadline(), 85);
+        EXPECT_EQ(told.text.find("secret"), std::string::npos) << told.text;
+    }
+}
+
+TEST_F(LinkTest, AnHttpServerIsQuoted) {
+    auto link = make(config());
+    greet(*link);
+    link->received("HTTP/1.1 400 Bad Request\r\nServer: x\r\n", 1);
+    EXPECT_EQ(told.text,
+              "the server does not speak the Redis protocol: it answered \"HTTP/1.1 400 Bad Request\"");
+}
+
+TEST_F(LinkTest, SilenceHasADeadline) {
+    auto link = make(config());
+    link->start(100);
+    EXPECT_EQ(link->deadline(), 2100);
+    link->tick(2099);
+    EXPECT_EQ(link->state(), Link::State::opening);
+    link->opened(1500);
+    EXPECT_EQ(link->deadline(), 2100);  // one deadline for connecting and greeting together
+    link->tick(2100);
+    EXPECT_EQ(told.take(), (Events{"failed TIMEOUT", "retry 1 in 75"}));
+}
+
+TEST_F(LinkTest, ComesBackAfterABreakWithAFreshReader) {
+    auto link = make(config());
+    greet(*link);
+    link->received("+OK\r\n+PONG\r\n$10\r\nhalf", 1);
+    link->closed({Status::CONNECTION_LOST, "reset"}, 1000);
+    EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 1 in 75"}));
+    EXPECT_EQ(link->request(), Link::Request::close);
+    link->tick(1074);
+    EXPECT_EQ(link->request(), Link::Request::none);
+    link->tick(1075);
+    EXPECT_EQ(link->request(), Link::Request::open);
+    link->closed({Status::CONNECT_FAILED, "refused"}, 1080);
+    EXPECT_EQ(told.take(), (Events{"failed CONNECT_FAILED", "retry 2 in 150"}));
+    link->tick(link->deadline());
+    link->opened(1300);
+    EXPECT_FALSE(link->output(1300).empty());
+    link->received("+OK\r\n+PONG\r\n", 1301);
+    EXPECT_EQ(told.take(), Events{"ready"});
+    EXPECT_TRUE(link->replies.empty());  // the half reply of the old connection is gone
+    link->closed({Status::CONNECTION_LOST, "reset"}, 2000);
+    EXPECT_EQ(told.take(), (Events{"lost CONNECTION_LOST", "retry 1 in 75"}));  // a good connection resets the backoff
+}
+
+TEST_F(LinkTest, PingsWhenIdleAndDiesWithoutAnAnswer) {
+    auto link = make(config());
+    greet(*link);
+    link->received("+OK\r\n+PONG\r\n", 0);
+    link->tick(link->deadline());
+    EXPECT_EQ(link->pings, 1);
+    EXPECT_EQ(link->deadline(), 5000);
+    link->received("+PONG\r\n", 4999);
+    link->tick(5000);
+    EXPECT_EQ(link->state(), Link::State::ready);
+    link->tick(5999);
+    EXPECT_EQ(link->pings, 2);
+    link->tick(9999);
+    EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 1 in 75"}));
+}
+
+TEST_F(LinkTest, GivesUpAfterTheLastAttempt) {
+    LinkConfig c = config();
+    c.reconnect_attempts_max = 2;
+    auto link = make(c);
+    link->start(0);
+    link->closed({Status::CONNECT_FAILED, "refused"}, 1);
+    link->tick(link->deadline());
+    link->closed({Status::CONNECT_FAILED, "refused"}, 200);
+    link->tick(link->deadline());
+    link->closed({Status::CONNECT_FAILED, "refused"}, 500);
+    EXPECT_EQ(told.take(), (Events{"failed CONNECT_FAILED", "retry 1 in 75", "failed CONNECT_FAILED",
+                                   "retry 2 in 150", "failed CONNECT_FAILED for good"}));
+    EXPECT_EQ(link->state(), Link::State::stopped);
+    EXPECT_EQ(link->deadline(), never);
+}
+
+TEST_F(LinkTest, StoppedMeansStopped) {
+    auto link = make(config());
+    greet(*link);
+    link->stop();
+    EXPECT_EQ(link->request(), Link::Request::close);
+    link->received("+OK\r\n+PONG\r\n", 1);
+    link->closed({Status::CONNECTION_LOST, "reset"}, 2);
+    link->tick(100000);
+    EXPECT_TRUE(told.take().empty());
+    EXPECT_EQ(link->request(), Link::Request::none);
+}
+
+}  // namespace
+}  // namespace fanwire::core

@@ -1,0 +1,206 @@
+// Publishes between acceptance and outcome: offsets, breaks at every byte, expiry.
+#include "core/protocol/publish_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace fanwire::core {
+namespace {
+
+struct PublishQueueTest : testing::Test {
+    void publish(const std::string& channel, const std::string& payload, TimeMs deadline = never) {
+        PublishBatch batch;
+        PublishRecord record;
+        record.deadline = deadline;
+        record.user_data = reinterpret_cast<void*>(++accepted);
+        batch.add(channel, payload, record);
+        unsent_bytes += batch.bytes.size();
+        ++unsent;
+        queue.append(std::move(batch));
+    }
+    std::string write(std::size_t max = SIZE_MAX) {
+        const std::string bytes(queue.output().substr(0, max));
+        queue.wrote(bytes.size());
+        return bytes;
+    }
+    bool reply(const std::string& bytes) {
+        reader.feed(bytes);
+        EXPECT_EQ(reader.next(), ReplyReader::Result::reply);
+        return queue.reply(reader.reply());
+    }
+    std::vector<std::string> take() { return std::exchange(outcomes, {}); }
+
+    std::uintptr_t accepted = 0;
+    std::size_t unsent = 0, unsent_bytes = 0;
+    std::vector<std::string> outcomes;
+    ReplyReader reader;
+    PublishQueue queue{[this](const PublishRecord& record, const Outcome& outcome) {
+                           const auto number = reinterpret_cast<std::uintptr_t>(record.user_data);
+                           outcomes.push_back(std::to_string(number) + " " +
+                                              find_status(static_cast<int>(outcome.error.status))->name +
+                                              (outcome.error ? "" : " " + std::to_string(outcome.receivers)));
+                       },
+                       [this](std::size_t count, std::size_t bytes) {
+                           unsent -= count;
+                           unsent_bytes -= bytes;
+                       }};
+};
+
+using Strings = std::vector<std::string>;
+
+std::string command(const std::string& channel, const std::string& payload) {
+    return "*3\r\n$7\r\nPUBLISH\r\n$" + std::to_string(channel.size()) + "\r\n" + channel + "\r\n$" +
+           std::to_string(payload.size()) + "\r\n" + payload + "\r\n";
+}
+
+TEST_F(PublishQueueTest, EncodesAndSettlesInOrder) {
+    const std::string binary("\0\r\n", 3);
+    publish("ws:a", "one");
+    publish("ws:b", "");
+    publish("ws:c", binary);
+    EXPECT_EQ(queue.unsettled(), 3u);
+    EXPECT_EQ(write(), command("ws:a", "one") + command("ws:b", "") + command("ws:c", binary));
+    EXPECT_EQ(unsent, 0u);
+    EXPECT_EQ(unsent_bytes, 0u);
+    EXPECT_TRUE(reply(":2\r\n"));
+    EXPECT_TRUE(reply("-NOPERM no\r\n"));
+    EXPECT_TRUE(reply(":0\r\n"));
+    EXPECT_EQ(take(), (Strings{"1 OK 2", "2 NO_PERMISSION", "3 OK 0"}));
+    EXPECT_TRUE(queue.idle());
+    EXPECT_EQ(queue.unsettled(), 0u);
+    EXPECT_FALSE(reply(":1\r\n"));  // nobody asked
+}
+
+TEST_F(PublishQueueTest, ARecordKnowsItsChannelAndPayload) {
+    PublishBatch batch;
+    batch.add("first", "x", {});
+    batch.add("channel", std::string(1000, 'p'), {});
+    const PublishRecord& record = batch.records[1];
+    const std::string_view bytes = std::string_view(batch.bytes).substr(batch.records[0].size);
+    EXPECT_EQ(record.channel(bytes), "channel");
+    EXPECT_EQ(record.payload(bytes), std::string(1000, 'p'));
+    EXPECT_EQ(record.size, bytes.size());
+}
+
+// Written means: the last byte has gone. What was written may have been executed; what was not is sent anew, whole.
+TEST_F(PublishQueueTest, ABreakAtEveryByte) {
+    const std::string first = command("ws:a", "one"), second = command("ws:b", "two");
+    for (std::size_t cut = 0; cut <= first.size() + second.size(); ++cut) {
+        SCOPED_TRACE(cut);
+        accepted = 0;
+        publish("ws:a", "one");
+        publish("ws:b", "two");
+        write(cut);
+        queue.link_down({Status::CONNECTION_LOST, "reset"});
+        Strings unknown;
+        std::string again;
+        if (cut >= first.size()) unknown.push_back("1 OUTCOME_UNKNOWN"); else again += first;
+        if (cut >= first.size() + second.size()) unknown.push_back("2 OUTCOME_UNKNOWN"); else again += second;
+        EXPECT_EQ(take(), unknown);
+        EXPECT_EQ(write(), again);
+        while (!queue.idle()) ASSERT_TRUE(reply(":1\r\n"));
+        EXPECT_EQ(take().size() + unknown.size(), 2u);
+        EXPECT_EQ(unsent, 0u);
+        EXPECT_EQ(unsent_bytes, 0u);
+    }
+}
+
+TEST_F(PublishQueueTest, WhatWaitsTooLongExpires) {
+    publish("ws:a", "sent", 100);
+    write();
+    publish("ws:a", "unsent", 200);
+    publish("ws:a", "later", 300);
+    EXPECT_EQ(queue.deadline(), 100);
+    queue.tick(99);
+    EXPECT_TRUE(take().empty());
+    queue.tick(100);
+    EXPECT_EQ(take(), Strings{"1 OUTCOME_UNKNOWN"});
+    EXPECT_EQ(queue.deadline(), 200);
+    queue.tick(200);
+    EXPECT_EQ(take(), Strings{"2 TIMEOUT"});
+    EXPECT_EQ(unsent, 1u);
+    EXPECT_EQ(write(), command("ws:a", "later"));
+    EXPECT_TRUE(reply(":5\r\n"));  // the late answer to the first is not taken for the third's
+    EXPECT_TRUE(take().empty());
+    EXPECT_TRUE(reply(":7\r\n"));
+    EXPECT_EQ(take(), Strings{"3 OK 7"});
+    EXPECT_EQ(queue.deadline(), never);
+}
+
+TEST_F(PublishQueueTest, AHalfWrittenOneDoesNotExpire) {
+    publish("ws:a", "one", 100);
+    write(10);
+    queue.tick(1000);
+    EXPECT_TRUE(take().empty());
+    EXPECT_EQ(write(), command("ws:a", "one").substr(10));
+    EXPECT_TRUE(reply(":0\r\n"));
+    EXPECT_EQ(take(), Strings{"1 OK 0"});
+}
+
+TEST_F(PublishQueueTest, PingsAreNobodysPublish) {
+    queue.append_ping();
+    publish("ws:a", "one", 100);
+    EXPECT_EQ(queue.unsettled(), 1u);
+    EXPECT_EQ(write(), "*1\r\n$4\r\nPING\r\n" + command("ws:a", "one"));
+    EXPECT_EQ(queue.deadline(), 100);
+    EXPECT_TRUE(reply("+PONG\r\n"));
+    EXPECT_TRUE(reply(":3\r\n"));
+    EXPECT_EQ(take(), Strings{"1 OK 3"});
+
+    queue.append_ping();
+    publish("ws:a", "two", 100);
+    write();
+    queue.tick(100);  // the publish expires though the ping before it is unanswered
+    EXPECT_EQ(take(), Strings{"2 OUTCOME_UNKNOWN"});
+    EXPECT_TRUE(reply("+PONG\r\n"));
+    EXPECT_TRUE(reply(":3\r\n"));
+    EXPECT_TRUE(queue.idle());
+}
+
+TEST_F(PublishQueueTest, APingIsNotSentAnew) {
+    queue.append_ping();
+    publish("ws:a", "one");
+    write(5);
+    queue.link_down({Status::CONNECTION_LOST, "reset"});
+    EXPECT_EQ(write(), command("ws:a", "one"));
+}
+
+TEST_F(PublishQueueTest, FailingTheUnsentLeavesTheSent) {
+    publish("ws:a", "one");
+    write();
+    publish("ws:a", "two");
+    queue.fail_unsent({Status::NOT_CONNECTED, "offline"});
+    EXPECT_EQ(take(), Strings{"2 NOT_CONNECTED"});
+    EXPECT_EQ(unsent, 0u);
+    EXPECT_TRUE(queue.output().empty());
+    EXPECT_TRUE(reply(":1\r\n"));
+    EXPECT_EQ(take(), Strings{"1 OK 1"});
+}
+
+TEST_F(PublishQueueTest, RepliesOfTheWrongTypeAreFaults) {
+    publish("ws:a", "one");
+    write();
+    EXPECT_FALSE(reply("+OK\r\n"));
+    queue.append_ping();
+    write();
+    EXPECT_FALSE(reply("+OK\r\n"));
+}
+
+TEST_F(PublishQueueTest, ManyPublishesInPieces) {
+    const std::string payload(100, 'x');
+    std::size_t sent = 0;
+    for (int i = 0; i < 20000; ++i) {
+        publish("ws:a", payload);
+        if (i % 3 == 0) sent += write(131).size();
+    }
+    while (!queue.output().empty()) sent += write(7777).size();
+    EXPECT_EQ(sent, 20000 * command("ws:a", payload).size());
+    for (int i = 0; i < 20000; ++i) ASSERT_TRUE(reply(":1\r\n"));
+    EXPECT_EQ(take().size(), 20000u);
+    EXPECT_EQ(unsent_bytes, 0u);
+}
+
+}  // namespace
+}  // namespace fanwire::core

@@ -1,0 +1,110 @@
+// The reader of replies: every type, every split, every kind of garbage.
+#include "core/protocol/reply.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace fanwire::core {
+namespace {
+
+// A reply as text, for comparison.
+std::string show(const Reply& reply) {
+    switch (reply.type()) {
+        case ReplyType::string: return "'" + std::string(reply.text()) + "'";
+        case ReplyType::status: return "+" + std::string(reply.text());
+        case ReplyType::error: return "-" + std::string(reply.text());
+        case ReplyType::integer: return std::to_string(reply.integer());
+        case ReplyType::nil: return "nil";
+        case ReplyType::array: break;
+    }
+    std::string text = "[";
+    for (std::size_t i = 0; i < reply.size(); ++i) text += (i ? " " : "") + show(reply[i]);
+    return text + "]";
+}
+
+std::vector<std::string> read_all(ReplyReader& reader) {
+    std::vector<std::string> replies;
+    while (true) {
+        switch (reader.next()) {
+            case ReplyReader::Result::reply: replies.push_back(show(reader.reply())); break;
+            case ReplyReader::Result::more: return replies;
+            case ReplyReader::Result::broken: replies.push_back("broken"); return replies;
+        }
+    }
+}
+
+std::string whole_stream() {
+    std::string bytes =
+        "+PONG\r\n-ERR no\r\n:-42\r\n$-1\r\n$0\r\n\r\n*0\r\n*-1\r\n"
+        "*3\r\n$7\r\nmessage\r\n$7\r\nws:chat\r\n$5\r\n";
+    bytes += std::string("a\r\n\0b\r\n", 7);  // a payload with a line end and a NUL in it
+    bytes += "*2\r\n*2\r\n:1\r\n*1\r\n$1\r\nx\r\n*2\r\n$-1\r\n+ok\r\n";
+    return bytes;
+}
+
+const std::vector<std::string> expected = {
+    "+PONG", "-ERR no", "-42", "nil", "''", "[]", "nil", std::string("['message' 'ws:chat' 'a\r\n\0b']", 29),
+    "[[1 ['x']] [nil +ok]]"};
+
+TEST(ReplyReader, ReadsEveryType) {
+    ReplyReader reader;
+    reader.feed(whole_stream());
+    EXPECT_EQ(read_all(reader), expected);
+}
+
+TEST(ReplyReader, ReadsTheSameHoweverItIsSplit) {
+    const std::string bytes = whole_stream();
+    for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+        ReplyReader reader;
+        reader.feed(bytes.substr(0, cut));
+        std::vector<std::string> replies = read_all(reader);
+        reader.feed(bytes.substr(cut));
+        for (auto& reply : read_all(reader)) replies.push_back(reply);
+        ASSERT_EQ(replies, expected) << "cut at " << cut;
+    }
+    ReplyReader reader;
+    std::vector<std::string> replies;
+    for (const char byte : bytes) {
+        reader.feed({&byte, 1});
+        for (auto& reply : read_all(reader)) replies.push_back(reply);
+    }
+    EXPECT_EQ(replies, expected);
+}
+
+TEST(ReplyReader, ReadsAPayloadLargerThanItsBuffer) {
+    const std::string payload(300000, 'x');
+    const std::string bytes = "$300000\r\n" + payload + "\r\n:7\r\n";
+    ReplyReader reader;
+    std::vector<std::string> replies;
+    for (std::size_t at = 0; at < bytes.size(); at += ReplyReader::feed_max) {
+        reader.feed(std::string_view(bytes).substr(at, ReplyReader::feed_max));
+        for (auto& reply : read_all(reader)) replies.push_back(reply);
+    }
+    EXPECT_EQ(replies, (std::vector<std::string>{"'" + payload + "'", "7"}));
+}
+
+TEST(ReplyReader, GarbageBreaksItForGoodUntilReset) {
+    for (const std::string bytes : {"HTTP/1.1 400\r\n", "\r\n", "$abc\r\n", "*99999999999\r\n", "*2147483647\r\n"}) {
+        ReplyReader reader;
+        reader.feed(bytes);
+        EXPECT_EQ(read_all(reader), std::vector<std::string>{"broken"}) << bytes;
+        EXPECT_FALSE(reader.error().empty());
+        EXPECT_EQ(reader.next(), ReplyReader::Result::broken);
+        reader.reset();
+        reader.feed("+OK\r\n");
+        EXPECT_EQ(read_all(reader), std::vector<std::string>{"+OK"});
+    }
+}
+
+TEST(ReplyReader, NestingHasALimit) {
+    std::string deep;
+    for (int i = 0; i < 100; ++i) deep += "*1\r\n";
+    ReplyReader reader;
+    reader.feed(deep);
+    EXPECT_EQ(read_all(reader), std::vector<std::string>{"broken"});
+}
+
+}  // namespace
+}  // namespace fanwire::core

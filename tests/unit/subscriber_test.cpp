@@ -1,0 +1,122 @@
+// The receiving link: what each frame of Redis becomes, and what must break the link.
+#include "core/protocol/subscriber.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace fanwire::core {
+namespace {
+
+struct SubscriberTest : testing::Test, Subscriber::Listener {
+    void link_ready() override { events.push_back("ready"); }
+    void link_lost(const Error& why) override { events.push_back("lost: " + why.text); }
+    void link_failed(const Error&, bool) override { events.push_back("failed"); }
+    void link_retry(std::uint32_t, TimeMs) override {}
+    void confirmed(TargetKind, const NameRef& name) override { events.push_back("+" + std::string(name->view())); }
+    void refused(TargetKind, const NameRef& name, const Error& why) override {
+        events.push_back("!" + std::string(name->view()) + " " + why.text);
+    }
+    void message(TargetKind kind, std::string_view target, std::string_view channel,
+                 std::string_view payload) override {
+        events.push_back((kind == TargetKind::pattern ? "p " : "m ") + std::string(target) + " " +
+                         std::string(channel) + " " + std::string(payload));
+    }
+
+    void connect() {
+        link.start(0);
+        link.request();
+        link.opened(0);
+        link.wrote(link.output(0).size(), 0);
+        link.received("+OK\r\n+PONG\r\n", 0);
+        events.clear();
+    }
+    std::string write(TimeMs now = 0) {
+        const std::string bytes(link.output(now));
+        link.wrote(bytes.size(), now);
+        return bytes;
+    }
+    std::vector<std::string> take() { return std::exchange(events, {}); }
+    void want(const char* name, TargetKind kind = TargetKind::channel) { link.want(kind, Name::make(name), 0); }
+
+    std::vector<std::string> events;
+    Subscriber link{
+        [] {
+            LinkConfig config;
+            config.handshake = {"", "", "fanwire", 0};
+            return config;
+        }(),
+        500, [] { return 0.5; }, *this};
+};
+
+using Strings = std::vector<std::string>;
+
+TEST_F(SubscriberTest, SubscribesWhatIsWantedBeforeAndAfterTheConnection) {
+    want("ws:a");
+    connect();
+    EXPECT_EQ(write(), "*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nws:a\r\n");
+    want("ws:b*", TargetKind::pattern);
+    EXPECT_EQ(write(), "*2\r\n$10\r\nPSUBSCRIBE\r\n$5\r\nws:b*\r\n");
+    link.received("*3\r\n$9\r\nsubscribe\r\n$4\r\nws:a\r\n:1\r\n*3\r\n$10\r\npsubscribe\r\n$5\r\nws:b*\r\n:2\r\n", 1);
+    EXPECT_EQ(take(), (Strings{"+ws:a", "+ws:b*"}));
+    EXPECT_TRUE(link.tracker().settled());
+}
+
+TEST_F(SubscriberTest, DeliversMessages) {
+    connect();
+    link.received(
+        "*3\r\n$7\r\nmessage\r\n$4\r\nws:a\r\n$5\r\nhello\r\n"
+        "*4\r\n$8\r\npmessage\r\n$4\r\nws:*\r\n$4\r\nws:a\r\n$0\r\n\r\n",
+        1);
+    EXPECT_EQ(take(), (Strings{"m ws:a ws:a hello", "p ws:* ws:a "}));
+}
+
+TEST_F(SubscriberTest, UnderstandsBothShapesOfPong) {
+    connect();
+    link.tick(link.deadline());
+    EXPECT_EQ(write(), "*1\r\n$4\r\nPING\r\n");
+    link.received("*2\r\n$4\r\npong\r\n$0\r\n\r\n", 1001);
+    link.tick(link.deadline());
+    write();
+    link.received("+PONG\r\n", 2002);
+    EXPECT_EQ(link.state(), Link::State::ready);
+    EXPECT_FALSE(link.tracker().under_way());
+}
+
+TEST_F(SubscriberTest, AnUnansweredSubscribeEndsTheLink) {
+    connect();
+    want("ws:a");
+    write(10);
+    EXPECT_EQ(link.deadline(), 4010);
+    link.tick(4010);
+    EXPECT_EQ(take(), Strings{"lost: no answer to PING within 4000 ms"});
+}
+
+TEST_F(SubscriberTest, FramesThatAnswerNothingBreakTheLink) {
+    for (const char* frame :
+         {":1\r\n", "+OK\r\n", "+PONG\r\n", "-ERR what\r\n", "$-1\r\n", "*0\r\n", "*1\r\n$7\r\nmessage\r\n",
+          "*3\r\n$8\r\npmessage\r\n$1\r\na\r\n$1\r\nb\r\n", "*3\r\n$11\r\nunsubscribe\r\n$4\r\nws:a\r\n:0\r\n",
+          "*3\r\n$5\r\nwhat?\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n*1\r\n:1\r\n:2\r\n", "*4\r\n:1\r\n:2\r\n:3\r\n:4\r\n"}) {
+        connect();
+        link.received(frame, 1);
+        EXPECT_EQ(link.state(), Link::State::waiting) << frame;
+        ASSERT_EQ(events.size(), 1u) << frame;
+        EXPECT_NE(events[0].find("lost"), std::string::npos) << frame;
+    }
+}
+
+TEST_F(SubscriberTest, ReplaysAfterABreak) {
+    want("ws:a");
+    connect();
+    write();
+    link.received("*3\r\n$9\r\nsubscribe\r\n$4\r\nws:a\r\n:1\r\n", 1);
+    link.closed({Status::CONNECTION_LOST, "reset"}, 2);
+    link.tick(link.deadline());
+    take();
+    connect();
+    EXPECT_EQ(write(), "*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nws:a\r\n");
+}
+
+}  // namespace
+}  // namespace fanwire::core

@@ -1,0 +1,371 @@
+// Desired against confirmed subscriptions: each transition, and convergence under random schedules against a model of
+// what Redis does with the commands.
+#include "core/protocol/tracker.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/protocol/reply.h"
+
+namespace fanwire::core {
+namespace {
+
+// Redis's side of the pub/sub commands: takes the bytes, answers by acknowledgements or one error.
+class FakeRedis {
+   public:
+    struct Answer {
+        enum { subscribed, unsubscribed, error } what;
+        TargetKind kind;
+        std::string name;
+    };
+    std::set<std::pair<TargetKind, std::string>> subscribed;
+    std::set<std::string> forbidden;
+    std::deque<Answer> answers;
+    std::vector<std::string> commands;  // "SUBSCRIBE a b"
+
+    void take(const std::string& bytes) {
+        reader_.feed(bytes);
+        while (reader_.next() == ReplyReader::Result::reply) run(reader_.reply());
+    }
+    void forget() {
+        subscribed.clear();
+        answers.clear();
+        reader_.reset();
+    }
+
+   private:
+    void run(const Reply& command) {
+        const std::string word(command[0].text());
+        const TargetKind kind = word[0] == 'P' ? TargetKind::pattern : TargetKind::channel;
+        const bool subscribe = word == "SUBSCRIBE" || word == "PSUBSCRIBE";
+        std::vector<std::string> names;
+        std::string text = word;
+        for (std::size_t i = 1; i < command.size(); ++i) {
+            names.emplace_back(command[i].text());
+            text += " " + names.back();
+        }
+        commands.push_back(text);
+        for (const auto& name : names)
+            if (subscribe && forbidden.contains(name)) {
+                answers.push_back({Answer::error, kind, name});
+                return;
+            }
+        for (const auto& name : names) {
+            if (subscribe)
+                subscribed.emplace(kind, name);
+            else
+                subscribed.erase({kind, name});
+            answers.push_back({subscribe ? Answer::subscribed : Answer::unsubscribed, kind, name});
+        }
+    }
+    ReplyReader reader_;
+};
+
+struct TrackerTest : testing::Test, SubscriptionTracker::Listener {
+    void confirmed(TargetKind, const NameRef& name) override { events.push_back("+" + std::string(name->view())); }
+    void refused(TargetKind, const NameRef& name, const Error& why) override {
+        events.push_back("!" + std::string(name->view()));
+        last_refusal = why;
+    }
+    std::vector<std::string> take_events() { return std::exchange(events, {}); }
+
+    void want(const std::string& name, TargetKind kind = TargetKind::channel) {
+        tracker.want(kind, Name::make(name), now);
+    }
+    void unwant(const std::string& name, TargetKind kind = TargetKind::channel) { tracker.unwant(kind, name, now); }
+    // Sends what there is to send.
+    void send() {
+        std::string bytes;
+        while (tracker.next_command(bytes)) {
+        }
+        redis.take(bytes);
+    }
+    // Delivers one answer; false if it did not fit.
+    bool answer() {
+        const auto one = redis.answers.front();
+        redis.answers.pop_front();
+        if (one.what == FakeRedis::Answer::error) return tracker.refused("NOPERM no access", now);
+        return tracker.acknowledged(one.what == FakeRedis::Answer::subscribed, one.kind, one.name, now);
+    }
+    void exchange() {
+        send();
+        while (!redis.answers.empty()) {
+            ASSERT_TRUE(answer());
+            send();
+        }
+    }
+
+    std::vector<std::string> events;
+    Error last_refusal;
+    TimeMs now = 1000;
+    FakeRedis redis;
+    SubscriptionTracker tracker{500, 30000, *this};
+};
+
+using Strings = std::vector<std::string>;
+
+TEST_F(TrackerTest, BatchesWhatIsWanted) {
+    want("a");
+    want("b");
+    want("p*", TargetKind::pattern);
+    want("c");
+    exchange();
+    EXPECT_EQ(redis.commands, (Strings{"SUBSCRIBE a b", "PSUBSCRIBE p*", "SUBSCRIBE c"}));
+    EXPECT_EQ(take_events(), (Strings{"+a", "+b", "+p*", "+c"}));
+    EXPECT_TRUE(tracker.settled());
+}
+
+TEST_F(TrackerTest, ABatchHasALimit) {
+    for (int i = 0; i < 1200; ++i) want("channel" + std::to_string(i));
+    exchange();
+    EXPECT_EQ(redis.commands.size(), 3u);
+    EXPECT_EQ(redis.subscribed.size(), 1200u);
+    redis.commands.clear();
+    for (int i = 0; i < 128; ++i) want(std::string(1024, 'x') + std::to_string(i));
+    exchange();
+    EXPECT_EQ(redis.commands.size(), 2u);
+    EXPECT_TRUE(tracker.settled());
+}
+
+TEST_F(TrackerTest, UnsubscribingLingers) {
+    want("a");
+    exchange();
+    take_events();
+    unwant("a");
+    exchange();
+    EXPECT_EQ(redis.subscribed.size(), 1u);
+    EXPECT_EQ(tracker.deadline(), 1500);
+    now = 1499;
+    want("a");  // wanted again in time: confirmed at once, at no cost
+    EXPECT_EQ(take_events(), Strings{"+a"});
+    EXPECT_EQ(tracker.deadline(), never);
+    unwant("a");
+    now = 1999;
+    tracker.tick(now);
+    exchange();
+    EXPECT_EQ(redis.commands, (Strings{"SUBSCRIBE a", "UNSUBSCRIBE a"}));
+    EXPECT_EQ(tracker.size(), 0u);
+    EXPECT_TRUE(take_events().empty());
+}
+
+TEST_F(TrackerTest, AStormOnOneChannelCostsFewCommandsAndEndsRight) {
+    want("a");
+    send();
+    for (int i = 0; i < 1000; ++i) {
+        unwant("a");
+        want("a");
+    }
+    exchange();
+    EXPECT_EQ(redis.commands, Strings{"SUBSCRIBE a"});
+    EXPECT_EQ(take_events(), Strings{"+a"});
+    EXPECT_TRUE(tracker.settled());
+}
+
+TEST_F(TrackerTest, SubscribeDuringAnUnsubscribeUnderWay) {
+    want("a");
+    exchange();
+    unwant("a");
+    tracker.tick(now = 2000);
+    send();  // UNSUBSCRIBE is on its way
+    want("a");
+    exchange();
+    EXPECT_EQ(redis.commands, (Strings{"SUBSCRIBE a", "UNSUBSCRIBE a", "SUBSCRIBE a"}));
+    EXPECT_EQ(take_events(), (Strings{"+a", "+a"}));
+    EXPECT_TRUE(tracker.settled());
+}
+
+TEST_F(TrackerTest, UnwantedBeforeItsAnswer) {
+    want("a");
+    send();
+    unwant("a");
+    exchange();
+    EXPECT_TRUE(take_events().empty());
+    tracker.tick(now += 500);
+    exchange();
+    EXPECT_TRUE(redis.subscribed.empty());
+    EXPECT_EQ(tracker.size(), 0u);
+}
+
+TEST_F(TrackerTest, UnwantedBeforeItWasSent) {
+    want("a");
+    unwant("a");
+    exchange();
+    EXPECT_TRUE(redis.commands.empty());
+    EXPECT_EQ(tracker.size(), 0u);
+}
+
+TEST_F(TrackerTest, OneForbiddenNameDoesNotHurtItsBatch) {
+    redis.forbidden = {"b"};
+    for (const char* name : {"a", "b", "c"}) want(name);
+    exchange();
+    EXPECT_EQ(redis.commands, (Strings{"SUBSCRIBE a b c", "SUBSCRIBE a", "SUBSCRIBE b", "SUBSCRIBE c"}));
+    EXPECT_EQ(take_events(), (Strings{"+a", "!b", "+c"}));
+    EXPECT_EQ(last_refusal.status, Status::NO_PERMISSION);
+    EXPECT_EQ(last_refusal.text, "SUBSCRIBE: NOPERM no access");
+
+    // It is still wanted: tried again after a second, then two, ...
+    EXPECT_EQ(tracker.deadline(), 2000);
+    tracker.tick(now = 2000);
+    exchange();
+    EXPECT_EQ(take_events(), Strings{"!b"});
+    EXPECT_EQ(tracker.deadline(), 4000);
+    redis.forbidden.clear();
+    tracker.tick(now = 4000);
+    exchange();
+    EXPECT_EQ(take_events(), Strings{"+b"});
+    EXPECT_TRUE(tracker.settled());
+}
+
+TEST_F(TrackerTest, ARefusedNameThatIsGivenUpIsForgotten) {
+    redis.forbidden = {"b"};
+    want("b");
+    exchange();
+    unwant("b");
+    EXPECT_EQ(tracker.size(), 0u);
+    EXPECT_EQ(tracker.deadline(), never);
+}
+
+TEST_F(TrackerTest, ABreakDuringTheReplayReplaysEverything) {
+    for (int i = 0; i < 2000; ++i) want("c" + std::to_string(i));
+    exchange();
+    take_events();
+    tracker.reset();
+    redis.forget();
+    send();
+    for (int i = 0; i < 700; ++i) ASSERT_TRUE(answer());  // and then it breaks again
+    tracker.reset();
+    redis.forget();
+    exchange();
+    EXPECT_EQ(redis.subscribed.size(), 2000u);
+    EXPECT_TRUE(tracker.settled());
+}
+
+TEST_F(TrackerTest, UnwantedNamesAreNotReplayed) {
+    want("a");
+    want("b");
+    exchange();
+    unwant("a");
+    tracker.reset();
+    redis.forget();
+    exchange();
+    EXPECT_EQ(redis.commands.back(), "SUBSCRIBE b");
+    EXPECT_EQ(tracker.size(), 1u);
+}
+
+TEST_F(TrackerTest, AnswersToNothingAreFaults) {
+    EXPECT_FALSE(tracker.acknowledged(true, TargetKind::channel, "a", now));
+    EXPECT_FALSE(tracker.refused("ERR what", now));
+    EXPECT_FALSE(tracker.ponged());
+    want("a");
+    send();
+    EXPECT_FALSE(tracker.acknowledged(true, TargetKind::channel, "b", now));
+    EXPECT_FALSE(tracker.acknowledged(true, TargetKind::pattern, "a", now));
+    EXPECT_FALSE(tracker.acknowledged(false, TargetKind::channel, "a", now));  // a spontaneous unsubscribe
+    EXPECT_FALSE(tracker.ponged());
+    EXPECT_TRUE(answer());
+}
+
+TEST_F(TrackerTest, PingsStandInTheQueueOfAnswers) {
+    tracker.pinged();
+    want("a");
+    send();
+    EXPECT_FALSE(tracker.acknowledged(true, TargetKind::channel, "a", now));
+    EXPECT_TRUE(tracker.ponged());
+    EXPECT_TRUE(answer());
+    tracker.pinged();
+    EXPECT_TRUE(tracker.refused("NOPERM no ping", now));
+    EXPECT_FALSE(tracker.under_way());
+}
+
+TEST_F(TrackerTest, BinaryNames) {
+    const std::string name("a\0\r\n b", 6);
+    want(name);
+    exchange();
+    EXPECT_TRUE(redis.subscribed.contains({TargetKind::channel, name}));
+    EXPECT_TRUE(tracker.settled());
+}
+
+// Any interleaving of calls, sends, answers, breaks and time ends with confirmed equal to wanted.
+class TrackerSchedules : public TrackerTest, public testing::WithParamInterface<std::uint32_t> {};
+
+TEST_P(TrackerSchedules, Converge) {
+    for (std::uint32_t seed = GetParam() * 1000; seed < (GetParam() + 1) * 1000; ++seed) {
+        std::mt19937 random(seed);
+        const auto pick = [&](std::uint32_t n) { return random() % n; };
+        FakeRedis server;
+        std::string unread;  // sent, not yet taken by the server
+        std::set<std::pair<TargetKind, std::string>> wanted;
+        SubscriptionTracker t(pick(2) ? 500 : 0, 4000, *this);
+        TimeMs time = 0;
+        server.forbidden = {"n1"};
+
+        const auto step_answer = [&] {
+            if (server.answers.empty()) return;
+            const auto one = server.answers.front();
+            server.answers.pop_front();
+            const bool fits =
+                one.what == FakeRedis::Answer::error
+                    ? t.refused("NOPERM no", time)
+                    : t.acknowledged(one.what == FakeRedis::Answer::subscribed, one.kind, one.name, time);
+            ASSERT_TRUE(fits) << "seed " << seed;
+        };
+        for (int step = 0; step < 200; ++step) {
+            const TargetKind kind = pick(3) ? TargetKind::channel : TargetKind::pattern;
+            const std::string name = "n" + std::to_string(pick(5));
+            switch (pick(12)) {
+                case 0: case 1: case 2:
+                    t.want(kind, Name::make(name), time);
+                    wanted.emplace(kind, name);
+                    break;
+                case 3: case 4:
+                    t.unwant(kind, name, time);
+                    wanted.erase({kind, name});
+                    break;
+                case 5: case 6: t.next_command(unread); break;
+                case 7:
+                    server.take(unread);
+                    unread.clear();
+                    break;
+                case 8: case 9: step_answer(); break;
+                case 10:
+                    time += pick(1500);
+                    t.tick(time);
+                    break;
+                case 11:
+                    if (pick(4)) break;
+                    t.reset();
+                    server.forget();
+                    unread.clear();
+                    if (pick(2)) server.forbidden.clear();
+                    break;
+            }
+            if (HasFatalFailure()) return;
+        }
+        server.forbidden.clear();
+        for (int round = 0; round < 1000 && !t.settled(); ++round) {
+            while (t.next_command(unread)) {
+            }
+            server.take(unread);
+            unread.clear();
+            while (!server.answers.empty()) {
+                step_answer();
+                if (HasFatalFailure()) return;
+            }
+            if (t.deadline() != never) t.tick(time = std::max(time, t.deadline()));
+        }
+        ASSERT_TRUE(t.settled()) << "seed " << seed;
+        ASSERT_EQ(server.subscribed, wanted) << "seed " << seed;
+        ASSERT_EQ(t.size(), wanted.size()) << "seed " << seed;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, TrackerSchedules, testing::Range(0u, 10u));
+
+}  // namespace
+}  // namespace fanwire::core
