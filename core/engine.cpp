@@ -12,18 +12,19 @@ namespace fanwire::core {
 
 namespace {
 
+thread_local bool on_io_thread = false;
+
 const Error closed_error{Status::CLOSED, "the engine is closed"};
 
 // Where publish_wait() waits.
 class WaitingSink : public OutcomeSink {
    public:
-    void settle(void*, const Outcome& outcome) override {
-        {
-            std::lock_guard lock(mutex_);
-            outcome_ = outcome;
-        }
-        settled_.notify_all();
+    bool settle(void*, const Outcome& outcome) override {
+        std::lock_guard lock(mutex_);
+        outcome_ = outcome;
+        return true;
     }
+    void signal() override { settled_.notify_all(); }
     std::optional<Outcome> wait(Engine::Deadline deadline) {
         std::unique_lock lock(mutex_);
         settled_.wait_until(lock, deadline, [&] { return outcome_.has_value(); });
@@ -38,6 +39,12 @@ class WaitingSink : public OutcomeSink {
 
 }  // namespace
 
+void refuse_io_thread(const char* what) {
+    if (on_io_thread)
+        throw Failure(Status::INVALID_ARGUMENT,
+                      std::string(what) + " must not be called from a wake or log function: the IO thread would wait");
+}
+
 Engine::Engine(Settings settings, LogSink log, EventTarget events)
     : settings_(std::move(settings)),
       names_(settings_.namespace_, settings_.channel_rules),
@@ -48,6 +55,8 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
     BackendListener& listener = *this;
     if (settings_.backend == BackendKind::memory) {
         backend_ = std::make_unique<MemoryBackend>(listener);
+        publishable_ = true;  // connected from the first moment
+        connection_ = Connection::up;
     } else {
         const Random random = [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine_); };
         backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, listener);
@@ -55,11 +64,10 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
     close_timer_ = std::make_unique<Loop::Timer>(loop_, [this] { woken(); });
     try {
         io_thread_ = start_thread("fanwire-io", [this] {
-            io_thread_id_.store(std::this_thread::get_id());
+            on_io_thread = true;
             backend_->start();
             on_turn_end();
             loop_.run();
-            io_thread_id_.store({});  // some later thread may get the same one
         });
     } catch (const std::system_error& error) {
         throw Failure(Status::SYSTEM_ERROR, std::string("no thread for the engine: ") + error.what());
@@ -81,12 +89,6 @@ void Engine::push(Command command) {
         commands_.push_back(std::move(command));
     }
     wake();
-}
-
-void Engine::refuse_io_thread(const char* what) const {
-    if (io_thread_id_.load() == std::this_thread::get_id())
-        throw Failure(Status::INVALID_ARGUMENT,
-                      std::string(what) + " must not be called from a wake or log function: it would wait for itself");
 }
 
 // Whether one more publish of `size` encoded bytes may wait. Under publish_mutex_.
@@ -180,6 +182,7 @@ void Engine::end_inbox(std::shared_ptr<Inbox> inbox) {
     try {
         push({Command::Kind::end_inbox, nullptr, std::move(inbox)});
     } catch (const Failure&) {  // closed: they have ended already
+    } catch (const std::bad_alloc&) {  // they stay, and what they receive goes into an inbox that takes nothing
     }
 }
 
@@ -237,15 +240,15 @@ void Engine::woken() {
     wake_pending_.store(false, std::memory_order_release);
     // Read first: once it is set nothing more is accepted, so what is taken below is all there is.
     const bool close_asked = close_asked_.load(std::memory_order_acquire);
-    std::vector<Command> commands;
-    {
-        std::lock_guard lock(commands_mutex_);
-        commands.swap(commands_);
+    try {
+        run_commands();
+        take_publishes();
+        backend_->flush();
+        fanout_.commit();
+    } catch (const std::bad_alloc&) {  // what is left has its next turn
+        log_.write(LogLevel::error, "out of memory");
+        wake();
     }
-    for (const Command& command : commands) run(command);
-    take_publishes();
-    backend_->flush();
-    fanout_.commit();
 
     if (!close_asked) return;
     closing_ = true;
@@ -255,13 +258,23 @@ void Engine::woken() {
         close_timer_->at(std::chrono::ceil<std::chrono::milliseconds>(close_deadline_.time_since_epoch()).count());
 }
 
+void Engine::run_commands() {
+    if (next_ == running_.size()) {
+        running_.clear();
+        next_ = 0;
+        std::lock_guard lock(commands_mutex_);
+        running_.swap(commands_);
+    }
+    while (next_ < running_.size()) run(running_[next_++]);
+}
+
 void Engine::run(const Command& command) {
     switch (command.kind) {
         case Command::Kind::subscribe: {
             Subscription& subscription = *command.subscription;
             const NameRef first = fanout_.add(command.subscription);
-            if (given_up_)
-                fanout_.failed(subscription.kind(), subscription.target().name->view(), given_up_);
+            if (first && given_up_)
+                fanout_.failed(subscription.kind(), first->view(), given_up_);
             else if (first)
                 backend_->subscribe(subscription.kind(), first);
             break;
@@ -334,7 +347,7 @@ void Engine::on_settled(const PublishRecord& record, const Outcome& outcome) {
         metrics_.publish_unknown.add();
     else
         metrics_.publish_failed.add();
-    if (record.sink) record.sink->settle(record.user_data, outcome);
+    if (record.sink) fanout_.settle(record.sink, record.user_data, outcome);
 }
 
 void Engine::on_unqueued(std::size_t count, std::size_t bytes) {
@@ -350,14 +363,14 @@ void Engine::on_publishable(bool yes) {
 
 void Engine::on_connected() {
     log_.write(LogLevel::info, "connected");
+    metrics_.connected.set(1);
+    metrics_.connects.add();
     {
         std::lock_guard lock(monitor_->mutex);
         connection_ = Connection::up;
         connection_error_ = {};
     }
     monitor_->changed.notify_all();
-    metrics_.connected.set(1);
-    metrics_.connects.add();
     tell(Event::of(EventKind::connected));
 }
 

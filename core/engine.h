@@ -26,6 +26,9 @@ struct EventTarget {
     void* user_data = nullptr;
 };
 
+// Throws INVALID_ARGUMENT on any engine's IO thread, where `what` would wait for itself or hold up others.
+void refuse_io_thread(const char* what);
+
 class Engine : private BackendListener {
    public:
     using Deadline = std::chrono::steady_clock::time_point;
@@ -64,6 +67,7 @@ class Engine : private BackendListener {
 
     // ---- IO thread ----
     void woken();
+    void run_commands();
     void run(const Command& command);
     void end(Subscription& subscription, const Error& why);
     void take_publishes();
@@ -89,14 +93,14 @@ class Engine : private BackendListener {
     // ---- any thread ----
     void wake();
     void push(Command command);
-    void refuse_io_thread(const char* what) const;
     void check_room(std::size_t size) const;
 
     const Settings settings_;
     const Namespace names_;
     const Log log_;
     const EventTarget events_;
-    Metrics metrics_;
+    const std::shared_ptr<Monitor> monitor_ = std::make_shared<Monitor>();
+    Metrics& metrics_ = monitor_->metrics;
 
     std::mt19937_64 random_engine_{std::random_device{}()};
     Fanout fanout_;
@@ -106,6 +110,8 @@ class Engine : private BackendListener {
     Deadline close_deadline_ = Deadline::max();
     std::unique_ptr<Loop::Timer> close_timer_;
     bool closing_ = false;
+    std::vector<Command> running_;  // commands taken from commands_, up to next_ done
+    std::size_t next_ = 0;
 
     std::atomic<bool> wake_pending_{false};
     std::atomic<std::uint64_t> subscriptions_{0};
@@ -120,7 +126,6 @@ class Engine : private BackendListener {
     bool publish_closed_ = false, publishable_ = false;
 
     enum class Connection { pending, up, failed, closed };
-    const std::shared_ptr<Monitor> monitor_ = std::make_shared<Monitor>();
     Connection connection_ = Connection::pending;  // under the monitor's mutex, as is why
     Error connection_error_;
 
@@ -128,7 +133,6 @@ class Engine : private BackendListener {
     std::atomic<bool> closed_{false};
     std::atomic<bool> close_asked_{false};
     std::size_t left_without_outcome_ = 0;
-    std::atomic<std::thread::id> io_thread_id_{};
     std::thread io_thread_;
 };
 

@@ -34,7 +34,10 @@ int fanwire_engine_close(fanwire_engine* engine, uint64_t timeout_ms) {
     });
 }
 
-void fanwire_engine_destroy(fanwire_engine** engine) { destroy(engine); }
+void fanwire_engine_destroy(fanwire_engine** engine) {
+    // On the IO thread it would wait for itself: better a handle that stays.
+    if (guarded([] { refuse_io_thread("engine_destroy"); }) == FANWIRE_OK) destroy(engine);
+}
 
 fanwire_engine::~fanwire_engine() {
     guarded([&] {

@@ -111,7 +111,6 @@ struct fanwire_inbox {
     std::vector<std::weak_ptr<fanwire::core::Engine>> engines;  // with subscriptions that use it
     std::unique_ptr<fanwire::core::Dispatcher> dispatcher;
     std::vector<fanwire::core::Event> drained;
-    uint64_t callback_errors = 0;
 
     ~fanwire_inbox();
 };

@@ -72,9 +72,9 @@ int fanwire_inbox_create(fanwire_inbox** inbox, const fanwire_options* options) 
 void fanwire_inbox_destroy(fanwire_inbox** inbox) { destroy(inbox); }
 
 fanwire_inbox::~fanwire_inbox() {
+    dispatcher.reset();  // first: its callback may be subscribing
     for (const auto& weak : engines)
         if (const auto engine = weak.lock()) engine->end_inbox(inbox);
-    dispatcher.reset();
     inbox->set_wake(nullptr);
     inbox->close();
 }

@@ -22,7 +22,10 @@ int fanwire_option_at(size_t index, fanwire_option_info* info, size_t info_size)
 }
 
 int fanwire_options_create(fanwire_options** options) {
-    return guarded([&] { required(options, "options") = new fanwire_options(); });
+    return guarded([&] {
+        fanwire_options*& out = required(options, "options");  // first: the right side of an assignment comes before it
+        out = new fanwire_options();
+    });
 }
 
 void fanwire_options_destroy(fanwire_options** options) { destroy(options); }

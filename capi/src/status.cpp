@@ -29,6 +29,10 @@ constexpr const char* version =
 
 int fanwire::capi::fail(Status status, const char* text) noexcept {
     std::snprintf(last_error, sizeof last_error, "%s", text);
+    // A text that had to be cut is cut before a character, not within one (UTF-8: 10xxxxxx continues).
+    size_t end = std::strlen(last_error);
+    if (end + 1 == sizeof last_error)
+        while (end > 0 && (text[end] & 0xc0) == 0x80) last_error[--end] = '\0';
     return static_cast<int>(status);
 }
 

@@ -1,5 +1,7 @@
 #include "core/backend/redis.h"
 
+#include <utility>
+
 namespace fanwire::core {
 
 namespace {
@@ -67,7 +69,27 @@ void RedisBackend::stop(const Error& why) {
 void RedisBackend::link_ready() {
     if (connected_ || publisher_.state() != Link::State::ready || subscriber_.state() != Link::State::ready) return;
     connected_ = true;
+    told_attempt_ = 0;
     listener_.on_connected();
+}
+
+// Both links try again by themselves; the application is told of each attempt once.
+void RedisBackend::reconnecting(std::uint32_t attempt, TimeMs delay) {
+    if (attempt <= told_attempt_) return;
+    told_attempt_ = attempt;
+    listener_.on_reconnecting(attempt, delay);
+}
+
+// One link alone is of no use: when one gives up, both do.
+void RedisBackend::give_up(const Error& why) {
+    if (std::exchange(given_up_, true)) return;
+    if (subscriber_.state() == Link::State::ready) listener_.on_subscriptions_lost(why);
+    publisher_.give_up(why);
+    publish_connection_.stop();
+    subscribe_connection_.stop();
+    connected_ = false;
+    listener_.on_publishable(false);
+    listener_.on_connect_failed(why, false);
 }
 
 void RedisBackend::link_lost(const Error& why) {
@@ -93,12 +115,14 @@ void RedisBackend::PublishSide::link_lost(const Error& why) {
 
 // When both links fail, as they do when the server is gone, the application is told of one: the subscribing one.
 void RedisBackend::PublishSide::link_failed(const Error& why, bool will_retry) {
-    if (backend_.subscriber_.state() == Link::State::ready || !will_retry)
-        backend_.listener_.on_connect_failed(named(backend_.publish_connection_, why), will_retry);
+    if (!will_retry)
+        backend_.give_up(named(backend_.publish_connection_, why));
+    else if (backend_.subscriber_.state() == Link::State::ready)
+        backend_.listener_.on_connect_failed(named(backend_.publish_connection_, why), true);
 }
 
 void RedisBackend::PublishSide::link_retry(std::uint32_t attempt, TimeMs delay) {
-    if (backend_.subscriber_.state() == Link::State::ready) backend_.listener_.on_reconnecting(attempt, delay);
+    if (backend_.subscriber_.state() == Link::State::ready) backend_.reconnecting(attempt, delay);
 }
 
 void RedisBackend::SubscribeSide::link_ready() { backend_.link_ready(); }
@@ -110,11 +134,15 @@ void RedisBackend::SubscribeSide::link_lost(const Error& why) {
 }
 
 void RedisBackend::SubscribeSide::link_failed(const Error& why, bool will_retry) {
-    backend_.listener_.on_connect_failed(named(backend_.subscribe_connection_, why), will_retry);
+    const Error full = named(backend_.subscribe_connection_, why);
+    if (will_retry)
+        backend_.listener_.on_connect_failed(full, true);
+    else
+        backend_.give_up(full);
 }
 
 void RedisBackend::SubscribeSide::link_retry(std::uint32_t attempt, TimeMs delay) {
-    backend_.listener_.on_reconnecting(attempt, delay);
+    backend_.reconnecting(attempt, delay);
 }
 
 void RedisBackend::SubscribeSide::message(TargetKind kind, std::string_view target, std::string_view channel,

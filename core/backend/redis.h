@@ -53,6 +53,8 @@ class RedisBackend : public Backend {
 
     void link_ready();
     void link_lost(const Error& why);
+    void reconnecting(std::uint32_t attempt, TimeMs delay);
+    void give_up(const Error& why);
     // The text with the peer's name in it.
     static Error named(const Connection& connection, const Error& why);
 
@@ -64,6 +66,8 @@ class RedisBackend : public Backend {
     Resolver resolver_;
     Connection publish_connection_, subscribe_connection_;
     bool connected_ = false;
+    bool given_up_ = false;
+    std::uint32_t told_attempt_ = 0;  // the highest since the last connection
 };
 
 }  // namespace fanwire::core

@@ -18,7 +18,11 @@ class Log {
     bool on(LogLevel level) const { return sink_ && level <= level_; }
 
     void write(LogLevel level, const std::string& text) const {
-        if (on(level)) sink_(level, text);
+        if (!on(level)) return;
+        try {
+            sink_(level, text);
+        } catch (...) {  // the user's function: what it throws is not ours to pass on
+        }
     }
 
    private:

@@ -23,7 +23,10 @@ NameRef Fanout::add(SubscriptionRef subscription) {
     }
     subscription->place = topic->subscriptions.size();
     topic->subscriptions.push_back(subscription);
-    if (topic->confirmed) become_active(*subscription);
+    if (topic->confirmed)
+        become_active(*subscription);
+    else if (topic->refused)
+        fail(*subscription, topic->refused);
     return first ? topic->name : nullptr;
 }
 
@@ -76,11 +79,6 @@ void Fanout::end(Subscription& subscription, const Error& why) {
     push(subscription, Event::of(EventKind::ended, why));
 }
 
-void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload) {
-    MessageRef shared;
-    message(kind, target, channel, payload, shared);
-}
-
 void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
                      MessageRef& shared) {
     Topic* topic = find(kind, target);
@@ -105,6 +103,7 @@ void Fanout::active(TargetKind kind, std::string_view target) {
     Topic* topic = find(kind, target);
     if (!topic || topic->confirmed) return;
     set_confirmed(*topic, true);
+    topic->refused = {};
     for (const SubscriptionRef& subscription : topic->subscriptions) become_active(*subscription);
 }
 
@@ -134,15 +133,19 @@ void Fanout::failed_all(const Error& why) {
 
 void Fanout::become_failed(Topic& topic, const Error& why) {
     set_confirmed(topic, false);
-    for (const SubscriptionRef& subscription : topic.subscriptions) {
-        subscription->change(SubscriptionState::failed, why);
-        push(*subscription, Event::of(EventKind::failed, why));
-    }
+    topic.refused = why;
+    for (const SubscriptionRef& subscription : topic.subscriptions) fail(*subscription, why);
+}
+
+void Fanout::fail(Subscription& subscription, const Error& why) {
+    subscription.change(SubscriptionState::failed, why);
+    push(subscription, Event::of(EventKind::failed, why));
 }
 
 void Fanout::lost(const Error& why) {
     for (Topics* all : {&channels_, &patterns_}) {
         for (auto& [name, topic] : *all) {
+            topic->refused = {};
             if (!topic->confirmed) continue;
             set_confirmed(*topic, false);
             const Event event = Event::of(EventKind::lost, why);
@@ -165,23 +168,19 @@ void Fanout::set_confirmed(Topic& topic, bool confirmed) {
 
 void Fanout::push(Subscription& subscription, Event event) {
     event.user_data = subscription.user_data();
-    const bool message = event.kind == EventKind::message;
-    const Inbox::Pushed pushed = subscription.inbox()->push(subscription, std::move(event));
-    if (message) metrics_.delivered.add();
-    if (pushed.dropped) {
-        metrics_.delivered.sub(pushed.dropped);
-        metrics_.dropped.add(pushed.dropped);
-    }
-    if (pushed.gap) metrics_.gaps.add();
-    if (pushed.wake) to_wake_.push_back(subscription.inbox());
+    if (subscription.inbox()->push(subscription, std::move(event))) to_wake_.push_back(subscription.inbox());
+}
+
+void Fanout::settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) {
+    if (sink->settle(user_data, outcome)) to_wake_.push_back(sink);
 }
 
 void Fanout::tell(const std::shared_ptr<Inbox>& inbox, Event event) {
-    if (inbox && inbox->push(std::move(event)).wake) to_wake_.push_back(inbox);
+    if (inbox && inbox->push(std::move(event))) to_wake_.push_back(inbox);
 }
 
 void Fanout::commit() {
-    for (const std::shared_ptr<Inbox>& inbox : to_wake_) inbox->signal();
+    for (const std::shared_ptr<OutcomeSink>& sink : to_wake_) sink->signal();
     to_wake_.clear();
 }
 

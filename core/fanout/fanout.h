@@ -31,8 +31,7 @@ class Fanout {
     void remove_all(const Error& why);
 
     // What the backend reports. Names are wire names.
-    void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload);
-    // The same for a payload that several targets share; `shared` keeps it between the calls.
+    // `shared`: nothing for a new payload; it then keeps the message whose payload other targets may share.
     void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
                  MessageRef& shared);
     void active(TargetKind kind, std::string_view target);
@@ -40,7 +39,8 @@ class Fanout {
     void failed_all(const Error& why);
     void lost(const Error& why);
 
-    // An event of the engine itself.
+    // An outcome; an event of the engine itself.
+    void settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome);
     void tell(const std::shared_ptr<Inbox>& inbox, Event event);
 
     // Wakes the consumers that have something new. To be called after each batch.
@@ -50,6 +50,7 @@ class Fanout {
     struct Topic {
         NameRef name;
         bool confirmed = false;
+        Error refused;  // why the backend failed it, until it is confirmed or the link is lost
         std::vector<SubscriptionRef> subscriptions;
     };
     // Keys are views of the topics' own names.
@@ -59,6 +60,7 @@ class Fanout {
     Topic* find(TargetKind kind, std::string_view target);
     void push(Subscription& subscription, Event event);
     void become_active(Subscription& subscription);
+    void fail(Subscription& subscription, const Error& why);
     void become_failed(Topic& topic, const Error& why);
     void end(Subscription& subscription, const Error& why);
     void set_confirmed(Topic& topic, bool confirmed);
@@ -66,7 +68,7 @@ class Fanout {
     Metrics& metrics_;
     const std::uint32_t channel_prefix_size_;
     Topics channels_, patterns_;
-    std::vector<std::shared_ptr<Inbox>> to_wake_;
+    std::vector<std::shared_ptr<OutcomeSink>> to_wake_;
 };
 
 }  // namespace fanwire::core

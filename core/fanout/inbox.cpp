@@ -11,13 +11,15 @@ bool is_state(EventKind kind) {
            kind == EventKind::failed;
 }
 
-std::size_t cost_of(const Event& event) { return event.message ? event.message->cost() : 0; }
+// What a message counts against the limit of bytes.
+std::size_t cost_of(const Event& event) { return event.kind == EventKind::message ? event.message->cost() : 0; }
 
 void add_to_gap(Event& gap, const Event& dropped) {
     if (dropped.kind == EventKind::message) {
         if (gap.count != count_unknown) ++gap.count;
     } else if (gap.count == count_unknown || dropped.count == count_unknown) {
         gap.count = count_unknown;
+        gap.reason = GapReason::reconnect;  // an overflow's count would be known
     } else {
         gap.count += dropped.count;
     }
@@ -30,96 +32,114 @@ Inbox::Inbox(InboxLimits limits, MakePollable make_pollable)
 
 Inbox::~Inbox() { close(); }
 
-Inbox::Pushed Inbox::push(Subscription& subscription, Event event) {
+bool Inbox::full(const Event& event) const {
+    if (event.kind == EventKind::message)
+        return messages_ >= limits_.count || bytes_ + cost_of(event) > limits_.bytes;
+    return states_ >= limits_.count;
+}
+
+bool Inbox::become_signalled() {
+    if (std::exchange(signalled_, true)) return false;
+    signal_is_due_ = true;
+    return true;
+}
+
+bool Inbox::push(Subscription& subscription, Event event) {
     std::lock_guard lock(mutex_);
-    if (closed_) return {};
+    if (closed_) return false;
     if (event.kind == EventKind::ended) {
         subscription.retain();  // given back by the drain
-        return append(&subscription, std::move(event));
+        append(&subscription, std::move(event));
+        return become_signalled();
     }
-
-    Pushed pushed;
-    const std::size_t cost = cost_of(event);
-    if (limits_.overflow == Overflow::drop_oldest && cost <= limits_.bytes)
-        while (full(cost) && !queue_.empty()) push_out_oldest(pushed);
-    if (full(cost)) {
-        fold(queue_, queue_first_, subscription.at_back, subscription, std::move(event), pushed);
-        pushed.wake = !std::exchange(signalled_, true);
+    if (event.kind == EventKind::message && limits_.overflow == Overflow::drop_oldest &&
+        cost_of(event) <= limits_.bytes)
+        while (full(event)) push_out_oldest();
+    if (full(event)) {
+        fold(queue_, queue_first_, subscription.at_back, subscription, std::move(event));
     } else {
         subscription.at_back = {};  // what follows stands behind this event
-        pushed.wake = append(&subscription, std::move(event)).wake;
+        if (event.kind == EventKind::message) subscription.metrics().delivered.add();
+        append(&subscription, std::move(event));
     }
-    return pushed;
+    return become_signalled();
 }
 
-Inbox::Pushed Inbox::push(Event event) {
+bool Inbox::push(Event event) {
     std::lock_guard lock(mutex_);
-    if (closed_) return {};
+    if (closed_) return false;
     if (event.kind != EventKind::published) {
-        if (engine_events_ >= engine_events_max) return {};
+        if (engine_events_ >= engine_events_max) return false;
         ++engine_events_;
     }
-    return append(nullptr, std::move(event));
+    append(nullptr, std::move(event));
+    return become_signalled();
 }
 
-Inbox::Pushed Inbox::append(Subscription* subscription, Event event) {
-    bytes_ += cost_of(event);
+void Inbox::append(Subscription* subscription, Event event) {
+    const bool message = event.kind == EventKind::message;
+    const bool state = is_state(event.kind) || event.kind == EventKind::gap;
+    const std::size_t cost = cost_of(event);
     queue_.push_back({std::move(event), subscription});
-    Pushed pushed;
-    pushed.wake = !std::exchange(signalled_, true);
-    return pushed;
+    messages_ += message ? 1 : 0;
+    states_ += state ? 1 : 0;
+    bytes_ += cost;
 }
 
-// Moves the queue's oldest entry out of the counted part, folded if it may be.
-void Inbox::push_out_oldest(Pushed& pushed) {
+Inbox::Entry Inbox::pop_queue() {
     Entry entry = std::move(queue_.front());
     queue_.pop_front();
     ++queue_first_;
+    messages_ -= entry.event.kind == EventKind::message ? 1 : 0;
+    states_ -= is_state(entry.event.kind) || entry.event.kind == EventKind::gap ? 1 : 0;
     bytes_ -= cost_of(entry.event);
-    if (!entry.subscription || entry.event.kind == EventKind::ended) {
+    return entry;
+}
+
+// Moves the queue's oldest entry out of the counted part, folded if it may be.
+void Inbox::push_out_oldest() {
+    Entry entry = pop_queue();
+    if (!entry.subscription || entry.event.kind == EventKind::ended)
         front_.push_back(std::move(entry));
-    } else if (!entry.subscription->given_up()) {
-        fold(front_, front_first_, entry.subscription->at_front, *entry.subscription, std::move(entry.event), pushed);
-    }
+    else if (!entry.subscription->given_up())
+        fold(front_, front_first_, entry.subscription->at_front, *entry.subscription, std::move(entry.event));
 }
 
 // Puts the event into the entry that stands for its like, or makes that entry at the end of `into`.
 void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places,
-                 Subscription& subscription, Event event, Pushed& pushed) {
+                 Subscription& subscription, Event event) {
     const bool state = is_state(event.kind);
     if (event.kind == EventKind::message) {
         ++dropped_;
-        ++pushed.dropped;
+        subscription.metrics().dropped.add();
+        if (&into == &front_) subscription.metrics().delivered.sub();  // it was, and is no longer
     }
     std::uint64_t& place = state ? places.state : places.gap;
     if (place >= first) {  // still there
         Event& kept = into[place - first].event;
-        if (state) {
-            bytes_ -= &into == &queue_ ? cost_of(kept) : 0;
+        if (state)
             kept = std::move(event);
-            bytes_ += &into == &queue_ ? cost_of(kept) : 0;
-        } else {
+        else
             add_to_gap(kept, event);
-        }
         return;
     }
-    place = first + into.size();
     if (event.kind == EventKind::message) {
         Event gap = Event::of(EventKind::gap);
         gap.reason = GapReason::overflow;
         gap.user_data = event.user_data;
         gap.count = 1;
         event = std::move(gap);
-        pushed.gap = true;
+        subscription.metrics().gaps.add();
     }
-    if (&into == &queue_) bytes_ += cost_of(event);
     into.push_back({std::move(event), &subscription});
+    place = first + into.size() - 1;
+    if (&into == &queue_) ++states_;
 }
 
 void Inbox::signal() {
     {
         std::lock_guard lock(mutex_);
-        if (closed_ || empty()) return;  // drained already
+        if (!std::exchange(signal_is_due_, false) || closed_ || empty()) return;
         if (pollable_) pollable_->set();
     }
     arrived_.notify_all();
@@ -127,11 +147,11 @@ void Inbox::signal() {
     if (wake_) wake_();
 }
 
-void Inbox::settle(void* user_data, const Outcome& outcome) {
+bool Inbox::settle(void* user_data, const Outcome& outcome) {
     Event event = Event::of(EventKind::published, outcome.error);
     event.user_data = user_data;
     event.count = outcome.receivers;
-    if (push(std::move(event)).wake) signal();
+    return push(std::move(event));
 }
 
 bool Inbox::reserve_outcome() {
@@ -154,10 +174,7 @@ bool Inbox::pop(Entry& entry) {
         return true;
     }
     if (queue_.empty()) return false;
-    entry = std::move(queue_.front());
-    queue_.pop_front();
-    ++queue_first_;
-    bytes_ -= cost_of(entry.event);
+    entry = pop_queue();
     return true;
 }
 
@@ -165,6 +182,7 @@ void Inbox::drain(std::vector<Event>& events, std::size_t capacity) {
     std::vector<Subscription*> ended;
     {
         std::lock_guard lock(mutex_);
+        events.reserve(std::min(capacity, events.size() + front_.size() + queue_.size()));  // so that nothing is lost
         Entry entry;
         while (events.size() < capacity && pop(entry)) {
             const bool last = entry.event.kind == EventKind::ended;
@@ -233,7 +251,7 @@ void Inbox::close() {
         closed_ = true;
         front.swap(front_);
         queue.swap(queue_);
-        bytes_ = 0;
+        messages_ = bytes_ = states_ = 0;
     }
     arrived_.notify_all();
     discard(front);
@@ -243,11 +261,6 @@ void Inbox::close() {
 void Inbox::discard(std::deque<Entry>& entries) {
     for (Entry& entry : entries)
         if (entry.subscription && entry.event.kind == EventKind::ended) entry.subscription->release();
-}
-
-bool Inbox::closed() const {
-    std::lock_guard lock(mutex_);
-    return closed_;
 }
 
 InboxStats Inbox::stats() const {

@@ -3,10 +3,11 @@
 // Producers are the IO threads: they push, and after each batch signal() the inboxes that push() named. The consumer is
 // woken once for empty -> non-empty and then drains batches.
 //
-// Full means: `count` entries or `bytes` of messages. Then, with drop_oldest, entries leave at the queue's front into
+// Full means: `count` messages or `bytes` of them wait. Then, with drop_oldest, entries leave at the queue's front into
 // `front_`; with drop_newest, what comes is folded at the back. Folding keeps, for each subscription, one GAP that
-// counts the dropped messages and the newest of its state changes; ENDED and outcomes are always kept. So memory stays
-// bounded by the limits plus two entries for each subscription, and whatever is missing has a GAP in its place.
+// counts the dropped messages and the newest of its state changes. State changes never push out a message: beyond
+// `count` of them they are folded at the back. ENDED and outcomes are always kept. So memory stays bounded by the limits
+// plus a few entries for each subscription, and whatever is missing has a GAP in its place.
 #pragma once
 
 #include <condition_variable>
@@ -49,20 +50,16 @@ class Inbox : public OutcomeSink {
 
     // ---- producers (IO threads) ----
 
-    struct Pushed {
-        bool wake = false;          // it became non-empty: signal() must follow
-        std::uint64_t dropped = 0;  // messages that had to go
-        bool gap = false;           // a new GAP entry was made
-    };
-    // An event of `subscription`. An ENDED event keeps the subscription alive until it is drained.
-    Pushed push(Subscription& subscription, Event event);
+    // An event of `subscription`; counts in its engine's metrics what is delivered and dropped. An ENDED event keeps
+    // the subscription alive until it is drained. True when the consumer is to be woken: signal() must follow.
+    [[nodiscard]] bool push(Subscription& subscription, Event event);
     // An event of no subscription.
-    Pushed push(Event event);
-    // Wakes the consumer.
-    void signal();
+    [[nodiscard]] bool push(Event event);
+    // Wakes the consumer, unless it has drained already.
+    void signal() override;
 
-    // OutcomeSink: pushes PUBLISHED and signals.
-    void settle(void* user_data, const Outcome& outcome) override;
+    // OutcomeSink: pushes PUBLISHED.
+    [[nodiscard]] bool settle(void* user_data, const Outcome& outcome) override;
     // Makes room for one outcome; false when outcomes_max are outstanding.
     bool reserve_outcome();
     void cancel_outcome();
@@ -82,7 +79,6 @@ class Inbox : public OutcomeSink {
 
     // Discards everything, now and from now on.
     void close();
-    bool closed() const;
     InboxStats stats() const;
 
    private:
@@ -91,11 +87,13 @@ class Inbox : public OutcomeSink {
         Subscription* subscription;  // kept alive by the fan-out, then by its ENDED entry
     };
 
-    bool full(std::size_t more) const { return queue_.size() >= limits_.count || bytes_ + more > limits_.bytes; }
-    Pushed append(Subscription* subscription, Event event);
-    void push_out_oldest(Pushed& pushed);
+    bool full(const Event& event) const;
+    bool become_signalled();
+    void append(Subscription* subscription, Event event);
+    Entry pop_queue();
+    void push_out_oldest();
     void fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places, Subscription& subscription,
-              Event event, Pushed& pushed);
+              Event event);
     bool pop(Entry& entry);
     bool empty() const { return front_.empty() && queue_.empty(); }
     void discard(std::deque<Entry>& entries);
@@ -109,11 +107,13 @@ class Inbox : public OutcomeSink {
     std::deque<Entry> queue_;
     std::uint64_t front_first_ = 1;  // sequence number of front_[0]; they name places that outlive pops
     std::uint64_t queue_first_ = 1;
-    std::size_t bytes_ = 0;
+    std::size_t messages_ = 0, bytes_ = 0;  // of queue_: its messages
+    std::size_t states_ = 0;                // of queue_: its state changes and GAPs
     std::size_t outcomes_ = 0;
     std::size_t engine_events_ = 0;
     std::uint64_t drained_ = 0, dropped_ = 0;
-    bool signalled_ = false;
+    bool signalled_ = false;     // the consumer knows, or will by the signal() that is due
+    bool signal_is_due_ = false;
     bool interrupted_ = false;
     bool closed_ = false;
     std::unique_ptr<Pollable> pollable_;

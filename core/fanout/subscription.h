@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "core/base/error.h"
+#include "core/base/metrics.h"
 #include "core/base/ref.h"
 #include "core/message/message.h"
 #include "core/message/target.h"
@@ -18,10 +19,12 @@ class Inbox;
 // The numbers are those of fanwire_subscription_state.
 enum class SubscriptionState { pending = 1, active = 2, lost = 3, failed = 4, ended = 5 };
 
-// Where threads wait for a subscription or an engine to change; one for each engine.
+// What an engine shares with its subscriptions, which may outlive it: its counters, and where threads wait for a
+// subscription or for the engine itself to change.
 struct Monitor {
     std::mutex mutex;
     std::condition_variable changed;
+    Metrics metrics;
 };
 
 class Subscription {
@@ -38,7 +41,7 @@ class Subscription {
     const ScopedName& target() const { return target_; }
     const std::shared_ptr<Inbox>& inbox() const { return inbox_; }
     void* user_data() const { return user_data_; }
-    Monitor& monitor() const { return *monitor_; }
+    Metrics& metrics() const { return monitor_->metrics; }
 
     SubscriptionState state() const { return state_.load(std::memory_order_acquire); }
     // Sets the state and, for failed and ended, why; wakes who waits for it. IO thread.

@@ -15,8 +15,10 @@ struct Outcome {
 class OutcomeSink {
    public:
     virtual ~OutcomeSink() = default;
-    // Called once for each publish that was accepted with this sink, on the IO thread.
-    virtual void settle(void* user_data, const Outcome& outcome) = 0;
+    // Called once for each publish that was accepted with this sink, on the IO thread. True when signal() must follow
+    // at the end of the turn.
+    [[nodiscard]] virtual bool settle(void* user_data, const Outcome& outcome) = 0;
+    virtual void signal() = 0;
 };
 
 }  // namespace fanwire::core

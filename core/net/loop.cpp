@@ -29,6 +29,16 @@ event* make_event(event_base* base, int fd, short what, event_callback_fn callba
     return made;
 }
 
+// libevent is C: no exception may pass through it. What a callback could not do for want of memory it has to take up
+// again at its next call, or leave to a timeout.
+template <class Callback>
+void run_guarded(Callback&& callback) noexcept {
+    try {
+        callback();
+    } catch (...) {
+    }
+}
+
 void switch_event(event* e, bool on) {
     if (on)
         event_add(e, nullptr);
@@ -55,8 +65,8 @@ Loop::Loop(Callback woken) : base_(make_base()), woken_(std::move(woken)) {
             [](evutil_socket_t, short, void* self) {
                 auto* loop = static_cast<Loop*>(self);
                 loop->wakeup_->signal->clear();
-                loop->run_posted();
-                loop->woken_();
+                run_guarded([loop] { loop->run_posted(); });
+                run_guarded(loop->woken_);
             },
             this);
         event_add(wakeup_->readable, nullptr);
@@ -100,7 +110,7 @@ Loop::Timer::Timer(Loop& loop, Callback callback)
           [](evutil_socket_t, short, void* self) {
               auto* timer = static_cast<Timer*>(self);
               timer->time_ = never;
-              timer->callback_();
+              run_guarded(timer->callback_);
           },
           this)) {}
 
@@ -124,10 +134,10 @@ Loop::Watch::Watch(Loop& loop, int fd, Callback readable, Callback writable)
     : readable_(std::move(readable)), writable_(std::move(writable)) {
     read_ = make_event(
         loop.base_, fd, EV_READ | EV_PERSIST,
-        [](evutil_socket_t, short, void* self) { static_cast<Watch*>(self)->readable_(); }, this);
+        [](evutil_socket_t, short, void* self) { run_guarded(static_cast<Watch*>(self)->readable_); }, this);
     write_ = make_event(
         loop.base_, fd, EV_WRITE | EV_PERSIST,
-        [](evutil_socket_t, short, void* self) { static_cast<Watch*>(self)->writable_(); }, this);
+        [](evutil_socket_t, short, void* self) { run_guarded(static_cast<Watch*>(self)->writable_); }, this);
 }
 
 Loop::Watch::~Watch() {

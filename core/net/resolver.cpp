@@ -10,13 +10,19 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <system_error>
+#include <utility>
 
+#include "core/base/clock.h"
 #include "core/base/thread.h"
 
 namespace fanwire::core {
 
 namespace {
+
+constexpr TimeMs answer_kept_ms = 60 * 1000;
+constexpr std::size_t waiting_max = 16;
 
 Resolved look_up(const std::string& host, std::uint16_t port, int flags) {
     addrinfo hints{};
@@ -74,12 +80,15 @@ struct Resolver::Shared {
     struct Job {
         std::string host;
         std::uint16_t port;
-        Done done;
+        std::vector<Done> waiting;
     };
 
     std::mutex mutex;
     std::condition_variable changed;
-    std::deque<Job> jobs;
+    std::deque<Job> jobs;  // the front one is under way
+    std::optional<Job> answered;
+    std::vector<Address> answer;  // of `answered`, not used yet
+    TimeMs answered_at = 0;
     bool running = false;
     bool stop = false;
 
@@ -88,14 +97,27 @@ struct Resolver::Shared {
         while (true) {
             shared->changed.wait(lock, [&] { return shared->stop || !shared->jobs.empty(); });
             if (shared->stop) return;
+            const std::string host = shared->jobs.front().host;
+            const std::uint16_t port = shared->jobs.front().port;
+            lock.unlock();
+            Resolved resolved = look_up(host, port, AI_ADDRCONFIG);
+            lock.lock();
+            if (shared->stop) return;  // after ~Resolver nobody is called any more
             Job job = std::move(shared->jobs.front());
             shared->jobs.pop_front();
-            lock.unlock();
-            Resolved resolved = look_up(job.host, job.port, AI_ADDRCONFIG);
-            lock.lock();
-            // Under the lock: after ~Resolver nobody is called any more.
-            if (!shared->stop) job.done(std::move(resolved));
+            for (const Done& done : job.waiting) done(resolved);
+            job.waiting.clear();
+            shared->answered = std::move(job);
+            shared->answer = std::move(resolved.addresses);
+            shared->answered_at = now_ms();
         }
+    }
+
+    // The kept answer for this name, once.
+    std::vector<Address> take_answer(const std::string& host, std::uint16_t port) {
+        if (!answered || answered->host != host || answered->port != port || now_ms() > answered_at + answer_kept_ms)
+            return {};
+        return std::exchange(answer, {});
     }
 };
 
@@ -105,7 +127,7 @@ Resolver::~Resolver() {
     {
         std::lock_guard lock(shared_->mutex);
         shared_->stop = true;
-        shared_->jobs.clear();
+        for (Shared::Job& job : shared_->jobs) job.waiting.clear();
     }
     shared_->changed.notify_all();
 }
@@ -117,6 +139,10 @@ void Resolver::resolve(const std::string& host, std::uint16_t port, Done done) {
         return;
     }
     std::lock_guard lock(shared_->mutex);
+    if (std::vector<Address> kept = shared_->take_answer(host, port); !kept.empty()) {
+        done({std::move(kept), {}});
+        return;
+    }
     if (!shared_->running) {
         try {
             start_thread("fanwire-resolve", [shared = shared_] { Shared::run(shared); }).detach();
@@ -126,7 +152,15 @@ void Resolver::resolve(const std::string& host, std::uint16_t port, Done done) {
             return;
         }
     }
-    shared_->jobs.push_back({host, port, std::move(done)});
+    for (Shared::Job& job : shared_->jobs) {
+        if (job.host != host || job.port != port) continue;
+        if (job.waiting.size() >= waiting_max) job.waiting.erase(job.waiting.begin());  // it gave up long ago
+        job.waiting.push_back(std::move(done));
+        return;
+    }
+    Shared::Job job{host, port, {}};
+    job.waiting.push_back(std::move(done));
+    shared_->jobs.push_back(std::move(job));
     shared_->changed.notify_all();
 }
 

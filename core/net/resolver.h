@@ -40,7 +40,9 @@ class Resolver {
     Resolver(const Resolver&) = delete;
     Resolver& operator=(const Resolver&) = delete;
 
-    // Literal addresses are answered before this returns. Else the thread is started when first needed.
+    // Literal addresses are answered before this returns. Else the thread is started when first needed, and those who
+    // ask for the same name while it is looked up get the same answer. An answer that took too long for who asked is
+    // kept for the next one to ask within a minute, so that slow name servers delay a connection and do not prevent it.
     void resolve(const std::string& host, std::uint16_t port, Done done);
 
    private:

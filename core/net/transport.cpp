@@ -150,8 +150,8 @@ void Transport::connecting_done() {
     socklen_t size = sizeof error;
     getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) {
-        // The watch is running this very callback: it may only be replaced after it returns.
         watch_->write(false);
+        address_timer_.at(never);
         later([this, why = std::string(std::strerror(error))] { address_failed(why); });
         return;
     }

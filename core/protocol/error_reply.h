@@ -16,7 +16,9 @@ inline Error error_of_reply(std::string_view what, std::string_view reply) {
         status = Status::NO_PERMISSION;
     else if (word == "NOAUTH" || word == "WRONGPASS")
         status = Status::AUTH_FAILED;
-    return {status, std::string(what) + ": " + std::string(reply)};
+    std::string text = std::string(what) + ": ";
+    for (const char c : reply.substr(0, 500)) text += c >= 0x20 && c < 0x7f ? c : '?';  // Redis's words are ASCII
+    return {status, text};
 }
 
 }  // namespace fanwire::core

@@ -5,6 +5,20 @@
 
 namespace fanwire::core {
 
+namespace {
+
+// Not an answer to the command: the server does not want this connection.
+bool refuses_connection(std::string_view reply) {
+    return reply.starts_with("DENIED") || reply.find("max number of clients") != reply.npos;
+}
+
+// Servers that do not know AUTH quote its arguments in their answer: such words are not for anybody's eyes.
+bool may_quote_password(std::string_view reply, const std::string& password) {
+    return reply.starts_with("ERR unknown") || (!password.empty() && reply.find(password) != reply.npos);
+}
+
+}  // namespace
+
 void Handshake::start(std::string& out) {
     expected_.clear();
     error_ = {};
@@ -31,13 +45,17 @@ Handshake::Progress Handshake::reply(const Reply& reply) {
     const Step step = expected_.front();
     expected_.pop_front();
     const bool refused = reply.is(ReplyType::error);
+    if (refused && refuses_connection(reply.text())) {
+        error_ = error_of_reply("the server refused the connection", reply.text());
+        return Progress::failed;
+    }
 
     switch (step) {
         case Step::auth:
-            if (refused) {  // whatever Redis's words: WRONGPASS, or ERR when no password is configured
-                error_ = error_of_reply("AUTH", reply.text());
-                if (error_.status == Status::REDIS_ERROR) error_.status = Status::AUTH_FAILED;
-            }
+            if (refused && may_quote_password(reply.text(), config_.password))
+                error_ = {Status::AUTH_FAILED, "AUTH: the server does not accept the command"};
+            else if (refused)  // WRONGPASS, or ERR when no password is configured
+                error_ = {Status::AUTH_FAILED, error_of_reply("AUTH", reply.text()).text};
             break;
         case Step::select:
             if (refused) error_ = error_of_reply("SELECT " + std::to_string(config_.db), reply.text());

@@ -2,21 +2,9 @@
 
 #include <utility>
 
+#include "core/base/text.h"
+
 namespace fanwire::core {
-
-namespace {
-
-// The first bytes of a server's answer, made readable for an error's text.
-std::string quote(std::string_view bytes) {
-    std::string text;
-    for (const char c : bytes.substr(0, 40)) {
-        if (c == '\r' || c == '\n') break;
-        text += c >= 0x20 && c < 0x7f ? c : '?';
-    }
-    return "\"" + text + "\"";
-}
-
-}  // namespace
 
 Link::Link(LinkConfig config, Random random, Listener& listener)
     : heartbeat_(config.heartbeat_interval, config.heartbeat_timeout),
@@ -54,7 +42,8 @@ void Link::received(std::string_view bytes, TimeMs now) {
     if (first_bytes_ && !bytes.empty()) {
         first_bytes_ = false;
         if (std::string_view("+-:$*").find(bytes.front()) == std::string_view::npos) {
-            protocol_error("the server does not speak the Redis protocol: it answered " + quote(bytes), now);
+            protocol_error("the server does not speak the Redis protocol: it answered " +
+                               quote(bytes.substr(0, bytes.find_first_of("\r\n")), 40), now);
             return;
         }
     }
@@ -91,6 +80,7 @@ void Link::take_replies(TimeMs now) {
                 state_ = State::ready;
                 deadline_ = never;
                 backoff_.reset();
+                failed_attempts_ = 0;
                 heartbeat_.start(now);
                 on_ready(now);
                 listener_.link_ready();
@@ -114,7 +104,8 @@ void Link::fail(Error why, TimeMs now) {
         listener_.link_lost(why);
     }
     const auto attempts_max = config_.reconnect_attempts_max;
-    const bool retry = attempts_max == 0 || backoff_.failures() < attempts_max;
+    if (!was_ready) ++failed_attempts_;
+    const bool retry = attempts_max == 0 || failed_attempts_ < attempts_max;
     state_ = retry ? State::waiting : State::stopped;
     deadline_ = never;
     if (!retry) on_given_up(why);

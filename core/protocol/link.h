@@ -97,6 +97,7 @@ class Link {
     Request request_ = Request::none;
     TimeMs deadline_ = never;  // of opening and greeting together, or the end of waiting
     bool first_bytes_ = true;
+    std::int64_t failed_attempts_ = 0;  // in a row
 };
 
 }  // namespace fanwire::core

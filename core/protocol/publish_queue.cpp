@@ -137,8 +137,9 @@ void PublishQueue::fail_unsent(const Error& why) {
         bytes += record.size;
         settle(record, why);
     }
-    bytes_.clear();
-    begin_ = front_sent_ = 0;
+    front_sent_ = 0;
+    begin_ = bytes_.size();
+    drop_front_bytes();
     if (count) unqueued_(count, bytes);
 }
 

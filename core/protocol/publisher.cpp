@@ -28,7 +28,10 @@ void Publisher::wrote(std::size_t size, TimeMs now) {
         return;
     }
     queue_.wrote(size);
-    if (queue_.awaits_reply()) heartbeat_.expecting(now);
+    if (queue_.awaits_reply())
+        heartbeat_.expecting(now);
+    else if (size > 0)  // part of a large command: nothing can be answered before it is complete
+        heartbeat_.received(now);
 }
 
 void Publisher::on_reply(const Reply& reply, TimeMs now) {
@@ -36,6 +39,8 @@ void Publisher::on_reply(const Reply& reply, TimeMs now) {
         protocol_error("the server sent a reply that answers nothing we asked", now);
     else if (queue_.awaits_reply())
         heartbeat_.expecting(now);
+    else  // the replies before this one, in the same read, left it expecting
+        heartbeat_.received(now);
 }
 
 void Publisher::on_down(const Error& why, TimeMs) {
@@ -43,7 +48,10 @@ void Publisher::on_down(const Error& why, TimeMs) {
     if (offline_ == Offline::fail) queue_.fail_unsent({Status::NOT_CONNECTED, "not sent: " + why.text});
 }
 
-void Publisher::on_given_up(const Error& why) {
+void Publisher::on_given_up(const Error& why) { give_up(why); }
+
+void Publisher::give_up(const Error& why) {
+    queue_.link_down(why);
     given_up_ = {Status::NOT_CONNECTED, "gave up connecting: " + why.text};
     queue_.fail_unsent(given_up_);
 }

@@ -17,6 +17,8 @@ class Publisher : public Link {
 
     void publish(PublishBatch&& batch);
     const PublishQueue& queue() const { return queue_; }
+    // From now on every publish fails.
+    void give_up(const Error& why);
     // At the end: nothing is waited for any more.
     void fail_all(const Error& unsent);
 

@@ -10,6 +10,9 @@ namespace fanwire::core {
 // Arrays beyond this size are nothing that Redis sends us; the reader would allocate for them before they arrive.
 static constexpr long long elements_max = 1 << 20;
 
+// A reply larger than this is not worth keeping its memory for the next.
+static constexpr std::size_t keep_max = 1 << 20;
+
 // The callbacks by which hiredis tells us what it read. An "object" is the index of our node plus one.
 struct ReplyFunctions {
     using Node = ReplyReader::Node;
@@ -32,7 +35,8 @@ struct ReplyFunctions {
         }
         return reinterpret_cast<void*>(index + 1);
     } catch (...) {
-        return nullptr;  // hiredis reports it as out of memory
+        reader(task).refusal_ = ReplyReader::Refusal::memory;
+        return nullptr;
     }
 
     static void* create_string(const redisReadTask* task, char* bytes, std::size_t size) noexcept try {
@@ -44,6 +48,7 @@ struct ReplyFunctions {
                                                                   : ReplyType::string;
         return add(task, {type, 0, at, size});
     } catch (...) {
+        reader(task).refusal_ = ReplyReader::Refusal::memory;
         return nullptr;
     }
 
@@ -51,7 +56,10 @@ struct ReplyFunctions {
     template <class Number>
     static void* create_array(const redisReadTask* task, Number elements) noexcept {
         const auto n = static_cast<long long>(elements);
-        if (n < 0 || n > elements_max) return nullptr;
+        if (n < 0 || n > elements_max) {
+            reader(task).refusal_ = ReplyReader::Refusal::elements;
+            return nullptr;
+        }
         return add(task, {ReplyType::array, n, 0, 0});
     }
 
@@ -102,9 +110,10 @@ ReplyReader::~ReplyReader() = default;
 
 void ReplyReader::reset() {
     hiredis_ = std::make_unique<Hiredis>(this);
-    nodes_.clear();
-    text_.clear();
+    nodes_ = {};
+    text_ = {};
     error_.clear();
+    refusal_ = Refusal::none;
 }
 
 void ReplyReader::feed(std::string_view bytes) {
@@ -118,10 +127,13 @@ ReplyReader::Result ReplyReader::next() {
     if (hiredis_->reader->ridx == -1) {
         nodes_.clear();
         text_.clear();
+        if (text_.capacity() > keep_max) text_ = {};
     }
     void* object = nullptr;
     if (redisReaderGetReply(hiredis_->reader, &object) != 0) {
-        error_ = hiredis_->reader->errstr;
+        if (refusal_ == Refusal::memory) throw std::bad_alloc();
+        error_ = refusal_ == Refusal::elements ? "an array of more than " + std::to_string(elements_max) + " elements"
+                                               : std::string(hiredis_->reader->errstr);
         return Result::broken;
     }
     return object ? Result::reply : Result::more;

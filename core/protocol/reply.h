@@ -65,11 +65,14 @@ class ReplyReader {
         std::size_t next_sibling = 0;
     };
     struct Hiredis;
+    // Why a callback made hiredis stop, which it can only report as out of memory.
+    enum class Refusal : std::uint8_t { none, memory, elements };
 
     std::unique_ptr<Hiredis> hiredis_;
     std::vector<Node> nodes_;
     std::string text_;
     std::string error_;
+    Refusal refusal_ = Refusal::none;
 };
 
 // The version of hiredis that this was compiled against, "0.14.1"; static.

@@ -45,7 +45,7 @@ bool Subscriber::take(const Reply& reply, TimeMs now) {
     return false;
 }
 
-void Subscriber::on_down(const Error&, TimeMs) { tracker_.reset(); }
+void Subscriber::on_down(const Error&, TimeMs) { tracker_.end(); }
 
 void Subscriber::send_ping(TimeMs) {
     append_command(out_, {"PING"});

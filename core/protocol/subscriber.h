@@ -29,10 +29,10 @@ class Subscriber : public Link {
     TimeMs deadline() const override;
 
    private:
-    void on_ready(TimeMs) override {}
+    void on_ready(TimeMs) override { tracker_.begin(); }
     void on_reply(const Reply& reply, TimeMs now) override;
     void on_down(const Error& why, TimeMs now) override;
-    void on_given_up(const Error&) override {}
+    void on_given_up(const Error&) override { tracker_.end(); }
     void send_ping(TimeMs now) override;
     bool take(const Reply& reply, TimeMs now);
 

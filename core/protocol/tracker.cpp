@@ -128,7 +128,9 @@ bool SubscriptionTracker::refused(std::string_view error, TimeMs now) {
     const bool subscribe = command.verb == Verb::subscribe;
     for (Entry* entry : command.entries) {
         entry->phase = subscribe ? Phase::none : Phase::subscribed;
-        if (command.entries.size() > 1) {  // one of them is to blame; ask for each by itself to learn which
+        if (!subscribe && entry->wanted) {
+            listener_.confirmed(command.kind, entry->name);  // still subscribed, and that is wanted again
+        } else if (command.entries.size() > 1) {  // one of them is to blame; ask for each by itself to learn which
             entry->alone = true;
             enqueue(*entry);
         } else if (subscribe && !entry->wanted) {
@@ -142,7 +144,14 @@ bool SubscriptionTracker::refused(std::string_view error, TimeMs now) {
     return true;
 }
 
-void SubscriptionTracker::reset() {
+void SubscriptionTracker::begin() {
+    live_ = true;
+    for (Entries* all : {&channels_, &patterns_})
+        for (auto& [name, entry] : *all) enqueue(entry);
+}
+
+void SubscriptionTracker::end() {
+    live_ = false;
     commands_.clear();
     queue_.clear();
     timers_.clear();
@@ -152,7 +161,6 @@ void SubscriptionTracker::reset() {
             entry.phase = Phase::none;
             entry.queued = entry.alone = false;
             entry.timer = timers_.end();
-            enqueue(entry);
         }
     }
 }
@@ -174,7 +182,7 @@ bool SubscriptionTracker::settled() const {
 }
 
 void SubscriptionTracker::enqueue(Entry& entry) {
-    if (entry.queued) return;
+    if (entry.queued || !live_) return;
     entry.queued = true;
     queue_.push_back(&entry);
 }

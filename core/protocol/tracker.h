@@ -7,8 +7,8 @@
 //
 // Redis answers a command of n names with n acknowledgements in order, or with one error. The commands under way stand
 // in a queue; an acknowledgement that does not fit its front is a fault of the stream. A new connection begins with
-// reset(): nothing is under way, nothing confirmed, everything wanted is queued again. An acknowledgement of the old
-// connection cannot come any more, since its bytes are gone with it.
+// begin(): nothing is under way, nothing confirmed, everything wanted is queued. An acknowledgement of the old connection
+// cannot come any more, since its bytes are gone with it. Between end() and begin() only what is wanted is kept.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +48,11 @@ class SubscriptionTracker {
     void want(TargetKind kind, const NameRef& name, TimeMs now);
     void unwant(TargetKind kind, std::string_view name, TimeMs now);
 
-    // ---- on a live connection ----
+    // The connection is ready; it is gone.
+    void begin();
+    void end();
+
+    // ---- between begin() and end() ----
 
     // Appends the next command; false when there is nothing to say.
     bool next_command(std::string& out);
@@ -60,9 +64,6 @@ class SubscriptionTracker {
     [[nodiscard]] bool acknowledged(bool subscribed, TargetKind kind, std::string_view name, TimeMs now);
     [[nodiscard]] bool ponged();
     [[nodiscard]] bool refused(std::string_view error, TimeMs now);
-
-    // The connection is gone.
-    void reset();
 
     void tick(TimeMs now);
     TimeMs deadline() const { return timers_.empty() ? never : timers_.begin()->first; }
@@ -114,6 +115,7 @@ class SubscriptionTracker {
     std::deque<Entry*> queue_;       // entries whose state may need a command
     std::deque<Command> commands_;  // under way, oldest first
     Timers timers_;
+    bool live_ = false;
 };
 
 }  // namespace fanwire::core

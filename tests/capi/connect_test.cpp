@@ -13,7 +13,7 @@ namespace {
 // A free port of 127.0.0.1, and what answers there: nothing at all, or a thread that sends `answer` to whoever says
 // something (nothing if empty) and keeps the connection until the other side ends it.
 class Server {
-   public:
+ public:
     enum class Listen { no, yes };
 
     explicit Server(Listen listening, std::string answer = "") : answer_(std::move(answer)) {
@@ -43,7 +43,7 @@ class Server {
     std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
     std::string port() const { return std::to_string(port_); }
 
-   private:
+ private:
     void run() {
         std::vector<pollfd> waiting{{stop_[0], POLLIN, 0}, {socket_, POLLIN, 0}};
         while (poll(waiting.data(), waiting.size(), -1) > 0 && waiting[0].revents == 0) {
@@ -154,8 +154,8 @@ TEST(Connect, WaitTimesOutBeforeTheAttempt) {
 
 TEST(Connect, CloseDuringTheAttemptIsPrompt) {
     Server silent(Server::Listen::yes), refusing(Server::Listen::no), http(Server::Listen::yes, "HTTP/1.1 400\r\n\r\n");
-    for (const std::string& url : {silent.url(), refusing.url(), http.url(), std::string("redis://no-such-host.invalid"),
-                                   std::string("redis://192.0.2.1")}) {
+    for (const std::string& url : {silent.url(), refusing.url(), http.url(),
+                                   std::string("redis://no-such-host.invalid"), std::string("redis://192.0.2.1")}) {
         Attempt attempt(url, {{"connect_timeout_ms", "60000"}, {"reconnect_delay_ms", "1"}});
         attempt.expect_prompt_close();
         EXPECT_STATUS(FANWIRE_CLOSED, fanwire_engine_wait_connected(attempt.engine, deadline_ms));

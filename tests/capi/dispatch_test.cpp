@@ -10,7 +10,7 @@ namespace {
 
 // Runs a std::function for each event and keeps what it saw.
 class Callback {
-   public:
+ public:
     explicit Callback(std::function<void(const fanwire_event&)> then = {}) : then_(std::move(then)) {}
 
     static void call(void* user_data, const fanwire_event* event) {
@@ -34,7 +34,7 @@ class Callback {
         });
     }
 
-   private:
+ private:
     std::function<void(const fanwire_event&)> then_;
     std::mutex mutex_;
     std::vector<Seen> seen_;
@@ -135,9 +135,9 @@ TEST(Dispatch, EverythingMayBeCalledFromTheCallback) {
     std::atomic<std::uint64_t> receivers{0};
     Callback callback([&](const fanwire_event& event) {
         if (event.kind != FANWIRE_EVENT_MESSAGE) return;
-        receivers = publish_wait(engine, "answers", "pong");
         inbox.stats();
         stats_of(engine);
+        receivers = publish_wait(engine, "answers", "pong");  // last: then the inbox may go
     });
     Inbox answers;
     Subscription answer = subscribe(engine, "answers", answers);
@@ -148,6 +148,7 @@ TEST(Dispatch, EverythingMayBeCalledFromTheCallback) {
     publish_wait(engine, "questions", "ping");
     EXPECT_EQ("pong", answers.next(FANWIRE_EVENT_MESSAGE).payload);
     EXPECT_TRUE(until([&] { return receivers == 1; }));
+    inbox.reset();  // before the callback's object goes
 }
 
 TEST(Dispatch, InboxDestroyedFromTheCallback) {

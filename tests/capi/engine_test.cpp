@@ -161,9 +161,9 @@ TEST(Engine, WaitingIsRefusedInAWakeFunction) {
     Subscription subscription = subscribe(engine, "a", inbox);
     FromTheIoThread calls;
     calls.engine = engine;
-    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_set_wake(
-                                  inbox, [](void* user_data) { static_cast<FromTheIoThread*>(user_data)->call(); },
-                                  &calls));
+    ASSERT_STATUS(FANWIRE_OK,
+                  fanwire_inbox_set_wake(
+                      inbox, [](void* user_data) { static_cast<FromTheIoThread*>(user_data)->call(); }, &calls));
     EXPECT_STATUS(FANWIRE_OK, publish(engine, "a", "b"));
     ASSERT_TRUE(until([&] { return calls.close != -1; }));
     ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_set_wake(inbox, nullptr, nullptr));

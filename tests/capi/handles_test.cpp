@@ -64,7 +64,7 @@ void expect_all_refuse(const Handles& bad, const Handles& good) {
 }
 
 class Misuse : public testing::Test {
-   protected:
+ protected:
     Options options_{{"url", memory_url}};
     Inbox inbox_;
     Engine engine_ = open_engine();

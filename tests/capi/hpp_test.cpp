@@ -1,6 +1,5 @@
 // fanwire.hpp, the C++ face of the same.
 #include "fanwire/fanwire.hpp"
-
 #include "support.h"
 
 namespace capi_test {
@@ -29,7 +28,7 @@ fanwire::Engine connected() {
 
 // Where a handler leaves what it saw.
 class Seens {
-   public:
+ public:
     fanwire::EventHandler handler() {
         return [this](const fanwire::Event& event) {
             const std::lock_guard lock(mutex_);
@@ -49,7 +48,7 @@ class Seens {
         return seen_.empty() ? Seen() : seen_.back();
     }
 
-   private:
+ private:
     std::mutex mutex_;
     std::vector<Seen> seen_;
 };

@@ -231,7 +231,8 @@ TEST(InboxWake, NoWakeIsLost) {
     while (received < total) {
         {
             std::unique_lock lock(signal.mutex);
-            if (!signal.changed.wait_for(lock, std::chrono::milliseconds(deadline_ms), [&] { return signal.wakes > 0; }))
+            if (!signal.changed.wait_for(lock, std::chrono::milliseconds(deadline_ms),
+                                         [&] { return signal.wakes > 0; }))
                 break;
             signal.wakes = 0;
         }

@@ -22,11 +22,11 @@ std::string source(const fanwire_options* options, const char* name) {
 
 // An environment variable for as long as it lives.
 class Environment {
-   public:
+ public:
     Environment(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
     ~Environment() { unsetenv(name_); }
 
-   private:
+ private:
     const char* name_;
 };
 
@@ -106,15 +106,14 @@ TEST(Options, UnknownAndIllTypedChangeNothing) {
     }
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_options_set(options, nullptr, "1"));
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_options_set(options, "port", nullptr));
-    EXPECT_STATUS(FANWIRE_INVALID_OPTION, fanwire_options_set(options, "host", "\xff\xfe"))
-        << "settings are UTF-8";
+    EXPECT_STATUS(FANWIRE_INVALID_OPTION, fanwire_options_set(options, "host", "\xff\xfe")) << "settings are UTF-8";
 }
 
 TEST(Options, MalformedUrls) {
-    for (const char* bad :
-         {"", "redis", "redis:", "://host", "http://host:6379", "redis://host:0", "redis://host:70000",
-          "redis://host:port", "redis://host:6379/notadb", "redis://[::1", "redis://host?colour=red",
-          "redis://host?port=0", "redis://ho st", "redis://host/-1", "redis://host/1/2", "redis://%zz@host", "unix://"}) {
+    for (const char* bad : {"", "redis", "redis:", "://host", "http://host:6379", "redis://host:0",
+                            "redis://host:70000", "redis://host:port", "redis://host:6379/notadb", "redis://[::1",
+                            "redis://host?colour=red", "redis://host?port=0", "redis://ho st", "redis://host/-1",
+                            "redis://host/1/2", "redis://%zz@host", "unix://"}) {
         Options options{{"url", "redis://good:1234"}};
         const int status = fanwire_options_set(options, "url", bad);
         EXPECT_TRUE(status == FANWIRE_INVALID_URL || status == FANWIRE_UNKNOWN_OPTION ||

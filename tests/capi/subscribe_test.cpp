@@ -63,9 +63,7 @@ TEST(Subscribe, DestroyUnsubscribes) {
     Engine engine = open_engine();
     Inbox inbox;
     int tag = 0;
-    {
-        Subscription subscription = subscribe(engine, "a", inbox, &tag);
-    }
+    { Subscription subscription = subscribe(engine, "a", inbox, &tag); }
     const Seen last = inbox.next(FANWIRE_EVENT_ENDED);
     EXPECT_EQ(FANWIRE_UNSUBSCRIBED, last.status);
     EXPECT_EQ(&tag, last.user_data);

@@ -28,8 +28,8 @@ inline constexpr std::uint64_t deadline_ms = 30000;
 #define ASSERT_STATUS(expected, call) ASSERT_PRED_FORMAT2(capi_test::same_status, expected, call)
 inline testing::AssertionResult same_status(const char*, const char* call, int expected, int got) {
     if (expected == got) return testing::AssertionSuccess();
-    return testing::AssertionFailure() << call << "\n  gave " << fanwire_status_name(got) << " (" << fanwire_last_error()
-                                       << "), expected " << fanwire_status_name(expected);
+    return testing::AssertionFailure() << call << "\n  gave " << fanwire_status_name(got) << " ("
+                                       << fanwire_last_error() << "), expected " << fanwire_status_name(expected);
 }
 
 // Until the condition holds; false after the deadline.
@@ -47,7 +47,7 @@ inline const std::string memory_url = "memory://test";
 
 template <typename T, void (*destroy)(T**)>
 class Owned {
-   public:
+ public:
     Owned() = default;
     Owned(Owned&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
     Owned& operator=(Owned&&) = delete;
@@ -57,7 +57,7 @@ class Owned {
     T** out() { return &handle_; }
     operator T*() const { return handle_; }  // so that it stands wherever a handle does
 
-   private:
+ private:
     T* handle_ = nullptr;
 };
 
@@ -65,7 +65,7 @@ using Engine = Owned<fanwire_engine, fanwire_engine_destroy>;
 using Subscription = Owned<fanwire_subscription, fanwire_subscription_destroy>;
 
 class Options : public Owned<fanwire_options, fanwire_options_destroy> {
-   public:
+ public:
     using Settings = std::vector<std::pair<const char*, std::string>>;
 
     Options() : Options(Settings{}) {}
@@ -112,7 +112,7 @@ struct Seen {
 };
 
 class Inbox : public Owned<fanwire_inbox, fanwire_inbox_destroy> {
-   public:
+ public:
     Inbox() : Inbox({}) {}
     Inbox(std::initializer_list<Options::Settings::value_type> settings) {
         Options options(settings);
@@ -185,8 +185,8 @@ inline int publish_async(fanwire_engine* engine, std::string_view channel, std::
 inline Subscription subscribe(fanwire_engine* engine, std::string_view channel, Inbox& inbox,
                               void* user_data = nullptr) {
     Subscription subscription;
-    EXPECT_STATUS(FANWIRE_OK, fanwire_subscribe(subscription.out(), engine, channel.data(), channel.size(), inbox,
-                                                user_data));
+    EXPECT_STATUS(FANWIRE_OK,
+                  fanwire_subscribe(subscription.out(), engine, channel.data(), channel.size(), inbox, user_data));
     EXPECT_EQ(user_data, inbox.next(FANWIRE_EVENT_ACTIVE).user_data);
     return subscription;
 }
@@ -194,8 +194,8 @@ inline Subscription subscribe(fanwire_engine* engine, std::string_view channel, 
 inline Subscription psubscribe(fanwire_engine* engine, std::string_view pattern, Inbox& inbox,
                                void* user_data = nullptr) {
     Subscription subscription;
-    EXPECT_STATUS(FANWIRE_OK, fanwire_psubscribe(subscription.out(), engine, pattern.data(), pattern.size(), inbox,
-                                                 user_data));
+    EXPECT_STATUS(FANWIRE_OK,
+                  fanwire_psubscribe(subscription.out(), engine, pattern.data(), pattern.size(), inbox, user_data));
     EXPECT_EQ(user_data, inbox.next(FANWIRE_EVENT_ACTIVE).user_data);
     return subscription;
 }

@@ -21,8 +21,8 @@ TEST(Threads, PublishAndSubscribeAtOnce) {
             for (int n = 0; n < 100; ++n) {
                 Subscription brief;
                 const std::string channel = n % 2 == 0 ? "steady" : "churn:" + std::to_string(i);
-                EXPECT_STATUS(FANWIRE_OK, fanwire_subscribe(brief.out(), engine, channel.data(), channel.size(), own,
-                                                            nullptr));
+                EXPECT_STATUS(FANWIRE_OK,
+                              fanwire_subscribe(brief.out(), engine, channel.data(), channel.size(), own, nullptr));
                 if (n % 3 == 0) {
                     EXPECT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(brief, deadline_ms));
                 }

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
 #include <string>
+#include <tuple>
 
 #include "core/net/event_fd.h"
 
@@ -21,13 +23,13 @@ struct InboxTest : testing::Test {
         return SubscriptionRef::adopt(new Subscription(TargetKind::channel, {Name::make(name), 0}, inbox, nullptr,
                                                        std::make_shared<Monitor>()));
     }
-    Inbox::Pushed message(Subscription& to, const std::string& text) {
+    bool message(Subscription& to, const std::string& text) {
         Event event = Event::of(EventKind::message);
         event.user_data = &to;
         event.message = Message::make(to.target(), {}, text);
         return inbox->push(to, event);
     }
-    Inbox::Pushed state(Subscription& to, EventKind kind) {
+    bool state(Subscription& to, EventKind kind) {
         Event event = Event::of(kind);
         event.user_data = &to;
         if (kind == EventKind::gap) {
@@ -113,19 +115,37 @@ TEST_F(InboxTest, DropNewestBeginsANewGapAfterAKeptMessage) {
     message(*a, "4");
     message(*a, "5");
     message(*a, "6");
-    EXPECT_EQ(drain(), "a:gap(1) a:4 a:gap(2)");
+    EXPECT_EQ(drain(), "a:gap(1) a:4 a:5 a:gap(1)");
 }
 
 TEST_F(InboxTest, TheLimitOfBytesCountsToo) {
     open(1000, Overflow::drop_oldest, 10000);
     message(*a, std::string(4000, 'x'));
     message(*a, std::string(4000, 'y'));
-    EXPECT_EQ(message(*a, std::string(4000, 'z')).dropped, 1u);
+    message(*a, std::string(4000, 'z'));
+    EXPECT_EQ(a->metrics().dropped.get(), 1u);
     EXPECT_EQ(drain(), "a:gap(1) a:" + std::string(4000, 'y') + " a:" + std::string(4000, 'z'));
     message(*a, "small");
     message(*a, std::string(20000, 'w'));  // can never fit: it is the one to go
     EXPECT_EQ(drain(), "a:small a:gap(1)");
     EXPECT_EQ(inbox->stats().queued_bytes, 0u);
+}
+
+TEST_F(InboxTest, OnlyMessagesCountAgainstTheLimitOfMessages) {
+    for (const Overflow overflow : {Overflow::drop_oldest, Overflow::drop_newest}) {
+        open(2, overflow);
+        state(*a, EventKind::active);
+        message(*a, "1");
+        for (int i = 0; i < 10; ++i) {
+            ASSERT_TRUE(inbox->reserve_outcome());
+            std::ignore = inbox->settle(nullptr, {});
+        }
+        state(*a, EventKind::lost);
+        message(*a, "2");
+        std::string outcomes;
+        for (int i = 0; i < 10; ++i) outcomes += "published ";
+        EXPECT_EQ(drain(), "a:active a:1 " + outcomes + "a:lost a:2");
+    }
 }
 
 TEST_F(InboxTest, StateChangesSurviveAsTheirNewest) {
@@ -136,10 +156,13 @@ TEST_F(InboxTest, StateChangesSurviveAsTheirNewest) {
     state(*a, EventKind::lost);
     state(*a, EventKind::gap);
     state(*a, EventKind::resumed);
+    state(*a, EventKind::lost);
+    state(*a, EventKind::gap);
+    state(*a, EventKind::resumed);
     message(*a, "3");
     message(*a, "4");
-    // ACTIVE gave way to RESUMED; the overflow and the reconnect are one gap of unknown size.
-    EXPECT_EQ(drain(), "a:resumed a:gap(?) a:3 a:4");
+    // More than two state changes wait: the second break is folded into the first. No message had to go for them.
+    EXPECT_EQ(drain(), "a:active a:gap(2) a:lost a:gap(?) a:resumed a:3 a:4");
 }
 
 TEST_F(InboxTest, AStuckConsumerCostsBoundedMemoryHoweverOftenTheLinkBreaks) {
@@ -151,7 +174,7 @@ TEST_F(InboxTest, AStuckConsumerCostsBoundedMemoryHoweverOftenTheLinkBreaks) {
             state(*a, EventKind::gap);
             state(*a, EventKind::resumed);
         }
-        EXPECT_LE(inbox->stats().queued, 14u);
+        EXPECT_LE(inbox->stats().queued, 50u);
         EXPECT_NE(drain().find("a:gap(?)"), std::string::npos);
     }
 }
@@ -161,7 +184,7 @@ TEST_F(InboxTest, OutcomesAndEndsAreNeverDropped) {
         open(2, overflow);
         for (int i = 0; i < 5; ++i) {
             ASSERT_TRUE(inbox->reserve_outcome());
-            inbox->settle(nullptr, {});
+            std::ignore = inbox->settle(nullptr, {});
         }
         state(*b, EventKind::ended);
         for (int i = 0; i < 5; ++i) message(*a, std::to_string(i));
@@ -196,7 +219,7 @@ TEST_F(InboxTest, WakesOnceForEmptyToNonEmpty) {
     int wakes = 0;
     inbox->set_wake([&] { ++wakes; });
     const auto push = [&] {
-        if (message(*a, "x").wake) inbox->signal();
+        if (message(*a, "x")) inbox->signal();
     };
     push();
     push();
@@ -215,7 +238,7 @@ TEST_F(InboxTest, RefusesOutcomesBeyondTheLimit) {
     open(100, Overflow::drop_oldest);
     for (std::size_t i = 0; i < Inbox::outcomes_max; ++i) ASSERT_TRUE(inbox->reserve_outcome());
     EXPECT_FALSE(inbox->reserve_outcome());
-    inbox->settle(nullptr, {});
+    std::ignore = inbox->settle(nullptr, {});
     EXPECT_FALSE(inbox->reserve_outcome());  // settled, but not drained
     drain();
     EXPECT_TRUE(inbox->reserve_outcome());
@@ -225,7 +248,7 @@ TEST_F(InboxTest, ClosedTakesNothing) {
     open(100, Overflow::drop_oldest);
     state(*a, EventKind::ended);
     inbox->close();
-    EXPECT_FALSE(message(*b, "1").wake);
+    EXPECT_FALSE(message(*b, "1"));
     EXPECT_EQ(drain(), "");
     EXPECT_FALSE(inbox->wait());
 }

@@ -96,6 +96,30 @@ TEST_F(LinkTest, ARefusedNameIsNotFatal) {
     EXPECT_EQ(told.take(), Events{"ready"});
 }
 
+TEST_F(LinkTest, AServerThatRefusesTheConnectionIsQuoted) {
+    for (const std::string words : {"DENIED Redis is running in protected mode", "ERR max number of clients reached"}) {
+        auto link = make(config());
+        greet(*link);
+        link->received("-" + words + "\r\n", 1);
+        link->closed({Status::CONNECTION_LOST, "closed"}, 2);
+        EXPECT_EQ(told.take(), (Events{"failed REDIS_ERROR", "retry 1 in 75"}));
+        EXPECT_EQ(told.text, "the server refused the connection: " + words);
+    }
+}
+
+TEST_F(LinkTest, AServerThatQuotesThePasswordIsNotQuoted) {
+    LinkConfig c = config();
+    c.handshake = {"", "hunter2", "n", 0};
+    for (const std::string words : {"ERR unknown command `AUTH`, with args beginning with: `hunter2`, ",
+                                    "ERR unknown command `AUTH`, with args beginning with: `hunt", "ERR hunter2?"}) {
+        auto link = make(c);
+        greet(*link);
+        link->received("-" + words + "\r\n", 1);
+        EXPECT_EQ(told.take().front(), "failed AUTH_FAILED");
+        EXPECT_EQ(told.text.find("hunt"), std::string::npos) << told.text;
+    }
+}
+
 TEST_F(LinkTest, AUserWhoMayNotPingIsReady) {
     auto link = make(config());
     greet(*link);
@@ -190,18 +214,23 @@ TEST_F(LinkTest, PingsWhenIdleAndDiesWithoutAnAnswer) {
     EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 1 in 75"}));
 }
 
-TEST_F(LinkTest, GivesUpAfterTheLastAttempt) {
+TEST_F(LinkTest, GivesUpAfterSoManyFailedAttemptsInARow) {
     LinkConfig c = config();
     c.reconnect_attempts_max = 2;
     auto link = make(c);
     link->start(0);
     link->closed({Status::CONNECT_FAILED, "refused"}, 1);
     link->tick(link->deadline());
-    link->closed({Status::CONNECT_FAILED, "refused"}, 200);
+    link->opened(100);
+    link->received("+OK\r\n+PONG\r\n", 100);
+    link->closed({Status::CONNECTION_LOST, "reset"}, 200);  // a good connection begins the count anew
+    EXPECT_EQ(told.take(), (Events{"failed CONNECT_FAILED", "retry 1 in 75", "ready", "lost CONNECTION_LOST",
+                                   "retry 1 in 75"}));
+    link->tick(link->deadline());
+    link->closed({Status::CONNECT_FAILED, "refused"}, 300);
     link->tick(link->deadline());
     link->closed({Status::CONNECT_FAILED, "refused"}, 500);
-    EXPECT_EQ(told.take(), (Events{"failed CONNECT_FAILED", "retry 1 in 75", "failed CONNECT_FAILED",
-                                   "retry 2 in 150", "failed CONNECT_FAILED for good"}));
+    EXPECT_EQ(told.take(), (Events{"failed CONNECT_FAILED", "retry 2 in 150", "failed CONNECT_FAILED for good"}));
     EXPECT_EQ(link->state(), Link::State::stopped);
     EXPECT_EQ(link->deadline(), never);
 }

@@ -73,6 +73,7 @@ struct TrackerTest : testing::Test, SubscriptionTracker::Listener {
         events.push_back("!" + std::string(name->view()));
         last_refusal = why;
     }
+    void SetUp() override { tracker.begin(); }
     std::vector<std::string> take_events() { return std::exchange(events, {}); }
 
     void want(const std::string& name, TargetKind kind = TargetKind::channel) {
@@ -235,11 +236,13 @@ TEST_F(TrackerTest, ABreakDuringTheReplayReplaysEverything) {
     for (int i = 0; i < 2000; ++i) want("c" + std::to_string(i));
     exchange();
     take_events();
-    tracker.reset();
+    tracker.end();
+    tracker.begin();
     redis.forget();
     send();
     for (int i = 0; i < 700; ++i) ASSERT_TRUE(answer());  // and then it breaks again
-    tracker.reset();
+    tracker.end();
+    tracker.begin();
     redis.forget();
     exchange();
     EXPECT_EQ(redis.subscribed.size(), 2000u);
@@ -251,11 +254,45 @@ TEST_F(TrackerTest, UnwantedNamesAreNotReplayed) {
     want("b");
     exchange();
     unwant("a");
-    tracker.reset();
+    tracker.end();
+    tracker.begin();
     redis.forget();
     exchange();
     EXPECT_EQ(redis.commands.back(), "SUBSCRIBE b");
     EXPECT_EQ(tracker.size(), 1u);
+}
+
+TEST_F(TrackerTest, WithoutAConnectionOnlyWhatIsWantedIsKept) {
+    want("kept");
+    exchange();
+    tracker.end();
+    redis.forget();
+    for (int i = 0; i < 1000; ++i) {
+        want("c" + std::to_string(i));
+        unwant("c" + std::to_string(i));
+    }
+    unwant("kept");
+    EXPECT_EQ(tracker.size(), 0u);
+    want("new");
+    EXPECT_EQ(tracker.size(), 1u);
+    tracker.begin();
+    exchange();
+    EXPECT_EQ(redis.subscribed.size(), 1u);
+    EXPECT_TRUE(tracker.settled());
+}
+
+TEST_F(TrackerTest, ARefusedUnsubscribeOfWhatIsWantedAgainIsAConfirmation) {
+    want("a");
+    exchange();
+    take_events();
+    unwant("a");
+    tracker.tick(now += 500);
+    send();
+    want("a");
+    redis.answers.clear();
+    EXPECT_TRUE(tracker.refused("NOPERM no unsubscribe", now));
+    EXPECT_EQ(take_events(), Strings{"+a"});
+    EXPECT_TRUE(tracker.settled());
 }
 
 TEST_F(TrackerTest, AnswersToNothingAreFaults) {
@@ -303,6 +340,8 @@ TEST_P(TrackerSchedules, Converge) {
         std::set<std::pair<TargetKind, std::string>> wanted;
         SubscriptionTracker t(pick(2) ? 500 : 0, 4000, *this);
         TimeMs time = 0;
+        bool up = true;
+        t.begin();
         server.forbidden = {"n1"};
 
         const auto step_answer = [&] {
@@ -338,8 +377,13 @@ TEST_P(TrackerSchedules, Converge) {
                     t.tick(time);
                     break;
                 case 11:
-                    if (pick(4)) break;
-                    t.reset();
+                    if (up && pick(4)) break;
+                    up = !up;
+                    if (up) {
+                        t.begin();
+                        break;
+                    }
+                    t.end();
                     server.forget();
                     unread.clear();
                     if (pick(2)) server.forbidden.clear();
@@ -348,6 +392,7 @@ TEST_P(TrackerSchedules, Converge) {
             if (HasFatalFailure()) return;
         }
         server.forbidden.clear();
+        if (!up) t.begin();
         for (int round = 0; round < 1000 && !t.settled(); ++round) {
             while (t.next_command(unread)) {
             }

@@ -181,7 +181,8 @@ typedef enum fanwire_event_kind {
     FANWIRE_EVENT_MESSAGE = 1, /* channel, pattern, payload */
     FANWIRE_EVENT_ACTIVE = 2,  /* Redis confirmed the subscription for the first time */
     FANWIRE_EVENT_LOST = 3,    /* the link broke; still wanted. status, text: why */
-    FANWIRE_EVENT_RESUMED = 4, /* Redis confirmed it again after LOST */
+    FANWIRE_EVENT_RESUMED = 4, /* Redis confirmed it again after LOST. When a full inbox had to fold the events before
+                                  it, the only one that says that the subscription is confirmed */
     FANWIRE_EVENT_GAP = 5,     /* messages are missing here. reason, count (or FANWIRE_COUNT_UNKNOWN) */
     FANWIRE_EVENT_FAILED = 6,  /* Redis refused the subscription; retried slowly. status, text: why */
     FANWIRE_EVENT_ENDED = 7,   /* the last event of a subscription: user_data is not used again.
@@ -291,7 +292,8 @@ FANWIRE_API void fanwire_message_release(fanwire_message *message);
 /* ---- Engine ------------------------------------------------------------------------------------------- */
 
 /* Sends the engine events (CONNECTED DISCONNECTED RECONNECTING ERROR) of an engine opened with these options to
- * `inbox`, which must not be destroyed before fanwire_engine_open(). Errors: INVALID_ARGUMENT. */
+ * `inbox`, which must not be destroyed before fanwire_engine_open(). An inbox keeps at most 1024 of them undrained;
+ * what comes beyond is not kept. Errors: INVALID_ARGUMENT. */
 FANWIRE_API int fanwire_options_set_engine_inbox(fanwire_options *options, fanwire_inbox *inbox, void *user_data);
 
 /* Opens an engine in *engine, owned by the caller: reads the settings (options may be NULL), starts its IO thread,
@@ -307,12 +309,14 @@ FANWIRE_API int fanwire_engine_wait_connected(fanwire_engine *engine, uint64_t t
 
 /* Refuses new work, sends the accepted publishes and waits for their outcomes for up to timeout_ms, then ends all
  * subscriptions (ENDED, CLOSED), disconnects and stops the IO thread. Every outcome has been reported when it
- * returns. The handle stays valid: calls on it give CLOSED. A second close is OK and does nothing.
+ * returns. The handle stays valid: calls on it give CLOSED. A second close is OK and does nothing; while another
+ * thread closes, it waits for that one.
  * Errors: TIMEOUT (closed all the same; the text says how many publishes had no outcome); INVALID_ARGUMENT when
  * called from a wake or log function. */
 FANWIRE_API int fanwire_engine_close(fanwire_engine *engine, uint64_t timeout_ms);
 
-/* Closes with a timeout of 0 if still open, frees *engine and sets it to NULL. */
+/* Closes with a timeout of 0 if still open, frees *engine and sets it to NULL. Does nothing when called from a wake or
+ * log function. */
 FANWIRE_API void fanwire_engine_destroy(fanwire_engine **engine);
 
 /* Publishes without an outcome: accepted means queued, within the limits of `offline`, `offline_bytes`,
@@ -323,7 +327,8 @@ FANWIRE_API int fanwire_publish(fanwire_engine *engine, const char *channel, siz
 
 /* The same, and exactly one PUBLISHED event with user_data to `inbox`: OK and the number of receivers as Redis
  * counts them, or TIMEOUT (never sent within publish_timeout_ms), NOT_CONNECTED, OUTCOME_UNKNOWN, NO_PERMISSION,
- * REDIS_ERROR, CLOSED. Errors: as above; then there is no event. */
+ * REDIS_ERROR, CLOSED. Errors: as above, and QUEUE_FULL when 1048576 outcomes of this inbox are not drained; then
+ * there is no event. */
 FANWIRE_API int fanwire_publish_async(fanwire_engine *engine, const char *channel, size_t channel_size,
                                       const char *payload, size_t payload_size, fanwire_inbox *inbox, void *user_data);
 

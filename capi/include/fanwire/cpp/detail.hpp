@@ -1,0 +1,38 @@
+// What the other headers share. Part of fanwire.hpp.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "fanwire/fanwire.h"
+
+namespace fanwire {
+
+// As a timeout: without limit.
+inline constexpr std::chrono::milliseconds forever = std::chrono::milliseconds::max();
+
+namespace detail {
+
+inline std::uint64_t timeout(std::chrono::milliseconds time) noexcept {
+    if (time == forever) return FANWIRE_FOREVER;
+    return time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 0;
+}
+
+inline std::string_view view(const char* bytes, std::size_t size) noexcept {
+    return bytes == nullptr ? std::string_view{} : std::string_view{bytes, size};
+}
+
+template <typename T, void (*destroy)(T**)>
+struct Destroy {
+    void operator()(T* handle) const noexcept { destroy(&handle); }
+};
+
+template <typename T, void (*destroy)(T**)>
+using Handle = std::unique_ptr<T, Destroy<T, destroy>>;
+
+}  // namespace detail
+
+}  // namespace fanwire

@@ -1,0 +1,132 @@
+// Connecting, publishing, subscribing. Part of fanwire.hpp.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "fanwire/cpp/inbox.hpp"
+
+namespace fanwire {
+
+// One wish for a channel or pattern. Destroying it unsubscribes; ENDED still follows in its inbox.
+class Subscription {
+ public:
+    Subscription() noexcept = default;  // none
+
+    // Drains that begin afterwards give none of its messages, only ENDED. Throws UNSUBSCRIBED, CLOSED.
+    void unsubscribe() { detail::check(fanwire_unsubscribe(handle())); }
+
+    // A fanwire_subscription_state.
+    int state() const {
+        int state = 0;
+        detail::check(fanwire_subscription_state_get(handle(), &state));
+        return state;
+    }
+
+    // Waits until Redis has confirmed it. Throws TIMEOUT, UNSUBSCRIBED, CLOSED, or why it was refused.
+    void wait_active(std::chrono::milliseconds timeout = forever) const {
+        detail::check(fanwire_subscription_wait_active(handle(), detail::timeout(timeout)));
+    }
+
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    // Borrowed from this.
+    fanwire_subscription* handle() const noexcept { return handle_.get(); }
+
+ private:
+    friend class Engine;
+    explicit Subscription(fanwire_subscription* handle) noexcept : handle_(handle) {}
+
+    detail::Handle<fanwire_subscription, fanwire_subscription_destroy> handle_;
+};
+
+// One connection to one Redis, with its IO thread. Destroying it closes with a timeout of 0.
+class Engine {
+ public:
+    // Begins to connect and returns at once; connects again for as long as it is open. Throws the errors of the
+    // settings; that no server answers is not one: see wait_connected().
+    explicit Engine(const Options& options) : log_(options.log_) { open(options); }
+    explicit Engine(const std::string& url) : Engine(Options(url)) {}
+    Engine(Engine&&) noexcept = default;
+    Engine& operator=(Engine other) noexcept {  // by value: what was here ends before its log handler does
+        log_.swap(other.log_);
+        handle_.swap(other.handle_);
+        return *this;
+    }
+
+    // Waits until ready, or throws why the last attempt failed, while the engine goes on trying. TIMEOUT, CLOSED.
+    void wait_connected(std::chrono::milliseconds timeout = forever) {
+        detail::check(fanwire_engine_wait_connected(handle(), detail::timeout(timeout)));
+    }
+
+    // Sends the accepted publishes, waits for their outcomes for up to `timeout`, ends all subscriptions, stops.
+    // Closing again does nothing. Throws TIMEOUT (closed all the same).
+    void close(std::chrono::milliseconds timeout) {
+        detail::check(fanwire_engine_close(handle(), detail::timeout(timeout)));
+    }
+
+    // Accepted means queued; what becomes of it is counted in stats().
+    // Throws INVALID_CHANNEL, MESSAGE_TOO_LARGE, QUEUE_FULL, NOT_CONNECTED, CLOSED.
+    void publish(std::string_view channel, std::string_view payload) {
+        detail::check(fanwire_publish(handle(), channel.data(), channel.size(), payload.data(), payload.size()));
+    }
+
+    // The same, and exactly one PUBLISHED event with user_data to `inbox`. When this throws there is none.
+    void publish_async(std::string_view channel, std::string_view payload, const Inbox& inbox,
+                       void* user_data = nullptr) {
+        detail::check(fanwire_publish_async(handle(), channel.data(), channel.size(), payload.data(), payload.size(),
+                                            inbox.handle(), user_data));
+    }
+
+    // Publishes, waits for the outcome and returns the number of receivers as Redis counts them. Throws what
+    // publish() does, and the outcome when it is not OK; TIMEOUT leaves the publish under way.
+    std::uint64_t publish_wait(std::string_view channel, std::string_view payload,
+                               std::chrono::milliseconds timeout = forever) {
+        std::uint64_t receivers = 0;
+        detail::check(fanwire_publish_wait(handle(), channel.data(), channel.size(), payload.data(), payload.size(),
+                                           detail::timeout(timeout), &receivers));
+        return receivers;
+    }
+
+    // Asks for a channel, or for all channels matching a pattern; events go to `inbox` with user_data. Returns at
+    // once; ACTIVE follows. Throws INVALID_CHANNEL, LIMIT_REACHED, CLOSED. Dispatcher gives each its own handler.
+    [[nodiscard]] Subscription subscribe(std::string_view channel, const Inbox& inbox, void* user_data = nullptr) {
+        return subscribe_by(fanwire_subscribe, channel, inbox.handle(), user_data);
+    }
+    [[nodiscard]] Subscription psubscribe(std::string_view pattern, const Inbox& inbox, void* user_data = nullptr) {
+        return subscribe_by(fanwire_psubscribe, pattern, inbox.handle(), user_data);
+    }
+
+    // Also after close().
+    fanwire_engine_stats stats() const {
+        fanwire_engine_stats stats{};
+        detail::check(fanwire_engine_stats_get(handle(), &stats, sizeof stats));
+        return stats;
+    }
+
+    // Borrowed from this.
+    fanwire_engine* handle() const noexcept { return handle_.get(); }
+
+ private:
+    void open(const Options& options) {
+        fanwire_engine* opened = nullptr;
+        detail::check(fanwire_engine_open(&opened, options.handle()));
+        handle_.reset(opened);
+    }
+
+    Subscription subscribe_by(decltype(&fanwire_subscribe) call, std::string_view name, fanwire_inbox* inbox,
+                              void* user_data) {
+        fanwire_subscription* made = nullptr;
+        detail::check(call(&made, handle(), name.data(), name.size(), inbox, user_data));
+        return Subscription(made);
+    }
+
+    std::shared_ptr<Options::LogHandler> log_;  // outlives the handle below
+    detail::Handle<fanwire_engine, fanwire_engine_destroy> handle_;
+};
+
+}  // namespace fanwire

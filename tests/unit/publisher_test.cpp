@@ -1,0 +1,126 @@
+// The sending link: what happens to publishes as it comes, goes and gives up.
+#include "core/protocol/publisher.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace fanwire::core {
+namespace {
+
+struct PublisherTest : testing::Test, Link::Listener {
+    void link_ready() override { events.push_back("ready"); }
+    void link_lost(const Error& why) override { events.push_back("lost: " + why.text); }
+    void link_failed(const Error&, bool) override {}
+    void link_retry(std::uint32_t, TimeMs) override {}
+
+    void open(Offline offline) {
+        LinkConfig config;
+        config.handshake = {"", "", "fanwire", 0};
+        link = std::make_unique<Publisher>(
+            config, offline, [] { return 0.5; }, *this,
+            [this](const PublishRecord&, const Outcome& outcome) {
+                events.push_back(find_status(static_cast<int>(outcome.error.status))->name);
+            },
+            [](std::size_t, std::size_t) {});
+    }
+    void connect(TimeMs now = 0) {
+        link->start(now);
+        link->request();
+        link->opened(now);
+        link->wrote(link->output(now).size(), now);
+        link->received("+OK\r\n+PONG\r\n", now);
+    }
+    void publish(const std::string& payload, TimeMs deadline = never) {
+        PublishBatch batch;
+        PublishRecord record;
+        record.deadline = deadline;
+        batch.add("ws:a", payload, record);
+        link->publish(std::move(batch));
+    }
+    std::vector<std::string> take() { return std::exchange(events, {}); }
+
+    std::vector<std::string> events;
+    std::unique_ptr<Publisher> link;
+};
+
+using Strings = std::vector<std::string>;
+
+TEST_F(PublisherTest, WaitsForTheConnection) {
+    open(Offline::queue);
+    publish("early");
+    EXPECT_TRUE(link->output(0).empty());
+    connect();
+    EXPECT_NE(link->output(0).find("early"), std::string_view::npos);
+    link->wrote(link->output(0).size(), 0);
+    link->received(":1\r\n", 1);
+    EXPECT_EQ(take(), (Strings{"ready", "OK"}));
+}
+
+TEST_F(PublisherTest, OfflineFailDoesNotWait) {
+    open(Offline::fail);
+    publish("early");
+    EXPECT_EQ(take(), Strings{"NOT_CONNECTED"});
+    connect();
+    publish("unsent");
+    link->closed({Status::CONNECTION_LOST, "reset"}, 1);
+    EXPECT_EQ(take(), (Strings{"ready", "NOT_CONNECTED", "lost: reset"}));
+}
+
+TEST_F(PublisherTest, AnAnswerToNothingBreaksTheLink) {
+    open(Offline::queue);
+    connect();
+    link->received(":1\r\n", 1);
+    EXPECT_EQ(link->state(), Link::State::waiting);
+}
+
+TEST_F(PublisherTest, PingsAnIdleLinkOnly) {
+    open(Offline::queue);
+    connect();
+    link->tick(1000);
+    EXPECT_EQ(link->output(1000), "*1\r\n$4\r\nPING\r\n");
+    link->wrote(link->output(1000).size(), 1000);
+    link->received("+PONG\r\n", 1001);
+    publish("x");
+    link->wrote(link->output(1500).size(), 1500);
+    EXPECT_EQ(link->deadline(), 5500);  // the answer to the publish is awaited instead
+    link->tick(5500);
+    EXPECT_EQ(take(), (Strings{"ready", "OUTCOME_UNKNOWN", "lost: no answer to PING within 4000 ms"}));
+}
+
+// A large publish takes its time on a slow connection: as long as bytes go out the link lives.
+TEST_F(PublisherTest, ALargePublishOnASlowConnectionIsNoSilence) {
+    open(Offline::queue);
+    connect();
+    publish(std::string(1000000, 'x'));
+    TimeMs now = 0;
+    while (link->output(now).size() > 10000) {
+        link->wrote(10000, now);
+        now += 500;
+        link->tick(now);
+        ASSERT_EQ(link->state(), Link::State::ready);
+    }
+    link->wrote(link->output(now).size(), now);
+    link->received(":1\r\n", now + 10);
+    EXPECT_EQ(take(), (Strings{"ready", "OK"}));
+
+    publish(std::string(1000000, 'x'));
+    link->wrote(10000, now);  // and then nothing goes out any more
+    for (int i = 0; i < 20; ++i) link->tick(now += 500);
+    EXPECT_EQ(link->state(), Link::State::waiting);
+}
+
+TEST_F(PublisherTest, HavingGivenUpItFailsEverything) {
+    open(Offline::queue);
+    connect();
+    publish("sent");
+    link->wrote(link->output(0).size(), 0);
+    publish("unsent");
+    link->give_up({Status::CONNECT_FAILED, "refused"});
+    publish("late");
+    EXPECT_EQ(take(), (Strings{"ready", "OUTCOME_UNKNOWN", "NOT_CONNECTED", "NOT_CONNECTED"}));
+}
+
+}  // namespace
+}  // namespace fanwire::core
