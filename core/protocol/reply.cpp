@@ -10,6 +10,8 @@ namespace fanwire::core {
 // Arrays beyond this size are nothing that Redis sends us; the reader would allocate for them before they arrive.
 static constexpr long long elements_max = 1 << 20;
 
+static constexpr std::size_t nesting_max = 7;
+
 // A reply larger than this is not worth keeping its memory for the next.
 static constexpr std::size_t keep_max = 1 << 20;
 
@@ -24,8 +26,7 @@ struct ReplyFunctions {
         const std::size_t index = nodes.size();
         nodes.push_back(node);
         if (task->parent) {
-            // Elements come in order: the last child so far is the one to link from. `integer` of an array counts
-            // its elements; the link is found through the parent's chain end, kept in text_at, unused in arrays.
+            // Elements come in order: the last child so far is the one to link from.
             Node& parent = nodes[reinterpret_cast<std::size_t>(task->parent->obj) - 1];
             if (parent.first_child == 0)
                 parent.first_child = index;
@@ -60,7 +61,14 @@ struct ReplyFunctions {
             reader(task).refusal_ = ReplyReader::Refusal::elements;
             return nullptr;
         }
-        return add(task, {ReplyType::array, n, 0, 0});
+        // hiredis 0.14 has a limit of its own, 1.x has none.
+        const std::size_t depth =
+            task->parent ? reader(task).nodes_[reinterpret_cast<std::size_t>(task->parent->obj) - 1].text_size + 1 : 1;
+        if (depth > nesting_max) {
+            reader(task).refusal_ = ReplyReader::Refusal::nesting;
+            return nullptr;
+        }
+        return add(task, {ReplyType::array, n, 0, depth});
     }
 
     static void* create_integer(const redisReadTask* task, long long value) noexcept {
@@ -132,8 +140,9 @@ ReplyReader::Result ReplyReader::next() {
     void* object = nullptr;
     if (redisReaderGetReply(hiredis_->reader, &object) != 0) {
         if (refusal_ == Refusal::memory) throw std::bad_alloc();
-        error_ = refusal_ == Refusal::elements ? "an array of more than " + std::to_string(elements_max) + " elements"
-                                               : std::string(hiredis_->reader->errstr);
+        error_ = refusal_ == Refusal::elements  ? "an array of more than " + std::to_string(elements_max) + " elements"
+                 : refusal_ == Refusal::nesting ? "arrays nested deeper than " + std::to_string(nesting_max)
+                                                : std::string(hiredis_->reader->errstr);
         return Result::broken;
     }
     return object ? Result::reply : Result::more;

@@ -59,14 +59,14 @@ class ReplyReader {
     struct Node {
         ReplyType type;
         std::int64_t integer;         // or the number of elements
-        std::size_t text_at;          // into text_
-        std::size_t text_size;
+        std::size_t text_at;          // into text_; of an array: its last child so far
+        std::size_t text_size;        // of an array: how deep it is nested
         std::size_t first_child = 0;  // 0: none (the root is nobody's child)
         std::size_t next_sibling = 0;
     };
     struct Hiredis;
     // Why a callback made hiredis stop, which it can only report as out of memory.
-    enum class Refusal : std::uint8_t { none, memory, elements };
+    enum class Refusal : std::uint8_t { none, memory, elements, nesting };
 
     std::unique_ptr<Hiredis> hiredis_;
     std::vector<Node> nodes_;
