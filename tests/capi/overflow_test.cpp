@@ -20,32 +20,25 @@ std::string shape(const std::vector<Seen>& events, const void* of = nullptr) {
     return text;
 }
 
-// Publishes the numbers from..to and waits until each is in the inbox or dropped, `each` times.
-void publish_numbers(fanwire_engine* engine, Inbox& inbox, int from, int to, std::uint64_t each = 1) {
-    const fanwire_engine_stats before = stats_of(engine);
+// Publishes the numbers from..to. On memory:// the outcome follows the delivery.
+void publish_numbers(fanwire_engine* engine, int from, int to) {
     for (int i = from; i <= to; ++i) publish_wait(engine, "a", std::to_string(i));
-    const std::uint64_t added = each * static_cast<std::uint64_t>(to - from + 1);
-    ASSERT_TRUE(until([&] {
-        const fanwire_engine_stats now = stats_of(engine);
-        return now.delivered + now.dropped >= before.delivered + before.dropped + added;
-    })) << inbox.stats().queued;
 }
 
 TEST(Overflow, DropOldest) {
     Engine engine = open_engine();
     Inbox inbox{{"inbox_count", "4"}, {"overflow", "drop_oldest"}};
     Subscription subscription = subscribe(engine, "a", inbox);
-    publish_numbers(engine, inbox, 0, 9);
+    publish_numbers(engine, 0, 9);
     EXPECT_EQ("[6] 6 7 8 9", shape(inbox.drain()));
     EXPECT_EQ(6u, inbox.stats().dropped);
     const fanwire_engine_stats stats = stats_of(engine);
-    EXPECT_EQ(4u, stats.delivered);
     EXPECT_EQ(6u, stats.dropped);
     EXPECT_EQ(1u, stats.gaps);
 
-    publish_numbers(engine, inbox, 10, 13);
+    publish_numbers(engine, 10, 13);
     EXPECT_EQ("10 11 12 13", shape(inbox.drain())) << "exactly full is not over";
-    publish_numbers(engine, inbox, 14, 18);
+    publish_numbers(engine, 14, 18);
     EXPECT_EQ("[1] 15 16 17 18", shape(inbox.drain())) << "a new episode, a new count";
 }
 
@@ -53,22 +46,25 @@ TEST(Overflow, DropNewest) {
     Engine engine = open_engine();
     Inbox inbox{{"inbox_count", "4"}, {"overflow", "drop_newest"}};
     Subscription subscription = subscribe(engine, "a", inbox);
-    publish_numbers(engine, inbox, 0, 9);
+    publish_numbers(engine, 0, 9);
     EXPECT_EQ("0 1 2 3 [6]", shape(inbox.drain()));
-    publish_numbers(engine, inbox, 10, 11);
+    publish_numbers(engine, 10, 11);
     EXPECT_EQ("10 11", shape(inbox.drain()));
     EXPECT_EQ(6u, inbox.stats().dropped);
-    EXPECT_EQ(1u, stats_of(engine).gaps);
+    const fanwire_engine_stats stats = stats_of(engine);
+    EXPECT_EQ(6u, stats.delivered);
+    EXPECT_EQ(6u, stats.dropped);
+    EXPECT_EQ(1u, stats.gaps);
 }
 
 TEST(Overflow, RoomInBetweenEndsAnEpisode) {
     Engine engine = open_engine();
     Inbox inbox{{"inbox_count", "4"}, {"overflow", "drop_newest"}};
     Subscription subscription = subscribe(engine, "a", inbox);
-    publish_numbers(engine, inbox, 0, 5);
+    publish_numbers(engine, 0, 5);
     std::vector<Seen> events;
     for (int i = 0; i < 3; ++i) events.push_back(inbox.next());
-    publish_numbers(engine, inbox, 6, 9);
+    publish_numbers(engine, 6, 9);
     for (const Seen& event : inbox.drain()) events.push_back(event);
 
     // Which of 6..9 found room depends on whether a GAP takes a place; that none is missing does not.
@@ -116,7 +112,7 @@ TEST(Overflow, EachSubscriptionHasItsOwnGap) {
     Inbox inbox{{"inbox_count", "4"}};
     int one = 0, two = 0;
     Subscription first = subscribe(engine, "a", inbox, &one), second = psubscribe(engine, "?", inbox, &two);
-    publish_numbers(engine, inbox, 0, 9, 2);
+    publish_numbers(engine, 0, 9);
     const std::vector<Seen> events = inbox.drain();
     EXPECT_EQ("[8] 8 9", shape(events, &one));
     EXPECT_EQ("[8] 8 9", shape(events, &two));

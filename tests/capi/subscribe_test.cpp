@@ -140,7 +140,7 @@ TEST(Subscribe, ManyChannels) {
     }
     for (Subscription& subscription : subscriptions)
         ASSERT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(subscription, deadline_ms));
-    EXPECT_EQ(subscriptions.size(), inbox.drain().size());
+    for (std::size_t i = 0; i < subscriptions.size(); ++i) inbox.next(FANWIRE_EVENT_ACTIVE);
     EXPECT_EQ(1u, publish_wait(engine, "channel:1234", "x"));
     EXPECT_EQ(&subscriptions[1234], inbox.next(FANWIRE_EVENT_MESSAGE).user_data);
 }

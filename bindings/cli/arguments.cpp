@@ -1,0 +1,148 @@
+#include "bindings/cli/arguments.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+
+#include "bindings/cli/failure.h"
+
+namespace fanwire::cli {
+namespace {
+
+// The setting that a flag's name means, "" when none. Underscores are accepted too, as the settings are spelled so
+// everywhere else.
+std::string setting_of(std::string flag) {
+    std::replace(flag.begin(), flag.end(), '-', '_');
+    for (size_t i = 0; i < fanwire_option_count(); ++i) {
+        const fanwire_option_info row = setting_at(i);
+        if (flag == row.name) return row.name;
+    }
+    return "";
+}
+
+bool is_boolean(const std::string& setting) {
+    for (size_t i = 0; i < fanwire_option_count(); ++i) {
+        const fanwire_option_info row = setting_at(i);
+        if (setting == row.name) return std::string(row.type) == "boolean";
+    }
+    return false;
+}
+
+const Flag* find_flag(const Command& command, const std::string& name) {
+    for (const Flag& flag : command.flags) {
+        if (name == flag.name) return &flag;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+fanwire_option_info setting_at(size_t index) {
+    fanwire_option_info row = {};
+    check(fanwire_option_at(index, &row, sizeof row));
+    return row;
+}
+
+std::string flag_of(const std::string& setting) {
+    std::string flag = setting;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    return flag;
+}
+
+Arguments::Arguments(const Command& command, const std::vector<std::string>& words) {
+    fanwire_options* created = nullptr;
+    check(fanwire_options_create(&created));
+    options_.reset(created);
+
+    const std::string see_help = std::string("; see 'fanwire ") + command.name + " --help'";
+    bool only_operands = false;
+    for (size_t i = 0; i < words.size(); ++i) {
+        const std::string& word = words[i];
+        if (only_operands || word == "-" || word.empty() || word[0] != '-') {
+            operands_.push_back(word);
+            continue;
+        }
+        if (word == "--") {
+            only_operands = true;
+            continue;
+        }
+        if (word == "-h" || word == "--help") {
+            help_wanted_ = true;
+            return;
+        }
+        if (word.compare(0, 2, "--") != 0) throw usage_error("unknown option " + word + see_help);
+
+        const size_t equals = word.find('=');
+        const bool has_value = equals != std::string::npos;
+        const std::string name = word.substr(2, has_value ? equals - 2 : std::string::npos);
+        const auto value = [&]() -> std::string {
+            if (has_value) return word.substr(equals + 1);
+            if (i + 1 == words.size()) throw usage_error("--" + name + " needs a value" + see_help);
+            return words[++i];
+        };
+
+        if (const Flag* flag = find_flag(command, name)) {
+            if (flag->value == nullptr && has_value) throw usage_error("--" + name + " takes no value" + see_help);
+            flags_[name].push_back(flag->value != nullptr ? value() : "");
+        } else if (name == "set") {
+            const std::string pair = value();
+            const size_t split = pair.find('=');
+            if (split == std::string::npos) throw usage_error("--set needs name=value, not \"" + pair + "\"");
+            set(pair.substr(0, split), pair.substr(split + 1));
+        } else if (const std::string setting = setting_of(name); !setting.empty()) {
+            set(setting, is_boolean(setting) && !has_value ? "true" : value());
+        } else if (const std::string negated = name.compare(0, 3, "no-") == 0 ? setting_of(name.substr(3)) : "";
+                   !negated.empty() && is_boolean(negated) && !has_value) {
+            set(negated, "false");
+        } else {
+            throw usage_error("unknown option --" + name + see_help);
+        }
+    }
+}
+
+void Arguments::set(const std::string& name, const std::string& value) {
+    const int status = fanwire_options_set(options_.get(), name.c_str(), value.c_str());
+    // Whatever the library dislikes here was typed by the user.
+    if (status != FANWIRE_OK) throw usage_error(fanwire_last_error());
+}
+
+std::vector<std::string> Arguments::all(const std::string& flag) const {
+    const auto found = flags_.find(flag);
+    return found == flags_.end() ? std::vector<std::string>() : found->second;
+}
+
+std::optional<std::string> Arguments::text(const std::string& flag) const {
+    const auto found = flags_.find(flag);
+    if (found == flags_.end()) return std::nullopt;
+    return found->second.back();
+}
+
+std::optional<unsigned long long> Arguments::count(const std::string& flag) const {
+    const std::optional<std::string> given = text(flag);
+    if (!given) return std::nullopt;
+    errno = 0;
+    char* end = nullptr;
+    const unsigned long long number = std::strtoull(given->c_str(), &end, 10);
+    // strtoull takes blanks and signs; a count has neither.
+    const bool starts_with_digit = !given->empty() && (*given)[0] >= '0' && (*given)[0] <= '9';
+    if (!starts_with_digit || *end != '\0' || errno != 0 || number == 0) {
+        throw usage_error("--" + flag + " needs a whole number from 1, not \"" + *given + "\"");
+    }
+    return number;
+}
+
+std::optional<unsigned long long> Arguments::milliseconds(const std::string& flag) const {
+    const std::optional<std::string> given = text(flag);
+    if (!given) return std::nullopt;
+    constexpr double kSecondsMax = 1e9;
+    const bool plain = !given->empty() && given->find_first_not_of("0123456789.") == std::string::npos;
+    char* end = nullptr;
+    const double seconds = plain ? std::strtod(given->c_str(), &end) : 0.0;
+    if (!plain || *end != '\0' || !(seconds > 0) || seconds > kSecondsMax) {
+        throw usage_error("--" + flag + " needs a number of seconds above 0, such as 2 or 0.5, not \"" + *given + "\"");
+    }
+    return static_cast<unsigned long long>(std::ceil(seconds * 1000));
+}
+
+}  // namespace fanwire::cli

@@ -1,0 +1,79 @@
+#include "bindings/cli/session.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include "bindings/cli/failure.h"
+
+namespace fanwire::cli {
+
+Deadline deadline_in(std::optional<unsigned long long> milliseconds) {
+    if (!milliseconds) return std::nullopt;
+    return Clock::now() + std::chrono::milliseconds(*milliseconds);
+}
+
+Session::Session(Arguments& arguments) {
+    fanwire_inbox* inbox = nullptr;
+    check(fanwire_inbox_create(&inbox, arguments.options()));
+    inbox_.reset(inbox);
+    check(fanwire_inbox_fd(inbox, &inbox_fd_));
+    check(fanwire_options_set_engine_inbox(arguments.options(), inbox, nullptr));
+
+    const SignalsBlocked blocked;
+    fanwire_engine* engine = nullptr;
+    check(fanwire_engine_open(&engine, arguments.options()));
+    engine_.reset(engine);
+}
+
+void Session::wait(std::vector<pollfd>& others, const Deadline& deadline) {
+    int timeout_ms = -1;
+    if (deadline) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
+        timeout_ms = static_cast<int>(std::clamp<long long>(left, 0, INT_MAX));
+    }
+    others.push_back({signals_.fd(), POLLIN, 0});
+    others.push_back({inbox_fd_, POLLIN, 0});
+    const int ready = ::poll(others.data(), others.size(), timeout_ms);
+    const int error = errno;
+    others.resize(others.size() - 2);
+    if (ready < 0) {
+        for (pollfd& other : others) other.revents = 0;
+        if (error != EINTR) throw runtime_error(std::string("cannot wait: ") + std::strerror(error));
+    }
+}
+
+bool Session::drain(const std::function<void(const fanwire_event&)>& handle) {
+    constexpr size_t kBatch = 256;
+    fanwire_event events[kBatch];
+    size_t count = 0;
+    check(fanwire_inbox_drain(inbox_.get(), events, sizeof events[0], kBatch, &count));
+    struct Release {
+        fanwire_event* events;
+        size_t count;
+        ~Release() { fanwire_events_release(events, sizeof *events, count); }
+    } const release{events, count};
+    for (size_t i = 0; i < count; ++i) handle(events[i]);
+    return count != 0;
+}
+
+bool Session::connect(const Deadline& deadline) {
+    bool connected = false;
+    std::vector<pollfd> none;
+    while (!connected) {
+        if (signals_.caught() != 0 || (deadline && Clock::now() >= *deadline)) return false;
+        wait(none, deadline);
+        drain([&](const fanwire_event& event) {
+            if (event.kind == FANWIRE_EVENT_CONNECTED) connected = true;
+            if (event.kind == FANWIRE_EVENT_ERROR) throw failure_of(event.status, event.text);
+        });
+    }
+    return true;
+}
+
+void Session::close(unsigned long long timeout_ms) {
+    check(fanwire_engine_close(engine_.get(), timeout_ms));
+}
+
+}  // namespace fanwire::cli

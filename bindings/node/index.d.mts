@@ -1,0 +1,4 @@
+import * as fanwire from './index.js';
+
+export * from './index.js';
+export default fanwire;

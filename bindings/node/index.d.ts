@@ -1,0 +1,302 @@
+/// <reference types="node" />
+import { EventEmitter } from 'node:events';
+
+/** A channel name, or a pattern: text is taken as UTF-8. */
+export type Name = string | Uint8Array;
+
+/**
+ * What can be published: a string is sent as UTF-8; a Buffer, typed array, DataView or ArrayBuffer as its bytes;
+ * anything else as JSON.
+ */
+export type Value = unknown;
+
+/** The settings of a bus; the README lists them with their ranges. Sizes may carry a unit: "8MiB". */
+export interface Settings {
+  /** where Redis is; from REDIS_URL when neither this nor FANWIRE_URL is set */
+  url?: string | URL;
+  /** name or address of the server; IPv6 addresses without brackets */
+  host?: string;
+  /** TCP port of the server */
+  port?: number | string;
+  /** path of the server's unix socket, used instead of host and port */
+  unixPath?: string;
+  /** ACL user to log in as; empty: the server's default user */
+  username?: string;
+  /** password to log in with; empty: no login */
+  password?: string;
+  /** database to SELECT; pub/sub itself is the same in all of them */
+  db?: number | string;
+  /** name of our connections in CLIENT LIST */
+  clientName?: string;
+  /** channels are {namespace}:{channel} in Redis; empty: no prefix */
+  namespace?: string;
+  /** lax: 1 to 1024 bytes of any kind; strict: 1 to 256 of a-z A-Z 0-9 _ : . - */
+  channelRules?: 'lax' | 'strict';
+  /** longest an attempt to connect may take, login included */
+  connectTimeoutMs?: number | string;
+  /** wait before the first new attempt after a break; doubles with each failure */
+  reconnectDelayMs?: number | string;
+  /** the wait between attempts never grows beyond this */
+  maxReconnectDelayMs?: number | string;
+  /** failed attempts in a row after which to give up; 0: never */
+  maxReconnectAttempts?: number | string;
+  /** a link on which nothing came in for this long is sent a PING */
+  heartbeatIntervalMs?: number | string;
+  /** a link on which nothing came in for this long is broken; above heartbeatIntervalMs */
+  heartbeatTimeoutMs?: number | string;
+  /** a publish that could not be sent within this time ends as TIMEOUT */
+  publishTimeoutMs?: number | string;
+  /** publishes while not connected: queue them, or fail them at once */
+  offline?: 'queue' | 'fail';
+  /** most bytes of publishes queued while not connected */
+  offlineBytes?: number | string;
+  /** most publishes queued while not connected */
+  offlineCount?: number | string;
+  /** most bytes of publishes accepted but not yet written while connected */
+  publishBufferBytes?: number | string;
+  /** largest payload that may be published */
+  maxMessageBytes?: number | string;
+  /** most messages that wait in one inbox */
+  inboxCount?: number | string;
+  /** most bytes of messages that wait in one inbox */
+  inboxBytes?: number | string;
+  /** which messages a full inbox drops; a 'gap' event counts them */
+  overflow?: 'drop_oldest' | 'drop_newest';
+  /** most open subscriptions of one bus; 0: no limit */
+  maxSubscriptions?: number | string;
+  /** a channel nobody wants any more stays subscribed in Redis this long, so that churn is free */
+  unsubscribeLingerMs?: number | string;
+  /** least serious lines that reach the log function */
+  logLevel?: 'off' | 'error' | 'warn' | 'info' | 'debug';
+}
+
+type SnakeCase<S extends string> = S extends `${infer First}${infer Rest}`
+  ? `${First extends Uppercase<First> ? (First extends Lowercase<First> ? First : `_${Lowercase<First>}`) : First}${SnakeCase<Rest>}`
+  : S;
+
+/** Settings, each also by its snake_case name, as the other languages spell it. */
+export type ConnectOptions = Settings & { [Key in keyof Settings as SnakeCase<Key>]?: Settings[Key] };
+
+/**
+ * Resolves when both links to Redis are ready. Rejects when the first attempt fails (CONNECT_FAILED, AUTH_FAILED,
+ * INVALID_URL, ...) and leaves nothing open. Afterwards the bus connects again by itself, for as long as it is open.
+ */
+export function connect(url?: string | URL | null, options?: ConnectOptions): Promise<Bus>;
+export function connect(options: ConnectOptions): Promise<Bus>;
+
+export interface BusEvents {
+  /** Connected again after 'disconnect'. The first time is told by connect() itself. */
+  connect: [];
+  disconnect: [error: FanwireError, context: { willReconnect: boolean }];
+  /** An attempt to connect will be made. */
+  reconnecting: [attempt: { attempt: number; delayMs: number }];
+  /**
+   * An attempt to connect failed, or a handler threw or rejected. Without a listener the former is silent and the
+   * latter becomes an uncaught exception.
+   */
+  error: [error: any, context: { willReconnect: boolean } | { subscription: Subscription; message: Message }];
+}
+
+export interface Bus extends EventEmitter {
+  /** Whether both links to Redis are ready, as of the events delivered so far. */
+  readonly connected: boolean;
+
+  /** Resolves to the number of receivers Redis counted; rejects with a FanwireError. */
+  publish(channel: Name, value: Value): Promise<number>;
+  /** Publishes without asking for the outcome, which is counted in stats(). Throws when it is refused at once. */
+  publishNoWait(channel: Name, value: Value): void;
+
+  subscribe(channel: Name, handler: Handler): Subscription;
+  subscribe(channel: Name): MessageStream;
+  /** Redis's glob: * ? [a-z] [^a] and \ to escape. */
+  psubscribe(pattern: Name, handler: Handler): Subscription;
+  psubscribe(pattern: Name): MessageStream;
+
+  /** Counters since connect(), unless marked "now". Also after close(). */
+  stats(): Stats;
+
+  /**
+   * An open bus, and a subscription with a handler, do not keep the process alive; pending promises do. ref() makes
+   * the open bus do it, too.
+   */
+  ref(): this;
+  unref(): this;
+
+  /**
+   * Sends what was accepted for up to `timeout` ms (5000; Infinity: no limit), ends all subscriptions and disconnects.
+   * Rejects with TIMEOUT when some publishes had no outcome by then; the bus is closed all the same.
+   */
+  close(options?: { timeout?: number }): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+
+  on<Event extends keyof BusEvents>(event: Event, listener: (...args: BusEvents[Event]) => void): this;
+  once<Event extends keyof BusEvents>(event: Event, listener: (...args: BusEvents[Event]) => void): this;
+  off<Event extends keyof BusEvents>(event: Event, listener: (...args: BusEvents[Event]) => void): this;
+}
+
+/** May be async: that nobody waits for it, but its rejection is reported as what it throws would be. */
+export type Handler = (message: Message) => unknown;
+
+export interface Message {
+  readonly subscription: Subscription;
+  /** Without the namespace. */
+  readonly channel: string;
+  readonly channelBytes: Buffer;
+  /** The pattern it came by; null for exact subscriptions. */
+  readonly pattern: string | null;
+  /** The payload: a view of memory that is shared with the messages that came in the same batch. */
+  readonly data: Buffer;
+  /** The payload as UTF-8. */
+  readonly text: string;
+  /** The payload as JSON; throws SyntaxError when it is not. */
+  json(): any;
+  toString(): string;
+}
+
+export type SubscriptionState = 'pending' | 'active' | 'lost' | 'failed' | 'ended';
+
+/** Messages are missing at this place of the stream: while the link was down, or because an inbox was full. */
+export interface Gap {
+  reason: 'reconnect' | 'overflow';
+  /** How many; null when nobody can know. */
+  count: number | null;
+}
+
+export interface SubscriptionEvents {
+  /** Redis confirmed the subscription for the first time. */
+  active: [];
+  /** The link broke; the subscription is still wanted. */
+  lost: [error: FanwireError];
+  /** Redis confirmed it again. */
+  resumed: [];
+  gap: [gap: Gap];
+  /** Redis refused it, as for lack of permission; it is tried again slowly. */
+  failed: [error: FanwireError];
+  /** The last event. */
+  ended: [];
+}
+
+export interface Subscription extends EventEmitter {
+  /** null for patterns */
+  readonly channel: string | null;
+  /** null for channels */
+  readonly pattern: string | null;
+  /** The channel or pattern, byte for byte. */
+  readonly nameBytes: Buffer;
+  /** As of the events delivered so far. */
+  readonly state: SubscriptionState;
+  /** Whether unsubscribe() was called. */
+  readonly stopped: boolean;
+  /** Resolves once Redis has confirmed it; rejects when Redis refuses it or it ends before. */
+  readonly ready: Promise<this>;
+  /** Nothing is delivered afterwards. Throws UNSUBSCRIBED the second time, CLOSED after bus.close(). */
+  unsubscribe(): void;
+  /** unsubscribe() for who does not care whether it has ended already. */
+  endQuietly(): void;
+  [Symbol.dispose](): void;
+
+  on<Event extends keyof SubscriptionEvents>(event: Event, listener: (...args: SubscriptionEvents[Event]) => void): this;
+  once<Event extends keyof SubscriptionEvents>(event: Event, listener: (...args: SubscriptionEvents[Event]) => void): this;
+  off<Event extends keyof SubscriptionEvents>(event: Event, listener: (...args: SubscriptionEvents[Event]) => void): this;
+}
+
+/**
+ * A subscription to be iterated with for await; leaving the loop ends it. It has a bounded inbox of its own: a loop
+ * that is too slow loses messages as the setting `overflow` says, and is told by a 'gap' event.
+ */
+export interface MessageStream extends Subscription, AsyncIterableIterator<Message> {
+  next(): Promise<IteratorResult<Message, undefined>>;
+  return(value?: any): Promise<IteratorResult<Message, any>>;
+  [Symbol.asyncIterator](): this;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface Stats {
+  /** now: both links are ready */
+  connected: boolean;
+  connects: number;
+  disconnects: number;
+  connectErrors: number;
+  published: number;
+  publishOk: number;
+  publishFailed: number;
+  publishUnknown: number;
+  /** now: accepted and without an outcome */
+  publishQueued: number;
+  received: number;
+  delivered: number;
+  dropped: number;
+  gaps: number;
+  bytesIn: number;
+  bytesOut: number;
+  /** now */
+  subscriptions: number;
+  /** now */
+  subscriptionsDesired: number;
+  /** now */
+  subscriptionsConfirmed: number;
+}
+
+export type ErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'INVALID_URL'
+  | 'UNKNOWN_OPTION'
+  | 'INVALID_OPTION'
+  | 'INVALID_CHANNEL'
+  | 'MESSAGE_TOO_LARGE'
+  | 'LIMIT_REACHED'
+  | 'NO_MEMORY'
+  | 'CLOSED'
+  | 'UNSUBSCRIBED'
+  | 'TIMEOUT'
+  | 'NOT_CONNECTED'
+  | 'QUEUE_FULL'
+  | 'OUTCOME_UNKNOWN'
+  | 'RESOLVE_FAILED'
+  | 'CONNECT_FAILED'
+  | 'CONNECTION_LOST'
+  | 'AUTH_FAILED'
+  | 'NO_PERMISSION'
+  | 'PROTOCOL_ERROR'
+  | 'REDIS_ERROR'
+  | 'SYSTEM_ERROR'
+  | 'VERSION_MISMATCH'
+  | 'INTERNAL';
+
+/** Every failure. Not constructed by users. */
+export class FanwireError extends Error {
+  private constructor();
+  readonly code: ErrorCode;
+  readonly status: number;
+  /** The same call may succeed later with nothing changed by the caller. */
+  readonly retryable: boolean;
+}
+
+type PascalCase<S extends string> = S extends `${infer First}_${infer Rest}`
+  ? `${Capitalize<Lowercase<First>>}${PascalCase<Rest>}`
+  : Capitalize<Lowercase<S>>;
+type WithoutError<S extends string> = S extends `${infer Name}_ERROR` ? Name : S;
+
+/** One class for each code: CONNECT_FAILED is errors.ConnectFailedError, REDIS_ERROR is errors.RedisError. */
+export const errors: { readonly [Code in ErrorCode as `${PascalCase<WithoutError<Code>>}Error`]: typeof FanwireError };
+
+/** The version of the engine. */
+export const version: string;
+/** The versions of the libraries underneath. */
+export const dependencies: { readonly [name: string]: string };
+/** The engine's table of settings, by their snake_case names. */
+export const settings: readonly {
+  readonly name: string;
+  readonly type: string;
+  readonly default: string;
+  readonly range: string;
+  readonly help: string;
+  readonly secret: boolean;
+}[];
+/** The engine's table of status codes. */
+export const statuses: readonly {
+  readonly status: number;
+  readonly code: string;
+  readonly text: string;
+  readonly retryable: boolean;
+}[];

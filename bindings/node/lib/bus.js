@@ -1,0 +1,264 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+
+const addon = require('./addon.js');
+const { makeError, kindOf } = require('./errors.js');
+const { Inbox } = require('./inbox.js');
+const keepalive = require('./keepalive.js');
+const { emitSafely } = require('./report.js');
+const { MessageStream, kSubscribe, kBusClosed } = require('./stream.js');
+const { Subscription, kControl, kDeliver, kAttach } = require('./subscription.js');
+const { encode, checkName } = require('./values.js');
+
+const { eventKinds: kinds } = addon.constants();
+
+// Events handled in one turn of the event loop; then timers and sockets have theirs.
+const kRows = 512;
+const kDefaultCloseTimeoutMs = 5000;
+
+const kFirstAttempt = Symbol('firstAttempt');
+
+/** One engine: its connections to Redis, and everything published and subscribed through them. */
+class Bus extends EventEmitter {
+  #options;
+  #engine;
+  #inbox;
+  #slots = [null]; // by key: a Subscription, or the {resolve, reject} of a publish. Key 0 is the engine
+  #freeKeys = [];
+  #streams = new Set();
+  #isConnected = false;
+  #firstAttempt; // {resolve, reject} until connect() is settled
+  #closing; // the promise of close()
+  #referenced = false; // ref() was called
+
+  constructor(pairs) {
+    super();
+    this.#options = addon.optionsCreate(pairs);
+    this.#inbox = new Inbox(this.#options, kRows, () => this.#deliver());
+    try {
+      this.#engine = addon.engineOpen(this.#options, this.#inbox.handle);
+    } catch (error) {
+      this.#inbox.destroy();
+      throw error;
+    }
+  }
+
+  /** Settled by the first attempt to connect; a failed one closes the bus. */
+  async [kFirstAttempt]() {
+    keepalive.acquire();
+    try {
+      await new Promise((resolve, reject) => {
+        this.#firstAttempt = { resolve, reject };
+      });
+    } catch (error) {
+      await this.close({ timeout: 0 }).catch(() => {}); // what the caller is told is why it could not connect
+      throw error;
+    } finally {
+      keepalive.release();
+    }
+  }
+
+  get connected() {
+    return this.#isConnected;
+  }
+
+  /** Resolves to the number of receivers Redis counted. */
+  publish(channel, value) {
+    return new Promise((resolve, reject) => {
+      this.#checkOpen();
+      const name = checkName(channel, 'channel');
+      const payload = encode(value);
+      const key = this.#takeKey({ resolve, reject });
+      try {
+        addon.publishAsync(this.#engine, name, payload, this.#inbox.handle, key);
+      } catch (error) {
+        this.#freeKey(key);
+        throw error; // rejects
+      }
+      keepalive.acquire();
+    });
+  }
+
+  /** Publishes without asking for the outcome. */
+  publishNoWait(channel, value) {
+    this.#checkOpen();
+    addon.publish(this.#engine, checkName(channel, 'channel'), encode(value));
+  }
+
+  subscribe(channel, handler) {
+    return this.#subscribe(checkName(channel, 'channel'), false, handler);
+  }
+
+  psubscribe(pattern, handler) {
+    return this.#subscribe(checkName(pattern, 'pattern'), true, handler);
+  }
+
+  stats() {
+    return addon.engineStats(this.#engine);
+  }
+
+  /** Keeps the process alive while the bus is open. */
+  ref() {
+    if (!this.#referenced && this.#closing === undefined) keepalive.acquire();
+    this.#referenced = this.#closing === undefined;
+    return this;
+  }
+
+  /** Undoes ref(). */
+  unref() {
+    if (this.#referenced) keepalive.release();
+    this.#referenced = false;
+    return this;
+  }
+
+  /** Sends what was accepted, ends the subscriptions and disconnects. Rejects with TIMEOUT, but closes all the same. */
+  close({ timeout = kDefaultCloseTimeoutMs } = {}) {
+    if (typeof timeout !== 'number' || !(timeout >= 0)) {
+      return Promise.reject(
+        makeError('INVALID_ARGUMENT', `timeout must be a number of milliseconds, not ${kindOf(timeout)} ${String(timeout)}`),
+      );
+    }
+    this.#closing ??= this.#close(timeout);
+    return this.#closing;
+  }
+
+  async #close(timeout) {
+    keepalive.acquire();
+    this.unref();
+    try {
+      const [status, text] = await addon.engineClose(this.#engine, timeout);
+      await this.#deliverRest();
+      this.#isConnected = false;
+      if (status !== 0) throw makeError(status, text);
+    } finally {
+      keepalive.release();
+    }
+  }
+
+  async #deliverRest() {
+    while (this.#deliverBatch()) await new Promise((resolve) => setImmediate(resolve));
+    for (const stream of this.#streams) stream[kBusClosed]();
+    this.#streams.clear();
+    this.#inbox.destroy();
+  }
+
+  #checkOpen() {
+    if (this.#closing !== undefined) throw makeError('CLOSED', 'the bus is closed');
+  }
+
+  #subscribe(name, isPattern, handler) {
+    this.#checkOpen();
+    if (handler === undefined) return this.#openStream(name, isPattern);
+    if (typeof handler !== 'function') {
+      throw makeError('INVALID_ARGUMENT', `the handler must be a function, not ${kindOf(handler)}`);
+    }
+    const subscription = new Subscription(this, name, isPattern, handler);
+    const key = this.#takeKey(subscription);
+    try {
+      subscription[kAttach](addon.subscribe(this.#engine, this.#inbox.handle, name, key, isPattern));
+    } catch (error) {
+      this.#freeKey(key);
+      throw error;
+    }
+    return subscription;
+  }
+
+  #openStream(name, isPattern) {
+    const stream = new MessageStream(this, name, isPattern);
+    stream[kSubscribe](this.#options, (inbox) => {
+      stream[kAttach](addon.subscribe(this.#engine, inbox.handle, name, 0, isPattern));
+    });
+    this.#streams.add(stream);
+    stream.once('ended', () => this.#streams.delete(stream));
+    return stream;
+  }
+
+  #takeKey(slot) {
+    const key = this.#freeKeys.pop() ?? this.#slots.length;
+    this.#slots[key] = slot;
+    return key;
+  }
+
+  #freeKey(key) {
+    this.#slots[key] = null;
+    this.#freeKeys.push(key);
+  }
+
+  // ---- Delivery
+
+  #deliver() {
+    if (this.#deliverBatch()) this.#inbox.wakeLater();
+  }
+
+  // Delivers one batch; true when more may wait.
+  #deliverBatch() {
+    const inbox = this.#inbox;
+    if (!inbox.read()) return false;
+    for (; inbox.hasRow; inbox.next()) {
+      const { kind, key } = inbox;
+      if (kind === kinds.MESSAGE) {
+        const subscription = this.#slots[key];
+        subscription[kDeliver](inbox.message(subscription));
+      } else if (kind === kinds.PUBLISHED) {
+        this.#settlePublish(key, inbox);
+      } else if (key === 0) {
+        this.#onEngineEvent(kind, inbox.extra);
+      } else {
+        this.#slots[key][kControl](kind, inbox.extra);
+        if (kind === kinds.ENDED) this.#freeKey(key);
+      }
+    }
+    return inbox.more;
+  }
+
+  #settlePublish(key, inbox) {
+    const { resolve, reject } = this.#slots[key];
+    this.#freeKey(key);
+    keepalive.release();
+    const { receivers } = inbox;
+    if (receivers >= 0) return resolve(receivers);
+    const { status, text, count } = inbox.extra;
+    if (status === 0) resolve(count);
+    else reject(makeError(status, text));
+  }
+
+  #onEngineEvent(kind, extra) {
+    switch (kind) {
+      case kinds.CONNECTED:
+        this.#isConnected = true;
+        // connect() itself tells of the first time.
+        if (!this.#settleFirstAttempt('resolve')) emitSafely(this, 'connect');
+        return;
+      case kinds.DISCONNECTED:
+        this.#isConnected = false;
+        emitSafely(this, 'disconnect', makeError(extra.status, extra.text), { willReconnect: extra.willReconnect });
+        return;
+      case kinds.RECONNECTING:
+        emitSafely(this, 'reconnecting', { attempt: extra.count, delayMs: extra.delayMs });
+        return;
+      case kinds.ERROR: {
+        const error = makeError(extra.status, extra.text);
+        if (this.#settleFirstAttempt('reject', error)) return;
+        // An 'error' nobody listens to would end the process, and the engine is about to try again.
+        if (this.listenerCount('error') > 0) emitSafely(this, 'error', error, { willReconnect: extra.willReconnect });
+      }
+    }
+  }
+
+  #settleFirstAttempt(how, value) {
+    const attempt = this.#firstAttempt;
+    if (attempt === undefined) return false;
+    this.#firstAttempt = undefined;
+    attempt[how](value);
+    return true;
+  }
+}
+
+if (Symbol.asyncDispose !== undefined) {
+  Bus.prototype[Symbol.asyncDispose] = function dispose() {
+    return this.close();
+  };
+}
+
+module.exports = { Bus, kFirstAttempt };

@@ -1,0 +1,172 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+
+const addon = require('./addon.js');
+const { makeError } = require('./errors.js');
+const keepalive = require('./keepalive.js');
+const { emitSafely, reportHandlerError } = require('./report.js');
+
+const { eventKinds: kinds, gapReasons } = addon.constants();
+
+const kControl = Symbol('control');
+const kDeliver = Symbol('deliver');
+const kAttach = Symbol('attach');
+
+/** A wish for one channel or pattern, with a handler. */
+class Subscription extends EventEmitter {
+  #bus;
+  #name;
+  #handler;
+  #native; // undefined once it has ended
+  #state = 'pending';
+  #wasActive = false;
+  #stopped = false; // unsubscribe() was called: nothing is delivered any more
+  #endedBy; // 'UNSUBSCRIBED' or 'CLOSED'
+  #failure;
+  #ready; // {promise, resolve, reject} while somebody waits
+
+  constructor(bus, name, isPattern, handler) {
+    super();
+    this.#bus = bus;
+    this.#name = typeof name === 'string' ? name : Buffer.from(name);
+    this.#handler = handler;
+    const text = this.#name.toString('utf8');
+    this.channel = isPattern ? null : text;
+    this.pattern = isPattern ? text : null;
+  }
+
+  get nameBytes() {
+    return Buffer.from(this.#name);
+  }
+
+  /** 'pending', 'active', 'lost', 'failed' or 'ended', as of the events delivered so far. */
+  get state() {
+    return this.#state;
+  }
+
+  /** Resolves to this subscription once Redis has confirmed it; rejects when Redis refuses it or it ends before. */
+  get ready() {
+    if (this.#wasActive) return Promise.resolve(this);
+    if (this.#endedBy !== undefined) return Promise.reject(this.#endError());
+    if (this.#state === 'failed') return Promise.reject(this.#failure);
+    this.#ready ??= makeDeferred();
+    return this.#ready.promise;
+  }
+
+  /** Ends it; the handler is not called again. Throws UNSUBSCRIBED the second time, CLOSED after bus.close(). */
+  unsubscribe() {
+    if (this.#endedBy !== undefined) throw this.#endError();
+    addon.unsubscribe(this.#native);
+    this.#stopped = true;
+  }
+
+  /** unsubscribe() for who does not care whether it, or the bus, has ended already. */
+  endQuietly() {
+    if (this.#stopped || this.#endedBy !== undefined) return;
+    try {
+      this.unsubscribe();
+    } catch (error) {
+      if (error.code !== 'CLOSED') throw error;
+    }
+  }
+
+  get stopped() {
+    return this.#stopped;
+  }
+
+  [kAttach](native) {
+    this.#native = native;
+  }
+
+  [kDeliver](message) {
+    if (this.#stopped) return;
+    try {
+      const result = this.#handler(message);
+      if (typeof result?.then === 'function') result.then(undefined, (error) => this.#report(error, message));
+    } catch (error) {
+      this.#report(error, message);
+    }
+  }
+
+  /** An event that is not a message. */
+  [kControl](kind, extra) {
+    switch (kind) {
+      case kinds.ACTIVE:
+        this.#becomeActive();
+        return emitSafely(this, 'active');
+      case kinds.LOST:
+        this.#state = 'lost';
+        return emitSafely(this, 'lost', makeError(extra.status, extra.text));
+      case kinds.RESUMED:
+        this.#becomeActive(); // in an inbox that was full, ACTIVE may have been folded into this
+        return emitSafely(this, 'resumed');
+      case kinds.GAP:
+        return emitSafely(this, 'gap', { reason: gapReasons[extra.reason], count: extra.count < 0 ? null : extra.count });
+      case kinds.FAILED:
+        this.#state = 'failed';
+        this.#failure = makeError(extra.status, `${this.#describe()}: ${extra.text}`);
+        this.#settleReady('reject', this.#failure);
+        return emitSafely(this, 'failed', this.#failure);
+      case kinds.ENDED:
+        return this.#end(makeError(extra.status).code);
+    }
+  }
+
+  #becomeActive() {
+    this.#state = 'active';
+    this.#wasActive = true;
+    this.#settleReady('resolve', this);
+  }
+
+  #end(code) {
+    this.#state = 'ended';
+    this.#endedBy = code;
+    addon.subscriptionDestroy(this.#native);
+    this.#native = undefined;
+    this.#settleReady('reject', this.#endError());
+    emitSafely(this, 'ended');
+  }
+
+  #settleReady(how, value) {
+    const ready = this.#ready;
+    this.#ready = undefined;
+    ready?.[how](value);
+  }
+
+  #endError() {
+    const why = this.#endedBy === 'CLOSED' ? 'the bus was closed' : 'it was unsubscribed';
+    return makeError(this.#endedBy, `the subscription to ${this.#describe()} has ended: ${why}`);
+  }
+
+  #describe() {
+    return this.pattern === null ? `channel "${this.channel}"` : `pattern "${this.pattern}"`;
+  }
+
+  #report(error, message) {
+    reportHandlerError(this.#bus, error, { subscription: this, message });
+  }
+}
+
+// A promise that keeps the process alive until it is settled.
+function makeDeferred() {
+  const deferred = {};
+  deferred.promise = new Promise((resolve, reject) => {
+    const releasing = (settle) => (value) => {
+      keepalive.release();
+      settle(value);
+    };
+    deferred.resolve = releasing(resolve);
+    deferred.reject = releasing(reject);
+  });
+  keepalive.acquire();
+  return deferred;
+}
+
+if (Symbol.dispose !== undefined) {
+  Subscription.prototype[Symbol.dispose] = function dispose() {
+    this.endQuietly();
+  };
+}
+
+module.exports = { Subscription, kControl, kDeliver, kAttach };

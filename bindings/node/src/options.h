@@ -1,0 +1,22 @@
+#pragma once
+
+#include "handle.h"
+
+namespace fanwire::node {
+
+// A set of settings. JavaScript gives them as text: [name, value, name, value, ...].
+class Options : public Handle {
+   public:
+    explicit Options(std::shared_ptr<Environment> environment);
+    ~Options() override { fanwire_options_destroy(&options_); }
+    void close() override;
+
+    fanwire_options* get() const { return options_; }
+
+   private:
+    fanwire_options* options_ = nullptr;
+};
+
+void export_options(napi_env env, napi_value exports);
+
+} // namespace fanwire::node

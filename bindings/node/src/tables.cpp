@@ -1,0 +1,93 @@
+#include "tables.h"
+
+#include "environment.h"
+
+namespace fanwire::node {
+namespace {
+
+napi_value status_table(const Call& call) {
+    napi_env env = call.env();
+    napi_value table = make_array(env);
+    for (size_t i = 0; i < fanwire_status_count(); ++i) {
+        fanwire_status_info info = {};
+        Environment::of(env)->check(fanwire_status_at(i, &info, sizeof info));
+        napi_value row = make_object(env);
+        set(env, row, "status", make_number(env, info.code));
+        set(env, row, "code", make_text(env, info.name));
+        set(env, row, "text", make_text(env, info.text));
+        set(env, row, "retryable", make_boolean(env, info.retryable != 0));
+        append(env, table, static_cast<uint32_t>(i), row);
+    }
+    return table;
+}
+
+napi_value option_table(const Call& call) {
+    napi_env env = call.env();
+    napi_value table = make_array(env);
+    for (size_t i = 0; i < fanwire_option_count(); ++i) {
+        fanwire_option_info info = {};
+        Environment::of(env)->check(fanwire_option_at(i, &info, sizeof info));
+        napi_value row = make_object(env);
+        set(env, row, "name", make_text(env, info.name));
+        set(env, row, "type", make_text(env, info.type));
+        set(env, row, "default", make_text(env, info.default_value));
+        set(env, row, "range", make_text(env, info.range));
+        set(env, row, "help", make_text(env, info.help));
+        set(env, row, "secret", make_boolean(env, info.secret != 0));
+        append(env, table, static_cast<uint32_t>(i), row);
+    }
+    return table;
+}
+
+// {name: version} of the libraries underneath
+napi_value dependencies(const Call& call) {
+    napi_value object = make_object(call.env());
+    const char* name = nullptr;
+    const char* version = nullptr;
+    for (size_t i = 0; fanwire_dependency_at(i, &name, &version) == FANWIRE_OK; ++i) {
+        set(call.env(), object, name, make_text(call.env(), version));
+    }
+    return object;
+}
+
+// {eventKinds: {MESSAGE: 1, ...}, gapReasons: {1: "reconnect", ...}}
+napi_value constants(const Call& call) {
+    napi_env env = call.env();
+    napi_value kinds = make_object(env);
+    const auto add = [&](const char* name, fanwire_event_kind kind) { set(env, kinds, name, make_number(env, kind)); };
+    add("MESSAGE", FANWIRE_EVENT_MESSAGE);
+    add("ACTIVE", FANWIRE_EVENT_ACTIVE);
+    add("LOST", FANWIRE_EVENT_LOST);
+    add("RESUMED", FANWIRE_EVENT_RESUMED);
+    add("GAP", FANWIRE_EVENT_GAP);
+    add("FAILED", FANWIRE_EVENT_FAILED);
+    add("ENDED", FANWIRE_EVENT_ENDED);
+    add("PUBLISHED", FANWIRE_EVENT_PUBLISHED);
+    add("CONNECTED", FANWIRE_EVENT_CONNECTED);
+    add("DISCONNECTED", FANWIRE_EVENT_DISCONNECTED);
+    add("RECONNECTING", FANWIRE_EVENT_RECONNECTING);
+    add("ERROR", FANWIRE_EVENT_ERROR);
+
+    napi_value reasons = make_object(env);
+    check(env, napi_set_element(env, reasons, FANWIRE_GAP_RECONNECT, make_text(env, "reconnect")));
+    check(env, napi_set_element(env, reasons, FANWIRE_GAP_OVERFLOW, make_text(env, "overflow")));
+
+    napi_value result = make_object(env);
+    set(env, result, "eventKinds", kinds);
+    set(env, result, "gapReasons", reasons);
+    return result;
+}
+
+napi_value version(const Call& call) { return make_text(call.env(), fanwire_version()); }
+
+} // namespace
+
+void export_tables(napi_env env, napi_value exports) {
+    export_function<status_table>(env, exports, "statusTable");
+    export_function<option_table>(env, exports, "optionTable");
+    export_function<constants>(env, exports, "constants");
+    export_function<dependencies>(env, exports, "dependencies");
+    export_function<version>(env, exports, "version");
+}
+
+} // namespace fanwire::node

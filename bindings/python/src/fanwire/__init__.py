@@ -1,0 +1,49 @@
+"""fanwire: a Redis fan-out engine.
+
+    import asyncio, fanwire
+
+    async def main():
+        async with fanwire.connect("redis://127.0.0.1") as bus:
+            messages = bus.subscribe("chat")
+            await messages.ready
+            await bus.publish("chat", "hello")
+            async for message in messages:
+                print(message.channel, message.text)
+                break
+
+    asyncio.run(main())
+
+connect() is for asyncio, Client for blocking programs. Each failure is a FanwireError of a class of its own.
+"""
+
+from . import _native, errors
+from ._aio_stream import Stream
+from ._aio_subscription import Subscription
+from ._client_subscription import ClientStream, ClientSubscription
+from ._events import Event
+from ._native import Message, dependencies
+from ._settings import Setting, effective_settings, settings
+from .aio import Bus, connect
+from .client import Client
+from .errors import *  # noqa: F403
+
+__version__ = _native.version()
+
+__all__ = [
+    "Bus",
+    "Client",
+    "ClientStream",
+    "ClientSubscription",
+    "Event",
+    "Message",
+    "Setting",
+    "Stream",
+    "Subscription",
+    "__version__",
+    "connect",
+    "dependencies",
+    "effective_settings",
+    "errors",
+    "settings",
+]
+__all__ += errors.__all__

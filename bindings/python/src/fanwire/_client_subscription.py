@@ -1,0 +1,137 @@
+"""Subscriptions of the blocking interface."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Self
+
+from . import _native
+from ._events import Event, to_event
+from ._native import Message
+from ._settings import to_ms
+from ._subscription import BaseSubscription, OnEvent, again
+from .errors import TimeoutError, UnsubscribedError
+
+if TYPE_CHECKING:
+    from .client import Client
+
+Handler = Callable[[Message], object]
+
+_BATCH = 64
+
+
+class ClientSubscription(BaseSubscription):
+    """A wish for one channel or pattern. Its messages go to its handler, in the client's own thread."""
+
+    def __init__(
+        self, client: Client, name: str | bytes, is_pattern: bool, on_event: OnEvent | None, handler: Handler | None
+    ) -> None:
+        super().__init__(name, is_pattern, on_event)
+        self._client = client  # lives as long as somebody receives through it
+        self._handler = handler
+
+    def wait_ready(self, timeout: float | None = 5.0) -> None:
+        """Waits until Redis has confirmed the subscription.
+
+        Raises TimeoutError, NoPermissionError or the like when Redis refuses it, UnsubscribedError or ClosedError.
+        """
+        self._native.wait_active(to_ms(timeout))
+
+    # ---- Called by the dispatcher
+
+    def _deliver(self, message: Message) -> None:
+        if not self._stopped and self._handler is not None:
+            self._handler(message)
+
+    def _deliver_event(self, event: Event) -> None:
+        self._note_end(event)
+        if self._on_event is not None:
+            self._on_event(event)
+
+
+class ClientStream(ClientSubscription):
+    """A subscription to be iterated, or asked by get(), by any number of threads.
+
+    It has an inbox of its own in the engine: a slow consumer fills that and nothing else; what does not fit is dropped
+    as the setting `overflow` says, and a gap event stands in its place. on_event is called by the thread that comes to
+    the event.
+    """
+
+    def __init__(
+        self, client: Client, name: str | bytes, is_pattern: bool, on_event: OnEvent | None, inbox: _native.Inbox
+    ) -> None:
+        super().__init__(client, name, is_pattern, on_event, None)
+        self._inbox = inbox
+        self._items: deque[Message | Event] = deque()
+        self._consumer = threading.Lock()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Message:
+        message = self._next_message(None)
+        if message is None:
+            raise StopIteration
+        return message
+
+    def get(self, timeout: float | None = None) -> Message:
+        """The next message. Raises TimeoutError; UnsubscribedError or ClosedError when there will be none."""
+        message = self._next_message(timeout)
+        if message is None:
+            raise self._end_error()
+        return message
+
+    def events(self) -> Iterator[Message | Event]:
+        """Messages and events, in order. Takes them from the same queue as the plain iteration."""
+        while (item := self._next(None)) is not None:
+            yield item
+
+    def _next_message(self, timeout: float | None) -> Message | None:
+        to_ms(timeout)  # refuses what is no timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            item = self._next(deadline)
+            if item is None or isinstance(item, Message):
+                return item
+
+    def _next(self, deadline: float | None) -> Message | Event | None:
+        """The next message or event; None when there will not be another one."""
+        if not self._consumer.acquire(timeout=-1 if deadline is None else _left(deadline)):
+            raise TimeoutError("no message in time")
+        try:
+            item = self._take(deadline)
+        finally:
+            self._consumer.release()
+        if isinstance(item, Event):
+            self._deliver_event(item)
+            if item.kind == "ended":
+                return None
+        return item
+
+    def _take(self, deadline: float | None) -> Message | Event | None:
+        while not self._stopped:
+            if self._items:
+                return self._items.popleft()
+            if self._ended is not None:
+                return None
+            batch = self._inbox.drain(_BATCH)
+            for _, item in batch:
+                if isinstance(item, tuple):
+                    self._items.append(to_event(item))
+                elif isinstance(item, Message):
+                    self._items.append(item)
+            if not batch and not self._inbox.wait(to_ms(None if deadline is None else _left(deadline))):
+                raise TimeoutError("no message in time")
+        return None
+
+    def _end_error(self) -> Exception:
+        if self._ended is not None:
+            return again(self._ended)
+        return UnsubscribedError("the subscription was unsubscribed")
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

@@ -1,0 +1,69 @@
+"""What happens to a bus or a subscription besides messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from . import _native
+from .errors import FanwireError, make_error
+
+Kind = Literal[
+    "active",
+    "lost",
+    "resumed",
+    "gap",
+    "failed",
+    "ended",
+    "connected",
+    "disconnected",
+    "reconnecting",
+    "error",
+]
+Reason = Literal["reconnect", "overflow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a subscription or, through connect()'s on_event, to the connection.
+
+    Of a subscription, in order with its messages:
+
+    - active: Redis confirmed it for the first time
+    - lost: the link broke (error: why); it is still wanted
+    - resumed: Redis confirmed it again
+    - gap: messages are missing here (reason; count, or None when nobody can know)
+    - failed: Redis refused it (error: why); it is tried again slowly
+    - ended: the last one (error: UnsubscribedError or ClosedError)
+
+    Of the connection:
+
+    - connected, disconnected (error, will_reconnect)
+    - reconnecting (count: which attempt in a row; delay: seconds until it is made)
+    - error: an attempt to connect failed (error, will_reconnect)
+    """
+
+    kind: Kind
+    error: FanwireError | None = None
+    reason: Reason | None = None
+    count: int | None = None
+    delay: float | None = None
+    will_reconnect: bool = False
+
+
+def to_event(raw: _native.RawEvent) -> Event:
+    kind_code, status, text, reason, count, delay_ms, will_reconnect = raw
+    kind = cast(Kind, _native.EVENT_KINDS[kind_code])
+    return Event(
+        kind,
+        error=make_error(status, text) if status else None,
+        reason=cast(Reason, _native.GAP_REASONS[reason]) if kind == "gap" else None,
+        count=count if kind in ("gap", "reconnecting") else None,
+        delay=delay_ms / 1000 if kind == "reconnecting" else None,
+        will_reconnect=will_reconnect,
+    )
+
+
+def to_error(raw: _native.RawEvent) -> FanwireError:
+    """Why a publish failed."""
+    return make_error(raw[1], raw[2])

@@ -1,0 +1,17 @@
+"""What may be a handler."""
+
+from __future__ import annotations
+
+import inspect
+
+from .errors import InvalidArgumentError
+
+
+def check_callable(function: object, what: str) -> None:
+    if function is not None and not callable(function):
+        raise InvalidArgumentError(f"{what} must be callable, not {type(function).__name__}")
+
+
+def is_async(handler: object) -> bool:
+    """Whether calling it gives a coroutine: an async function, or an object with an async __call__."""
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))

@@ -1,0 +1,46 @@
+"""Buses that are open when the process forks or ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from typing import Protocol
+
+from . import _native
+
+
+class Abandonable(Protocol):
+    def _abandon(self) -> None:
+        """Closes at once, without waiting for anything but the engine's own thread."""
+
+    def _forget(self) -> None:
+        """Counts as closed from now on; the process is a forked child, where the engine does not run."""
+
+
+_open: weakref.WeakSet[Abandonable] = weakref.WeakSet()
+
+
+def opened(bus: Abandonable) -> None:
+    _open.add(bus)
+
+
+def closed(bus: Abandonable) -> None:
+    _open.discard(bus)
+
+
+# While the interpreter still works: afterwards threads of ours must not come back into it.
+@atexit.register
+def _abandon_all() -> None:
+    for bus in list(_open):
+        bus._abandon()
+
+
+def _after_fork_in_child() -> None:
+    _native.note_fork()
+    for bus in list(_open):
+        bus._forget()
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,77 @@
+"""Settings, as keyword arguments, and the engine's table of them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from . import _native
+from .errors import InvalidArgumentError, InvalidOptionError, InvalidUrlError
+
+SettingValue = str | int | float | bool | os.PathLike[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table of settings."""
+
+    name: str
+    type: str
+    default: str
+    range: str
+    help: str
+    secret: bool
+
+
+def settings() -> list[Setting]:
+    """All settings there are; each is a keyword argument of connect() and Client."""
+    return [Setting(*row) for row in _native.option_table()]
+
+
+def effective_settings(url: str | None = None, /, **settings: SettingValue) -> dict[str, str]:
+    """What connect() would use, given the same arguments and the present environment; passwords are shown as ***."""
+    options = make_options(url, settings)
+    return {name: options.get(name) for name, *_ in _native.option_table()}
+
+
+def make_options(url: str | None, settings: dict[str, SettingValue]) -> _native.Options:
+    options = _native.Options()
+    if url is not None:
+        if not isinstance(url, str):
+            raise InvalidUrlError(f"the URL must be a str, not {type(url).__name__}")
+        options.set("url", _to_text("url", url))
+    for name, value in settings.items():
+        if value is not None:
+            options.set(name, _to_text(name, value))
+    return options
+
+
+def _to_text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, str):
+        _check_text(name, value)
+        return value
+    if isinstance(value, (int, float)):
+        return str(value)
+    raise InvalidOptionError(f"{name} must be a str or a number, not {type(value).__name__}")
+
+
+def _check_text(name: str, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        kind = InvalidUrlError if name == "url" else InvalidOptionError
+        raise kind(f"{name} is not text: {error}") from error
+
+
+def to_ms(timeout: float | None) -> int:
+    """A timeout argument (seconds; None: no limit) as the engine takes it."""
+    if timeout is None:
+        return _native.FOREVER
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+        raise InvalidArgumentError(f"timeout must be a number of seconds from 0 up, or None, not {timeout!r}")
+    # Rounded up, so that a little is not nothing.
+    return min(-int(-timeout * 1000 // 1), _native.FOREVER) if timeout < 1e15 else _native.FOREVER

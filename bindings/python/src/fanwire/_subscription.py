@@ -1,0 +1,75 @@
+"""What subscriptions of the asyncio and of the blocking interface have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self, cast
+
+from . import _native
+from ._events import Event
+from .errors import FanwireError
+
+if TYPE_CHECKING:
+    from .errors import ClosedError, UnsubscribedError
+
+State = Literal["pending", "active", "lost", "failed", "ended"]
+OnEvent = Callable[[Event], object]
+
+
+class BaseSubscription:
+    """A wish for one channel or pattern."""
+
+    def __init__(self, name: str | bytes, is_pattern: bool, on_event: OnEvent | None) -> None:
+        self._name = name
+        self._is_pattern = is_pattern
+        self._on_event = on_event
+        self._stopped = False  # unsubscribe() was called: nothing is delivered any more
+        self._ended: UnsubscribedError | ClosedError | None = None
+        self._native: _native.Subscription
+
+    @property
+    def channel(self) -> str | None:
+        """The channel; None when it is for a pattern."""
+        return None if self._is_pattern else _to_text(self._name)
+
+    @property
+    def pattern(self) -> str | None:
+        """The pattern; None when it is for a channel."""
+        return _to_text(self._name) if self._is_pattern else None
+
+    @property
+    def state(self) -> State:
+        """How it stands now: pending, active, lost, failed or ended."""
+        return cast(State, _native.SUBSCRIPTION_STATES[self._native.state()])
+
+    def unsubscribe(self) -> None:
+        """Ends it; no further message is delivered. The second time raises UnsubscribedError."""
+        self._native.unsubscribe()
+        self._stopped = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._stopped and self.state != "ended":
+            self.unsubscribe()
+
+    def __repr__(self) -> str:
+        what = "pattern" if self._is_pattern else "channel"
+        return f"<{type(self).__module__}.{type(self).__name__} of {what} {self._name!r}, {self.state}>"
+
+    def _note_end(self, event: Event) -> None:
+        if event.kind == "ended":
+            self._ended = cast("UnsubscribedError | ClosedError", event.error)
+
+
+def again(error: FanwireError) -> FanwireError:
+    """A new exception like `error`: one that is raised twice collects the traceback of both."""
+    return type(error)(*error.args)
+
+
+def _to_text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")

@@ -1,0 +1,200 @@
+"""The blocking interface."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from types import TracebackType
+from typing import Any, Self, overload
+
+from . import _lifetime, _native
+from ._client_subscription import _BATCH, ClientStream, ClientSubscription, Handler
+from ._dispatcher import Dispatcher
+from ._handlers import check_callable, is_async
+from ._settings import SettingValue, make_options, to_ms
+from ._subscription import OnEvent
+from ._values import encode
+from .errors import FanwireError, InvalidArgumentError, TimeoutError
+
+
+class Client:
+    """One engine: its connections to Redis, and all that is published and subscribed through them. For any threads.
+
+    Settings are keyword arguments, listed by fanwire.settings(). Raises when the first attempt to connect fails
+    (ConnectFailedError, AuthFailedError, ...); afterwards it connects again by itself for as long as it is open.
+    Handlers and on_event, which gets each Event of the connection, are called in one thread of the client's own.
+    """
+
+    _closed = True  # until it is open
+
+    def __init__(
+        self, url: str | None = None, /, *, on_event: OnEvent | None = None, **settings: SettingValue
+    ) -> None:
+        self._options = make_options(url, settings)
+        self._lock = threading.Lock()
+        self._outcomes = threading.local()
+        self._dispatcher: Dispatcher | None = None
+        check_callable(on_event, "on_event")
+        if on_event is not None:
+            self._dispatcher = Dispatcher(self._options, on_event)
+        inbox = None if self._dispatcher is None else self._dispatcher.inbox
+        self._engine = _native.Engine(self._options, inbox)
+        if self._dispatcher is not None:
+            self._dispatcher.start()
+        self._closed = False
+        _lifetime.opened(self)
+        try:
+            self._engine.wait_connected(_native.FOREVER)
+        except BaseException:
+            self._close_quietly()
+            raise
+
+    @property
+    def connected(self) -> bool:
+        """Whether both links to Redis are ready now."""
+        return self._engine.connected()
+
+    def stats(self) -> dict[str, int]:
+        """Counters since the client was made. Also after close()."""
+        return self._engine.stats()
+
+    def publish(self, channel: str | bytes, value: Any, timeout: float | None = None) -> int:
+        """Publishes and waits for the outcome: the number of receivers as Redis counts them.
+
+        The engine reports an outcome in any case; with a timeout (seconds) TimeoutError may come before it, and the
+        publish is then still under way.
+        """
+        timeout_ms = to_ms(timeout)
+        outcomes: _native.Outcomes | None = getattr(self._outcomes, "of_thread", None)
+        if outcomes is None:
+            outcomes = self._outcomes.of_thread = _native.Outcomes()
+        return outcomes.publish(self._engine, channel, encode(value), timeout_ms)
+
+    def publish_nowait(self, channel: str | bytes, value: Any) -> None:
+        """Publishes without asking for the outcome, which is counted in stats(). Raises when it is refused at once."""
+        self._engine.publish(channel, encode(value))
+
+    @overload
+    def subscribe(
+        self, channel: str | bytes, handler: None = None, *, on_event: OnEvent | None = None
+    ) -> ClientStream: ...
+    @overload
+    def subscribe(
+        self, channel: str | bytes, handler: Handler, *, on_event: OnEvent | None = None
+    ) -> ClientSubscription: ...
+    def subscribe(
+        self, channel: str | bytes, handler: Handler | None = None, *, on_event: OnEvent | None = None
+    ) -> ClientSubscription:
+        """Subscribes to a channel; returns at once, `subscription.wait_ready()` waits for Redis.
+
+        Without a handler the subscription is to be iterated. With one, the client's own thread calls it with each
+        message in order. What a handler raises is logged ("fanwire"), and delivery goes on. on_event is called with
+        each Event of the subscription.
+        """
+        return self._subscribe(channel, False, handler, on_event)
+
+    @overload
+    def psubscribe(
+        self, pattern: str | bytes, handler: None = None, *, on_event: OnEvent | None = None
+    ) -> ClientStream: ...
+    @overload
+    def psubscribe(
+        self, pattern: str | bytes, handler: Handler, *, on_event: OnEvent | None = None
+    ) -> ClientSubscription: ...
+    def psubscribe(
+        self, pattern: str | bytes, handler: Handler | None = None, *, on_event: OnEvent | None = None
+    ) -> ClientSubscription:
+        """Subscribes to all channels matching a pattern: Redis's * ? [a-z] [^a] and \\ to escape."""
+        return self._subscribe(pattern, True, handler, on_event)
+
+    def close(self, timeout: float | None = 5.0) -> None:
+        """Sends what was accepted, waiting up to `timeout` seconds, ends the subscriptions and disconnects.
+
+        Raises TimeoutError when publishes were left without an outcome, or a handler did not return; the client is
+        closed all the same. A client that is closed already stays so.
+        """
+        timeout_ms = to_ms(timeout)
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        _lifetime.closed(self)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            self._engine.close(timeout_ms)
+        finally:
+            done = self._stop_dispatcher(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        if not done:
+            raise TimeoutError("closed, but a handler is still running")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except FanwireError:
+            if exc is None:  # else the block's own exception tells more
+                raise
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "connected" if self.connected else "not connected"
+        return f"<fanwire.Client {self._options.get('url')!r}, {state}>"
+
+    def __del__(self) -> None:
+        if not self._closed:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+            self._stop_dispatcher(0)
+
+    def _subscribe(
+        self, name: str | bytes, is_pattern: bool, handler: Handler | None, on_event: OnEvent | None
+    ) -> ClientSubscription:
+        check_callable(handler, "handler")
+        check_callable(on_event, "on_event")
+        if handler is None:
+            inbox = _native.Inbox(self._options, _BATCH)
+            stream = ClientStream(self, name, is_pattern, on_event, inbox)
+            stream._native = self._engine.subscribe(name, is_pattern, inbox, None)
+            return stream
+        if is_async(handler):
+            raise InvalidArgumentError("the handler is an async function: use it with fanwire.connect()")
+        subscription = ClientSubscription(self, name, is_pattern, on_event, handler)
+        inbox = self._get_dispatcher().inbox
+        subscription._native = self._engine.subscribe(name, is_pattern, inbox, subscription)
+        return subscription
+
+    def _get_dispatcher(self) -> Dispatcher:
+        with self._lock:
+            if self._dispatcher is None:
+                self._dispatcher = Dispatcher(self._options, None)
+                self._dispatcher.start()
+            return self._dispatcher
+
+    def _stop_dispatcher(self, timeout: float | None) -> bool:
+        with self._lock:
+            dispatcher = self._dispatcher
+        return dispatcher is None or dispatcher.stop(timeout)
+
+    def _close_quietly(self) -> None:
+        try:
+            self.close(0)
+        except FanwireError:
+            pass
+
+    # ---- For _lifetime
+
+    def _abandon(self) -> None:
+        if self._closed:
+            return
+        warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+        try:
+            self.close(0.5)
+        except FanwireError:
+            pass
+
+    def _forget(self) -> None:
+        self._closed = True
+

@@ -1,0 +1,133 @@
+#include "engine.h"
+
+#include "bytes_view.h"
+#include "fork.h"
+#include "stats.h"
+#include "waiting.h"
+
+namespace fanwire::python {
+
+Subscription::~Subscription() {
+    if (generation_ == fork_generation()) fanwire_subscription_destroy(&handle_);
+}
+
+void Subscription::unsubscribe() {
+    refuse_forked(generation_);
+    check(fanwire_unsubscribe(handle_));
+}
+
+int Subscription::state() const {
+    refuse_forked(generation_);
+    int state = 0;
+    check(fanwire_subscription_state_get(handle_, &state));
+    return state;
+}
+
+void Subscription::wait_active(std::uint64_t timeout_ms) {
+    refuse_forked(generation_);
+    check(wait_in_slices(timeout_ms,
+                         [&](std::uint64_t ms) { return fanwire_subscription_wait_active(handle_, ms); }));
+}
+
+Engine::Engine(const Options& options, const Inbox* events) : generation_(fork_generation()) {
+    if (events != nullptr) check(fanwire_options_set_engine_inbox(options.handle(), events->handle(), nullptr));
+    check(fanwire_engine_open(&handle_, options.handle()));
+}
+
+Engine::~Engine() {
+    if (generation_ != fork_generation()) return;  // there is no IO thread to stop here
+    const py::gil_scoped_release without_gil;
+    fanwire_engine_destroy(&handle_);
+}
+
+// TIMEOUT may mean that the slice of waiting is over, or that the attempt was: the counter tells.
+void Engine::wait_connected(std::uint64_t timeout_ms) {
+    refuse_forked(generation_);
+    bool failed = false;
+    const int status = wait_in_slices(timeout_ms, [&](std::uint64_t ms) {
+        const int waited = fanwire_engine_wait_connected(handle_, ms);
+        if (waited != FANWIRE_TIMEOUT) return waited;
+        fanwire_engine_stats stats{};
+        fanwire_engine_stats_get(handle_, &stats, sizeof stats);
+        failed = stats.connect_errors > 0;
+        return failed ? int{FANWIRE_OK} : waited;
+    });
+    check(failed ? fanwire_engine_wait_connected(handle_, 0) : status);
+}
+
+bool Engine::connected() const {
+    refuse_forked(generation_);
+    return fanwire_engine_wait_connected(handle_, 0) == FANWIRE_OK;
+}
+
+void Engine::close(std::uint64_t timeout_ms) {
+    if (generation_ != fork_generation()) return;
+    int status = FANWIRE_OK;
+    {
+        const py::gil_scoped_release without_gil;
+        status = fanwire_engine_close(handle_, timeout_ms);
+    }
+    check(status);
+}
+
+py::dict Engine::stats() const {
+    refuse_forked(generation_);
+    return engine_stats(handle_);
+}
+
+void Engine::publish(py::handle channel, py::handle value) {
+    refuse_forked(generation_);
+    const BytesView name = BytesView::of_name(channel, "channel");
+    const BytesView payload = BytesView::of_payload(value);
+    check(fanwire_publish(handle_, name.data(), name.size(), payload.data(), payload.size()));
+}
+
+void Engine::publish_async(py::handle channel, py::handle value, Inbox& inbox, py::handle target_object) {
+    Target* target = inbox.targets().add(target_object);
+    try {
+        publish_async(channel, value, inbox.handle(), target);
+    } catch (...) {
+        inbox.targets().remove(target);
+        throw;
+    }
+}
+
+void Engine::publish_async(py::handle channel, py::handle value, fanwire_inbox* inbox, void* user_data) {
+    refuse_forked(generation_);
+    const BytesView name = BytesView::of_name(channel, "channel");
+    const BytesView payload = BytesView::of_payload(value);
+    check(fanwire_publish_async(handle_, name.data(), name.size(), payload.data(), payload.size(), inbox, user_data));
+}
+
+std::unique_ptr<Subscription> Engine::subscribe(py::handle name, bool is_pattern, Inbox& inbox,
+                                                py::handle target_object) {
+    refuse_forked(generation_);
+    const BytesView bytes = BytesView::of_name(name, is_pattern ? "pattern" : "channel");
+    Target* target = target_object.is_none() ? nullptr : inbox.targets().add(target_object);
+    fanwire_subscription* handle = nullptr;
+    const auto subscribe = is_pattern ? fanwire_psubscribe : fanwire_subscribe;
+    const int status = subscribe(&handle, handle_, bytes.data(), bytes.size(), inbox.handle(), target);
+    if (status == FANWIRE_OK) return std::make_unique<Subscription>(handle, generation_);
+    const Failure failure{status, fanwire_last_error()};
+    if (target != nullptr) inbox.targets().remove(target);
+    throw failure;
+}
+
+void define_engine(py::module_& module) {
+    py::class_<Subscription>(module, "Subscription")
+        .def("unsubscribe", &Subscription::unsubscribe)
+        .def("state", &Subscription::state)
+        .def("wait_active", &Subscription::wait_active);
+
+    py::class_<Engine>(module, "Engine")
+        .def(py::init<const Options&, const Inbox*>())
+        .def("wait_connected", &Engine::wait_connected)
+        .def("connected", &Engine::connected)
+        .def("close", &Engine::close)
+        .def("stats", &Engine::stats)
+        .def("publish", &Engine::publish)
+        .def("publish_async", py::overload_cast<py::handle, py::handle, Inbox&, py::handle>(&Engine::publish_async))
+        .def("subscribe", &Engine::subscribe);
+}
+
+}  // namespace fanwire::python

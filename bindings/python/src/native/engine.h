@@ -1,0 +1,57 @@
+// An engine, and a subscription to it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "failure.h"
+#include "inbox.h"
+#include "options.h"
+
+namespace fanwire::python {
+
+class Subscription {
+   public:
+    Subscription(fanwire_subscription* handle, std::uint64_t generation)
+        : handle_(handle), generation_(generation) {}
+    ~Subscription();
+    Subscription(const Subscription&) = delete;
+    Subscription& operator=(const Subscription&) = delete;
+
+    void unsubscribe();
+    int state() const;
+    void wait_active(std::uint64_t timeout_ms);
+
+   private:
+    fanwire_subscription* handle_;
+    const std::uint64_t generation_;
+};
+
+class Engine {
+   public:
+    // Engine events go to `events`, if given. The options keep that inbox afterwards: use them for one engine only.
+    Engine(const Options& options, const Inbox* events);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    void wait_connected(std::uint64_t timeout_ms);
+    // What wait_connected() goes by; the counter in stats() may be a moment behind.
+    bool connected() const;
+    void close(std::uint64_t timeout_ms);
+    py::dict stats() const;
+
+    void publish(py::handle channel, py::handle value);
+    // `target` is what the outcome in `inbox` will be for.
+    void publish_async(py::handle channel, py::handle value, Inbox& inbox, py::handle target);
+    void publish_async(py::handle channel, py::handle value, fanwire_inbox* inbox, void* user_data);
+    std::unique_ptr<Subscription> subscribe(py::handle name, bool is_pattern, Inbox& inbox, py::handle target);
+
+   private:
+    const std::uint64_t generation_;
+    fanwire_engine* handle_ = nullptr;
+};
+
+void define_engine(py::module_& module);
+
+}  // namespace fanwire::python

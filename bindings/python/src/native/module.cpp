@@ -1,0 +1,97 @@
+// fanwire._native: fanwire.h as Python objects, and its tables. What is friendly about it is written in Python.
+#include <pybind11/stl.h>
+
+#include "engine.h"
+#include "failure.h"
+#include "fork.h"
+#include "inbox.h"
+#include "message.h"
+#include "options.h"
+#include "outcomes.h"
+
+namespace fanwire::python {
+
+namespace {
+
+// (status, name, text, retryable)
+py::list status_table() {
+    py::list rows;
+    for (std::size_t i = 0; i < fanwire_status_count(); ++i) {
+        fanwire_status_info row{};
+        check(fanwire_status_at(i, &row, sizeof row));
+        rows.append(py::make_tuple(row.code, row.name, row.text, row.retryable != 0));
+    }
+    return rows;
+}
+
+// (name, type, default, range, help, secret)
+py::list option_table() {
+    py::list rows;
+    for (std::size_t i = 0; i < fanwire_option_count(); ++i) {
+        fanwire_option_info row{};
+        check(fanwire_option_at(i, &row, sizeof row));
+        rows.append(py::make_tuple(row.name, row.type, row.default_value, row.range, row.help, row.secret != 0));
+    }
+    return rows;
+}
+
+py::dict dependencies() {
+    py::dict versions;
+    const char* name = nullptr;
+    const char* version = nullptr;
+    for (std::size_t i = 0; fanwire_dependency_at(i, &name, &version) == FANWIRE_OK; ++i) versions[name] = version;
+    return versions;
+}
+
+void define_constants(py::module_& module) {
+    py::dict kinds;
+    kinds[py::int_(int{FANWIRE_EVENT_ACTIVE})] = "active";
+    kinds[py::int_(int{FANWIRE_EVENT_LOST})] = "lost";
+    kinds[py::int_(int{FANWIRE_EVENT_RESUMED})] = "resumed";
+    kinds[py::int_(int{FANWIRE_EVENT_GAP})] = "gap";
+    kinds[py::int_(int{FANWIRE_EVENT_FAILED})] = "failed";
+    kinds[py::int_(int{FANWIRE_EVENT_ENDED})] = "ended";
+    kinds[py::int_(int{FANWIRE_EVENT_PUBLISHED})] = "published";
+    kinds[py::int_(int{FANWIRE_EVENT_CONNECTED})] = "connected";
+    kinds[py::int_(int{FANWIRE_EVENT_DISCONNECTED})] = "disconnected";
+    kinds[py::int_(int{FANWIRE_EVENT_RECONNECTING})] = "reconnecting";
+    kinds[py::int_(int{FANWIRE_EVENT_ERROR})] = "error";
+    module.attr("EVENT_KINDS") = kinds;
+
+    py::dict reasons;
+    reasons[py::int_(int{FANWIRE_GAP_RECONNECT})] = "reconnect";
+    reasons[py::int_(int{FANWIRE_GAP_OVERFLOW})] = "overflow";
+    module.attr("GAP_REASONS") = reasons;
+
+    py::dict states;
+    states[py::int_(int{FANWIRE_SUBSCRIPTION_PENDING})] = "pending";
+    states[py::int_(int{FANWIRE_SUBSCRIPTION_ACTIVE})] = "active";
+    states[py::int_(int{FANWIRE_SUBSCRIPTION_LOST})] = "lost";
+    states[py::int_(int{FANWIRE_SUBSCRIPTION_FAILED})] = "failed";
+    states[py::int_(int{FANWIRE_SUBSCRIPTION_ENDED})] = "ended";
+    module.attr("SUBSCRIPTION_STATES") = states;
+
+    module.attr("FOREVER") = py::int_(FANWIRE_FOREVER);
+}
+
+}  // namespace
+
+}  // namespace fanwire::python
+
+PYBIND11_MODULE(_native, module) {
+    using namespace fanwire::python;
+    register_failure_translator();
+    check(FANWIRE_CHECK_VERSION());
+    module.def("version", fanwire_version);
+    module.def("dependencies", dependencies);
+    module.def("status_table", status_table);
+    module.def("option_table", option_table);
+    module.def("set_error_factory", set_error_factory);
+    module.def("note_fork", note_fork);
+    define_constants(module);
+    define_message(module);
+    define_options(module);
+    define_inbox(module);
+    define_engine(module);
+    define_outcomes(module);
+}

@@ -1,0 +1,61 @@
+// The Python objects that events of an inbox are for, kept alive for as long as events may name them.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <utility>
+#include <vector>
+
+namespace fanwire::python {
+
+// What an event's user_data points to.
+struct Target {
+    PyObject* object;  // nullptr once the garbage collector has broken a cycle here
+    Target* previous;
+    Target* next;
+};
+
+// An intrusive list: one is added and removed for each publish. Needs the GIL.
+class Targets {
+   public:
+    Targets() = default;
+    ~Targets() { clear(); }
+    Targets(const Targets&) = delete;
+    Targets& operator=(const Targets&) = delete;
+
+    Target* add(pybind11::handle object) {
+        auto* target = new Target{object.inc_ref().ptr(), nullptr, first_};
+        if (first_ != nullptr) first_->previous = target;
+        first_ = target;
+        return target;
+    }
+
+    void remove(Target* target) {
+        (target->previous != nullptr ? target->previous->next : first_) = target->next;
+        if (target->next != nullptr) target->next->previous = target->previous;
+        PyObject* object = target->object;
+        delete target;
+        Py_XDECREF(object);  // may run anything, so last
+    }
+
+    void clear() {
+        while (first_ != nullptr) remove(first_);
+    }
+
+    int traverse(visitproc visit, void* arg) const {
+        for (const Target* target = first_; target != nullptr; target = target->next) Py_VISIT(target->object);
+        return 0;
+    }
+
+    // Lets go of the objects, while events may still point to the targets.
+    void release_objects() {
+        std::vector<pybind11::object> objects;  // their destructors may run anything, so not while walking the list
+        for (Target* target = first_; target != nullptr; target = target->next)
+            objects.push_back(pybind11::reinterpret_steal<pybind11::object>(std::exchange(target->object, nullptr)));
+    }
+
+   private:
+    Target* first_ = nullptr;
+};
+
+}  // namespace fanwire::python

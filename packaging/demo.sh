@@ -1,0 +1,228 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+Usage: packaging/demo.sh [--redis URL | --memory]
+
+Shows one message reaching every language. Installs what it needs (Debian's packages, by apt; as root or with sudo),
+builds fanwire, starts a private Redis on a free port and five programs as separate processes: C, C++, Python, Node
+and shell. Each publishes 1000 messages to one channel and receives everything from all five. Prints who received how
+many from whom, and how fast. Ends with 0 only if every count is 1000 and every sender's messages came in order.
+
+  --redis URL   use this server and start none
+  --memory      no server: each program alone, with the in-process backend
+  --help        this text
+
+The programs are in packaging/demo. Everything is built under build/; what else was made is removed at the end.
+TEXT
+}
+
+url="" memory=""
+while [ $# -gt 0 ]; do
+    case $1 in
+        --redis) url=${2:-}; [ -n "$url" ] || { usage >&2; exit 2; }; shift 2 ;;
+        --redis=?*) url=${1#*=}; shift ;;
+        --memory) memory=yes; shift ;;
+        -h | --help) usage; exit 0 ;;
+        *) printf 'demo.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
+    esac
+done
+[ -z "$url" ] || [ -z "$memory" ] || { echo "demo.sh: --redis and --memory exclude each other" >&2; exit 2; }
+
+# shellcheck source=packaging/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+count=1000
+ready_deadline_s=60
+done_deadline_s=120 # the programs give up by themselves after 60
+programs=(c cpp python node shell)
+declare -A title=([c]=C [cpp]=C++ [python]=Python [node]=Node [shell]=shell)
+build=$root/build/demo
+prefix=$build/prefix
+
+# ---- Build -----------------------------------------------------------------------------------------------
+
+must() { step "$@" || die "the demo could not be built; the whole log is in $failed_log"; }
+
+build_library() {
+    cmake --preset release -S "$root" -B "$build/release" -DFANWIRE_TESTS=OFF -DCMAKE_INSTALL_PREFIX="$prefix" &&
+        cmake --build "$build/release" && cmake --install "$build/release"
+}
+
+# As any user would: by pkg-config, against what was installed.
+build_native_programs() {
+    local flags libs rpath
+    PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name fanwire.pc)")
+    export PKG_CONFIG_PATH
+    flags=$(pkg-config --cflags fanwire) libs=$(pkg-config --libs fanwire)
+    rpath=-Wl,-rpath,$(pkg-config --variable=libdir fanwire)
+    # shellcheck disable=SC2086
+    gcc -std=c99 -O2 -Wall -o "$build/demo_c" "$root/packaging/demo/demo.c" $flags $libs "$rpath" &&
+        g++ -std=c++17 -O2 -Wall -o "$build/demo_cpp" "$root/packaging/demo/demo.cpp" $flags $libs "$rpath" -pthread
+}
+
+build_python() {
+    "$python" -m venv "$build/venv" &&
+        "$build/venv/bin/python" -m pip install --disable-pip-version-check -C build-dir="$root/build/python" \
+            "$root/bindings/python"
+}
+
+# npm builds a linked package only when it is new to it.
+build_node() {
+    rm -rf "$build/node" && mkdir -p "$build/node" && cp "$root/packaging/demo/demo.mjs" "$build/node/" && cd "$build/node" &&
+        printf '{ "name": "fanwire-demo", "private": true }\n' >package.json &&
+        npm install --no-audit --no-fund --foreground-scripts "$root/bindings/node"
+}
+
+cd "$root"
+need_build_tools
+need_languages
+install_missing
+choose_python
+must "build the library and the command" build_library
+must "build the C and C++ programs" build_native_programs
+must "install the Python package" build_python
+must "install the Node package" build_node
+
+# ---- Run -------------------------------------------------------------------------------------------------
+
+# Replaces this process by one of the programs, in which the engine finds its server by the environment.
+program() {
+    local which=$1
+    shift
+    PATH=$prefix/bin:$PATH
+    case $which in
+        c) exec "$build/demo_c" "$@" ;;
+        cpp) exec "$build/demo_cpp" "$@" ;;
+        python) exec "$build/venv/bin/python" "$root/packaging/demo/demo.py" "$@" ;;
+        node) exec node "$build/node/demo.mjs" "$@" ;;
+        shell) exec "$root/packaging/demo/demo.sh" "$@" ;;
+    esac
+}
+
+declare -A in out pid received finished code
+
+# launch PROGRAM ARGUMENTS...: in a process of its own, with pipes to tell it to go and to hear from it.
+launch() {
+    local name=$1 fd
+    mkfifo "$scratch/$name.in" "$scratch/$name.out"
+    exec {fd}<>"$scratch/$name.in"
+    in[$name]=$fd
+    exec {fd}<>"$scratch/$name.out"
+    out[$name]=$fd
+    start_group program "$@" <"$scratch/$name.in" >"$scratch/$name.out" 2>"$scratch/$name.log"
+    pid[$name]=$group
+}
+
+# hear PROGRAM WORD DEADLINE: reads what the program says until it is WORD, and notes the counts. Fails when the
+# program has ended without it, or the deadline (of SECONDS) has passed.
+hear() {
+    local name=$1 word=$2 deadline=$3 line sender number alive=yes
+    while [ "$SECONDS" -lt "$deadline" ]; do
+        if read -r -t 1 -u "${out[$name]}" line; then
+            case $line in
+                "$word") return 0 ;;
+                "received "*)
+                    read -r _ sender number <<<"$line"
+                    received[$sender,$name]=$number
+                    ;;
+            esac
+        elif [ -z "$alive" ]; then
+            return 1 # a second look, as its last words may have come after the first
+        elif ! kill -0 "${pid[$name]}" 2>/dev/null; then
+            alive=""
+        fi
+    done
+    return 1
+}
+
+show_logs() {
+    local name
+    for name in "$@"; do
+        [ -s "$scratch/$name.log" ] || continue
+        echo "---- what the ${title[$name]} program said on stderr:"
+        tail -n 20 "$scratch/$name.log"
+    done
+}
+
+# run_programs PROGRAM...: lets these talk to each other; fills `received` and `code`, and `elapsed_us`.
+run_programs() {
+    local channel=demo-$$-$RANDOM name begun_us deadline
+    for name in "$@"; do launch "$name" "$name" "$channel" "$count" $#; done
+    deadline=$((SECONDS + ready_deadline_s))
+    for name in "$@"; do
+        if ! hear "$name" ready "$deadline"; then
+            show_logs "$@"
+            die "the ${title[$name]} program did not get as far as being subscribed"
+        fi
+    done
+    [ $# -eq 1 ] || log "all $# are subscribed; now each publishes $count messages"
+    begun_us=${EPOCHREALTIME/[.,]/}
+    for name in "$@"; do echo go >&"${in[$name]}"; done
+    deadline=$((SECONDS + done_deadline_s))
+    for name in "$@"; do
+        finished[$name]=yes
+        hear "$name" "done" "$deadline" || finished[$name]=""
+    done
+    elapsed_us=$((${EPOCHREALTIME/[.,]/} - begun_us))
+    for name in "$@"; do
+        code[$name]=1
+        # One that does not end in time is ended, which is a failure too.
+        if [ -z "${finished[$name]}" ]; then end_group "${pid[$name]}"; continue; fi
+        code[$name]=0
+        wait "${pid[$name]}" || code[$name]=$?
+    done
+}
+
+per_second() { echo $(($1 * 1000000 / elapsed_us)); }
+
+verdict=0
+if [ -n "$memory" ]; then
+    export FANWIRE_URL=memory://demo
+    log "each of five programs publishes $count messages and receives them in its own process; there is no server"
+    printf '\n  %-8s %10s %10s %12s\n' "" published received messages/s
+    for name in "${programs[@]}"; do
+        run_programs "$name"
+        got=${received[$name,$name]:-0}
+        [ "$got" = $count ] && [ "${code[$name]}" = 0 ] || verdict=1
+        printf '  %-8s %10d %10d %12d\n' "${title[$name]}" $count "$got" "$(per_second "$got")"
+    done
+    echo
+else
+    choose="at $url"
+    if [ -z "$url" ]; then
+        start_redis
+        url=$redis_url
+        choose="of our own on port ${url##*:}"
+    fi
+    export FANWIRE_URL=$url
+    log "starting C, C++, Python, Node and shell, a process each, on a Redis ${choose/\/\/*@//\/***@}"
+    run_programs "${programs[@]}"
+    total=0
+    printf '\n  %-10s' "from \ to"
+    for to in "${programs[@]}"; do printf ' %8s' "${title[$to]}"; done
+    echo
+    for from in "${programs[@]}"; do
+        printf '  %-10s' "${title[$from]}"
+        for to in "${programs[@]}"; do
+            got=${received[$from,$to]:-0}
+            total=$((total + got))
+            [ "$got" = $count ] || verdict=1
+            printf ' %8d' "$got"
+        done
+        echo
+    done
+    for name in "${programs[@]}"; do [ "${code[$name]}" = 0 ] || verdict=1; done
+    printf '\n  %d messages published, %d received in %d.%03d s: %d received/s\n\n' $((count * ${#programs[@]})) \
+        "$total" $((elapsed_us / 1000000)) $((elapsed_us / 1000 % 1000)) "$(per_second "$total")"
+fi
+
+if [ $verdict -ne 0 ]; then
+    for name in "${programs[@]}"; do
+        [ "${code[$name]:-1}" = 0 ] || echo "the ${title[$name]} program ended with exit code ${code[$name]:-unknown}"
+    done
+    show_logs "${programs[@]}"
+    die "some messages are missing"
+fi
+log "every message reached everybody, in order"

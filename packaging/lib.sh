@@ -1,0 +1,177 @@
+# Functions that demo.sh and test.sh share. Sourced, not run; the caller has set -euo pipefail.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+started_s=$SECONDS
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/fanwire.XXXXXX")
+logs=$root/build/logs
+groups_started=()  # process groups that have to be gone when the script is
+failed_log=""      # of the step that failed last
+
+# ---- Saying what goes on ---------------------------------------------------------------------------------
+
+# One line with the seconds since the start.
+log() { printf '[%4ds] %s\n' $((SECONDS - started_s)) "$*"; }
+
+die() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# The last line of a log, without terminal colours and short enough for one line.
+last_line() { tail -n 1 "$1" 2>/dev/null | tr -d '\r' | sed 's/\x1b\[[0-9;]*m//g' | cut -c 1-110; }
+
+# ---- Processes -------------------------------------------------------------------------------------------
+
+# Runs a command in the background as a process group of its own, so that all it starts can be ended with it.
+# Sets `group` to its id.
+start_group() {
+    set -m
+    "$@" &
+    group=$!
+    set +m
+    groups_started+=("$group")
+}
+
+end_group() {
+    kill -TERM -- "-$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+
+# However the script ends, nothing of it is left behind.
+clean_up() {
+    local code=$? one
+    trap - EXIT INT TERM
+    for one in "${groups_started[@]}"; do end_group "$one"; done
+    rm -rf "$scratch"
+    exit "$code"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# step TITLE COMMAND...: runs a command with its output in build/logs, and says every ten seconds how far it is.
+# Returns the command's exit code; when that is not 0, shows the last `tail_lines` (60) lines of the log.
+step() {
+    local title=$1 from=$SECONDS code pipe fifo
+    shift
+    step_log=$logs/$(printf '%s' "$title" | tr -cs '[:alnum:]\n' '-').log
+    mkdir -p "$logs"
+    fifo=$scratch/step
+    mkfifo "$fifo"
+    exec {pipe}<>"$fifo"
+    rm "$fifo"
+    log "$title ..."
+    # shellcheck disable=SC2317
+    run_step() { code=0; "$@" >"$step_log" 2>&1 </dev/null || code=$?; echo "$code" >&"$pipe"; }
+    start_group run_step "$@"
+    until read -r -t 10 -u "$pipe" code; do
+        kill -0 "$group" 2>/dev/null || { code=1; break; }
+        log "  $(last_line "$step_log")"
+    done
+    wait "$group" 2>/dev/null || true
+    unset "groups_started[-1]"
+    exec {pipe}>&-
+    if [ "$code" -ne 0 ]; then
+        failed_log=$step_log
+        log "$title: failed with exit code $code; the log is $step_log"
+        tail -n "${tail_lines:-60}" "$step_log" | sed 's/^/    | /'
+        return "$code"
+    fi
+    log "$title: done in $((SECONDS - from)) s"
+}
+
+# ---- What has to be installed ----------------------------------------------------------------------------
+
+missing_packages=()
+
+# need PACKAGE PROBE...: the Debian package is missing unless the probe succeeds.
+need() {
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing_packages+=("$package")
+}
+
+have_file() { compgen -G "$1"; }
+
+# Whether an interpreter can make virtual environments and compile extensions.
+python_usable() {
+    "$1" -c 'import ensurepip, os, sysconfig, venv
+assert os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))'
+}
+
+need_build_tools() {
+    need cmake command -v cmake
+    need ninja-build command -v ninja
+    need g++ command -v g++
+    need pkg-config command -v pkg-config
+    need libhiredis-dev pkg-config --exists hiredis
+    need libevent-dev pkg-config --exists libevent_core
+    need redis-server command -v redis-server
+    need redis-tools command -v redis-cli
+}
+
+need_languages() {
+    need python3-venv python_usable python3
+    need python3-dev python_usable python3
+    need nodejs command -v node
+    need npm command -v npm
+}
+
+# Installs what need() found missing, by apt, as root or with sudo.
+install_missing() {
+    local sudo=()
+    if [ ${#missing_packages[@]} -eq 0 ]; then
+        log "everything needed is installed"
+        return
+    fi
+    command -v apt-get >/dev/null || die "please install these (Debian's names): ${missing_packages[*]}"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "please install these as root, or install sudo: ${missing_packages[*]}"
+        sudo=(sudo)
+        sudo -v || die "sudo is needed to install: ${missing_packages[*]}"
+    fi
+    step "refresh package lists" "${sudo[@]}" apt-get -q update || die "apt-get update failed"
+    step "install ${missing_packages[*]}" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q -y --no-install-recommends install "${missing_packages[@]}" || die "apt-get install failed"
+    missing_packages=()
+}
+
+# Sets `python` to an interpreter that python_usable() likes: the one on the path, else Debian's.
+choose_python() {
+    for python in python3 /usr/bin/python3; do
+        if python_usable "$python" >/dev/null 2>&1; then return; fi
+    done
+    die "python3 can neither make virtual environments nor compile extensions; install python3-venv and python3-dev"
+}
+
+# ---- A Redis of our own ----------------------------------------------------------------------------------
+
+free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# Starts a private Redis and sets `redis_url`. Between finding a free port and using it somebody may take it: then
+# another one.
+start_redis() {
+    local port line pipe attempt
+    for attempt in 1 2 3 4 5; do
+        port=$(free_port)
+        mkdir -p "$scratch/redis"
+        mkfifo "$scratch/redis/output"
+        exec {pipe}<>"$scratch/redis/output"
+        start_group redis-server --port "$port" --bind 127.0.0.1 --save "" --appendonly no --dir "$scratch/redis" \
+            >"$scratch/redis/output" 2>&1 </dev/null
+        while kill -0 "$group" 2>/dev/null; do
+            read -r -t 1 -u "$pipe" line || continue
+            case $line in
+                *"Ready to accept connections"*)
+                    redis_url=redis://127.0.0.1:$port
+                    return
+                    ;;
+            esac
+        done
+        exec {pipe}>&-
+        rm "$scratch/redis/output"
+        log "redis-server did not start on port $port (attempt $attempt)"
+    done
+    die "redis-server does not start"
+}

@@ -1,0 +1,240 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+Usage: packaging/test.sh [--quick] [--only SUITE]...
+
+Installs what the tests need (Debian's packages, by apt; as root or with sudo), builds everything under build/, and
+runs all tests. Servers are started by the tests themselves, on free ports. The suites, in this order:
+
+  release   the release build with GCC, warnings as errors: unit, capi, integration, consumers, cli
+  python    the Python package, installed into a fresh virtual environment
+  node      the Node package
+  asan      unit, capi and integration with address and undefined-behaviour sanitizers, built with Clang 14
+  tsan      the same with the thread sanitizer, built with GCC
+  demo      packaging/demo.sh, with Redis and in memory, and then every example of the README
+
+  --quick        release only
+  --only SUITE   only this one; may be repeated
+  --help         this text
+
+Ends with a line for each suite and "N passed, M failed". The exit code is not 0 when a test failed, something did not
+build or a suite ran no tests. The logs are in build/logs.
+TEXT
+}
+
+all_suites=(release python node asan tsan demo)
+suites=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --quick) suites+=(release) ;;
+        --only) suites+=("${2:-}"); shift ;;
+        --only=*) suites+=("${1#*=}") ;;
+        -h | --help) usage; exit 0 ;;
+        *) printf 'test.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
+    esac
+    shift || true
+done
+[ ${#suites[@]} -gt 0 ] || suites=("${all_suites[@]}")
+for suite in "${suites[@]}"; do
+    case " ${all_suites[*]} " in
+        *" $suite "*) ;;
+        *) echo "test.sh: there is no suite \"$suite\"; there are ${all_suites[*]}" >&2; exit 2 ;;
+    esac
+done
+
+# shellcheck source=packaging/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+reports=$root/build/reports
+jobs=$(nproc)
+declare -A passed failed skipped seconds
+
+# ---- Counting --------------------------------------------------------------------------------------------
+
+# add SUITE PASSED FAILED SKIPPED
+add() {
+    passed[$1]=$((${passed[$1]:-0} + $2))
+    failed[$1]=$((${failed[$1]:-0} + $3))
+    skipped[$1]=$((${skipped[$1]:-0} + $4))
+}
+
+# From the report that ctest and pytest write alike; shows what the failed tests said.
+add_junit() {
+    local counts
+    counts=$("$python" - "$2" <<'PYTHON'
+import sys
+from xml.etree import ElementTree
+
+suites = list(ElementTree.parse(sys.argv[1]).getroot().iter("testsuite"))
+total, failed, errors, skipped, disabled = (
+    sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "failures", "errors", "skipped", "disabled"))
+failed, skipped = failed + errors, skipped + disabled
+for case in (case for suite in suites for case in suite.iter("testcase")):
+    faults = [fault for name in ("failure", "error") for fault in case.iter(name)]
+    if not faults:
+        continue
+    said = "\n".join(filter(None, [fault.text for fault in faults] + [out.text for out in case.iter("system-out")]))
+    print(f"    | failed: {case.get('name')}", *(f"    |   {line}" for line in said.splitlines()[-60:]),
+          sep="\n", file=sys.stderr)
+print(total - failed - skipped, failed, skipped)
+PYTHON
+    ) || counts="0 1 0"
+    # shellcheck disable=SC2086
+    add "$1" $counts
+}
+
+# From the summary of node's test runner; what it cancelled has not passed.
+add_node() {
+    local word number
+    declare -A summary=()
+    while read -r word number; do summary[$word]=$number; done < <(
+        sed -nE 's/^(#|ℹ) (pass|fail|cancelled|skipped|todo) ([0-9]+)$/\2 \3/p' "$2"
+    )
+    add "$1" "${summary[pass]:-0}" $((${summary[fail]:-0} + ${summary[cancelled]:-0})) \
+        $((${summary[skipped]:-0} + ${summary[todo]:-0}))
+}
+
+# count SUITE EXIT_CODE COUNTER FILE: a runner that failed without a failed test in its report is a failure too.
+count() {
+    local before=${failed[$1]:-0}
+    "$3" "$1" "$4"
+    [ "$2" -eq 0 ] || [ "${failed[$1]}" -gt "$before" ] || add "$1" 0 1 0
+}
+
+# The lines in which the runner itself says how it went.
+show_summary() {
+    grep -aE '^(#|ℹ) (tests|pass|fail|skipped) |tests passed|^=+ .*(passed|failed).* =+$' "$1" | sed 's/^/    | /' || true
+}
+
+# run SUITE TITLE COMMAND...: a step that, failing, is a failure of the suite. It is not counted when it works.
+run() {
+    local suite=$1
+    shift
+    step "$@" || { add "$suite" 0 1 0; return 1; }
+}
+
+# ---- Suites ----------------------------------------------------------------------------------------------
+
+# ctest_suite SUITE RUNNER... -- ARGUMENTS...: as ctest counts, a gtest case is one test, and so is a file of the
+# command's tests. RUNNER may be empty.
+ctest_suite() {
+    local suite=$1 report=$reports/ctest-$1.xml code=0 runner=()
+    shift
+    while [ "$1" != -- ]; do runner+=("$1"); shift; done
+    shift
+    rm -f "$report"
+    tail_lines=0 step "run ctest of $suite" "${runner[@]}" ctest --preset "$suite" --parallel "$jobs" --no-tests=error \
+        --output-junit "$report" "$@" || code=$?
+    show_summary "$step_log"
+    count "$suite" $code add_junit "$report"
+}
+
+build_preset() {
+    local preset=$1
+    shift
+    cmake --preset "$preset" -DFANWIRE_WERROR=ON "$@" && cmake --build --preset "$preset" --parallel "$jobs"
+}
+
+suite_release() {
+    run release "build release" build_preset release && ctest_suite release --
+}
+
+# Only what is of C++ is worth it: the rest would test Python and Node under a sanitizer.
+sanitizer_tests=(-R '^(unit|capi|integration)\.')
+
+suite_asan() {
+    run asan "build asan" build_preset asan -DCMAKE_C_COMPILER=clang-14 -DCMAKE_CXX_COMPILER=clang++-14 &&
+        ctest_suite asan -- "${sanitizer_tests[@]}"
+}
+
+# The thread sanitizer wants its shadow memory where some kernels put other things; so no address randomisation.
+suite_tsan() {
+    local fixed=()
+    if setarch "$(uname -m)" -R true 2>/dev/null; then fixed=(setarch "$(uname -m)" -R); fi
+    build_tsan() { build_preset tsan -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++; }
+    export -f build_tsan build_preset
+    export jobs
+    run tsan "build tsan" "${fixed[@]}" bash -c build_tsan && ctest_suite tsan "${fixed[@]}" -- "${sanitizer_tests[@]}"
+}
+
+install_python_package() {
+    local requirements=$root/tests/python/requirements.txt
+    rm -rf "$root/build/test-venv"
+    "$python" -m venv "$root/build/test-venv" &&
+        "$root/build/test-venv/bin/python" -m pip install --disable-pip-version-check -C build-dir="$root/build/python" \
+            "$root/bindings/python" -r "$requirements"
+}
+
+suite_python() {
+    local report=$reports/python.xml code=0
+    run python "install the Python package" install_python_package || return 0
+    rm -f "$report"
+    tail_lines=0 step "run the Python tests" "$root/build/test-venv/bin/python" -m pytest -p no:cacheprovider \
+        --junit-xml="$report" "$root/tests/python" || code=$?
+    show_summary "$step_log"
+    count python $code add_junit "$report"
+}
+
+# A fresh installation, as npm builds a linked package only when it is new to it.
+install_node_package() {
+    cd "$root/tests/node" && rm -rf node_modules && npm install --no-audit --no-fund --foreground-scripts
+}
+
+in_node_tests() { cd "$root/tests/node" && "$@"; }
+
+suite_node() {
+    local code=0
+    run node "install the Node package" install_node_package || return 0
+    step "run the Node tests" in_node_tests npm test -- --test-reporter=tap || code=$?
+    show_summary "$step_log"
+    count node $code add_node "$step_log"
+}
+
+suite_demo() {
+    run demo "demo with Redis" "$root/packaging/demo.sh" && add demo 1 0 0
+    sed -n '/from \\ to/,/received\/s/p' "$step_log"
+    run demo "demo in memory" "$root/packaging/demo.sh" --memory && add demo 1 0 0
+    sed -n '/published *received/,/^$/p' "$step_log"
+    # They use what the demo has installed.
+    run demo "examples of the README" "$python" -B "$root/tests/cli/readme_examples.py" "$root/README.md" \
+        "$root/build/demo" && add demo 1 0 0
+    sed -n '/^readme: /p' "$step_log"
+}
+
+# ---- Run -------------------------------------------------------------------------------------------------
+
+cd "$root"
+need_build_tools
+need_languages
+need libgtest-dev have_file '/usr/include/gtest/gtest.h'
+need nlohmann-json3-dev have_file '/usr/include/nlohmann/json.hpp'
+need clang-14 command -v clang++-14
+need libclang-rt-14-dev have_file '/usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.asan*'
+install_missing
+choose_python
+mkdir -p "$reports"
+
+for suite in "${suites[@]}"; do
+    from=$SECONDS
+    "suite_$suite" || true
+    seconds[$suite]=$((SECONDS - from))
+done
+
+sum_passed=0 sum_failed=0 idle=""
+printf '\n%-10s %8s %8s %8s %8s\n' suite passed failed skipped seconds
+for suite in "${suites[@]}"; do
+    add "$suite" 0 0 0
+    printf '%-10s %8d %8d %8d %8d\n' "$suite" "${passed[$suite]}" "${failed[$suite]}" "${skipped[$suite]}" "${seconds[$suite]}"
+    sum_passed=$((sum_passed + passed[$suite]))
+    sum_failed=$((sum_failed + failed[$suite]))
+    [ $((passed[$suite] + failed[$suite])) -gt 0 ] || idle+=" $suite"
+done
+echo
+if [ -n "$idle" ]; then
+    echo "no tests were run in:$idle"
+    sum_failed=$((sum_failed + 1))
+fi
+echo "$sum_passed passed, $sum_failed failed"
+[ "$sum_failed" -eq 0 ]

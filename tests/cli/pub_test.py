@@ -1,0 +1,121 @@
+"""fanwire pub: one message, and the lines of stdin."""
+
+import signal
+import subprocess
+
+import support
+from support import RedisTest, run
+
+
+class OneMessage(RedisTest):
+    def test_prints_the_number_of_receivers(self):
+        self.assertEqual(self.publish("nobody", "hello"), 0)
+        self.subscribe("chat")
+        self.subscribe("chat")
+        self.assertEqual(self.publish("chat", "hello"), 2)
+
+    def test_message_that_looks_like_an_option(self):
+        sub = self.subscribe("chat", "--count", "2")
+        for message in ("--help", "-x"):
+            done = run("pub", "--url", self.redis.url, "chat", "--", message)
+            self.assertEqual((done.returncode, done.stdout), (0, b"1\n"))
+        self.assertEqual(sub.end(), 0)
+        self.assertEqual(sub.rest(), [b"--help", b"-x"])
+
+    def test_empty_message(self):
+        sub = self.subscribe("chat", "--json", "--count", "1")
+        self.assertEqual(self.publish("chat", ""), 1)
+        self.assertEqual(sub.end(), 0)
+        self.assertEqual(sub.rest(), [b'{"channel":"chat","pattern":null,"payload":""}'])
+
+    def test_too_large_a_message(self):
+        done = run("pub", "--url", self.redis.url, "--max-message-bytes", "10", "chat", "eleven byte")
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertRegex(done.stderr, rb"^fanwire: .*max_message_bytes.*\n$")
+
+    def test_stdout_that_is_closed(self):
+        done = subprocess.run(["sh", "-c", '"$0" pub --url "$1" chat hello >&-', support.COMMAND, self.redis.url],
+                              capture_output=True, timeout=support.DEADLINE, env=support.clean_environment())
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"cannot write to stdout", done.stderr)
+
+
+class Lines(RedisTest):
+    def pub(self, data, *arguments, channel="lines"):
+        return run("pub", "--url", self.redis.url, *arguments, channel, "-", input=data)
+
+    def test_ten_thousand_lines(self):
+        lines = [b"line %d \xff\x00" % i for i in range(10_000)]
+        sub = self.subscribe("lines", "--count", "10000")
+        done = self.pub(b"\n".join(lines) + b"\n")
+        self.assertEqual((done.returncode, done.stdout), (0, b""), done.stderr)
+        self.assertEqual(done.stderr, b"fanwire: 10000 published, 0 failed, 10000 receivers\n")
+        self.assertEqual(sub.end(), 0)
+        self.assertEqual(sub.rest(), lines)
+
+    def test_last_line_without_newline_and_empty_lines_count(self):
+        sub = self.subscribe("lines", "--count", "3")
+        self.assertEqual(self.pub(b"one\n\nlast").returncode, 0)
+        self.assertEqual(sub.end(), 0)
+        self.assertEqual(sub.rest(), [b"one", b"", b"last"])
+
+    def test_no_lines(self):
+        done = self.pub(b"")
+        self.assertEqual((done.returncode, done.stderr), (0, b"fanwire: 0 published, 0 failed, 0 receivers\n"))
+
+    def test_quiet(self):
+        done = self.pub(b"one\n", "--quiet")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+
+    def test_lines_go_out_before_stdin_ends(self):
+        sub = self.subscribe("live")
+        pub = self.start("pub", "--url", self.redis.url, "live", "-", stdin=subprocess.PIPE)
+        for text in (b"one", b"two"):
+            pub.process.stdin.write(text + b"\n")
+            pub.process.stdin.flush()
+            self.assertEqual(sub.line(), text)
+        pub.process.stdin.close()
+        self.assertEqual(pub.end(), 0)
+
+    def test_lines_that_fail_are_named_and_counted(self):
+        sub = self.subscribe("lines", "--count", "2")
+        done = self.pub(b"short\n" + b"x" * 200_000 + b"\nagain\n", "--max-message-bytes", "100")
+        self.assertEqual(done.returncode, 1)
+        notes = done.stderr.decode().splitlines()
+        self.assertEqual(len(notes), 2)
+        self.assertRegex(notes[0], "^fanwire: line 2: .*max_message_bytes")
+        self.assertEqual(notes[1], "fanwire: 2 published, 1 failed, 2 receivers")
+        self.assertEqual(sub.end(), 0)
+        self.assertEqual(sub.rest(), [b"short", b"again"])
+
+    def test_many_failures_are_only_counted(self):
+        done = self.pub(b"too long\n" * 500, "--max-message-bytes", "1")
+        notes = done.stderr.decode().splitlines()
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(notes[-1], "fanwire: 0 published, 500 failed, 0 receivers")
+        self.assertLess(len(notes), 20)
+
+    def test_signals_end_it_after_what_was_read(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(signal=number):
+                sub = self.subscribe("interrupted", "--count", "1")
+                pub = self.start("pub", "--url", self.redis.url, "interrupted", "-", stdin=subprocess.PIPE)
+                pub.process.stdin.write(b"one\nhalf a li")
+                pub.process.stdin.flush()
+                self.assertEqual(sub.line(), b"one")
+                self.assertEqual(pub.end(number), 128 + number)
+                pub.wait_note("1 published, 0 failed")
+
+    def test_timeout(self):
+        pub = self.start("pub", "--url", self.redis.url, "--timeout", "0.2", "slow", "-", stdin=subprocess.PIPE)
+        self.assertEqual(pub.end(), 1)
+        pub.wait_note("fanwire: the time limit passed")
+
+    def test_more_than_the_queue_holds_is_backpressure_not_failure(self):
+        lines = b"".join(b"%06d" % i + b"x" * 994 + b"\n" for i in range(3000))
+        done = self.pub(lines, "--publish-buffer-bytes", "20000", "--offline-bytes", "20000")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(b"3000 published, 0 failed", done.stderr)
+
+
+support.main()

@@ -1,0 +1,74 @@
+// index.d.ts: it compiles as users use it, and the lists in it are the engine's.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { connect, errors, settings, statuses } from 'fanwire';
+
+import { run, testDir } from './support/child.mjs';
+
+const declarations = readFileSync(path.join(path.dirname(createRequire(import.meta.url).resolve('fanwire/package.json')), 'index.d.ts'), 'utf8');
+
+// The body of `interface name`, without its comments.
+function interfaceBody(name) {
+  const start = declarations.indexOf(`interface ${name} `);
+  assert.ok(start >= 0, name);
+  return declarations.slice(start, declarations.indexOf('\n}\n', start)).replace(/\/\*[^]*?\*\//g, '');
+}
+
+test('tsc --strict accepts what is right and refuses what is wrong', async () => {
+  const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+  const { code, stdout } = await run(process.execPath, [tsc, '--project', path.join(testDir, 'types')], { timeout: 120_000 });
+  assert.equal(stdout, '');
+  assert.equal(code, 0);
+});
+
+test('the settings', () => {
+  const camelCase = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+  const body = interfaceBody('Settings');
+  const declared = [...body.matchAll(/^ {2}(\w+)\?: (.+);$/gm)].map(([, name, type]) => [name, type]);
+  assert.deepEqual(declared.map(([name]) => name).sort(), settings.map(({ name }) => camelCase(name)).sort());
+  const types = new Map(declared);
+  for (const { name, type, range } of settings) {
+    const expected =
+      type === 'enum' ? range.split('|').map((word) => `'${word}'`).join(' | ')
+      : type === 'integer' || type === 'size' ? 'number | string'
+      : type === 'boolean' ? 'boolean'
+      : name === 'url' ? 'string | URL'
+      : 'string';
+    assert.equal(types.get(camelCase(name)), expected, name);
+  }
+});
+
+test('what is said about the settings', () => {
+  for (const { name, help } of settings) {
+    if (help.includes('_')) continue; // names another setting, which is spelled otherwise here
+    assert.ok(declarations.includes(`/** ${help.replace('engine', 'bus').replace('a GAP event', "a 'gap' event")} */`), `${name}: ${help}`);
+  }
+});
+
+test('the codes and classes of errors', () => {
+  const [, union] = /type ErrorCode =([^;]+);/.exec(declarations);
+  const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code);
+  assert.deepEqual(codes, statuses.filter(({ status }) => status !== 0).map(({ code }) => code));
+  assert.equal(Object.keys(errors).length, codes.length);
+});
+
+test('the members of Bus, Subscription, Message and Stats', async () => {
+  const bus = await connect('memory://types');
+  const stream = bus.subscribe('c');
+  const sub = bus.subscribe('c', () => {});
+  await Promise.all([stream.ready, sub.ready]);
+  await bus.publish('c', 'x');
+  const { value: message } = await stream.next();
+  for (const [name, object] of Object.entries({ Bus: bus, Subscription: sub, MessageStream: stream, Message: message })) {
+    const members = [...interfaceBody(name).matchAll(/^ {2}(?:readonly )?(\w+)\b/gm)].map(([, member]) => member);
+    assert.ok(members.length >= 2);
+    for (const member of members) assert.ok(member in object, `${name}.${member}`);
+  }
+  const counters = [...interfaceBody('Stats').matchAll(/^ {2}(\w+): (\w+);/gm)].map(([, counter, type]) => [counter, type]);
+  assert.deepEqual(counters, Object.entries(bus.stats()).map(([counter, value]) => [counter, typeof value]));
+  await bus.close();
+});

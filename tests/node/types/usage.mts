@@ -1,0 +1,73 @@
+// Compiled, never run: what users write must be accepted, and what is wrong must not be.
+import fanwire, { connect, errors, FanwireError, settings, statuses, version } from 'fanwire';
+import type { Bus, Gap, Message, MessageStream, Stats, Subscription, SubscriptionState } from 'fanwire';
+
+const bus: Bus = await connect('redis://127.0.0.1', { connectTimeoutMs: 100, max_message_bytes: '1MiB', overflow: 'drop_newest' });
+await connect();
+await connect({ url: new URL('memory://x'), unixPath: '/run/redis.sock', unix_path: '/run/redis.sock' });
+await fanwire.connect('memory://x');
+// @ts-expect-error: no such setting
+await connect('memory://x', { conectTimeoutMs: 1 });
+// @ts-expect-error: not one of the words
+await connect('memory://x', { overflow: 'explode' });
+// @ts-expect-error: not a URL
+await connect(42);
+
+const receivers: number = await bus.publish('chat', { any: ['value'] });
+await bus.publish(Buffer.from('chat'), new Uint8Array(1));
+const nothing: void = bus.publishNoWait('chat', 'x');
+// @ts-expect-error: a channel is a string or bytes
+await bus.publish(42, 'x');
+
+const sub: Subscription = bus.subscribe('chat', (message) => {
+  const channel: string = message.channel;
+  const pattern: string | null = message.pattern;
+  const data: Buffer = message.data;
+  const text: string = message.text;
+  const value: { id: number } = message.json();
+  // @ts-expect-error: read-only
+  message.text = 'other';
+});
+bus.psubscribe('room:*', async ({ channelBytes }: Message) => channelBytes.length);
+const same: Subscription = await sub.ready;
+const state: SubscriptionState = sub.state;
+// @ts-expect-error: iterating needs a subscription without a handler
+for await (const message of sub) break;
+
+const stream: MessageStream = bus.subscribe('chat');
+for await (const message of stream) {
+  const text: string = message.text;
+  break;
+}
+for await (const { pattern } of bus.psubscribe('room:*')) if (pattern === null) break;
+
+sub.on('gap', (gap: Gap) => gap.count === null || gap.count > 0)
+  .on('lost', (error) => error.retryable)
+  .on('resumed', () => {})
+  .once('active', () => {})
+  .on('failed', ({ code }) => code === 'NO_PERMISSION');
+// @ts-expect-error: no such event
+sub.on('gaps', () => {});
+bus.on('connect', () => {})
+  .on('disconnect', (error, { willReconnect }) => willReconnect && error.code === 'CONNECTION_LOST')
+  .on('reconnecting', ({ attempt, delayMs }) => attempt + delayMs)
+  .on('error', (error) => console.error(error));
+sub.unsubscribe();
+
+const stats: Stats = bus.stats();
+const published: number = stats.published;
+const up: boolean = bus.connected;
+bus.ref().unref();
+await bus.close({ timeout: 100 });
+
+try {
+  await connect();
+} catch (error) {
+  if (error instanceof errors.ConnectFailedError || error instanceof errors.RedisError) error.retryable;
+  if (error instanceof FanwireError) {
+    const status: number = error.status;
+    // @ts-expect-error: no such code
+    error.code === 'NO_SUCH_CODE';
+  }
+}
+const text: string = version + settings[0]?.name + statuses[0]?.code;
