@@ -25,18 +25,20 @@ Dispatcher::~Dispatcher() {
 
 void Dispatcher::run(const std::shared_ptr<State>& state) {
     std::vector<Event> events;
-    events.reserve(batch);
+    std::vector<SubscriptionRef> owners;
     while (!state->stop.load() && state->inbox->wait()) {
-        state->inbox->drain(events, batch);
-        for (const Event& event : events) {
-            if (state->stop.load()) break;
+        state->inbox->drain(events, batch, &owners);
+        for (std::size_t i = 0; i < events.size() && !state->stop.load(); ++i) {
+            // Given up since the drain, perhaps by the callback before this one: nothing follows but its end.
+            if (owners[i] && owners[i]->given_up() && events[i].kind != EventKind::ended) continue;
             try {
-                state->callback(event);
+                state->callback(events[i]);
             } catch (...) {
                 state->errors.fetch_add(1, std::memory_order_relaxed);
             }
         }
         events.clear();
+        owners.clear();
     }
 }
 

@@ -178,11 +178,14 @@ bool Inbox::pop(Entry& entry) {
     return true;
 }
 
-void Inbox::drain(std::vector<Event>& events, std::size_t capacity) {
+void Inbox::drain(std::vector<Event>& events, std::size_t capacity, std::vector<SubscriptionRef>* owners) {
     std::vector<Subscription*> ended;
     {
         std::lock_guard lock(mutex_);
-        events.reserve(std::min(capacity, events.size() + front_.size() + queue_.size()));  // so that nothing is lost
+        // Room first, so that nothing popped is lost.
+        const std::size_t most = std::min(capacity, events.size() + front_.size() + queue_.size());
+        events.reserve(most);
+        if (owners) owners->reserve(most);
         Entry entry;
         while (events.size() < capacity && pop(entry)) {
             const bool last = entry.event.kind == EventKind::ended;
@@ -194,6 +197,7 @@ void Inbox::drain(std::vector<Event>& events, std::size_t capacity) {
                 continue;
             }
             events.push_back(std::move(entry.event));
+            if (owners) owners->push_back(SubscriptionRef::share(entry.subscription));
             ++drained_;
         }
         if (empty()) {

@@ -66,8 +66,8 @@ class Inbox : public OutcomeSink {
 
     // ---- the consumer ----
 
-    // Appends up to `capacity` events to `events`, oldest first.
-    void drain(std::vector<Event>& events, std::size_t capacity);
+    // Appends up to `capacity` events to `events`, oldest first; and to `owners`, if given, their subscriptions.
+    void drain(std::vector<Event>& events, std::size_t capacity, std::vector<SubscriptionRef>* owners = nullptr);
     // Waits until something is queued (true), the deadline passes, or interrupt() / close() is called (false).
     bool wait(std::chrono::steady_clock::time_point deadline);
     bool wait();

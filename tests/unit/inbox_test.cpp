@@ -80,6 +80,9 @@ TEST_F(InboxTest, GivesEventsInOrderAndInBatches) {
 TEST_F(InboxTest, DropOldestPutsOneGapBeforeWhatIsLeft) {
     open(3, Overflow::drop_oldest);
     for (const char* text : {"1", "2", "3", "4", "5"}) message(*a, text);
+    EXPECT_EQ(a->metrics().delivered.get(), 3u);
+    EXPECT_EQ(a->metrics().dropped.get(), 2u);
+    EXPECT_EQ(a->metrics().gaps.get(), 1u);
     EXPECT_EQ(drain(), "a:gap(2) a:3 a:4 a:5");
     for (const char* text : {"6", "7", "8", "9"}) message(*a, text);
     EXPECT_EQ(drain(1), "a:gap(1)");  // a new episode has a GAP of its own

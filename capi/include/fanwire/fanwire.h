@@ -258,8 +258,9 @@ FANWIRE_API int fanwire_inbox_wait(fanwire_inbox *inbox, uint64_t timeout_ms);
 FANWIRE_API int fanwire_events_release(fanwire_event *events, size_t event_size, size_t count);
 
 /* Called with each event on the dispatcher's thread; the event and its message are only valid during the call
- * (fanwire_message_retain() keeps a message longer). May call anything of this header. A C++ exception that leaves
- * it is caught and counted (fanwire_inbox_stats.callback_errors); delivery goes on. */
+ * (fanwire_message_retain() keeps a message longer). May call anything of this header; of a subscription that it has
+ * ended only ENDED follows. A C++ exception that leaves it is caught and counted (fanwire_inbox_stats.callback_errors);
+ * delivery goes on. */
 typedef void (*fanwire_event_fn)(void *user_data, const fanwire_event *event);
 
 /* Starts the inbox's dispatcher: a thread that calls `callback` with every event, in order.
