@@ -70,8 +70,9 @@ export interface Settings {
   logLevel?: 'off' | 'error' | 'warn' | 'info' | 'debug';
 }
 
+type SnakeLetter<S extends string> = S extends Lowercase<S> ? S : `_${Lowercase<S>}`;
 type SnakeCase<S extends string> = S extends `${infer First}${infer Rest}`
-  ? `${First extends Uppercase<First> ? (First extends Lowercase<First> ? First : `_${Lowercase<First>}`) : First}${SnakeCase<Rest>}`
+  ? `${SnakeLetter<First>}${SnakeCase<Rest>}`
   : S;
 
 /** Settings, each also by its snake_case name, as the other languages spell it. */
@@ -129,9 +130,9 @@ export interface Bus extends EventEmitter {
   close(options?: { timeout?: number }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 
-  on<Event extends keyof BusEvents>(event: Event, listener: (...args: BusEvents[Event]) => void): this;
-  once<Event extends keyof BusEvents>(event: Event, listener: (...args: BusEvents[Event]) => void): this;
-  off<Event extends keyof BusEvents>(event: Event, listener: (...args: BusEvents[Event]) => void): this;
+  on<E extends keyof BusEvents>(event: E, listener: (...args: BusEvents[E]) => void): this;
+  once<E extends keyof BusEvents>(event: E, listener: (...args: BusEvents[E]) => void): this;
+  off<E extends keyof BusEvents>(event: E, listener: (...args: BusEvents[E]) => void): this;
 }
 
 /** May be async: that nobody waits for it, but its rejection is reported as what it throws would be. */
@@ -195,9 +196,9 @@ export interface Subscription extends EventEmitter {
   endQuietly(): void;
   [Symbol.dispose](): void;
 
-  on<Event extends keyof SubscriptionEvents>(event: Event, listener: (...args: SubscriptionEvents[Event]) => void): this;
-  once<Event extends keyof SubscriptionEvents>(event: Event, listener: (...args: SubscriptionEvents[Event]) => void): this;
-  off<Event extends keyof SubscriptionEvents>(event: Event, listener: (...args: SubscriptionEvents[Event]) => void): this;
+  on<E extends keyof SubscriptionEvents>(event: E, listener: (...args: SubscriptionEvents[E]) => void): this;
+  once<E extends keyof SubscriptionEvents>(event: E, listener: (...args: SubscriptionEvents[E]) => void): this;
+  off<E extends keyof SubscriptionEvents>(event: E, listener: (...args: SubscriptionEvents[E]) => void): this;
 }
 
 /**

@@ -57,7 +57,7 @@ std::string Address::text() const {
     if (family() == AF_INET6) {
         const auto* in = reinterpret_cast<const sockaddr_in6*>(&storage);
         inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
-        return "[" + std::string(host) + "]:" + std::to_string(ntohs(in->sin6_port));
+        return std::string("[").append(host).append("]:").append(std::to_string(ntohs(in->sin6_port)));
     }
     return reinterpret_cast<const sockaddr_un*>(&storage)->sun_path;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/text.h"
 #include "core/protocol/command.h"
 #include "core/protocol/error_reply.h"
 
@@ -138,7 +139,10 @@ bool SubscriptionTracker::refused(std::string_view error, TimeMs now) {
         } else {
             retry_later(*entry, now);
             if (subscribe)
-                listener_.refused(command.kind, entry->name, error_of_reply(word_for(true, command.kind), error));
+                {
+                const std::string what = std::string(word_for(true, command.kind)) + " " + quote(entry->name->view());
+                listener_.refused(command.kind, entry->name, error_of_reply(what, error));
+            }
         }
     }
     return true;

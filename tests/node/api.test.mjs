@@ -129,7 +129,9 @@ test('patterns say which channel and which pattern', async () => {
 });
 
 test('each subscription gets a message once, in order', async () => {
-  const subs = [await collect('many'), await collect('many'), await collect('ma*', 'psubscribe'), await collect('*', 'psubscribe')];
+  const subs = await Promise.all([
+    collect('many'), collect('many'), collect('ma*', 'psubscribe'), collect('*', 'psubscribe'),
+  ]);
   const sent = Array.from({ length: 3000 }, (_, i) => String(i));
   for (const text of sent) bus.publishNoWait('many', text);
   await until(() => subs.every(({ messages }) => messages.length >= sent.length));
@@ -270,7 +272,8 @@ test('close() ends subscriptions, reports outcomes, and is idempotent', async ()
   assert.equal(texts.length, 100);
 });
 
-test('await using closes', { skip: Symbol.asyncDispose === undefined && 'this Node has no Symbol.asyncDispose' }, async () => {
+const skip = Symbol.asyncDispose === undefined && 'this Node has no Symbol.asyncDispose';
+test('await using closes', { skip }, async () => {
   const other = await connect('memory://using');
   await other[Symbol.asyncDispose]();
   await assert.rejects(other.publish('x', 'y'), { code: 'CLOSED' });

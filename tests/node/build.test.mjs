@@ -19,7 +19,8 @@ before(async () => {
 });
 after(() => rm(copy, { recursive: true, force: true }));
 
-const build = (env) => run(process.execPath, [path.join(copy, 'scripts/build.mjs')], { env: { PATH: process.env.PATH, ...env } });
+const build = (env) =>
+  run(process.execPath, [path.join(copy, 'scripts/build.mjs')], { env: { PATH: process.env.PATH, ...env } });
 
 test('no compiler, no cmake, no libraries: all of them are named at once', async () => {
   const { code, stderr } = await build({ PATH: '/nonexistent' });

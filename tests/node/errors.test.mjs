@@ -50,14 +50,14 @@ const settingsCases = [
   ['an unknown setting', ['memory://x', { wrongName: 1 }], 'UNKNOWN_OPTION', /wrongName/],
   ['port 0', [undefined, { port: 0 }], 'INVALID_OPTION', /port/],
   ['port 70000', [undefined, { port: 70000 }], 'INVALID_OPTION', /port.*70000|70000.*port/],
-  ['a fraction for an integer', ['memory://x', { connectTimeoutMs: 1.5 }], 'INVALID_OPTION', /connect_timeout_ms.*1\.5/],
+  ['a fraction', ['memory://x', { connectTimeoutMs: 1.5 }], 'INVALID_OPTION', /connect_timeout_ms.*1\.5/],
   ['a word for a number', ['memory://x', { port: 'high' }], 'INVALID_OPTION', /port.*high/],
   ['NaN', ['memory://x', { db: NaN }], 'INVALID_OPTION', /db.*NaN/],
   ['a word outside the list', ['memory://x', { overflow: 'explode' }], 'INVALID_OPTION', /overflow.*explode/],
   ['null', ['memory://x', { host: null }], 'INVALID_OPTION', /host.*null/],
   ['an object', ['memory://x', { host: {} }], 'INVALID_OPTION', /host.*an object/],
   ['a NUL in a value', ['memory://x', { password: 'a\0b' }], 'INVALID_OPTION', /password.*NUL/],
-  ['a setting given twice', ['memory://x', { maxMessageBytes: 1, max_message_bytes: 2 }], 'INVALID_OPTION', /max_message_bytes.*twice/],
+  ['a setting given twice', ['memory://x', { clientName: 'a', client_name: 'b' }], 'INVALID_OPTION', /client_name.*twice/],
   ['settings that are no object', ['memory://x', 'fast'], 'INVALID_ARGUMENT', /a string/],
 ];
 for (const [what, args, code, mentions] of settingsCases) {
@@ -69,7 +69,9 @@ test('passwords never stand in an error', async () => {
     [`redis://user:hunter2@127.0.0.1:${await freePort()}`], ['redis://user:hunter2@127.0.0.1:70000'],
     ['memory://x', { password: 'hunter2\0' }],
   ]) {
-    await assert.rejects(connect(...args), (error) => !error.message.includes('hunter2') && error instanceof FanwireError);
+    const error = await connect(...args).catch((caught) => caught);
+    assert.ok(error instanceof FanwireError);
+    assert.doesNotMatch(error.message, /hunter2/);
   }
 });
 
@@ -173,7 +175,8 @@ test('a server that speaks HTTP', async () => {
 });
 
 test('wrong passwords', async () => {
-  const server = await RedisServer.start('--requirepass', 'secret', '--user', 'alice', 'on', '>wonder', '~*', '&*', '+@all');
+  const alice = ['--user', 'alice', 'on', '>wonder', '~*', '&*', '+@all'];
+  const server = await RedisServer.start('--requirepass', 'secret', ...alice);
   try {
     await assert.rejects(connect(`redis://:wrong@127.0.0.1:${server.port}`), isError('AUTH_FAILED', /./));
     await assert.rejects(connect(`redis://alice:wrong@127.0.0.1:${server.port}`), isError('AUTH_FAILED', /./));

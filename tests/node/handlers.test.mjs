@@ -31,7 +31,7 @@ for (const [how, handler] of [
     bus.off('error', listener);
   });
 
-  test(`a handler that ${how}, with nobody listening to 'error': an uncaught exception, and delivery goes on`, async () => {
+  test(`a handler that ${how} and nobody listens: an uncaught exception, and delivery goes on`, async () => {
     const { code, stdout, stderr } = await runScript(`
       const caught = [];
       process.on('uncaughtException', (error, origin) => caught.push(error.message));

@@ -9,7 +9,8 @@ import { connect, errors, settings, statuses } from 'fanwire';
 
 import { run, testDir } from './support/child.mjs';
 
-const declarations = readFileSync(path.join(path.dirname(createRequire(import.meta.url).resolve('fanwire/package.json')), 'index.d.ts'), 'utf8');
+const packageDir = path.dirname(createRequire(import.meta.url).resolve('fanwire/package.json'));
+const declarations = readFileSync(path.join(packageDir, 'index.d.ts'), 'utf8');
 
 // The body of `interface name`, without its comments.
 function interfaceBody(name) {
@@ -20,7 +21,8 @@ function interfaceBody(name) {
 
 test('tsc --strict accepts what is right and refuses what is wrong', async () => {
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-  const { code, stdout } = await run(process.execPath, [tsc, '--project', path.join(testDir, 'types')], { timeout: 120_000 });
+  const args = [tsc, '--project', path.join(testDir, 'types')];
+  const { code, stdout } = await run(process.execPath, args, { timeout: 120_000 });
   assert.equal(stdout, '');
   assert.equal(code, 0);
 });
@@ -45,7 +47,8 @@ test('the settings', () => {
 test('what is said about the settings', () => {
   for (const { name, help } of settings) {
     if (help.includes('_')) continue; // names another setting, which is spelled otherwise here
-    assert.ok(declarations.includes(`/** ${help.replace('engine', 'bus').replace('a GAP event', "a 'gap' event")} */`), `${name}: ${help}`);
+    const said = help.replace('engine', 'bus').replace('a GAP event', "a 'gap' event");
+    assert.ok(declarations.includes(`/** ${said} */`), `${name}: ${help}`);
   }
 });
 
@@ -63,12 +66,13 @@ test('the members of Bus, Subscription, Message and Stats', async () => {
   await Promise.all([stream.ready, sub.ready]);
   await bus.publish('c', 'x');
   const { value: message } = await stream.next();
-  for (const [name, object] of Object.entries({ Bus: bus, Subscription: sub, MessageStream: stream, Message: message })) {
+  const objects = { Bus: bus, Subscription: sub, MessageStream: stream, Message: message };
+  for (const [name, object] of Object.entries(objects)) {
     const members = [...interfaceBody(name).matchAll(/^ {2}(?:readonly )?(\w+)\b/gm)].map(([, member]) => member);
     assert.ok(members.length >= 2);
     for (const member of members) assert.ok(member in object, `${name}.${member}`);
   }
-  const counters = [...interfaceBody('Stats').matchAll(/^ {2}(\w+): (\w+);/gm)].map(([, counter, type]) => [counter, type]);
+  const counters = [...interfaceBody('Stats').matchAll(/^ {2}(\w+): (\w+);/gm)].map(([, ...found]) => found);
   assert.deepEqual(counters, Object.entries(bus.stats()).map(([counter, value]) => [counter, typeof value]));
   await bus.close();
 });

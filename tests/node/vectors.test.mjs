@@ -20,8 +20,9 @@ function isRefused(vector) {
   return (error) => {
     assert.ok(error instanceof FanwireError, error?.stack);
     assert.equal(error.code, vector.status);
-    for (const text of vector.mentions ?? []) assert.ok(error.message.includes(text), `"${error.message}" lacks ${text}`);
-    for (const text of vector.never ?? []) assert.ok(!error.message.includes(text), `"${error.message}" has ${text}`);
+    const { message } = error;
+    for (const text of vector.mentions ?? []) assert.ok(message.includes(text), `"${message}" lacks ${text}`);
+    for (const text of vector.never ?? []) assert.ok(!message.includes(text), `"${message}" has ${text}`);
     return true;
   };
 }

@@ -50,6 +50,8 @@ def test_the_stub_lists_the_same_classes_with_the_same_bases():
     path = pathlib.Path(fanwire.__file__).with_name("errors.pyi")
     stub = {node.name: node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)}
     assert list(stub) == fanwire.errors.__all__
+    exported = [node.value for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
+    assert [ast.literal_eval(value) for value in exported] == [fanwire.errors.__all__]
     for name, node in stub.items():
         actual = [
             f"builtins.{base.__name__}" if base.__module__ == "builtins" else base.__name__

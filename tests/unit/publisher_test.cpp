@@ -89,6 +89,18 @@ TEST_F(PublisherTest, PingsAnIdleLinkOnly) {
     EXPECT_EQ(take(), (Strings{"ready", "OUTCOME_UNKNOWN", "lost: no answer to PING within 4000 ms"}));
 }
 
+TEST_F(PublisherTest, ABurstOfAnswersLeavesAnIdleLink) {
+    open(Offline::queue);
+    connect();
+    for (int i = 0; i < 3; ++i) publish("x");
+    link->wrote(link->output(10).size(), 10);
+    link->received(":1\r\n:1\r\n:1\r\n", 20);
+    EXPECT_EQ(link->deadline(), 1020);  // nothing is awaited: the next thing to do is a PING
+    link->tick(1020);
+    EXPECT_EQ(link->output(1020), "*1\r\n$4\r\nPING\r\n");
+    EXPECT_EQ(link->state(), Link::State::ready);
+}
+
 // A large publish takes its time on a slow connection: as long as bytes go out the link lives.
 TEST_F(PublisherTest, ALargePublishOnASlowConnectionIsNoSilence) {
     open(Offline::queue);

@@ -115,9 +115,8 @@ class Bus extends EventEmitter {
   /** Sends what was accepted, ends the subscriptions and disconnects. Rejects with TIMEOUT, but closes all the same. */
   close({ timeout = kDefaultCloseTimeoutMs } = {}) {
     if (typeof timeout !== 'number' || !(timeout >= 0)) {
-      return Promise.reject(
-        makeError('INVALID_ARGUMENT', `timeout must be a number of milliseconds, not ${kindOf(timeout)} ${String(timeout)}`),
-      );
+      const given = `${kindOf(timeout)} ${String(timeout)}`;
+      return Promise.reject(makeError('INVALID_ARGUMENT', `timeout must be a number of milliseconds, not ${given}`));
     }
     this.#closing ??= this.#close(timeout);
     return this.#closing;

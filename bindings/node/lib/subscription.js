@@ -102,10 +102,13 @@ class Subscription extends EventEmitter {
         this.#becomeActive(); // in an inbox that was full, ACTIVE may have been folded into this
         return emitSafely(this, 'resumed');
       case kinds.GAP:
-        return emitSafely(this, 'gap', { reason: gapReasons[extra.reason], count: extra.count < 0 ? null : extra.count });
+        return emitSafely(this, 'gap', {
+          reason: gapReasons[extra.reason],
+          count: extra.count < 0 ? null : extra.count,
+        });
       case kinds.FAILED:
         this.#state = 'failed';
-        this.#failure = makeError(extra.status, `${this.#describe()}: ${extra.text}`);
+        this.#failure = makeError(extra.status, extra.text);
         this.#settleReady('reject', this.#failure);
         return emitSafely(this, 'failed', this.#failure);
       case kinds.ENDED:

@@ -19,8 +19,8 @@ function encode(value) {
   } catch (cause) { // a cycle, a BigInt, a toJSON() that throws, a detached buffer
     throw makeError('INVALID_ARGUMENT', `the value cannot be sent: ${cause?.message ?? cause}`, { cause });
   }
-  if (payload === undefined) throw makeError('INVALID_ARGUMENT', `the value cannot be sent: ${kindOf(value)} has no JSON`);
-  return payload;
+  if (payload !== undefined) return payload;
+  throw makeError('INVALID_ARGUMENT', `the value cannot be sent: ${kindOf(value)} has no JSON`);
 }
 
 /** A channel name or pattern as the addon takes it; `what` names it in the error. */

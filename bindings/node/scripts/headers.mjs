@@ -43,7 +43,7 @@ function install(dir) {
   console.log('fanwire: fetching the Node headers (npm package node-api-headers)');
   const { status, stderr } = spawnSync(
     command,
-    [...first, 'install', '--prefix', dir, '--no-save', '--no-audit', '--no-fund', '--no-package-lock', '--global=false',
+    [...first, 'install', '--prefix', dir, '--global=false', '--no-save', '--no-package-lock', '--no-audit', '--no-fund',
       `node-api-headers@${dependencies['node-api-headers']}`],
     { cwd: dir, stdio: ['ignore', 'inherit', 'pipe'], encoding: 'utf8' },
   );

@@ -16,17 +16,22 @@ function cmakeIsRecent() {
 
 // CXX may carry arguments, as in "ccache g++".
 const compilers = process.env.CXX ? [process.env.CXX.split(' ')] : [['c++'], ['g++'], ['clang++']];
-const hasPkgConfig = () => works(process.env.PKG_CONFIG || 'pkg-config', '--version');
-const hasLibrary = (...query) => !hasPkgConfig() || works(process.env.PKG_CONFIG || 'pkg-config', '--exists', ...query);
+const hasCompiler = () => compilers.some(([name, ...rest]) => works(name, ...rest, '--version'));
+
+const pkgConfig = process.env.PKG_CONFIG || 'pkg-config';
+const hasPkgConfig = () => works(pkgConfig, '--version');
+const hasLibrary = (query) => !hasPkgConfig() || works(pkgConfig, '--exists', query);
 
 const requirements = [
   { what: 'cmake 3.25 or newer', debian: 'cmake', check: cmakeIsRecent },
-  { what: 'a C++20 compiler', debian: 'g++', check: () => compilers.some(([name, ...rest]) => works(name, ...rest, '--version')) },
+  { what: 'a C++20 compiler', debian: 'g++', check: hasCompiler },
   { what: 'make (or ninja, with CMAKE_GENERATOR=Ninja)', debian: 'make',
     check: () => process.env.CMAKE_GENERATOR !== undefined || works('make', '--version') },
   { what: 'pkg-config', debian: 'pkg-config', check: hasPkgConfig },
-  { what: 'hiredis 0.14 or newer, with its headers', debian: 'libhiredis-dev', check: () => hasLibrary('hiredis >= 0.14') },
-  { what: 'libevent 2.1 or newer, with its headers', debian: 'libevent-dev', check: () => hasLibrary('libevent_core >= 2.1') },
+  { what: 'hiredis 0.14 or newer, with its headers', debian: 'libhiredis-dev',
+    check: () => hasLibrary('hiredis >= 0.14') },
+  { what: 'libevent 2.1 or newer, with its headers', debian: 'libevent-dev',
+    check: () => hasLibrary('libevent_core >= 2.1') },
 ];
 
 /** The requirements that are not met: [{what, debian}]. */

@@ -2,7 +2,11 @@
 import fanwire, { connect, errors, FanwireError, settings, statuses, version } from 'fanwire';
 import type { Bus, Gap, Message, MessageStream, Stats, Subscription, SubscriptionState } from 'fanwire';
 
-const bus: Bus = await connect('redis://127.0.0.1', { connectTimeoutMs: 100, max_message_bytes: '1MiB', overflow: 'drop_newest' });
+const bus: Bus = await connect('redis://127.0.0.1', {
+  connectTimeoutMs: 100,
+  max_message_bytes: '1MiB',
+  overflow: 'drop_newest',
+});
 await connect();
 await connect({ url: new URL('memory://x'), unixPath: '/run/redis.sock', unix_path: '/run/redis.sock' });
 await fanwire.connect('memory://x');

@@ -111,6 +111,8 @@ class Stream(PulledSubscription):
     unsubscribed. Its on_event is called when the iteration comes to the event.
     """
 
+    _public_name = "Stream"
+
     def __aiter__(self) -> Self:
         return self
 

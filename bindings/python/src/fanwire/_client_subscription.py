@@ -26,6 +26,8 @@ _BATCH = 64
 class ClientSubscription(BaseSubscription):
     """A wish for one channel or pattern. Its messages go to its handler, in the client's own thread."""
 
+    _public_name = "ClientSubscription"
+
     def __init__(
         self, client: Client, name: str | bytes, is_pattern: bool, on_event: OnEvent | None, handler: Handler | None
     ) -> None:
@@ -59,6 +61,8 @@ class ClientStream(ClientSubscription):
     as the setting `overflow` says, and a gap event stands in its place. on_event is called by the thread that comes to
     the event.
     """
+
+    _public_name = "ClientStream"
 
     def __init__(
         self, client: Client, name: str | bytes, is_pattern: bool, on_event: OnEvent | None, inbox: _native.Inbox

@@ -20,6 +20,8 @@ OnEvent = Callable[[Event], object]
 class BaseSubscription:
     """A wish for one channel or pattern."""
 
+    _public_name = "Subscription"
+
     def __init__(self, name: str | bytes, is_pattern: bool, on_event: OnEvent | None) -> None:
         self._name = name
         self._is_pattern = is_pattern
@@ -59,7 +61,7 @@ class BaseSubscription:
 
     def __repr__(self) -> str:
         what = "pattern" if self._is_pattern else "channel"
-        return f"<{type(self).__module__}.{type(self).__name__} of {what} {self._name!r}, {self.state}>"
+        return f"<fanwire.{self._public_name} of {what} {self._name!r}, {self.state}>"
 
     def _note_end(self, event: Event) -> None:
         if event.kind == "ended":

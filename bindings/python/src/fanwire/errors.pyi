@@ -35,6 +35,32 @@ class SystemError(FanwireError, builtins.OSError): ...
 class VersionMismatchError(FanwireError): ...
 class InternalError(FanwireError): ...
 
-__all__: list[str]
+__all__ = [
+    "FanwireError",
+    "InvalidArgumentError",
+    "InvalidUrlError",
+    "UnknownOptionError",
+    "InvalidOptionError",
+    "InvalidChannelError",
+    "MessageTooLargeError",
+    "LimitReachedError",
+    "NoMemoryError",
+    "ClosedError",
+    "UnsubscribedError",
+    "TimeoutError",
+    "NotConnectedError",
+    "QueueFullError",
+    "OutcomeUnknownError",
+    "ResolveFailedError",
+    "ConnectFailedError",
+    "ConnectionLostError",
+    "AuthFailedError",
+    "NoPermissionError",
+    "ProtocolError",
+    "RedisError",
+    "SystemError",
+    "VersionMismatchError",
+    "InternalError",
+]
 
 def make_error(status: int, text: str | None = None) -> FanwireError: ...

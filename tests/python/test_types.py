@@ -1,0 +1,107 @@
+"""The type annotations: of the package, and as a user's type checker sees them."""
+
+import pathlib
+import subprocess
+import sys
+
+import fanwire
+
+USER_CODE = '''
+import asyncio
+import fanwire
+
+async def on_message(message: fanwire.Message) -> None:
+    print(message.channel, message.text, message.data, message.json())
+
+async def main() -> int:
+    async with fanwire.connect("memory://x", port=1, namespace="a", on_event=print) as bus:
+        stream = bus.subscribe("chat")
+        await stream.ready
+        handled: fanwire.Subscription = bus.psubscribe(b"room:*", on_message, on_event=lambda event: print(event.kind))
+        handled.unsubscribe()
+        async for message in stream:
+            text: str = message.text
+            pattern: str | None = message.pattern
+            print(text, pattern)
+        async for item in stream.events():
+            if isinstance(item, fanwire.Event):
+                count: int | None = item.count
+                print(count)
+        receivers: int = await bus.publish("chat", {"any": "value"})
+    try:
+        bus = await fanwire.connect()
+    except fanwire.ConnectFailedError as error:
+        status: int = error.status
+        print(status, error.retryable, error.name)
+    except fanwire.TimeoutError:
+        pass
+    return receivers
+
+def blocking() -> None:
+    with fanwire.Client("memory://x", db=1) as client:
+        stream = client.subscribe("chat")
+        stream.wait_ready(timeout=5)
+        for message in stream:
+            data: bytes = message.data
+            print(data, stream.get(timeout=1).channel_bytes)
+        count: int = client.publish("chat", b"x", timeout=1.5)
+        stats: dict[str, int] = client.stats()
+        print(count, stats, client.connected, fanwire.__version__, fanwire.settings()[0].help)
+'''
+
+MISTAKES = '''
+import fanwire
+
+async def main() -> None:
+    async with fanwire.connect("memory://x") as bus:
+        wrong: str = await bus.publish("chat", "x")
+        bus.subscribe(7)
+        async for message in bus.subscribe("chat", print):
+            pass
+'''
+
+
+def mypy(tmp_path, *arguments):
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_the_package_itself(tmp_path):
+    done = mypy(tmp_path, "-p", "fanwire")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_user_of_the_package(tmp_path):
+    path = tmp_path / "user_code.py"
+    path.write_text(USER_CODE)
+    done = mypy(tmp_path, str(path))
+    assert done.returncode == 0, done.stdout
+
+
+def test_mistakes_are_found(tmp_path):
+    path = tmp_path / "mistakes.py"
+    path.write_text(MISTAKES)
+    done = mypy(tmp_path, str(path))
+    assert done.stdout.count("error:") == 3, done.stdout
+
+
+def test_the_package_says_that_it_is_typed():
+    folder = pathlib.Path(fanwire.__file__).parent
+    assert (folder / "py.typed").exists()
+    assert (folder / "_native.pyi").exists()
+
+
+def test_the_stub_of_the_extension_lists_what_is_in_it():
+    import ast
+
+    from fanwire import _native
+
+    stub = ast.parse(pathlib.Path(_native.__file__).with_name("_native.pyi").read_text())
+    names = {node.name: node for node in stub.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    constants = {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)}
+    assert set(names) | constants == {name for name in dir(_native) if not name.startswith("_")}
+    for name, node in names.items():
+        if isinstance(node, ast.ClassDef):
+            members = {member.name for member in node.body if isinstance(member, ast.FunctionDef)} - {"__init__"}
+            actual = {member for member in vars(getattr(_native, name)) if not member.startswith("_")}
+            assert members == {member for member in actual if "pybind11" not in member}
