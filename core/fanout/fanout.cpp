@@ -82,7 +82,8 @@ void Fanout::end(Subscription& subscription, const Error& why) {
 void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
                      MessageRef& shared) {
     Topic* topic = find(kind, target);
-    if (!topic) return;  // given up a moment ago
+    // Given up a moment ago; or wanted again while Redis still has to unsubscribe it: the stream begins with ACTIVE.
+    if (!topic || !topic->confirmed) return;
     ScopedName from, by;
     if (kind == TargetKind::channel) {
         from = topic->subscriptions.front()->target();

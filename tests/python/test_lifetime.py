@@ -121,6 +121,38 @@ def test_exit_while_another_thread_waits(url):
     assert done.stdout == "end\n"
 
 
+def test_exit_while_many_threads_come_and_go(url):
+    """Whatever they are doing in the engine when the interpreter ends."""
+    done = run(
+        """
+        client = fanwire.Client(url)
+
+        def receive():
+            while True:
+                try:
+                    with client.subscribe("a") as stream:
+                        stream.wait_ready()
+                        stream.get(timeout=0.01)
+                except fanwire.FanwireError:
+                    pass
+
+        def publish():
+            while True:
+                try:
+                    client.publish("a", "x")
+                except fanwire.FanwireError:
+                    pass
+
+        for function in [receive, publish] * 4:
+            threading.Thread(target=function, daemon=True).start()
+        time.sleep(0.1)
+        print("end")
+        """,
+        url,
+    )
+    assert done.stdout == "end\n"
+
+
 def test_an_unclosed_bus_is_collected_with_its_loop(url):
     done = run(
         """
