@@ -56,6 +56,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
     if (settings_.backend == BackendKind::memory) {
         backend_ = std::make_unique<MemoryBackend>(listener);
         publishable_ = true;  // connected from the first moment
+        metrics_.connected.set(1);
         connection_ = Connection::up;
     } else {
         const Random random = [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine_); };

@@ -64,8 +64,8 @@ build_native_programs() {
 
 build_python() {
     "$python" -m venv "$build/venv" &&
-        "$build/venv/bin/python" -m pip install --disable-pip-version-check -C build-dir="$root/build/python" \
-            "$root/bindings/python"
+        "$build/venv/bin/python" -m pip install --disable-pip-version-check \
+            --config-settings=build-dir="$root/build/python" "$root/bindings/python"
 }
 
 # npm builds a linked package only when it is new to it.

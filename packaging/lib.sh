@@ -114,6 +114,7 @@ need_build_tools() {
 need_languages() {
     need python3-venv python_usable python3
     need python3-dev python_usable python3
+    need make command -v make # npm's build of the addon uses it
     need nodejs command -v node
     need npm command -v npm
 }

@@ -195,6 +195,19 @@ def test_an_unclosed_client_is_collected(url):
     assert done.stderr.count("ResourceWarning: unclosed <fanwire.Client") == 1
 
 
+def test_a_stream_keeps_its_client(url):
+    run(
+        """
+        stream = fanwire.Client(url).subscribe("a")
+        gc.collect()
+        stream.wait_ready()
+        assert stream.state == "active"
+        stream._client.close()
+        """,
+        url,
+    )
+
+
 def test_a_running_loop_keeps_its_bus(url):
     run(
         """

@@ -29,11 +29,12 @@ def closed(bus: Abandonable) -> None:
     _open.discard(bus)
 
 
-# While the interpreter still works: afterwards threads of ours must not come back into it.
+# While the interpreter still works: threads that wait in the engine must not come back into one that is ending.
 @atexit.register
 def _abandon_all() -> None:
     for bus in list(_open):
         bus._abandon()
+    _native.keep_threads_out()
 
 
 def _after_fork_in_child() -> None:

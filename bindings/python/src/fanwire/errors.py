@@ -68,4 +68,4 @@ def make_error(status, text=None):
     return cls(text or _texts.get(status, "unknown status"))
 
 
-_native.set_error_factory(make_error)
+_native.set_error_classes(_by_status)

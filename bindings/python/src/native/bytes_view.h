@@ -6,7 +6,7 @@
 namespace fanwire::python {
 
 class BytesView {
-   public:
+ public:
     // A channel or pattern. Lone surrogates stand for bytes that are not UTF-8, as Message.channel makes them.
     static BytesView of_name(pybind11::handle name, const char* what);
     // A payload, already mapped to str or bytes.
@@ -20,7 +20,7 @@ class BytesView {
     const char* data() const { return data_; }
     std::size_t size() const { return size_; }
 
-   private:
+ private:
     BytesView() = default;
     bool take_text(PyObject* text);
     bool take_buffer(PyObject* object);

@@ -2,6 +2,7 @@
 
 #include "bytes_view.h"
 #include "fork.h"
+#include "gil.h"
 #include "stats.h"
 #include "waiting.h"
 
@@ -25,8 +26,7 @@ int Subscription::state() const {
 
 void Subscription::wait_active(std::uint64_t timeout_ms) {
     refuse_forked(generation_);
-    check(wait_in_slices(timeout_ms,
-                         [&](std::uint64_t ms) { return fanwire_subscription_wait_active(handle_, ms); }));
+    check(wait_in_slices(timeout_ms, [&](std::uint64_t ms) { return fanwire_subscription_wait_active(handle_, ms); }));
 }
 
 Engine::Engine(const Options& options, const Inbox* events) : generation_(fork_generation()) {
@@ -36,7 +36,7 @@ Engine::Engine(const Options& options, const Inbox* events) : generation_(fork_g
 
 Engine::~Engine() {
     if (generation_ != fork_generation()) return;  // there is no IO thread to stop here
-    const py::gil_scoped_release without_gil;
+    const WithoutGil without_gil;
     fanwire_engine_destroy(&handle_);
 }
 
@@ -64,7 +64,7 @@ void Engine::close(std::uint64_t timeout_ms) {
     if (generation_ != fork_generation()) return;
     int status = FANWIRE_OK;
     {
-        const py::gil_scoped_release without_gil;
+        const WithoutGil without_gil;
         status = fanwire_engine_close(handle_, timeout_ms);
     }
     check(status);

@@ -11,9 +11,8 @@
 namespace fanwire::python {
 
 class Subscription {
-   public:
-    Subscription(fanwire_subscription* handle, std::uint64_t generation)
-        : handle_(handle), generation_(generation) {}
+ public:
+    Subscription(fanwire_subscription* handle, std::uint64_t generation) : handle_(handle), generation_(generation) {}
     ~Subscription();
     Subscription(const Subscription&) = delete;
     Subscription& operator=(const Subscription&) = delete;
@@ -22,13 +21,13 @@ class Subscription {
     int state() const;
     void wait_active(std::uint64_t timeout_ms);
 
-   private:
+ private:
     fanwire_subscription* handle_;
     const std::uint64_t generation_;
 };
 
 class Engine {
-   public:
+ public:
     // Engine events go to `events`, if given. The options keep that inbox afterwards: use them for one engine only.
     Engine(const Options& options, const Inbox* events);
     ~Engine();
@@ -47,7 +46,7 @@ class Engine {
     void publish_async(py::handle channel, py::handle value, fanwire_inbox* inbox, void* user_data);
     std::unique_ptr<Subscription> subscribe(py::handle name, bool is_pattern, Inbox& inbox, py::handle target);
 
-   private:
+ private:
     const std::uint64_t generation_;
     fanwire_engine* handle_ = nullptr;
 };

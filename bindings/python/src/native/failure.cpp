@@ -1,32 +1,36 @@
 #include "failure.h"
 
+#include <cstring>
+
 namespace fanwire::python {
 
 namespace {
 
-// Belongs to the module, which is never unloaded.
-PyObject* error_factory = nullptr;
+// By status. Belongs to the module, which is never unloaded.
+PyObject* error_classes = nullptr;
 
+// Runs no Python code: within a catch block a thread must not lose the GIL to an interpreter that is ending.
 void raise(const Failure& failure) {
-    PyObject* text =
-        PyUnicode_DecodeUTF8(failure.text.data(), static_cast<Py_ssize_t>(failure.text.size()), "replace");
-    if (text == nullptr) return;
-    PyObject* error = nullptr;
-    if (error_factory != nullptr) error = PyObject_CallFunction(error_factory, "iO", failure.status, text);
-    Py_DECREF(text);
-    if (error == nullptr) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, failure.text.c_str());
+    const char* text = failure.text.empty() ? fanwire_status_text(failure.status) : failure.text.c_str();
+    PyObject* status = PyLong_FromLong(failure.status);
+    if (status == nullptr) return;
+    PyObject* error_class = error_classes == nullptr ? nullptr : PyDict_GetItemWithError(error_classes, status);
+    Py_DECREF(status);
+    if (error_class == nullptr) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, text);
         return;
     }
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error)), error);
-    Py_DECREF(error);
+    PyObject* message = PyUnicode_DecodeUTF8(text, static_cast<Py_ssize_t>(std::strlen(text)), "replace");
+    if (message == nullptr) return;
+    PyErr_SetObject(error_class, message);
+    Py_DECREF(message);
 }
 
 }  // namespace
 
-void set_error_factory(py::object make_error) {
-    PyObject* former = error_factory;
-    error_factory = make_error.release().ptr();
+void set_error_classes(py::dict classes) {
+    PyObject* former = error_classes;
+    error_classes = classes.release().ptr();
     Py_XDECREF(former);
 }
 

@@ -20,8 +20,8 @@ inline void check(int status) {
     if (status != FANWIRE_OK) throw Failure{status, fanwire_last_error()};
 }
 
-// From now on a Failure raises what `make_error(status, text)` returns.
-void set_error_factory(py::object make_error);
+// From now on a Failure raises the class that stands under its status.
+void set_error_classes(py::dict classes);
 void register_failure_translator();
 
 }  // namespace fanwire::python

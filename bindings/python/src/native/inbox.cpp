@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fork.h"
+#include "gil.h"
 #include "message.h"
 #include "waiting.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 // Releases the messages that nobody took over, whatever happens.
 class Drained {
-   public:
+ public:
     Drained(std::vector<fanwire_event>& spare, std::size_t capacity) : spare_(spare), events_(std::move(spare)) {
         events_.resize(capacity);
     }
@@ -29,7 +30,7 @@ class Drained {
     fanwire_event* events() { return events_.data(); }
     std::size_t count = 0;
 
-   private:
+ private:
     std::vector<fanwire_event>& spare_;
     std::vector<fanwire_event> events_;
 };
@@ -83,7 +84,7 @@ Inbox::Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker
 Inbox::~Inbox() {
     if (generation_ != fork_generation()) return;  // the threads that may hold its locks do not exist here
     {
-        const py::gil_scoped_release without_gil;
+        const WithoutGil without_gil;
         fanwire_inbox_destroy(&handle_);
     }
     if (waker_) waker_->remove(source_);

@@ -13,7 +13,7 @@
 namespace fanwire::python {
 
 class Inbox {
-   public:
+ public:
     // `waker` (may be null) is told `key` when something comes. A drain gives at most `capacity` events.
     Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker> waker, std::uint64_t key);
     ~Inbox();
@@ -32,7 +32,7 @@ class Inbox {
     fanwire_inbox* handle() const { return handle_; }
     std::uint64_t generation() const { return generation_; }
 
-   private:
+ private:
     py::object take_item(fanwire_event& event);
     py::object take_target(const fanwire_event& event);
 

@@ -8,8 +8,7 @@ namespace fanwire::python {
 namespace {
 
 struct MessageObject {
-    PyObject_HEAD
-    fanwire_message* message;
+    PyObject_HEAD fanwire_message* message;
     PyObject* data;  // made when first asked for
 };
 
@@ -37,8 +36,12 @@ PyObject* to_name(const Piece& piece) {
     return PyUnicode_DecodeUTF8(piece.bytes, static_cast<Py_ssize_t>(piece.size), "surrogateescape");
 }
 
-PyObject* get_channel(PyObject* self, void*) { return to_name(piece_of(self, fanwire_message_channel)); }
-PyObject* get_channel_bytes(PyObject* self, void*) { return to_bytes(piece_of(self, fanwire_message_channel)); }
+PyObject* get_channel(PyObject* self, void*) {
+    return to_name(piece_of(self, fanwire_message_channel));
+}
+PyObject* get_channel_bytes(PyObject* self, void*) {
+    return to_bytes(piece_of(self, fanwire_message_channel));
+}
 
 PyObject* get_pattern(PyObject* self, void*) {
     const Piece pattern = piece_of(self, fanwire_message_pattern);
@@ -94,8 +97,8 @@ void deallocate(PyObject* self) {
 }
 
 PyGetSetDef getters[] = {
-    {"channel", get_channel, nullptr, "The channel without the namespace; surrogates stand for bytes that are no UTF-8.",
-     nullptr},
+    {"channel", get_channel, nullptr,
+     "The channel without the namespace; surrogates stand for bytes that are no UTF-8.", nullptr},
     {"channel_bytes", get_channel_bytes, nullptr, "The channel, byte for byte.", nullptr},
     {"pattern", get_pattern, nullptr, "The pattern it came by; None for exact subscriptions.", nullptr},
     {"pattern_bytes", get_pattern_bytes, nullptr, "The pattern, byte for byte.", nullptr},
@@ -118,8 +121,8 @@ PyType_Slot slots[] = {
     {0, nullptr},
 };
 
-PyType_Spec spec = {"fanwire.Message", sizeof(MessageObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+PyType_Spec spec = {"fanwire.Message", sizeof(MessageObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                    slots};
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "failure.h"
 #include "fork.h"
+#include "gil.h"
 #include "inbox.h"
 #include "message.h"
 #include "options.h"
@@ -86,8 +87,9 @@ PYBIND11_MODULE(_native, module) {
     module.def("dependencies", dependencies);
     module.def("status_table", status_table);
     module.def("option_table", option_table);
-    module.def("set_error_factory", set_error_factory);
+    module.def("set_error_classes", set_error_classes);
     module.def("note_fork", note_fork);
+    module.def("keep_threads_out", keep_threads_out);
     define_constants(module);
     define_message(module);
     define_options(module);

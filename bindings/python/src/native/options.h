@@ -8,7 +8,7 @@
 namespace fanwire::python {
 
 class Options {
-   public:
+ public:
     Options() { check(fanwire_options_create(&handle_)); }
     ~Options() { fanwire_options_destroy(&handle_); }
     Options(const Options&) = delete;
@@ -20,7 +20,7 @@ class Options {
 
     fanwire_options* handle() const { return handle_; }
 
-   private:
+ private:
     fanwire_options* handle_ = nullptr;
 };
 

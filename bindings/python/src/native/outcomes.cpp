@@ -4,15 +4,18 @@
 
 #include "bytes_view.h"
 #include "fork.h"
+#include "gil.h"
 #include "waiting.h"
 
 namespace fanwire::python {
 
-Outcomes::Outcomes() : generation_(fork_generation()) { check(fanwire_inbox_create(&inbox_, nullptr)); }
+Outcomes::Outcomes() : generation_(fork_generation()) {
+    check(fanwire_inbox_create(&inbox_, nullptr));
+}
 
 Outcomes::~Outcomes() {
     if (generation_ != fork_generation()) return;
-    const py::gil_scoped_release without_gil;
+    const WithoutGil without_gil;
     fanwire_inbox_destroy(&inbox_);
 }
 

@@ -11,7 +11,7 @@ namespace fanwire::python {
 // fanwire_publish_wait() could not be interrupted by Ctrl-C, nor called again after a slice of waiting: each call
 // publishes. So the outcome comes to an inbox, where the wait can be resumed.
 class Outcomes {
-   public:
+ public:
     Outcomes();
     ~Outcomes();
     Outcomes(const Outcomes&) = delete;
@@ -20,7 +20,7 @@ class Outcomes {
     // The number of receivers.
     std::uint64_t publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms);
 
-   private:
+ private:
     bool take(std::uintptr_t number, fanwire_event& outcome);
 
     const std::uint64_t generation_;

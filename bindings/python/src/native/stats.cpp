@@ -8,20 +8,30 @@ namespace {
 
 struct Counter {
     const char* name;
-    std::uint64_t fanwire_engine_stats::* field;
+    std::uint64_t fanwire_engine_stats::*field;
 };
 
-#define FANWIRE_COUNTER(name) {#name, &fanwire_engine_stats::name}
+#define FANWIRE_COUNTER(name) \
+    { #name, &fanwire_engine_stats::name }
 constexpr Counter counters[] = {
-    FANWIRE_COUNTER(connected),          FANWIRE_COUNTER(connects),
-    FANWIRE_COUNTER(disconnects),        FANWIRE_COUNTER(connect_errors),
-    FANWIRE_COUNTER(published),          FANWIRE_COUNTER(publish_ok),
-    FANWIRE_COUNTER(publish_failed),     FANWIRE_COUNTER(publish_unknown),
-    FANWIRE_COUNTER(publish_queued),     FANWIRE_COUNTER(received),
-    FANWIRE_COUNTER(delivered),          FANWIRE_COUNTER(dropped),
-    FANWIRE_COUNTER(gaps),               FANWIRE_COUNTER(bytes_in),
-    FANWIRE_COUNTER(bytes_out),          FANWIRE_COUNTER(subscriptions),
-    FANWIRE_COUNTER(subscriptions_desired), FANWIRE_COUNTER(subscriptions_confirmed),
+    FANWIRE_COUNTER(connected),
+    FANWIRE_COUNTER(connects),
+    FANWIRE_COUNTER(disconnects),
+    FANWIRE_COUNTER(connect_errors),
+    FANWIRE_COUNTER(published),
+    FANWIRE_COUNTER(publish_ok),
+    FANWIRE_COUNTER(publish_failed),
+    FANWIRE_COUNTER(publish_unknown),
+    FANWIRE_COUNTER(publish_queued),
+    FANWIRE_COUNTER(received),
+    FANWIRE_COUNTER(delivered),
+    FANWIRE_COUNTER(dropped),
+    FANWIRE_COUNTER(gaps),
+    FANWIRE_COUNTER(bytes_in),
+    FANWIRE_COUNTER(bytes_out),
+    FANWIRE_COUNTER(subscriptions),
+    FANWIRE_COUNTER(subscriptions_desired),
+    FANWIRE_COUNTER(subscriptions_confirmed),
 };
 #undef FANWIRE_COUNTER
 

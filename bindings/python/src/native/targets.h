@@ -17,7 +17,7 @@ struct Target {
 
 // An intrusive list: one is added and removed for each publish. Needs the GIL.
 class Targets {
-   public:
+ public:
     Targets() = default;
     ~Targets() { clear(); }
     Targets(const Targets&) = delete;
@@ -54,7 +54,7 @@ class Targets {
             objects.push_back(pybind11::reinterpret_steal<pybind11::object>(std::exchange(target->object, nullptr)));
     }
 
-   private:
+ private:
     Target* first_ = nullptr;
 };
 

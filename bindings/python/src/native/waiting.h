@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "gil.h"
+
 namespace fanwire::python {
 
 // Calls `wait(ms)`, which gives a status, in slices until it gives something other than TIMEOUT or `timeout_ms` have
@@ -23,7 +25,7 @@ int wait_in_slices(std::uint64_t timeout_ms, Wait wait) {
         const bool last = timeout_ms != FANWIRE_FOREVER && left_ms <= slice_ms;
         int status = FANWIRE_OK;
         {
-            const pybind11::gil_scoped_release without_gil;
+            const WithoutGil without_gil;
             status = wait(last ? left_ms : slice_ms);
         }
         if (status != FANWIRE_TIMEOUT || last) return status;

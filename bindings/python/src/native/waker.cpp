@@ -21,7 +21,9 @@ namespace {
 }
 
 #ifndef __linux__
-bool prepare(int fd) { return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0; }
+bool prepare(int fd) {
+    return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
 #endif
 
 }  // namespace

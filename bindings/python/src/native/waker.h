@@ -10,7 +10,7 @@ namespace fanwire::python {
 // A bus has one inbox for all its handlers, and one for each subscription that is consumed at its own pace. Watching
 // each by its own descriptor would end at the process's limit of them; their wake functions come together here.
 class Waker {
-   public:
+ public:
     // Somebody who wakes; stays put while added.
     struct Source {
         std::uint64_t key = 0;
@@ -37,7 +37,7 @@ class Waker {
     // The keys noted since the last call.
     std::vector<std::uint64_t> take();
 
-   private:
+ private:
     void signal() noexcept;
 
     std::mutex mutex_;
