@@ -170,6 +170,7 @@ class Subscriber {
 
     int timed_out() {
         leave();
+        if (unconfirmed_ != 0) throw runtime_error("the time limit passed before Redis confirmed the subscription");
         if (!count_) return kExitOk;
         throw runtime_error("the time limit passed after " + std::to_string(received_) + " of " +
                             std::to_string(*count_) + " messages");
@@ -249,7 +250,8 @@ Examples:
     {{"pattern", "PATTERN", "also subscribe to a pattern (* ? [a-z] and \\ to escape); may be repeated"},
      {"json", nullptr, "print a JSON object for each message"},
      {"count", "N", "leave with 0 after N messages"},
-     {"timeout", "SECONDS", "leave after this time: with 0, or with 1 if --count was not reached"},
+     {"timeout", "SECONDS",
+      "leave after this time: with 0, or with 1 if not subscribed yet or --count was not reached"},
      {"stdin", nullptr, "also publish each line of stdin to CHANNEL, once subscribed"},
      {"retry", nullptr, "keep trying when the first attempt to connect or to subscribe fails"},
      {"quiet", nullptr, "no notes on stderr, only errors"}},

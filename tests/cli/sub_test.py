@@ -127,6 +127,11 @@ class Ending(RedisTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"fanwire: the time limit passed after 0 of 3 messages\n", done.stderr)
 
+    def test_timeout_without_a_server_is_a_failure(self):
+        done = run("sub", "--retry", "--url", f"redis://127.0.0.1:{support.free_port()}", "chat", "--timeout", "0.2")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"fanwire: the time limit passed before Redis confirmed the subscription\n", done.stderr)
+
     def test_reader_that_leaves_ends_it_quietly(self):
         sub = subprocess.Popen([support.COMMAND, "sub", "--url", self.redis.url, "--quiet", "pipe"],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -304,8 +304,9 @@ FANWIRE_API int fanwire_engine_open(fanwire_engine **engine, const fanwire_optio
 
 /* Waits until both links are ready, or the last attempt to connect has failed: then that attempt's status (its text
  * in fanwire_last_error()), while the engine goes on trying. memory:// is connected at once.
- * Errors: TIMEOUT, CLOSED, RESOLVE_FAILED, CONNECT_FAILED, AUTH_FAILED, PROTOCOL_ERROR, ...; INVALID_ARGUMENT when
- * called from a wake or log function. */
+ * Errors: TIMEOUT (timeout_ms passed, or the attempt itself took longer than connect_timeout_ms: then stats.connect_errors
+ * is not 0), CLOSED, RESOLVE_FAILED, CONNECT_FAILED, AUTH_FAILED, PROTOCOL_ERROR, ...; INVALID_ARGUMENT when called from a
+ * wake or log function. */
 FANWIRE_API int fanwire_engine_wait_connected(fanwire_engine *engine, uint64_t timeout_ms);
 
 /* Refuses new work, sends the accepted publishes and waits for their outcomes for up to timeout_ms, then ends all
