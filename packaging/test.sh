@@ -77,7 +77,7 @@ for case in (case for suite in suites for case in suite.iter("testcase")):
     if not faults:
         continue
     said = "\n".join(filter(None, [fault.text for fault in faults] + [out.text for out in case.iter("system-out")]))
-    print(f"    | failed: {case.get('name')}", *(f"    |   {line}" for line in said.splitlines()[-60:]),
+    print(f"    | failed: {case.get('name')}", *(f"    |   {line}" for line in said.splitlines()[:80]),
           sep="\n", file=sys.stderr)
 print(total - failed - skipped, failed, skipped)
 PYTHON
@@ -151,6 +151,9 @@ suite_release() {
     show_summary "$step_log"
 }
 
+# Where Clang's run time finds what turns addresses into lines of code.
+export ASAN_SYMBOLIZER_PATH=/usr/lib/llvm-14/bin/llvm-symbolizer
+
 # Only what is of C++ is worth it: the rest would test Python and Node under a sanitizer.
 sanitizer_tests=(-R '^(unit|capi|integration)\.')
 
@@ -221,6 +224,7 @@ need_languages
 need libgtest-dev have_file '/usr/include/gtest/gtest.h'
 need nlohmann-json3-dev have_file '/usr/include/nlohmann/json.hpp'
 need clang-14 command -v clang++-14
+need llvm-14 have_file '/usr/lib/llvm-14/bin/llvm-symbolizer'
 need libclang-rt-14-dev have_file '/usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.asan*'
 install_missing
 choose_python

@@ -206,14 +206,14 @@ TEST(InboxWake, AtOnceWhenEventsAlreadyWait) {
 
 // Drains only when woken, as a binding does, while others publish: nothing is left behind.
 TEST(InboxWake, NoWakeIsLost) {
-    Engine engine = open_engine();
-    Inbox inbox;
-    Subscription subscription = subscribe(engine, "a", inbox);
     struct Signal {
         std::mutex mutex;
         std::condition_variable changed;
         int wakes = 0;
-    } signal;
+    } signal;  // outlives the inbox that wakes it
+    Engine engine = open_engine();
+    Inbox inbox;
+    Subscription subscription = subscribe(engine, "a", inbox);
     ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_set_wake(
                                   inbox,
                                   [](void* user_data) {
