@@ -38,6 +38,11 @@ const Flag* find_flag(const Command& command, const std::string& name) {
 
 }  // namespace
 
+std::string quoted(const std::string& word) {
+    const std::string name = word.substr(0, word.find('='));
+    return name.find_first_of(":@") == std::string::npos ? " " + name : "";
+}
+
 fanwire_option_info setting_at(size_t index) {
     fanwire_option_info row = {};
     check(fanwire_option_at(index, &row, sizeof row));
@@ -65,13 +70,14 @@ Arguments::Arguments(const Command& command, const std::vector<std::string>& wor
         }
         if (word == "--") {
             only_operands = true;
+            dashes_ = operands_.size();
             continue;
         }
         if (word == "-h" || word == "--help") {
             help_wanted_ = true;
             return;
         }
-        if (word.compare(0, 2, "--") != 0) throw usage_error("unknown option " + word + see_help);
+        if (word.compare(0, 2, "--") != 0) throw usage_error("unknown option" + quoted(word) + see_help);
 
         const size_t equals = word.find('=');
         const bool has_value = equals != std::string::npos;
@@ -88,7 +94,10 @@ Arguments::Arguments(const Command& command, const std::vector<std::string>& wor
         } else if (name == "set") {
             const std::string pair = value();
             const size_t split = pair.find('=');
-            if (split == std::string::npos) throw usage_error("--set needs name=value, not \"" + pair + "\"");
+            // Not quoted: it may hold a password, as a URL given here does.
+            if (split == std::string::npos || pair.find_first_of(":@") < split) {
+                throw usage_error("--set needs NAME=VALUE, such as connect_timeout_ms=500");
+            }
             set(pair.substr(0, split), pair.substr(split + 1));
         } else if (const std::string setting = setting_of(name); !setting.empty()) {
             set(setting, is_boolean(setting) && !has_value ? "true" : value());
@@ -96,7 +105,7 @@ Arguments::Arguments(const Command& command, const std::vector<std::string>& wor
                    !negated.empty() && is_boolean(negated) && !has_value) {
             set(negated, "false");
         } else {
-            throw usage_error("unknown option --" + name + see_help);
+            throw usage_error("unknown option" + quoted(word) + see_help);
         }
     }
 }

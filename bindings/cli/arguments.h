@@ -1,6 +1,7 @@
 // The command line: a command's own flags, and one flag for every setting of the library.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -37,6 +38,7 @@ class Arguments {
     const fanwire_options* options() const { return options_.get(); }
     fanwire_options* options() { return options_.get(); }
     const std::vector<std::string>& operands() const { return operands_; }
+    bool after_dashes(size_t operand) const { return operand >= dashes_; }  // it stood after "--"
 
     bool has(const std::string& flag) const { return flags_.count(flag) != 0; }
     std::vector<std::string> all(const std::string& flag) const;  // in the order given
@@ -51,9 +53,13 @@ class Arguments {
 
     Handle<fanwire_options> options_;
     std::vector<std::string> operands_;
+    size_t dashes_ = SIZE_MAX;  // operands before "--"
     std::map<std::string, std::vector<std::string>> flags_;
     bool help_wanted_ = false;
 };
+
+// A mistaken word for an error message, after a blank: without its value, and "" for what may be a URL with a password.
+std::string quoted(const std::string& word);
 
 // Row `index` of the library's table of settings.
 fanwire_option_info setting_at(size_t index);

@@ -143,7 +143,8 @@ std::string as_markdown() {
 
 int run_info(Arguments& arguments) {
     if (!arguments.operands().empty()) {
-        throw usage_error("info takes no argument \"" + arguments.operands()[0] + "\"; see 'fanwire info --help'");
+        // Not quoted: it may well be a URL with a password.
+        throw usage_error("info takes no arguments but options; see 'fanwire info --help'");
     }
     Output output;
     if (const auto format = arguments.text("settings")) {

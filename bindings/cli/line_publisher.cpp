@@ -24,7 +24,11 @@ LinePublisher::LinePublisher(Session& session, const std::string& channel)
     : session_(session), channel_(channel), lines_(kLineSizeMax) {}
 
 bool LinePublisher::wants_input() const {
-    return !input_ended_ && !line_waits_;
+    return !stopped_ && !input_ended_ && !line_waits_;
+}
+
+void LinePublisher::stop() {
+    stopped_ = true;
 }
 
 bool LinePublisher::finished() const {
@@ -55,7 +59,7 @@ void LinePublisher::outcome(const fanwire_event& event) {
     } else {
         fail(static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(event.user_data)), event.status, event.text);
     }
-    if (line_waits_) publish_lines();
+    if (line_waits_ && !stopped_) publish_lines();
 }
 
 void LinePublisher::publish_lines() {

@@ -19,6 +19,7 @@ class LinePublisher {
     bool wants_input() const;
     void read_input();                         // when stdin is readable
     void outcome(const fanwire_event& event);  // of a PUBLISHED event
+    void stop();                               // nothing more goes out; outcomes are still counted
     bool finished() const;                     // stdin is at its end and every line has its outcome
 
     bool any_failed() const { return failed_ != 0; }
@@ -32,6 +33,7 @@ class LinePublisher {
     std::string channel_;
     LineSplitter lines_;
     bool input_ended_ = false;
+    bool stopped_ = false;
     bool line_waits_ = false;  // a whole line is held back until an outcome makes room
     unsigned long long line_number_ = 0;
     unsigned long long outstanding_ = 0;

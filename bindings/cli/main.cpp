@@ -1,4 +1,4 @@
-#include <cstdio>
+#include <csignal>
 #include <exception>
 #include <string>
 #include <vector>
@@ -38,9 +38,9 @@ int run(const std::vector<std::string>& words) {
     }
     const Command* command = find_command(first);
     if (command == nullptr) {
-        const char* kind = first[0] == '-' ? "option before the command: " : "command: ";
-        throw usage_error(std::string("unknown ") + kind + first +
-                          "; there are sub, pub and info, see 'fanwire --help'");
+        const std::string unknown = first[0] == '-' ? "unknown option" + quoted(first) + " before the command"
+                                                    : "unknown command" + quoted(first);
+        throw usage_error(unknown + "; there are sub, pub and info, see 'fanwire --help'");
     }
     Arguments arguments(*command, {words.begin() + 1, words.end()});
     if (arguments.help_wanted()) return print(command_help(*command)), kExitOk;
@@ -53,6 +53,7 @@ int run(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
     using namespace fanwire::cli;
     fill_standard_descriptors();
+    std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of write()
     try {
         return run({argv + (argc > 0 ? 1 : 0), argv + argc});
     } catch (const ReaderGone&) {

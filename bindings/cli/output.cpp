@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -16,9 +17,26 @@ namespace {
 
 constexpr size_t kFlushSize = 64 * 1024;
 
-bool writable_now() {
-    pollfd out = {STDOUT_FILENO, POLLOUT, 0};
-    return ::poll(&out, 1, 0) == 1;
+Failure cannot_write() {
+    return runtime_error(std::string("cannot write to stdout: ") + std::strerror(errno));
+}
+
+// Waits until stdout can be written to or a signal comes; whether it can.
+bool wait_writable(int timeout_ms) {
+    pollfd ready[] = {{STDOUT_FILENO, POLLOUT, 0}, {signal_fd(), POLLIN, 0}};
+    if (::poll(ready, 2, timeout_ms) >= 0) return ready[0].revents != 0;
+    if (errno != EINTR) throw cannot_write();
+    return false;
+}
+
+// Writes the beginning of `bytes`; how much of it, 0 when it has to be tried again.
+size_t write_some(std::string_view bytes) {
+    // A pipe that poll() calls writable takes PIPE_BUF bytes without blocking.
+    const ssize_t written = ::write(STDOUT_FILENO, bytes.data(), std::min<size_t>(bytes.size(), PIPE_BUF));
+    if (written >= 0) return static_cast<size_t>(written);
+    if (errno == EINTR || errno == EAGAIN) return 0;
+    if (errno == EPIPE) throw ReaderGone{};
+    throw cannot_write();
 }
 
 }  // namespace
@@ -29,22 +47,18 @@ void Output::add(std::string_view bytes) {
 }
 
 void Output::flush() {
-    std::string_view rest = buffer_;
+    std::string bytes;
+    bytes.swap(buffer_);  // whatever is thrown, nothing is written twice
+    std::string_view rest = bytes;
     while (!rest.empty()) {
-        const bool leaving = signal_caught() != 0;
-        if (leaving && !writable_now()) break;
-        // A pipe that poll() calls writable takes PIPE_BUF bytes without blocking.
-        const size_t size = leaving && rest.size() > PIPE_BUF ? PIPE_BUF : rest.size();
-        const ssize_t written = ::write(STDOUT_FILENO, rest.data(), size);
-        if (written >= 0) {
-            rest.remove_prefix(static_cast<size_t>(written));
-            continue;
+        const bool leaving = signal_caught() != 0 || passed(deadline_);
+        if (wait_writable(leaving ? 0 : poll_timeout(deadline_))) {
+            rest.remove_prefix(write_some(rest));
+        } else if (leaving) {
+            break;
         }
-        if (errno == EINTR) continue;
-        if (errno == EPIPE) throw ReaderGone{};
-        throw runtime_error(std::string("cannot write to stdout: ") + std::strerror(errno));
     }
-    buffer_.erase(0, buffer_.size() - rest.size());
+    buffer_ = rest;
 }
 
 }  // namespace fanwire::cli

@@ -17,10 +17,6 @@ Failure timed_out() {
     return runtime_error("the time limit passed");
 }
 
-bool passed(const Deadline& deadline) {
-    return deadline && Clock::now() >= *deadline;
-}
-
 int publish_one(Session& session, const std::string& channel, const std::string& message, const Deadline& deadline) {
     check(fanwire_publish_async(session.engine(), channel.data(), channel.size(), message.data(), message.size(),
                                 session.inbox(), nullptr));
@@ -59,6 +55,7 @@ int publish_lines(Session& session, const Arguments& arguments, const std::strin
     }
     if (!publisher.finished()) {
         // What was accepted still goes out; what stdin holds does not.
+        publisher.stop();
         fanwire_engine_close(session.engine(), kCloseTimeoutMs);
         while (session.drain(handle)) {
         }
@@ -82,7 +79,8 @@ int run_pub(Arguments& arguments) {
         if (session.signals().caught() != 0) return kExitSignal + session.signals().caught();
         throw timed_out();
     }
-    if (operands[1] == "-") return publish_lines(session, arguments, operands[0], deadline);
+    const bool from_stdin = operands[1] == "-" && !arguments.after_dashes(1);
+    if (from_stdin) return publish_lines(session, arguments, operands[0], deadline);
     return publish_one(session, operands[0], operands[1], deadline);
 }
 
@@ -101,6 +99,7 @@ other byte. Up to 1024 are under way at once. Nothing is printed on stdout; a
 summary goes to stderr, as does each line that failed, by its number.
 
 A MESSAGE that begins with "-" goes after "--":  fanwire pub chat -- --help
+There "-" is a message too.
 Redis pub/sub keeps nothing: who is not subscribed at the moment gets nothing.
 
 Examples:

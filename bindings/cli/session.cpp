@@ -1,18 +1,11 @@
 #include "bindings/cli/session.h"
 
-#include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstring>
 
 #include "bindings/cli/failure.h"
 
 namespace fanwire::cli {
-
-Deadline deadline_in(std::optional<unsigned long long> milliseconds) {
-    if (!milliseconds) return std::nullopt;
-    return Clock::now() + std::chrono::milliseconds(*milliseconds);
-}
 
 Session::Session(Arguments& arguments) {
     fanwire_inbox* inbox = nullptr;
@@ -28,14 +21,9 @@ Session::Session(Arguments& arguments) {
 }
 
 void Session::wait(std::vector<pollfd>& others, const Deadline& deadline) {
-    int timeout_ms = -1;
-    if (deadline) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
-        timeout_ms = static_cast<int>(std::clamp<long long>(left, 0, INT_MAX));
-    }
     others.push_back({signals_.fd(), POLLIN, 0});
     others.push_back({inbox_fd_, POLLIN, 0});
-    const int ready = ::poll(others.data(), others.size(), timeout_ms);
+    const int ready = ::poll(others.data(), others.size(), poll_timeout(deadline));
     const int error = errno;
     others.resize(others.size() - 2);
     if (ready < 0) {
@@ -62,7 +50,7 @@ bool Session::connect(const Deadline& deadline) {
     bool connected = false;
     std::vector<pollfd> none;
     while (!connected) {
-        if (signals_.caught() != 0 || (deadline && Clock::now() >= *deadline)) return false;
+        if (signals_.caught() != 0 || passed(deadline)) return false;
         wait(none, deadline);
         drain([&](const fanwire_event& event) {
             if (event.kind == FANWIRE_EVENT_CONNECTED) connected = true;

@@ -3,22 +3,16 @@
 
 #include <poll.h>
 
-#include <chrono>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "bindings/cli/arguments.h"
+#include "bindings/cli/deadline.h"
 #include "bindings/cli/handles.h"
 #include "bindings/cli/signals.h"
 
 namespace fanwire::cli {
-
-using Clock = std::chrono::steady_clock;
-using Deadline = std::optional<Clock::time_point>;  // none: for ever
-
-Deadline deadline_in(std::optional<unsigned long long> milliseconds);
 
 class Session {
  public:

@@ -35,7 +35,6 @@ Signals::Signals() {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
 }
 
 int Signals::fd() const {
@@ -44,6 +43,10 @@ int Signals::fd() const {
 
 int Signals::caught() const {
     return caught_signal;
+}
+
+int signal_fd() {
+    return wake_pipe[0];
 }
 
 int signal_caught() {

@@ -6,7 +6,6 @@
 namespace fanwire::cli {
 
 // Exists once. The first signal is noted, and ends a system call that is under way; a second one kills as usual.
-// SIGPIPE is ignored: a closed pipe is an error of write().
 class Signals {
  public:
     Signals();
@@ -17,7 +16,8 @@ class Signals {
     int caught() const;  // its number, or 0
 };
 
-// The same as Signals::caught(), for those who have none at hand; 0 while there is none.
+// The same as Signals::fd() and caught(), for those who have none at hand; -1 and 0 while there is none.
+int signal_fd();
 int signal_caught();
 
 // Threads that are started while this lives leave the signals to the main thread.

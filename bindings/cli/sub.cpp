@@ -26,8 +26,10 @@ struct Wanted {
 
 class Subscriber {
  public:
-    explicit Subscriber(Arguments& arguments)
+    Subscriber(Arguments& arguments, const Deadline& deadline)
         : session_(arguments),
+          deadline_(deadline),
+          output_(deadline),
           json_(arguments.has("json")),
           quiet_(arguments.has("quiet")),
           retry_(arguments.has("retry")),
@@ -42,20 +44,19 @@ class Subscriber {
         if (arguments.has("stdin")) publisher_.emplace(session_, channels.front());
     }
 
-    int run(const Deadline& deadline) {
-        const auto handle = [this](const fanwire_event& event) { on_event(event); };
+    int run() {
         while (!enough() && session_.signals().caught() == 0) {
-            if (deadline && Clock::now() >= *deadline) return timed_out();
+            if (passed(deadline_)) return timed_out();
             // stdout is watched too: POLLERR comes when its reader leaves, even if no message ever does.
             std::vector<pollfd> others = {{STDOUT_FILENO, 0, 0}};
             if (publishes() && publisher_->wants_input()) others.push_back({STDIN_FILENO, POLLIN, 0});
-            session_.wait(others, deadline);
-            while (!enough() && session_.signals().caught() == 0 && session_.drain(handle)) {
-            }
-            output_.flush();
+            session_.wait(others, deadline_);
+            print_what_came();
             if ((others[0].revents & (POLLERR | POLLHUP)) != 0) throw ReaderGone{};
             if (others.size() > 1 && others[1].revents != 0) publisher_->read_input();
         }
+        // A signal leaves at once, but messages that nobody took in time do not count.
+        if (session_.signals().caught() == 0 && !output_.all_written()) return timed_out();
         return leave();
     }
 
@@ -77,6 +78,18 @@ class Subscriber {
 
     void note(const std::string& text) {
         if (!quiet_) say(text);
+    }
+
+    void print_what_came() {
+        const auto handle = [this](const fanwire_event& event) { on_event(event); };
+        try {
+            while (!enough() && session_.signals().caught() == 0 && !passed(deadline_) && session_.drain(handle)) {
+            }
+        } catch (const Failure&) {
+            output_.flush();  // what came before it
+            throw;
+        }
+        output_.flush();
     }
 
     void on_event(const fanwire_event& event) {
@@ -172,12 +185,14 @@ class Subscriber {
         leave();
         if (unconfirmed_ != 0) throw runtime_error("the time limit passed before Redis confirmed the subscription");
         if (!count_) return kExitOk;
+        if (enough()) throw runtime_error("the time limit passed before stdout took all messages");
         throw runtime_error("the time limit passed after " + std::to_string(received_) + " of " +
                             std::to_string(*count_) + " messages");
     }
 
     int leave() {
         for (Wanted& wanted : wanted_) fanwire_unsubscribe(wanted.subscription.get());
+        if (publisher_) publisher_->stop();
         fanwire_engine_close(session_.engine(), kCloseTimeoutMs);
         if (publisher_) {
             while (session_.drain([this](const fanwire_event& event) {
@@ -191,6 +206,7 @@ class Subscriber {
     }
 
     Session session_;
+    const Deadline deadline_;
     std::vector<Wanted> wanted_;
     std::optional<LinePublisher> publisher_;
     Output output_;
@@ -212,7 +228,7 @@ int run_sub(Arguments& arguments) {
     }
     if (arguments.has("stdin") && channels != 1) throw usage_error("--stdin needs exactly one CHANNEL to publish to");
     const Deadline deadline = deadline_in(arguments.milliseconds("timeout"));
-    return Subscriber(arguments).run(deadline);
+    return Subscriber(arguments, deadline).run();
 }
 
 }  // namespace

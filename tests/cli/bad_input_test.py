@@ -41,7 +41,7 @@ class Usage(BadInput):
         self.assert_fails(run("pub"), 2, "CHANNEL")
         self.assert_fails(run("pub", "chat"), 2, "MESSAGE")
         self.assert_fails(run("pub", "chat", "two", "words"), 2, "3 arguments")
-        self.assert_fails(run("info", "chat"), 2, "chat")
+        self.assert_fails(run("info", "chat"), 2, "no arguments", "info --help")
 
     def test_missing_and_superfluous_values(self):
         self.assert_fails(run("sub", "chat", "--count"), 2, "--count")
@@ -87,6 +87,17 @@ class Settings(BadInput):
                 done = run("pub", "--url", url, "chat", "hello")
                 self.assertNotEqual(done.returncode, 0)
                 self.assertNotIn(b"hunter2", done.stderr + done.stdout)
+
+    def test_passwords_in_the_wrong_place_stay_secret(self):
+        url = "redis://user:hunter2@localhost"
+        for command in ((url,), (f"-url={url}",), (f"--{url}",), ("info", url), ("sub", "chat", f"-url={url}"),
+                        ("sub", "chat", f"-{url}"), ("sub", "chat", f"--{url}"), ("sub", "chat", f"--uri={url}"),
+                        ("sub", "chat", "--password:hunter2"), ("info", "--set", "password:hunter2"),
+                        ("info", "--set", url), ("info", "--set", url + "?db=1"), ("sub", "chat", f"--json={url}")):
+            with self.subTest(command=command):
+                done = run(*command)
+                self.assert_fails(done, 2)
+                self.assertNotIn(b"hunter2", done.stderr)
 
     def test_channels(self):
         for command in (("sub", ""), ("sub", "x" * 1025), ("sub", "--pattern", ""), ("pub", "", "hello"),

@@ -1,7 +1,9 @@
 """fanwire info, --version and --help."""
 
 import json
+import os
 import re
+import subprocess
 import unittest
 
 import support
@@ -22,6 +24,16 @@ class Info(unittest.TestCase):
         self.assertRegex(text, r"\Afanwire \d+\.\d+\.\d+, .*hiredis \d+\.\d+.*libevent \d+\.\d+")
         self.assertRegex(text, r"(?m)^connect_timeout_ms +2000 +default +\S")
         self.assertRegex(text, r"(?m)^url +redis://127\.0\.0\.1:6379\S* +default ")
+
+    def test_reader_that_left_is_no_failure(self):
+        for arguments in (("info",), ("--help",), ("--version",)):
+            with self.subTest(arguments=arguments):
+                reading_end, writing_end = os.pipe()
+                os.close(reading_end)
+                with os.fdopen(writing_end, "wb") as stdout:
+                    done = subprocess.run([support.COMMAND, *arguments], stdout=stdout, stderr=subprocess.PIPE,
+                                          timeout=support.DEADLINE, env=support.clean_environment())
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
 
     def test_json(self):
         done = run("info", "--json")

@@ -15,12 +15,12 @@ class OneMessage(RedisTest):
         self.assertEqual(self.publish("chat", "hello"), 2)
 
     def test_message_that_looks_like_an_option(self):
-        sub = self.subscribe("chat", "--count", "2")
-        for message in ("--help", "-x"):
+        sub = self.subscribe("chat", "--count", "3")
+        for message in ("--help", "-x", "-"):
             done = run("pub", "--url", self.redis.url, "chat", "--", message)
             self.assertEqual((done.returncode, done.stdout), (0, b"1\n"))
         self.assertEqual(sub.end(), 0)
-        self.assertEqual(sub.rest(), [b"--help", b"-x"])
+        self.assertEqual(sub.rest(), [b"--help", b"-x", b"-"])
 
     def test_empty_message(self):
         sub = self.subscribe("chat", "--json", "--count", "1")
@@ -110,6 +110,22 @@ class Lines(RedisTest):
         pub = self.start("pub", "--url", self.redis.url, "--timeout", "0.2", "slow", "-", stdin=subprocess.PIPE)
         self.assertEqual(pub.end(), 1)
         pub.wait_note("fanwire: the time limit passed")
+
+    def endless(self):
+        """A pipe that never runs out of lines."""
+        lines = subprocess.Popen(["yes"], stdout=subprocess.PIPE)
+        self.addCleanup(lines.wait)
+        self.addCleanup(lines.kill)
+        self.addCleanup(lines.stdout.close)
+        return lines.stdout
+
+    def test_lines_left_when_it_ends_are_no_failures(self):
+        pub = self.start("pub", "--url", self.redis.url, "--timeout", "0.5", "endless", "-", stdin=self.endless())
+        self.assertEqual(pub.end(), 1)
+        notes = [note.decode() for note in pub.rest_of_notes()]
+        self.assertEqual(len(notes), 2, notes)
+        self.assertRegex(notes[0], r"^fanwire: \d+ published, 0 failed, 0 receivers$")
+        self.assertEqual(notes[1], "fanwire: the time limit passed")
 
     def test_more_than_the_queue_holds_is_backpressure_not_failure(self):
         lines = b"".join(b"%06d" % i + b"x" * 994 + b"\n" for i in range(3000))

@@ -4,7 +4,10 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
+import tempfile
+import threading
 import time
 
 import support
@@ -132,6 +135,55 @@ class Ending(RedisTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"fanwire: the time limit passed before Redis confirmed the subscription\n", done.stderr)
 
+    def test_timeout_while_stdout_is_full_and_nobody_reads(self):
+        many = (b"x" * 99 + b"\n") * 3000
+        large = b"x" * 200_000 + b"\n"
+        for text, arguments, code, note in ((many, (), 0, b" published, "),
+                                            (many, ("--count", "3000"), 1, b"the time limit passed after "),
+                                            (large, ("--count", "1"), 1, b"passed before stdout took all messages")):
+            with self.subTest(arguments=arguments), tempfile.TemporaryFile() as lines:
+                lines.write(text)
+                lines.seek(0)
+                process = subprocess.Popen([support.COMMAND, "sub", "--url", "memory://full", "full", "--stdin",
+                                            "--timeout", "2", *arguments], stdin=lines, stdout=subprocess.PIPE,
+                                           stderr=subprocess.PIPE, env=support.clean_environment())
+                self.addCleanup(process.stdout.close)
+                self.addCleanup(process.stderr.close)
+                self.addCleanup(process.kill)
+                self.assertEqual(process.wait(timeout=DEADLINE), code)
+                self.assertIn(note, process.stderr.read())
+
+    def test_messages_before_a_failure_are_printed(self):
+        confirmation = b"*3\r\n$9\r\nsubscribe\r\n$7\r\nws:open\r\n:1\r\n"
+        message = b"*3\r\n$7\r\nmessage\r\n$7\r\nws:open\r\n$5\r\nhello\r\n"
+
+        def serve(link):
+            got = b""
+            with link:
+                while data := link.recv(65536):
+                    got += data
+                    link.sendall(b"+OK\r\n" * data.count(b"SETNAME") + b"+PONG\r\n" * data.count(b"PING"))
+                    if b"ws:closed" in got and b"ws:open" in got:
+                        # All at once, so that it meets them together.
+                        link.sendall(confirmation + message * 100 + b"-NOPERM not for you\r\n")
+                        got = b""
+
+        def accept(listener):
+            while True:
+                try:
+                    link, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=serve, args=(link,), daemon=True).start()
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=accept, args=(listener,), daemon=True).start()
+            url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
+            done = run("sub", "--url", url, "open", "--pattern", "closed*")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(b"NOPERM", done.stderr)
+            self.assertEqual(done.stdout, b"open\thello\n" * 100)
+
     def test_reader_that_leaves_ends_it_quietly(self):
         sub = subprocess.Popen([support.COMMAND, "sub", "--url", self.redis.url, "--quiet", "pipe"],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -178,6 +230,13 @@ class BothWays(RedisTest):
         lines = b"".join(b"%d\n" % i for i in range(1000))
         done = run("sub", "--url", "memory://cli", "both", "--stdin", "--count", "1000", input=lines)
         self.assertEqual((done.returncode, done.stdout), (0, lines), done.stderr)
+
+    def test_lines_left_when_it_ends_are_no_failures(self):
+        lines = b"".join(b"%d\n" % i for i in range(50_000))
+        done = run("sub", "--url", "memory://cli", "both", "--stdin", "--count", "3", input=lines)
+        self.assertEqual((done.returncode, done.stdout), (0, b"0\n1\n2\n"), done.stderr)
+        self.assertRegex(done.stderr, rb"fanwire: \d+ published, 0 failed, \d+ receivers\n\Z")
+        self.assertNotIn(b"line ", done.stderr)
 
 
 support.main()
