@@ -1,6 +1,8 @@
 """The blocking interface."""
 
 import logging
+import math
+import signal
 import threading
 import time
 
@@ -222,3 +224,80 @@ def test_engine_events(own_redis):
             client.close(0) if client.publish_nowait("a", "x") is None else None
     assert [event.kind for event in events][:2] == ["connected", "disconnected"]
     assert isinstance(events[1].error, fanwire.FanwireError)
+
+
+def test_events_are_over_at_the_end_which_on_event_hears_of(url, channel):
+    told = []
+    with fanwire.Client(url) as client:
+        stream = client.subscribe(channel, on_event=lambda event: told.append(event.kind))
+        stream.wait_ready()
+    assert [item.kind for item in stream.events()] == ["active"]
+    assert told == ["active", "ended"]
+
+
+def test_a_consumer_that_comes_upon_the_end_leaves_no_other_waiting(memory_url):
+    client = fanwire.Client(memory_url)
+    stream = client.subscribe("a")
+    stream.wait_ready()
+    at_the_end, gate = threading.Event(), threading.Event()
+    deliver_event = stream._deliver_event
+
+    def slow_at_the_end(event):
+        if event.kind == "ended":
+            at_the_end.set()
+            gate.wait(DEADLINE_S)
+        deliver_event(event)
+
+    stream._deliver_event = slow_at_the_end
+    thread = threading.Thread(target=lambda: list(stream))
+    thread.start()
+    client.close()
+    try:
+        assert at_the_end.wait(DEADLINE_S)
+        with pytest.raises(fanwire.ClosedError):
+            stream.get(timeout=1)
+    finally:
+        gate.set()
+        thread.join(DEADLINE_S)
+
+
+def test_a_publish_of_a_signal_handler_leaves_the_interrupted_one_its_outcome(own_redis):
+    """Both wait while Redis stands still."""
+    got = []
+    with fanwire.Client(own_redis.url) as client:
+
+        def publish(*_):
+            threading.Timer(0.3, own_redis._process.send_signal, [signal.SIGCONT]).start()
+            got.append(client.publish("a", "inner", timeout=DEADLINE_S))
+
+        previous = signal.signal(signal.SIGUSR1, publish)
+        main = threading.main_thread().ident
+        try:
+            client.publish("a", "first")
+            own_redis._process.send_signal(signal.SIGSTOP)
+            threading.Timer(0.2, signal.pthread_kill, [main, signal.SIGUSR1]).start()
+            assert client.publish("a", "outer", timeout=DEADLINE_S) == 0
+        finally:
+            signal.signal(signal.SIGUSR1, previous)
+            own_redis._process.send_signal(signal.SIGCONT)
+    assert got == [0]
+
+
+def test_subscribing_through_a_closed_client_starts_no_thread(memory_url):
+    client = fanwire.Client(memory_url)
+    client.close()
+    before = threading.active_count()
+    with pytest.raises(fanwire.ClosedError, match="closed"):
+        client.subscribe("a", print)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("timeout", [1e10, 10**400, math.inf], ids=["1e10", "10**400", "inf"])
+def test_very_long_timeouts(memory_url, timeout):
+    client = fanwire.Client(memory_url)
+    messages = client.subscribe("a")
+    client.subscribe("a", lambda message: None).wait_ready(timeout)
+    messages.wait_ready(timeout)
+    assert client.publish("a", "x", timeout) == 1
+    assert messages.get(timeout).text == "x"
+    client.close(timeout)

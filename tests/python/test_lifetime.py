@@ -323,6 +323,74 @@ def test_ctrl_c_while_blocked(own_redis, wait):
     assert run(code, own_redis.url).stdout == "interrupted\n"
 
 
+@pytest.mark.parametrize("timeout", ["15", "None"])
+def test_ctrl_c_while_closing(own_redis, timeout):
+    """Redis stands still with a publish under way; then the process ends without waiting for it either."""
+    done = run(
+        f"""
+        client = fanwire.Client(url, publish_timeout_ms=60000, heartbeat_timeout_ms=60000)
+        client.subscribe("a", print).wait_ready()
+        client.publish("b", "x")
+        os.kill({own_redis._process.pid}, signal.SIGSTOP)
+        client.publish_nowait("b", "x")
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        start = time.monotonic()
+        try:
+            client.close({timeout})
+        except KeyboardInterrupt:
+            assert time.monotonic() - start < 5
+            print("interrupted", client)
+        """,
+        own_redis.url,
+    )
+    assert done.stdout.startswith("interrupted <fanwire.Client") and "closed>" in done.stdout
+    assert done.stderr == ""
+
+
+def test_ctrl_c_in_a_handler_wakes_a_stream_all_the_same(memory_url):
+    done = run(
+        """
+        got = []
+
+        def handler(message):
+            raise KeyboardInterrupt
+
+        async def receive(stream):
+            async for message in stream:
+                got.append(message.text)
+
+        async def main():
+            global bus, task
+            bus = await fanwire.connect(url)
+            await bus.subscribe("a", handler).ready
+            stream = bus.subscribe("a")
+            task = asyncio.ensure_future(receive(stream))
+            await stream.ready
+            for _ in range(10):  # until it waits for a message
+                await asyncio.sleep(0)
+            bus.publish_nowait("a", "x")
+            while bus.stats()["delivered"] < 2:  # both inboxes are to wake the loop together
+                time.sleep(0.001)
+            await asyncio.sleep(10)
+
+        async def rest():
+            while not got:
+                await asyncio.sleep(0.005)
+            await bus.close()
+
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(main())
+        except KeyboardInterrupt:
+            print("interrupted")
+        loop.run_until_complete(asyncio.wait_for(rest(), 5))
+        print(*got)
+        """,
+        memory_url,
+    )
+    assert done.stdout == "interrupted\nx\n"
+
+
 def test_ctrl_c_in_a_handler_loses_no_other_event(memory_url):
     done = run(
         """

@@ -5,7 +5,7 @@ import functools
 
 import fanwire
 import pytest
-from conftest import until, within
+from conftest import DEADLINE_S, until, within
 
 
 async def test_a_plain_handler_gets_messages_in_order(url, channel):
@@ -91,6 +91,30 @@ async def test_an_async_handler_may_close_the_bus(url, channel):
     await within(bus.close())
 
 
+@pytest.mark.parametrize("timeout", [DEADLINE_S * 2, None])
+async def test_close_does_not_wait_for_a_handler_that_comes_to_close(url, channel, timeout):
+    bus = await within(fanwire.connect(url))
+    started, go_on = asyncio.Event(), asyncio.Event()
+    closing = []
+
+    async def handler(message):
+        started.set()
+        await go_on.wait()
+        closing.append(message.text)
+        await bus.close()
+        closing.append("closed")
+
+    await within(bus.subscribe(channel, handler).ready)
+    bus.publish_nowait(channel, "x")
+    await within(started.wait())
+    task = asyncio.ensure_future(bus.close(timeout))
+    await until(lambda: not bus.connected)
+    assert not task.done()
+    go_on.set()
+    await within(task)
+    await until(lambda: closing == ["x", "closed"])
+
+
 async def test_handlers_that_raise_are_reported_and_delivery_goes_on(url, channel):
     reports = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
@@ -114,6 +138,56 @@ async def test_handlers_that_raise_are_reported_and_delivery_goes_on(url, channe
     assert sum(isinstance(report["exception"], KeyError) for report in reports) == 4
     assert all("raised" in report["message"] and channel in report["message"] for report in reports)
     assert {report["received"].text for report in reports} == {"1", "2"}
+
+
+def _cancelled(*_):
+    """As .result() of a cancelled future."""
+    raise asyncio.CancelledError
+
+
+async def test_a_handler_that_raises_cancelled_error_stalls_nothing_else(url, channel):
+    reports = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context["exception"]))
+    async with fanwire.connect(url, on_event=_cancelled) as bus:
+        await within(bus.subscribe(channel, _cancelled, on_event=_cancelled).ready)
+        stream = bus.subscribe(channel)
+        await within(stream.ready)
+        for number in range(3):
+            waiting = asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0)
+            bus.publish_nowait(channel, str(number))
+            assert (await within(waiting)).text == str(number)
+        await until(lambda: bus.stats()["delivered"] == 6)
+    # One for each message, and those for `connected`, `active` and `ended`, perhaps `disconnected`.
+    assert len(reports) >= 6
+    assert {type(report) for report in reports} == {asyncio.CancelledError}
+
+
+async def test_a_handler_that_raises_cancelled_error_does_not_cut_close_short(memory_url):
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    bus = await within(fanwire.connect(memory_url))
+    await within(bus.subscribe("a", _cancelled).ready)
+    for _ in range(900):  # more than one batch
+        bus.publish_nowait("a", "x")
+    outcomes = [asyncio.ensure_future(bus.publish("a", "x")) for _ in range(5)]
+    await asyncio.sleep(0)
+    await within(bus.close())
+    assert await within(asyncio.gather(*outcomes)) == [1] * 5
+
+
+async def test_an_on_event_that_raises_cancelled_error_ends_no_async_handler(url, channel):
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    got = []
+
+    async def handler(message):
+        got.append(message.text)
+
+    async with fanwire.connect(url) as bus:
+        subscription = bus.subscribe(channel, handler, on_event=_cancelled)
+        await within(subscription.ready)
+        await bus.publish(channel, "x")
+        await until(lambda: got == ["x"])
+        assert subscription.state == "active"
 
 
 async def test_a_handler_that_returns_a_coroutine_is_told_so(memory_url):
@@ -376,6 +450,15 @@ async def test_thousands_of_subscriptions_need_no_descriptors(memory_url):
         for stream in streams:
             await within(anext(stream))
         await until(lambda: len(got) == 2000)
+
+
+async def test_events_are_over_at_the_end_which_on_event_hears_of(url, channel):
+    told = []
+    async with fanwire.connect(url) as bus:
+        stream = bus.subscribe(channel, on_event=lambda event: told.append(event.kind))
+        await within(stream.ready)
+    assert [item.kind async for item in stream.events()] == ["active"]
+    assert told == ["active", "ended"]
 
 
 async def test_a_dropped_stream_is_unsubscribed(url, channel):

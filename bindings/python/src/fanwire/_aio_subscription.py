@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from ._events import Event
+from ._handlers import CAUGHT
 from ._native import Message
 from ._subscription import BaseSubscription, OnEvent, again
 from .errors import FanwireError, InvalidArgumentError, UnsubscribedError
@@ -97,7 +98,7 @@ class Subscription(BaseSubscription):
             return
         try:
             self._on_event(event)
-        except Exception as error:
+        except CAUGHT as error:
             self._bus._report(error, f"on_event of {self!r} raised", subscription=self, event=event)
 
     # ---- Called by the bus
@@ -108,7 +109,7 @@ class Subscription(BaseSubscription):
         assert self._handler is not None
         try:
             result = self._handler(message)
-        except Exception as error:
+        except CAUGHT as error:
             self._report_handler(error, message)
             return
         if result is not None and inspect.iscoroutine(result):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from . import _native
 from ._events import Event, to_event
 from ._native import Message
-from ._settings import to_ms
+from ._settings import to_deadline, to_ms
 from ._subscription import BaseSubscription, OnEvent, again
 from .errors import TimeoutError, UnsubscribedError
 
@@ -95,7 +95,7 @@ class ClientStream(ClientSubscription):
 
     def _next_message(self, timeout: float | None) -> Message | None:
         to_ms(timeout)  # refuses what is no timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = to_deadline(timeout)
         while True:
             item = self._next(deadline)
             if item is None or isinstance(item, Message):
@@ -124,7 +124,9 @@ class ClientStream(ClientSubscription):
             batch = self._inbox.drain(_BATCH)
             for _, item in batch:
                 if isinstance(item, tuple):
-                    self._items.append(to_event(item))
+                    event = to_event(item)
+                    self._note_end(event)  # here, where no other consumer can come between
+                    self._items.append(event)
                 elif isinstance(item, Message):
                     self._items.append(item)
             if not batch and not self._inbox.wait(to_ms(None if deadline is None else _left(deadline))):

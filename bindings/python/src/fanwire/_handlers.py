@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 
 from .errors import InvalidArgumentError
+
+# What a plain function may raise without harm to others. A CancelledError comes from something that it looked at, like
+# the result of a cancelled future: the task that it is called in is not the one that was cancelled.
+CAUGHT = (Exception, asyncio.CancelledError)
 
 
 def check_callable(function: object, what: str) -> None:

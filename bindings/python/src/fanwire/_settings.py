@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from dataclasses import dataclass
 
 from . import _native
@@ -75,3 +77,8 @@ def to_ms(timeout: float | None) -> int:
         raise InvalidArgumentError(f"timeout must be a number of seconds from 0 up, or None, not {timeout!r}")
     # Rounded up, so that a little is not nothing.
     return min(-int(-timeout * 1000 // 1), _native.FOREVER) if timeout < 1e15 else _native.FOREVER
+
+
+def to_deadline(timeout: float | None) -> float | None:
+    """When such a timeout is over, by time.monotonic(); cut to what Python's locks take."""
+    return None if timeout is None else time.monotonic() + min(timeout, threading.TIMEOUT_MAX)

@@ -14,7 +14,7 @@ from . import _lifetime, _native
 from ._aio_stream import BATCH, AsyncHandler, AsyncHandlerSubscription, PulledSubscription, Stream
 from ._aio_subscription import Handler, Subscription
 from ._events import Event, to_error, to_event
-from ._handlers import check_callable, is_async
+from ._handlers import CAUGHT, check_callable, is_async
 from ._native import Message
 from ._settings import SettingValue, make_options, to_ms
 from ._subscription import OnEvent
@@ -88,6 +88,8 @@ class Bus:
         self._last_key = _SHARED_INBOX
         self._waiters: set[asyncio.Future[None]] = set()
         self._handler_tasks: set[asyncio.Task[None]] = set()
+        self._closers: set[asyncio.Task[Any] | None] = set()  # tasks that wait in close()
+        self._handlers_done: asyncio.Future[None] | None = None  # what the closing waits for
 
         self._attempt = self._make_waiter()
         self._waker = _native.Waker()
@@ -166,12 +168,17 @@ class Bus:
         timeout_ms = to_ms(timeout)
         first = self._closing is None
         if self._closing is None:
-            self._closing = self._loop.create_task(self._close(timeout_ms, asyncio.current_task()))
+            self._closing = self._loop.create_task(self._close(timeout_ms))
+        caller = asyncio.current_task()
+        self._closers.add(caller)
+        self._note_handlers()
         try:
             await asyncio.shield(self._closing)
         except FanwireError:
             if first:
                 raise
+        finally:
+            self._closers.discard(caller)
 
     async def __aenter__(self) -> Self:
         return self
@@ -217,17 +224,26 @@ class Bus:
         if isinstance(pulled, AsyncHandlerSubscription):
             task = self._loop.create_task(pulled.run(), name=f"fanwire {pulled!r}")
             self._handler_tasks.add(task)
-            task.add_done_callback(self._handler_tasks.discard)
+            task.add_done_callback(self._on_handler_task_done)
         return pulled
 
     # ---- Delivery
 
     def _on_readable(self) -> None:
-        for key in self._waker.take():
-            if key == _SHARED_INBOX:
-                self._deliver()
-            elif (pulled := self._pulled.get(key)) is not None:
-                pulled._woken()
+        self._wake(iter(self._waker.take()))
+
+    def _wake(self, keys: Iterator[int]) -> None:
+        more = True
+        try:
+            for key in keys:
+                if key == _SHARED_INBOX:
+                    self._deliver()
+                elif (pulled := self._pulled.get(key)) is not None:
+                    pulled._woken()
+            more = False
+        finally:  # also when a handler raises KeyboardInterrupt: no inbox is announced twice
+            if more:
+                self._loop.call_soon(self._wake, keys)
 
     def _deliver(self) -> None:
         more = True
@@ -281,7 +297,7 @@ class Bus:
             return
         try:
             self._on_event(event)
-        except Exception as error:
+        except CAUGHT as error:
             self._report(error, f"on_event of {self!r} raised", event=event)
 
     def _report(self, error: BaseException, text: str, **context: object) -> None:
@@ -299,29 +315,38 @@ class Bus:
         except FanwireError:
             pass
 
-    async def _close(self, timeout_ms: int, caller: asyncio.Task[Any] | None) -> None:
+    async def _close(self, timeout_ms: int) -> None:
         start = self._loop.time()
         executor = ThreadPoolExecutor(1, "fanwire-close")  # the default one may be busy with things that wait for us
         try:
             await self._loop.run_in_executor(executor, self._engine.close, timeout_ms)
         finally:
             executor.shutdown(wait=False)
-            await self._deliver_rest(start + timeout_ms / 1000, caller)
+            await self._deliver_rest(start + timeout_ms / 1000)
 
-    async def _deliver_rest(self, deadline: float, caller: asyncio.Task[Any] | None) -> None:
+    async def _deliver_rest(self, deadline: float) -> None:
         try:
             while self._deliver_batch():
                 await asyncio.sleep(0)
             for pulled in list(self._pulled.values()):
                 pulled._woken()
-            # One of them may be what called close().
-            handlers = [task for task in self._handler_tasks if task is not caller]
-            if handlers:
-                await asyncio.wait(handlers, timeout=max(0, deadline - self._loop.time()))
+            self._handlers_done = self._loop.create_future()
+            self._note_handlers()
+            await asyncio.wait([self._handlers_done], timeout=max(0, deadline - self._loop.time()))
         finally:
             self._loop.remove_reader(self._waker.fileno())
             self._forget()
             _lifetime.closed(self)
+
+    def _on_handler_task_done(self, task: asyncio.Task[None]) -> None:
+        self._handler_tasks.discard(task)
+        self._note_handlers()
+
+    def _note_handlers(self) -> None:
+        """Those that wait in close() themselves, whenever they came there, are not waited for."""
+        done = self._handlers_done
+        if done is not None and not done.done() and self._handler_tasks <= self._closers:
+            done.set_result(None)
 
     # ---- For _lifetime
 

@@ -12,10 +12,10 @@ from . import _lifetime, _native
 from ._client_subscription import _BATCH, ClientStream, ClientSubscription, Handler
 from ._dispatcher import Dispatcher
 from ._handlers import check_callable, is_async
-from ._settings import SettingValue, make_options, to_ms
+from ._settings import SettingValue, make_options, to_deadline, to_ms
 from ._subscription import OnEvent
 from ._values import encode
-from .errors import FanwireError, InvalidArgumentError, TimeoutError
+from .errors import ClosedError, FanwireError, InvalidArgumentError, TimeoutError
 
 
 class Client:
@@ -66,10 +66,13 @@ class Client:
         publish is then still under way.
         """
         timeout_ms = to_ms(timeout)
-        outcomes: _native.Outcomes | None = getattr(self._outcomes, "of_thread", None)
-        if outcomes is None:
-            outcomes = self._outcomes.of_thread = _native.Outcomes()
-        return outcomes.publish(self._engine, channel, encode(value), timeout_ms)
+        payload = encode(value)
+        # Taken away while in use: a signal's handler may publish in the middle of it.
+        outcomes: _native.Outcomes = vars(self._outcomes).pop("of_thread", None) or _native.Outcomes()
+        try:
+            return outcomes.publish(self._engine, channel, payload, timeout_ms)
+        finally:
+            self._outcomes.of_thread = outcomes
 
     def publish_nowait(self, channel: str | bytes, value: Any) -> None:
         """Publishes without asking for the outcome, which is counted in stats(). Raises when it is refused at once."""
@@ -120,9 +123,9 @@ class Client:
                 return
             self._closed = True
         _lifetime.closed(self)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = to_deadline(timeout)
         try:
-            self._engine.close(timeout_ms)
+            self._close_engine(timeout_ms)
         finally:
             done = self._stop_dispatcher(None if deadline is None else max(0.0, deadline - time.monotonic()))
         if not done:
@@ -169,9 +172,31 @@ class Client:
     def _get_dispatcher(self) -> Dispatcher:
         with self._lock:
             if self._dispatcher is None:
+                if self._closed:  # nobody would stop it
+                    raise ClosedError("the client is closed")
                 self._dispatcher = Dispatcher(self._options, None)
                 self._dispatcher.start()
             return self._dispatcher
+
+    def _close_engine(self, timeout_ms: int) -> None:
+        """Has a thread close it, which Ctrl-C need not wait for."""
+        failures: list[Exception] = []
+
+        def close() -> None:
+            try:
+                self._engine.close(timeout_ms)
+            except Exception as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=close, name="fanwire-close", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # there are too many, or the interpreter is ending
+            close()
+        else:
+            thread.join()
+        if failures:
+            raise failures[0]
 
     def _stop_dispatcher(self, timeout: float | None) -> bool:
         with self._lock:
