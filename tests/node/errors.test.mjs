@@ -190,3 +190,12 @@ test('wrong passwords', async () => {
     await server.stop();
   }
 });
+
+test('a detached buffer is refused, not sent as an empty message', async () => {
+  const bus = await connect('memory://detached');
+  const bytes = new Uint8Array([1, 2, 3]);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  await assert.rejects(bus.publish('c', bytes), { code: 'INVALID_ARGUMENT', message: /detached/ });
+  assert.equal(await bus.publish('c', new Uint8Array(0)), 0); // an empty one is as good as any
+  await bus.close();
+});

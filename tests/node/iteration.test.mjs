@@ -112,3 +112,35 @@ test('a loop that is too slow sees a gap with the exact count, and the heap stay
   assert.ok(seen <= 100 + 64, `${seen} messages were kept`); // the inbox, and one batch taken from it
   await other.close();
 });
+
+test('a listener may end the stream while a next() waits', async () => {
+  const own = await connect('memory://iteration');
+  const [first, second] = [own.subscribe('a'), own.subscribe('b')];
+  await Promise.all([first.ready, second.ready]);
+  first.on('ended', () => first.return());
+  const waiting = [first.next(), second.next()];
+  await own.close();
+  assert.deepEqual(await Promise.all(waiting), Array(2).fill({ value: undefined, done: true }));
+});
+
+test('a listener may unsubscribe while a next() waits, and the next waits still hold the process', async () => {
+  const stream = bus.subscribe('active');
+  stream.on('active', () => stream.unsubscribe());
+  assert.deepEqual(await stream.next(), { value: undefined, done: true });
+  const later = bus.subscribe('later');
+  await later.ready;
+  setTimeout(() => bus.publishNoWait('later', 'came'), 20).unref(); // nothing but the wait below keeps the process
+  assert.equal((await later.next()).value.text, 'came');
+  later.unsubscribe();
+});
+
+test('return() after the bus is closed forgets what waits', async () => {
+  const own = await connect('memory://iteration');
+  const stream = own.subscribe('a');
+  await stream.ready;
+  await own.publish('a', 'unread');
+  await own.close();
+  await stream.return();
+  assert.deepEqual(await stream.next(), { value: undefined, done: true });
+  assert.equal(stream.state, 'ended');
+});

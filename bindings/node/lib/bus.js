@@ -31,11 +31,12 @@ class Bus extends EventEmitter {
   #firstAttempt; // {resolve, reject} until connect() is settled
   #closing; // the promise of close()
   #referenced = false; // ref() was called
+  #hadTurn = false; // a batch was delivered in this turn of the event loop
 
   constructor(pairs) {
     super();
     this.#options = addon.optionsCreate(pairs);
-    this.#inbox = new Inbox(this.#options, kRows, () => this.#deliver());
+    this.#inbox = new Inbox(this.#options, kRows, () => this.#onWake());
     try {
       this.#engine = addon.engineOpen(this.#options, this.#inbox.handle);
     } catch (error) {
@@ -164,12 +165,11 @@ class Bus extends EventEmitter {
   }
 
   #openStream(name, isPattern) {
-    const stream = new MessageStream(this, name, isPattern);
+    const stream = new MessageStream(this, name, isPattern, () => this.#streams.delete(stream));
     stream[kSubscribe](this.#options, (inbox) => {
       stream[kAttach](addon.subscribe(this.#engine, inbox.handle, name, 0, isPattern));
     });
     this.#streams.add(stream);
-    stream.once('ended', () => this.#streams.delete(stream));
     return stream;
   }
 
@@ -185,6 +185,16 @@ class Bus extends EventEmitter {
   }
 
   // ---- Delivery
+
+  // Node runs the wakes that have come in a row: without this a busy channel would keep timers and sockets waiting.
+  #onWake() {
+    if (this.#hadTurn) return this.#inbox.wakeLater();
+    this.#hadTurn = true;
+    setImmediate(() => {
+      this.#hadTurn = false;
+    }).unref();
+    this.#deliver();
+  }
 
   #deliver() {
     if (this.#deliverBatch()) this.#inbox.wakeLater();

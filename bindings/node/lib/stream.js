@@ -21,8 +21,12 @@ class MessageStream extends Subscription {
   #waiting = []; // resolvers of next() calls that found nothing
   #returned = false;
 
-  constructor(bus, name, isPattern) {
+  #onEnded;
+
+  /** `onEnded` is called when nothing more will come: for the bus, which a listener of 'ended' could be taken from. */
+  constructor(bus, name, isPattern, onEnded) {
     super(bus, name, isPattern, undefined);
+    this.#onEnded = onEnded;
   }
 
   [kSubscribe](options, subscribe) {
@@ -36,7 +40,7 @@ class MessageStream extends Subscription {
   }
 
   next() {
-    const message = this.#take();
+    const message = this.#waiting.length === 0 ? this.#take() : undefined; // else it is for who waits already
     if (message !== undefined) return Promise.resolve({ value: message, done: false });
     if (this.#finished) return Promise.resolve({ value: undefined, done: true });
     keepalive.acquire();
@@ -72,18 +76,21 @@ class MessageStream extends Subscription {
 
   // Hands out what has come, and ends the waits when nothing more will.
   #serve() {
-    while (this.#waiting.length > 0) {
-      const message = this.#take();
-      if (message !== undefined) this.#settle({ value: message, done: false });
+    for (;;) {
+      // Also when nobody waits, so that 'active' and the like do not wait for an iteration. Its listeners may end us or
+      // serve who waited: only then is it looked who waits.
+      const found = this.#skipToMessage();
+      if (this.#waiting.length === 0) return;
+      if (found) this.#settle({ value: this.#takePresent(), done: false });
       else if (this.#finished) this.#settle({ value: undefined, done: true });
       else return;
     }
-    this.#skipToMessage(); // so that 'active' and the like do not wait for an iteration
   }
 
   #destroyInbox() {
     if (this.#isInboxDestroyed) return;
     this.#isInboxDestroyed = true;
+    this.#onEnded();
     this.#inbox.destroy();
   }
 
@@ -93,7 +100,10 @@ class MessageStream extends Subscription {
   }
 
   #take() {
-    if (!this.#skipToMessage()) return undefined;
+    return this.#skipToMessage() ? this.#takePresent() : undefined;
+  }
+
+  #takePresent() {
     const message = this.#inbox.message(this);
     this.#inbox.next();
     return message;
@@ -103,7 +113,7 @@ class MessageStream extends Subscription {
   #skipToMessage() {
     const inbox = this.#inbox;
     while (inbox.hasRow || (this.state !== 'ended' && inbox.read())) {
-      if (inbox.kind === kinds.MESSAGE && !this.stopped) return true;
+      if (inbox.kind === kinds.MESSAGE && !this.stopped && !this.#returned) return true;
       const { kind } = inbox;
       const extra = kind === kinds.MESSAGE ? undefined : inbox.extra;
       inbox.next();

@@ -4,7 +4,8 @@
 const { makeError, kindOf } = require('./errors.js');
 
 function bytesOf(value) {
-  if (value instanceof Uint8Array) return value;
+  // A detached one looks empty; making a view of it throws.
+  if (value instanceof Uint8Array) return value.length > 0 ? value : new Uint8Array(value.buffer, 0, 0);
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return new Uint8Array(value);
   return undefined;
