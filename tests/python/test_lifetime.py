@@ -145,7 +145,8 @@ def test_exit_while_many_threads_come_and_go(url):
 
         for function in [receive, publish] * 4:
             threading.Thread(target=function, daemon=True).start()
-        time.sleep(0.1)
+        while client.stats()["publish_ok"] < 200:  # all of it is under way
+            time.sleep(0.001)
         print("end")
         """,
         url,
@@ -407,7 +408,8 @@ def test_ctrl_c_in_a_handler_loses_no_other_event(memory_url):
             await bus.subscribe("a", handler).ready
             for number in range(10):
                 bus.publish_nowait("a", str(number))
-            await asyncio.sleep(0.05)
+            while len(got) < 10:
+                await asyncio.sleep(0.001)
 
         loop = asyncio.new_event_loop()
         for _ in range(2):
