@@ -262,7 +262,13 @@ export type ErrorCode =
   | 'REDIS_ERROR'
   | 'SYSTEM_ERROR'
   | 'VERSION_MISMATCH'
-  | 'INTERNAL';
+  | 'INTERNAL'
+  | 'FORKED'
+  | 'TLS_FAILED'
+  | 'TLS_UNTRUSTED'
+  | 'TLS_WRONG_NAME'
+  | 'TLS_EXPIRED'
+  | 'TLS_NOT_SPOKEN';
 
 /** Every failure. Not constructed by users. */
 export class FanwireError extends Error {

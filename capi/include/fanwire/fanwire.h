@@ -70,7 +70,13 @@ typedef enum fanwire_status {
     FANWIRE_REDIS_ERROR = 21,
     FANWIRE_SYSTEM_ERROR = 22,
     FANWIRE_VERSION_MISMATCH = 23,
-    FANWIRE_INTERNAL = 24
+    FANWIRE_INTERNAL = 24,
+    FANWIRE_FORKED = 25,
+    FANWIRE_TLS_FAILED = 26,
+    FANWIRE_TLS_UNTRUSTED = 27,
+    FANWIRE_TLS_WRONG_NAME = 28,
+    FANWIRE_TLS_EXPIRED = 29,
+    FANWIRE_TLS_NOT_SPOKEN = 30
 } fanwire_status;
 
 typedef struct fanwire_status_info {
