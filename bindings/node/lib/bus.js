@@ -4,11 +4,14 @@ const { EventEmitter } = require('node:events');
 
 const addon = require('./addon.js');
 const { makeError, kindOf } = require('./errors.js');
+const { healthOf } = require('./health.js');
 const { Inbox } = require('./inbox.js');
 const keepalive = require('./keepalive.js');
+const { LatencyHistogram } = require('./latency.js');
 const { emitSafely } = require('./report.js');
+const { checkCredential } = require('./settings.js');
 const { MessageStream, kSubscribe, kBusClosed } = require('./stream.js');
-const { Subscription, kControl, kDeliver, kAttach } = require('./subscription.js');
+const { Subscription, kControl, kDeliver, kAttach, toEvent } = require('./subscription.js');
 const { encode, checkName } = require('./values.js');
 
 const { eventKinds: kinds } = addon.constants();
@@ -95,8 +98,31 @@ class Bus extends EventEmitter {
     return this.#subscribe(checkName(pattern, 'pattern'), true, handler);
   }
 
+  /** Logs in with these from now on: see index.d.ts. */
+  setCredentials(username, password) {
+    this.#checkOpen();
+    addon.setCredentials(this.#engine, checkCredential('username', username), checkCredential('password', password));
+  }
+
+  health() {
+    return healthOf(addon.engineHealth(this.#engine));
+  }
+
   stats() {
     return addon.engineStats(this.#engine);
+  }
+
+  latency() {
+    const [publish, delivery] = addon.engineLatency(this.#engine);
+    return { publish: new LatencyHistogram(publish), delivery: new LatencyHistogram(delivery) };
+  }
+
+  metrics(format = 'prometheus') {
+    if (format !== 'prometheus' && format !== 'json') {
+      const given = typeof format === 'string' ? `"${format}"` : kindOf(format);
+      throw makeError('INVALID_ARGUMENT', `the format must be "prometheus" or "json", not ${given}`);
+    }
+    return addon.engineMetrics(this.#engine, format === 'prometheus');
   }
 
   /** Keeps the process alive while the bus is open. */
@@ -214,7 +240,7 @@ class Bus extends EventEmitter {
       } else if (key === 0) {
         this.#onEngineEvent(kind, inbox.extra);
       } else {
-        this.#slots[key][kControl](kind, inbox.extra);
+        this.#slots[key][kControl](toEvent(kind, inbox.extra));
         if (kind === kinds.ENDED) this.#freeKey(key);
       }
     }
