@@ -4,10 +4,9 @@ const { EventEmitter } = require('node:events');
 
 const addon = require('./addon.js');
 const { makeError, kindOf } = require('./errors.js');
-const { healthOf } = require('./health.js');
+const { figuresOf, lastFigures, healthOf, LatencyHistogram } = require('./figures.js');
 const { Inbox } = require('./inbox.js');
 const keepalive = require('./keepalive.js');
-const { LatencyHistogram } = require('./latency.js');
 const { emitSafely } = require('./report.js');
 const { checkCredential } = require('./settings.js');
 const { MessageStream, kSubscribe, kBusClosed } = require('./stream.js');
@@ -26,6 +25,7 @@ const kFirstAttempt = Symbol('firstAttempt');
 class Bus extends EventEmitter {
   #options;
   #engine;
+  #figures; // of the engine
   #inbox;
   #slots = [null]; // by key: a Subscription, or the {resolve, reject} of a publish. Key 0 is the engine
   #freeKeys = [];
@@ -42,6 +42,7 @@ class Bus extends EventEmitter {
     this.#inbox = new Inbox(this.#options, kRows, () => this.#onWake());
     try {
       this.#engine = addon.engineOpen(this.#options, this.#inbox.handle);
+      this.#figures = figuresOf(this.#engine);
     } catch (error) {
       this.#inbox.destroy();
       throw error;
@@ -105,15 +106,15 @@ class Bus extends EventEmitter {
   }
 
   health() {
-    return healthOf(addon.engineHealth(this.#engine));
+    return healthOf(this.#figures.health());
   }
 
   stats() {
-    return addon.engineStats(this.#engine);
+    return this.#figures.stats();
   }
 
   latency() {
-    const [publish, delivery] = addon.engineLatency(this.#engine);
+    const [publish, delivery] = this.#figures.latency();
     return { publish: new LatencyHistogram(publish), delivery: new LatencyHistogram(delivery) };
   }
 
@@ -122,7 +123,7 @@ class Bus extends EventEmitter {
       const given = typeof format === 'string' ? `"${format}"` : kindOf(format);
       throw makeError('INVALID_ARGUMENT', `the format must be "prometheus" or "json", not ${given}`);
     }
-    return addon.engineMetrics(this.#engine, format === 'prometheus');
+    return this.#figures[format]();
   }
 
   /** Keeps the process alive while the bus is open. */
@@ -156,6 +157,8 @@ class Bus extends EventEmitter {
       const [status, text] = await addon.engineClose(this.#engine, timeout);
       await this.#deliverRest();
       this.#isConnected = false;
+      this.#figures = lastFigures(this.#figures);
+      addon.engineDestroy(this.#engine); // now, and not when it is collected: it has descriptors
       if (status !== 0) throw makeError(status, text);
     } finally {
       keepalive.release();

@@ -27,6 +27,12 @@ napi_value engine_close(const Call& call) {
     return close_on_pool_thread(call.env(), handle_at<Engine>(call, 0).shared(), call.real(1));
 }
 
+// engineDestroy(engine)
+napi_value engine_destroy(const Call& call) {
+    handle_at<Engine>(call, 0).close();
+    return nullptr;
+}
+
 // setCredentials(engine, username, password): each text or null
 napi_value set_credentials(const Call& call) {
     const auto& engine = handle_at<Engine>(call, 0);
@@ -173,6 +179,7 @@ napi_value publish_async(const Call& call) {
 void export_engine(napi_env env, napi_value exports) {
     export_function<engine_open>(env, exports, "engineOpen");
     export_function<engine_close>(env, exports, "engineClose");
+    export_function<engine_destroy>(env, exports, "engineDestroy");
     export_function<set_credentials>(env, exports, "setCredentials");
     export_function<engine_health>(env, exports, "engineHealth");
     export_function<engine_stats>(env, exports, "engineStats");

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 export const testDir = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
+export const fixture = (name) => path.join(testDir, 'fixtures', name);
+
 /** Runs a command with a deadline and resolves to {code, signal, stdout, stderr}. */
 export function run(command, args, { timeout = 30_000, ...options } = {}) {
   return new Promise((resolve, reject) => {

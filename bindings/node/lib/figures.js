@@ -1,6 +1,31 @@
 'use strict';
+// What an engine tells about itself.
 
-const { makeError } = require('./errors.js');
+const addon = require('./addon.js');
+const { makeError, codeOf } = require('./errors.js');
+
+const { verdicts } = addon.constants();
+
+/** Functions that read an engine's figures, as the addon gives them. */
+const figuresOf = (engine) => ({
+  health: () => addon.engineHealth(engine),
+  stats: () => addon.engineStats(engine),
+  latency: () => addon.engineLatency(engine),
+  prometheus: () => addon.engineMetrics(engine, true),
+  json: () => addon.engineMetrics(engine, false),
+});
+
+/** The same functions, for when the engine is gone: what they give is read now. */
+function lastFigures(figures) {
+  const last = Object.entries(figures).map(([name, read]) => [name, read()]);
+  return Object.fromEntries(last.map(([name, value]) => [name, () => structuredClone(value)]));
+}
+
+/** What bus.health() gives. */
+function healthOf({ verdict, status, ...rest }) {
+  const word = verdicts[verdict];
+  return { ok: word === 'ok', verdict: word, code: codeOf(status), status, ...rest };
+}
 
 /** Times in microseconds since the bus was opened: buckets[i] counts those above 2^(i-1) and up to 2^i. */
 class LatencyHistogram {
@@ -27,4 +52,4 @@ class LatencyHistogram {
   }
 }
 
-module.exports = { LatencyHistogram };
+module.exports = { figuresOf, lastFigures, healthOf, LatencyHistogram };
