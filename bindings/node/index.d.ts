@@ -44,6 +44,8 @@ export interface Settings {
   heartbeatIntervalMs?: number | string;
   /** a link on which nothing came in for this long is broken; above heartbeatIntervalMs */
   heartbeatTimeoutMs?: number | string;
+  /** how often to send a message to ourselves through both links; 0: never */
+  probeIntervalMs?: number | string;
   /** a publish that could not be sent within this time ends as TIMEOUT */
   publishTimeoutMs?: number | string;
   /** publishes while not connected: queue them, or fail them at once */
@@ -60,8 +62,8 @@ export interface Settings {
   inboxCount?: number | string;
   /** most bytes of messages that wait in one inbox */
   inboxBytes?: number | string;
-  /** which messages a full inbox drops; a 'gap' event counts them */
-  overflow?: 'drop_oldest' | 'drop_newest';
+  /** what a full inbox drops: the oldest, the newest, or (conflate) all but the last of each channel */
+  overflow?: 'drop_oldest' | 'drop_newest' | 'conflate';
   /** most open subscriptions of one bus; 0: no limit */
   maxSubscriptions?: number | string;
   /** a channel nobody wants any more stays subscribed in Redis this long, so that churn is free */

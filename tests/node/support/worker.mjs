@@ -6,7 +6,7 @@ import { until } from './wait.mjs';
 
 /** `saw(what)` resolves once the worker has told `what`, and rejects when the worker fails. */
 export function startWorker(workerData) {
-  const worker = new Worker(fixture('worker.mjs'), { workerData });
+  const worker = new Worker(fixture('worker.mjs'), { workerData, execArgv: [] });
   const messages = [];
   let failure;
   worker.on('message', (message) => messages.push(message));
