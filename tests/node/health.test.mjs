@@ -1,5 +1,7 @@
 // health(), stats(), latency(), metrics(), and the gap whose reason is Redis's output buffer.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
 import { after, before, test } from 'node:test';
 
 import { connect } from 'fanwire';
@@ -152,7 +154,7 @@ test('latency: every publish and every delivery is in it', async () => {
 
 test('metrics: Prometheus takes it, and its numbers are those of stats()', async () => {
   const clientName = 'a"b\\c';
-  const namespace = 'line\nbreak"\\';
+  const namespace = 'odd "name"\\';
   const bus = await connect(server.url, { clientName, namespace });
   const stream = bus.subscribe('c');
   await stream.ready;
@@ -238,11 +240,15 @@ test('overflow=conflate: the last message of each channel arrives, and the gaps 
   await bus.close();
 });
 
-test("a gap of reason 'output_buffer': Redis closed the link of a process that was stopped", async () => {
+// Redis 7.4 and Valkey 8 count the clients they close for their output buffers; older ones do not tell.
+const kKills = 'client_output_buffer_limit_disconnections';
+
+test('a process that was stopped until Redis closed its link for the output buffer: a gap, and why if Redis tells', async () => {
   const own = await RedisServer.start('--client-output-buffer-limit', 'pubsub', '65536', '0', '0');
   const client = await RespClient.connect(own.port);
   const { child, ended, saw } = startScript(`
-    const bus = (await connect('${own.url}', { reconnectDelayMs: 10, heartbeatIntervalMs: 600000, heartbeatTimeoutMs: 1200000 })).ref();
+    const heartbeats = { heartbeatIntervalMs: 600000, heartbeatTimeoutMs: 1200000 };
+    const bus = (await connect('${own.url}', { reconnectDelayMs: 10, ...heartbeats })).ref();
     const sub = bus.subscribe('c', () => {});
     sub.on('gap', async ({ reason, count }) => {
       console.log(reason, count, bus.stats().outputBufferKills);
@@ -257,7 +263,68 @@ test("a gap of reason 'output_buffer': Redis closed the link of a process that w
   await until(async () => (await client.command('PUBLISH', 'ws:c', payload)) === 0); // until Redis has had enough
   child.kill('SIGCONT');
   const { code, stdout, stderr } = await ended;
-  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'ready\noutput_buffer null 1\n', stderr: '' });
+  const counted = (await client.command('INFO', 'stats')).toString().includes(kKills);
+  const told = counted ? 'output_buffer null 1' : 'reconnect null 0';
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: `ready\n${told}\n`, stderr: '' });
   client.close();
   await own.stop();
+});
+
+// A Redis that counts them, whatever the one behind it does: a proxy that adds the line to INFO.
+async function countingProxy(port) {
+  const sockets = new Set();
+  const proxy = { kills: 0 };
+  const listener = net.createServer((socket) => {
+    const upstream = net.connect(port, '127.0.0.1');
+    let rest = Buffer.alloc(0);
+    upstream.on('data', (chunk) => {
+      rest = Buffer.concat([rest, chunk]);
+      const text = rest.toString('latin1');
+      const head = /\$(\d+)\r\n# Stats\r\n/.exec(text);
+      if (head !== null) {
+        const start = head.index + head[1].length + 3;
+        const size = Number(head[1]);
+        if (text.length < start + size + 2) return; // the rest is under way
+        const info = text.slice(start, start + size).replace(new RegExp(`${kKills}:.*\\r\\n`), '') + `${kKills}:${proxy.kills}\r\n`;
+        rest = Buffer.from(`${text.slice(0, head.index)}$${info.length}\r\n${info}${text.slice(start + size)}`, 'latin1');
+      }
+      socket.write(rest);
+      rest = Buffer.alloc(0);
+    });
+    socket.on('data', (chunk) => upstream.write(chunk));
+    for (const [one, other] of [[socket, upstream], [upstream, socket]]) {
+      one.on('close', () => other.destroy()).on('error', () => {});
+    }
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  }).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  proxy.url = `redis://127.0.0.1:${listener.address().port}`;
+  proxy.breakAll = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  proxy.close = () => {
+    listener.close();
+    proxy.breakAll();
+  };
+  return proxy;
+}
+
+test("a gap has the reason 'output_buffer' when Redis has counted such a client, and only then", async () => {
+  const proxy = await countingProxy(server.port);
+  const bus = await connect(proxy.url, quick);
+  const sub = bus.subscribe('c', () => {});
+  await sub.ready;
+  for (const [kills, reason, total] of [[0, 'reconnect', 0], [1, 'output_buffer', 1], [0, 'reconnect', 1]]) {
+    const gap = event(sub, 'gap');
+    const resumed = event(sub, 'resumed');
+    proxy.kills += kills;
+    proxy.breakAll();
+    assert.deepEqual(await gap, [{ reason, count: null }]);
+    await resumed;
+    await until(() => bus.connected);
+    assert.equal(bus.stats().outputBufferKills, total);
+  }
+  await bus.close();
+  proxy.close();
 });
