@@ -118,7 +118,8 @@ export interface Bus extends EventEmitter {
   /**
    * Logs in as another user, or with another password, from now on, without a break in publishing. With another username
    * the subscribing link is made anew: 'lost', 'gap', 'resumed'. A login that Redis refuses on a live link leaves that
-   * link as it was and is told as 'error' (AUTH_FAILED). No username: the server's default user.
+   * link as it was and is told as 'error' (AUTH_FAILED). No username: the server's default user; no password either: then
+   * the publishing link is made anew, too, since Redis logs nobody out.
    */
   setCredentials(username: string | null | undefined, password?: string | null): void;
 
