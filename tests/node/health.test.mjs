@@ -240,7 +240,7 @@ test('overflow=conflate: the last message of each channel arrives, and the gaps 
   await bus.close();
 });
 
-// Redis 7.4 and Valkey 8 count the clients they close for their output buffers; older ones do not tell.
+// Later Redis servers count the clients they close for their output buffers; 7.0 does not.
 const kKills = 'client_output_buffer_limit_disconnections';
 
 test('a process that was stopped until Redis closed its link for the output buffer: a gap, and why if Redis tells', async () => {
