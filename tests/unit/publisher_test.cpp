@@ -199,6 +199,9 @@ TEST_F(PublisherTest, CredentialsEndTheWaitForTheNextAttempt) {
 TEST_F(PublisherTest, NoCredentialsAtAllNeedANewConnection) {
     open(Offline::queue);
     connect();
+    link->set_credentials("", "", 4);  // it is so already
+    EXPECT_EQ(link->state(), Link::State::ready);
+    link->set_credentials("me", "secret", 5);
     link->set_credentials("", "", 5);
     EXPECT_EQ(link->state(), Link::State::waiting);
     EXPECT_EQ(link->deadline(), 5);
