@@ -85,12 +85,12 @@ test('random texts', () => {
   const escaped = (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')[choose('toLowerCase', 'toUpperCase')]()}`;
   const string = (text) => `"${[...text].map((c) => (pick(10) ? c : escaped(c))).join('')}"`;
   const word = () => string(choose('__proto__', 'constructor', 'prototype', 'a', 'b', '', 'čaj', '\ud800', 'protos'));
-  const space = () => (pick(4) ? '' : choose(' ', '\t', '\n', '\r', '\u00a0', '\ufeff', '\v'));
+  const space = () => (pick(4) ? '' : pick(30) ? choose(' ', '\t', '\n', '\r') : choose('\u00a0', '\ufeff', '\v'));
   const list = (n, item) => Array.from({ length: pick(n) }, item).join(',');
   const value = (depth) => {
     switch (depth > 5 ? pick(3) : pick(7)) {
       case 0: return word();
-      case 1: return choose('0', '-1', '2.5', '1e400', '0.1E-2', '-0', '01', '1.', '.5', '-', '+1', '1e', 'NaN');
+      case 1: return pick(30) ? choose('0', '-1', '2.5', '1e400', '0.1E-2', '-0') : choose('01', '1.', '.5', '-', '+1', '1e', 'NaN');
       case 2: return choose('true', 'false', 'null', '[]', '{}');
       case 3: case 4: return `[${list(4, () => space() + value(depth + 1))}${space()}]`;
       default: return `{${list(6, () => `${space()}${word()}${space()}:${space()}${value(depth + 1)}`)}${space()}}`;
