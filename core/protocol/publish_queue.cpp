@@ -98,6 +98,9 @@ void PublishQueue::settle(const PublishRecord& record, Error error, std::uint64_
 
 bool PublishQueue::reply(const Reply& reply) {
     if (in_flight_.empty()) return false;
+    const bool fits = expired_ > 0 || reply.is(ReplyType::error) ||
+                      (in_flight_.front().ping ? reply.text() == "PONG" : reply.is(ReplyType::integer));
+    if (!fits) return false;  // its publish stays in flight, for link_down() to settle
     const PublishRecord record = std::move(in_flight_.front());
     in_flight_.pop_front();
     if (expired_ > 0) {
@@ -108,8 +111,6 @@ bool PublishQueue::reply(const Reply& reply) {
         settle(record, error_of_reply("PUBLISH", reply.text()));
         return true;
     }
-    if (record.ping) return reply.text() == "PONG";
-    if (!reply.is(ReplyType::integer)) return false;
     settle(record, {}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
     return true;
 }

@@ -8,6 +8,7 @@
 // or no longer; p BYTES: publish; t MS: time passes.
 #include <algorithm>
 #include <deque>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -141,7 +142,7 @@ class Side {
 
     void open(TimeMs now) {
         if (!std::exchange(opening_, false)) return;
-        connection_ = Connection();
+        connection_ = std::make_unique<Connection>();
         connected_ = true;
         link_.opened(now);
     }
@@ -156,18 +157,18 @@ class Side {
     }
     void answer(std::uint64_t count, TimeMs now) {
         std::string bytes;
-        for (; connected_ && count > 0 && !connection_.commands.empty(); --count) bytes += connection_.answer();
+        for (; connected_ && count > 0 && !connection_->commands.empty(); --count) bytes += connection_->answer();
         say(bytes, now);
     }
     void answer_error(std::string_view text, TimeMs now) {
-        if (!connected_ || connection_.commands.empty()) return;
-        connection_.commands.pop_front();
+        if (!connected_ || connection_->commands.empty()) return;
+        connection_->commands.pop_front();
         say("-" + std::string(text.substr(0, text.find_first_of("\r\n"))) + "\r\n", now);
     }
-    void echo(TimeMs now) { say(std::exchange(connection_.taken, {}), now); }
+    void echo(TimeMs now) { say(std::exchange(connection_->taken, {}), now); }
     void send_message(TimeMs now) {
-        if (!connected_ || connection_.subscribed.empty()) return;
-        const auto& [kind, name] = *connection_.subscribed.begin();
+        if (!connected_ || connection_->subscribed.empty()) return;
+        const auto& [kind, name] = *connection_->subscribed.begin();
         std::string bytes;
         if (kind == TargetKind::channel)
             append_command(bytes, {"message", name, "payload"});
@@ -180,14 +181,14 @@ class Side {
     void write(std::size_t size, TimeMs now) {
         if (!connected_) return;
         const std::string_view bytes = link_.output(now).substr(0, size);
-        connection_.take(bytes);
+        connection_->take(bytes);
         link_.wrote(bytes.size(), now);
     }
-    const Names& subscribed() const { return connection_.subscribed; }
+    const Names& subscribed() const { return connection_->subscribed; }
 
    private:
     Link& link_;
-    Connection connection_;
+    std::unique_ptr<Connection> connection_ = std::make_unique<Connection>();
     bool opening_ = false, connected_ = false, held_ = false;
 };
 
