@@ -71,7 +71,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (resolves) {
         require(settings.port >= 1 && settings.port <= 65535, "the port is one");
         require(settings.heartbeat_timeout_ms > settings.heartbeat_interval_ms, "the timeout is above the interval");
-        require(settings.backend == BackendKind::redis || settings.unix_path.empty(), "memory:// has no socket");
     }
     std::size_t number = 0;
     for (const OptionRow& row : option_rows()) {

@@ -1,4 +1,5 @@
 // parse_url() and redact_url() on any text.
+#include <algorithm>
 #include <set>
 #include <string>
 
@@ -19,14 +20,27 @@ std::string password_of(const Url& url) {
     return {};
 }
 
+// The value of the first "password=" in what is or could be a query; empty when it is short or stands elsewhere, too.
+std::string query_password_of(const std::string& text) {
+    const std::size_t query = text.find('?', std::min(text.find("://"), text.size()));
+    if (query == text.npos) return {};
+    std::size_t at = text.find("password=", query);
+    if (at == text.npos || (at - 1 != query && text[at - 1] != '&')) return {};
+    at += 9;
+    const std::string value = text.substr(at, text.find('&', at) - at);
+    return value.size() >= 6 && text.find(value) == at && text.rfind(value) == at ? value : std::string();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string text(fanwire::fuzz::text_of(data, size));
     const std::string shown = redact_url(text);
-    require(redact_url(shown) == shown, "a redacted URL is redacted", shown);
+    const std::string value = query_password_of(text);
+    require(value.empty() || shown.find(value) == shown.npos, "no password of a query is shown, be it a URL or not", shown);
     try {
         const Url url = parse_url(text);
+        require(redact_url(shown) == shown, "a redacted URL is redacted", shown);
         std::set<std::string> seen;
         for (const UrlPart& part : url.parts) require(seen.insert(part.setting).second, "no setting comes twice", part.setting);
         require(url.transport == Transport::memory || url.memory_name.empty(), "only memory:// has that name", text);
