@@ -5,7 +5,8 @@
 // subscribing link. o: its connection is made; r: refused; x: broken. < BYTES: the server says this. a N: it answers N
 // commands as Redis would; e TEXT: it answers one by an error; E: it sends back what we sent. m: a message for the first
 // channel that Redis has. h: from now on nothing can be written, or again; k N: N bytes can. w/u NAME, W/U PATTERN: want
-// or no longer; p BYTES: publish; t MS: time passes.
+// or no longer; p BYTES: publish; b BYTES: probe; c USER: log in otherwise; n: both
+// links renew their connections; t MS: time passes.
 #include <algorithm>
 #include <deque>
 #include <memory>
@@ -35,6 +36,7 @@ struct Config {
         if (bits & 16) link.handshake.password = password;
         if (bits & 32) link.handshake.username = "user";
         if (bits & 64) link.handshake.db = 7;
+        link.handshake.ask_stats = (bits & 128) != 0;
         link.reconnect_delay_max = 2000;
         link.reconnect_attempts_max = gives_up ? 3 : 0;
     }
@@ -73,6 +75,11 @@ struct Connection {
         commands.pop_front();
         if (words[0] == "PUBLISH") return ":1\r\n";
         if (words[0] == "PING") return subscribed.empty() ? "+PONG\r\n" : "*2\r\n$4\r\npong\r\n$0\r\n\r\n";
+        if (words[0] == "INFO") {
+            std::string out;
+            append_bulk(out, "# Stats\r\ntotal_connections_received:7\r\nclient_output_buffer_limit_disconnections:1\r\n");
+            return out;
+        }
         if (!words[0].ends_with("SUBSCRIBE")) return "+OK\r\n";
         const bool pattern = words[0].front() == 'P', subscribe = words[0].find("UN") == std::string::npos;
         std::string word(words[0]), out;
@@ -93,10 +100,8 @@ struct Connection {
 };
 
 // What a link tells, and what of that must hold.
-struct Listener : Subscriber::Listener {
-    Names wanted;
-    std::uint64_t messages = 0;
-
+template <class Base>
+struct LinkListener : Base {
     static void look_at(const Error& why) {
         require(static_cast<bool>(why), "a failure has a status", why.text);
         require(why.text.find(password) == std::string::npos, "no text has the password", why.text);
@@ -104,9 +109,22 @@ struct Listener : Subscriber::Listener {
     void link_ready() override {}
     void link_lost(const Error& why) override { look_at(why); }
     void link_failed(const Error& why, bool) override { look_at(why); }
-    void link_retry(std::uint32_t attempt, TimeMs delay) override {
-        require(attempt > 0 && delay >= 1 && delay <= 2000, "the delay is within its limits");
+    void link_retry(std::uint32_t, TimeMs delay) override {
+        require(delay >= 0 && delay <= 2000, "the delay is within its limits");
     }
+    void link_login_refused(const Error& why) override { look_at(why); }
+};
+
+struct PublisherListener : LinkListener<Publisher::Listener> {
+    std::size_t probes = 0;  // asked and not answered, or forgotten
+
+    void probe_answered(const Outcome&) override { require(probes-- > 0, "only a probe is answered"); }
+};
+
+struct SubscriberListener : LinkListener<Subscriber::Listener> {
+    Names wanted;
+    std::uint64_t messages = 0;
+
     void confirmed(TargetKind kind, const NameRef& name) override {
         require(wanted.contains({kind, std::string(name->view())}), "only what is wanted is confirmed", name->view());
     }
@@ -184,6 +202,7 @@ class Side {
         connection_->take(bytes);
         link_.wrote(bytes.size(), now);
     }
+    Link& link() { return link_; }
     const Names& subscribed() const { return connection_->subscribed; }
 
    private:
@@ -196,7 +215,7 @@ class Run {
    public:
     explicit Run(const Config& config)
         : config_(config),
-          publisher_(config.link, config.offline, [] { return 0.5; }, listener_,
+          publisher_(config.link, config.offline, [] { return 0.5; }, publisher_listener_,
                      [this](const PublishRecord& record, const Outcome&) {
                          const auto number = reinterpret_cast<std::uintptr_t>(record.user_data);
                          require(number < settled_.size() && !settled_[number], "a publish is settled once");
@@ -225,6 +244,17 @@ class Run {
             case 'm': side_->send_message(now_); break;
             case 'h': side_->hold(!side_->held()); break;
             case 'k': side_->write(step.number(100000), now_); break;
+            case 'c':
+                side_->link().set_credentials(name, std::string(password), now_);
+                break;
+            case 'n':
+                publisher_.renew({Status::CONNECTION_LOST, "renewed"}, now_);
+                subscriber_.renew({Status::CONNECTION_LOST, "renewed"}, now_);
+                break;
+            case 'b':
+                ++publisher_listener_.probes;
+                publisher_.probe("probe", step.argument);
+                break;
             case 'w': want(TargetKind::channel, name); break;
             case 'W': want(TargetKind::pattern, name); break;
             case 'u': unwant(TargetKind::channel, name); break;
@@ -303,7 +333,8 @@ class Run {
 
     const Config config_;
     TimeMs now_ = 1000;
-    Listener listener_;
+    PublisherListener publisher_listener_;
+    SubscriberListener listener_;
     std::vector<bool> settled_;  // by the number of the publish
     std::size_t settled_count_ = 0, unqueued_ = 0;
     Publisher publisher_;
@@ -320,7 +351,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Script script(input);
     Script::Step step;
     if (!script.next(step)) return 0;
-    Run run(Config(step.verb == 'C' ? step.number(127) : 0));
+    Run run(Config(step.verb == 'C' ? step.number(255) : 0));
     do {
         run.step(step);
     } while (script.next(step));
