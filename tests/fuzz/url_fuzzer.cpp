@@ -20,8 +20,10 @@ std::string password_of(const Url& url) {
     return {};
 }
 
-// The value of the first "password=" in what is or could be a query; empty when it is short or stands elsewhere, too.
+// The value of the first "password=" in what is or could be a query; empty when it is short or stands elsewhere, too, or
+// an '@' leaves it open where the query begins.
 std::string query_password_of(const std::string& text) {
+    if (text.find('@') != text.npos) return {};
     const std::size_t query = text.find('?', std::min(text.find("://"), text.size()));
     if (query == text.npos) return {};
     std::size_t at = text.find("password=", query);
