@@ -87,6 +87,14 @@ export type ConnectOptions = Settings & { [Key in keyof Settings as SnakeCase<Ke
 export function connect(url?: string | URL | null, options?: ConnectOptions): Promise<Bus>;
 export function connect(options: ConnectOptions): Promise<Bus>;
 
+/**
+ * JSON without the keys "__proto__", "constructor" and "prototype", at any depth and however they are spelled: merged
+ * into other objects they change what those inherit. message.json() does it by itself; this is for who parses
+ * message.text. What has no such key, or is not JSON, is returned as it is.
+ */
+export function cleanJson(json: string): string;
+export function cleanJson<Bytes extends Uint8Array>(json: Bytes): Bytes | Buffer;
+
 export interface BusEvents {
   /** Connected again after 'disconnect'. The first time is told by connect() itself. */
   connect: [];
@@ -167,7 +175,10 @@ export interface Message {
   readonly data: Buffer;
   /** The payload as UTF-8. */
   readonly text: string;
-  /** The payload as JSON; throws SyntaxError when it is not. */
+  /**
+   * The payload as JSON; throws SyntaxError when it is not. Without the keys "__proto__", "constructor" and
+   * "prototype": see cleanJson().
+   */
   json(): any;
   toString(): string;
 }

@@ -230,6 +230,8 @@ Span find_password(std::string_view url, size_t authority, size_t authority_end)
     size_t at = is_url(url) ? url.substr(0, authority_end).rfind('@') : url.rfind('@');
     if (at != std::string_view::npos && at >= authority) {
         size_t colon = std::min(url.find(':', authority), at);
+        // No URL, and both are in what could be its query: who knows what they belong to.
+        if (colon > authority_end && at > authority_end) return {authority_end + 1, url.size()};
         return {std::min(colon + 1, at), at};
     }
     size_t bracket = url.substr(0, authority_end).rfind(']');

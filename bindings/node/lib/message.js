@@ -2,6 +2,8 @@
 
 const { inspect } = require('node:util');
 
+const { parseCleaned } = require('./json.js');
+
 /** One message. Its text, data and channel are made when they are asked for. */
 class Message {
   #subscription;
@@ -52,7 +54,7 @@ class Message {
   }
 
   json() {
-    return JSON.parse(this.text);
+    return parseCleaned(this.#bytes, this.#start, this.#size, this.text);
   }
 
   toString() {

@@ -1,5 +1,5 @@
 // Compiled, never run: what users write must be accepted, and what is wrong must not be.
-import fanwire, { connect, errors, FanwireError, settings, statuses, version } from 'fanwire';
+import fanwire, { cleanJson, connect, errors, FanwireError, settings, statuses, version } from 'fanwire';
 import type {
   Bus, Gap, Health, LatencyHistogram, Message, MessageStream, Stats, Subscription, SubscriptionEvent, SubscriptionState,
 } from 'fanwire';
@@ -19,6 +19,12 @@ await connect('memory://x', { conectTimeoutMs: 1 });
 await connect('memory://x', { overflow: 'explode' });
 // @ts-expect-error: not a URL
 await connect(42);
+
+const cleanText: string = cleanJson('{}');
+const cleanBytes: Uint8Array = cleanJson(new Uint8Array(2));
+const cleanBuffer: Buffer = cleanJson(Buffer.from('{}'));
+// @ts-expect-error: text or bytes
+cleanJson({});
 
 const receivers: number = await bus.publish('chat', { any: ['value'] });
 await bus.publish(Buffer.from('chat'), new Uint8Array(1));
