@@ -11,7 +11,7 @@ namespace fanwire::core {
 
 class RedisBackend : public Backend {
    public:
-    // Throws Failure INVALID_OPTION (a unix_path that is too long).
+    // Throws Failure INVALID_OPTION (a unix_path that is too long, a file of TLS that is of no use).
     RedisBackend(const Settings& settings, Loop& loop, Random random, BackendListener& listener);
 
     void start() override;
@@ -59,6 +59,7 @@ class RedisBackend : public Backend {
     static Error named(const Connection& connection, const Error& why);
 
     BackendListener& listener_;
+    const Endpoint endpoint_;  // of both links, which share what TLS read from files
     PublishSide publish_side_{*this};
     SubscribeSide subscribe_side_{*this};
     Publisher publisher_;
