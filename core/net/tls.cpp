@@ -323,6 +323,11 @@ TlsSession::TlsSession(std::shared_ptr<const TlsContext> context) : context_(std
 
 TlsSession::~TlsSession() { SSL_free(ssl_); }
 
+std::string TlsSession::not_spoken(std::string_view answer) {
+    return "the server does not speak TLS, it answered " + quote(answer.substr(0, answer.find_first_of("\r\n")), 40) +
+           "; redis:// is for servers without TLS";
+}
+
 void TlsSession::advance() {
     if (state_ != State::handshaking) return;
     if (first_input_ && !input_.empty()) {
@@ -330,8 +335,7 @@ void TlsSession::advance() {
         // A record's type and version: an alert or a part of the handshake, 3.x.
         const bool record = (input_[0] == 0x15 || input_[0] == 0x16) && (input_.size() < 2 || input_[1] == 0x03);
         if (!record)
-            return fail({Status::TLS_NOT_SPOKEN, "the server does not speak TLS: it answered " +
-                                                     quote(input_.substr(0, input_.find_first_of("\r\n")), 40)});
+            return fail({Status::TLS_NOT_SPOKEN, not_spoken(input_)});
     }
     ERR_clear_error();
     const int result = SSL_do_handshake(ssl_);

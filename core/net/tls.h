@@ -67,6 +67,11 @@ class TlsSession {
     // Whether read() and advance() can do nothing before more is fed.
     bool hungry() const { return input_.empty() && !more_; }
 
+    // Whether anything came from the server yet.
+    bool answered() const { return !first_input_; }
+    // What to say of a server that answered like this.
+    static std::string not_spoken(std::string_view answer);
+
     // Begins the handshake and goes on with it.
     void advance();
     // Bytes of the application, as many as there are and fit.

@@ -1,6 +1,5 @@
 #include "core/net/transport.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -11,6 +10,8 @@
 #include <new>
 #include <utility>
 
+#include "core/net/socket.h"
+
 namespace fanwire::core {
 
 namespace {
@@ -19,33 +20,12 @@ constexpr std::size_t read_size = 64 * 1024;
 constexpr int reads_per_turn = 16;  // then others have their turn
 // How much earlier than the owner we lose patience with a TLS handshake, so that it can be said what was waited for.
 constexpr TimeMs patience_margin = 50;
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0
-#endif
-
-int make_socket(int family) {
-#ifdef SOCK_CLOEXEC
-    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-#else
-    const int fd = socket(family, SOCK_STREAM, 0);
-    if (fd >= 0) {
-        fcntl(fd, F_SETFL, O_NONBLOCK);
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-    }
-    return fd;
-#endif
-}
+constexpr TimeMs probe_after = 500;  // without an answer to the TLS handshake, or earlier when time is short
 
 void set_tcp_options(int fd) {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-#ifdef SO_NOSIGPIPE
-    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
-#endif
 }
-
-bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
 }  // namespace
 
@@ -100,6 +80,7 @@ void Transport::forget() {
     ++*generation_;
     address_timer_.at(never);
     watch_.reset();
+    probe_.reset();
     tls_.reset();
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
@@ -145,7 +126,9 @@ void Transport::try_next() {
         // A silent address must not use up the time of those behind it. The last one has all that is left, which the
         // owner watches.
         const auto behind = static_cast<TimeMs>(addresses_.size() - next_address_);
-        if (behind > 0) address_timer_.at(now_ms() + time_left() / (behind + 1));
+        address_deadline_ = now_ms() + (behind > 0 ? time_left() / (behind + 1)
+                                                   : std::max(time_left() - patience_margin, time_left() / 2));
+        if (behind > 0) address_timer_.at(address_deadline_);
         return;
     }
     broken(failure_, "cannot connect to " + failures_);
@@ -154,8 +137,14 @@ void Transport::try_next() {
 TimeMs Transport::time_left() const { return opened_at_ + endpoint_.connect_timeout - now_ms(); }
 
 void Transport::address_timed_out() {
-    if (tls_) return address_failed(Status::TIMEOUT, "connected, but no answer to the TLS handshake");
-    address_failed(Status::CONNECT_FAILED, "no answer");
+    if (!tls_) return address_failed(Status::CONNECT_FAILED, "no answer");
+    if (now_ms() >= address_deadline_)
+        return address_failed(Status::TIMEOUT, "connected, but no answer to the TLS handshake");
+    if (!tls_->answered() && !probe_)
+        probe_ = std::make_unique<PlaintextProbe>(loop_, addresses_[next_address_ - 1], [this](std::string answer) {
+            address_failed_later({Status::TLS_NOT_SPOKEN, TlsSession::not_spoken(answer)});
+        });
+    address_timer_.at(address_deadline_);
 }
 
 void Transport::address_failed(Status status, const std::string& why) {
@@ -164,6 +153,7 @@ void Transport::address_failed(Status status, const std::string& why) {
     ++*generation_;
     address_timer_.at(never);
     watch_.reset();
+    probe_.reset();
     tls_.reset();
     write_failing_ = false;
     ::close(fd_);
@@ -195,6 +185,7 @@ void Transport::connecting_done() {
 
 void Transport::opened() {
     address_timer_.at(never);
+    probe_.reset();
     connected_ = true;
     owner_.transport_opened();
 }
@@ -282,8 +273,7 @@ void Transport::begin_tls() {
     } catch (const std::bad_alloc&) {
         return address_failed_later({Status::NO_MEMORY, "out of memory"});
     }
-    if (next_address_ == addresses_.size())
-        address_timer_.at(now_ms() + std::max(time_left() - patience_margin, time_left() / 2));
+    address_timer_.at(now_ms() + std::min(probe_after, std::max<TimeMs>(address_deadline_ - now_ms(), 0) / 2));
     tls_advance();
 }
 

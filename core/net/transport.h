@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/net/loop.h"
+#include "core/net/probe.h"
 #include "core/net/resolver.h"
 #include "core/net/tls.h"
 
@@ -85,7 +86,7 @@ class Transport {
     std::size_t next_address_ = 0;
     std::string failures_;
     Status failure_ = Status::CONNECT_FAILED;  // the first that is more telling than this one
-    TimeMs opened_at_ = 0;
+    TimeMs opened_at_ = 0, address_deadline_ = 0;
     std::string peer_;
     int fd_ = -1;
     bool connected_ = false;  // with TLS, when its handshake is done
@@ -94,6 +95,7 @@ class Transport {
     std::vector<char> buffer_;
     std::unique_ptr<TlsSession> tls_;
     std::vector<char> wire_buffer_;  // what TLS has not taken yet
+    std::unique_ptr<PlaintextProbe> probe_;
     bool write_failing_ = false;
 };
 

@@ -48,7 +48,7 @@ key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.
 
 authority() {
     key "$1"
-    openssl req -x509 -new -key "$1.key" -out "$1.pem" -days 30 -subj "/CN=$1" -config openssl.cnf \
+    openssl req -x509 -new -key "$1.key" -out "$1.pem" -days 20000 -subj "/CN=$1" -config openssl.cnf \
         -extensions authority 2>log
 }
 
@@ -79,7 +79,7 @@ leaf future ca server $here $after $later
 leaf client ca client "" $past $after
 leaf stranger other-ca stranger "" $past $after
 key self-signed
-openssl req -x509 -new -key self-signed.key -out self-signed.pem -days 30 -subj /CN=self -config openssl.cnf \
+openssl req -x509 -new -key self-signed.key -out self-signed.pem -days 20000 -subj /CN=self -config openssl.cnf \
     -addext subjectAltName=$here 2>log
 openssl pkey -in client.key -aes256 -passout pass:secret -out encrypted.key
 echo "no certificate" >garbage.pem
