@@ -110,7 +110,8 @@ TEST_F(Tls, LargeMessagesBothWays) {
     }
 }
 
-// Both directions at once, more than any buffer holds.
+// Both directions at once. Not too many on their way, as Redis 7.0 breaks a TLS connection on which it has to write more
+// while a write of its own is not done ("bad length", valkey issue #1135).
 TEST_F(Tls, ManyMessagesInOrder) {
     constexpr int count = 100000;
     Inbox inbox{{"inbox_count", "1000000"}, {"inbox_bytes", "1GiB"}};
@@ -120,6 +121,7 @@ TEST_F(Tls, ManyMessagesInOrder) {
         for (int i = 0; i < count; ++i) {
             const std::string payload = std::to_string(i) + std::string(static_cast<std::size_t>(i % 700), '.');
             ASSERT_STATUS(FANWIRE_OK, fanwire_publish(engine, "flow", 4, payload.data(), payload.size()));
+            if (i % 100 == 99) publish(engine, "flow fence", "");
         }
     });
     int next = 0;
