@@ -82,12 +82,17 @@ void Transport::forget() {
     watch_.reset();
     probe_.reset();
     tls_.reset();
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
+    close_socket();
     connected_ = false;
     write_failing_ = false;
     addresses_.clear();
     next_address_ = 0;
+}
+
+void Transport::close_socket() {
+    if (fd_ < 0) return;
+    shutdown(fd_, SHUT_RDWR);  // a child of fork() may hold a copy: close() alone would not end the connection
+    ::close(std::exchange(fd_, -1));
 }
 
 void Transport::resolved(Resolved resolved) {
@@ -156,8 +161,7 @@ void Transport::address_failed(Status status, const std::string& why) {
     probe_.reset();
     tls_.reset();
     write_failing_ = false;
-    ::close(fd_);
-    fd_ = -1;
+    close_socket();
     try_next();
 }
 
@@ -213,6 +217,11 @@ void Transport::writable() {
     if (tls_ && !flush_tls()) return;
     watch_->write(false);
     if (connected_) owner_.transport_writable();
+}
+
+void Transport::abandon() noexcept {
+    if (fd_ >= 0) ::close(fd_);
+    if (probe_) probe_->abandon();
 }
 
 std::size_t Transport::write(std::string_view bytes) {

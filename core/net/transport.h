@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/net/loop.h"
-#include "core/net/probe.h"
+#include "core/net/plaintext_probe.h"
 #include "core/net/resolver.h"
 #include "core/net/tls.h"
 
@@ -42,6 +42,8 @@ class Transport {
 
     void open();
     void close();
+    // In the child of a fork(): closes its copy of the socket and touches nothing else. The loop and TLS are the parent's.
+    void abandon() noexcept;
     // Writes what the system, or TLS before it, takes without blocking. When that is not all, transport_writable()
     // follows.
     std::size_t write(std::string_view bytes);
@@ -65,6 +67,7 @@ class Transport {
     void ended(const std::string& why);
     void broken(Status status, const std::string& why);
     void forget();
+    void close_socket();
 
     // TLS
     void begin_tls();

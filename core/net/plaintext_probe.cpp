@@ -1,4 +1,4 @@
-#include "core/net/probe.h"
+#include "core/net/plaintext_probe.h"
 
 #include <unistd.h>
 
@@ -22,6 +22,10 @@ PlaintextProbe::PlaintextProbe(Loop& loop, const Address& address, std::function
 
 PlaintextProbe::~PlaintextProbe() {
     watch_.reset();
+    if (fd_ >= 0) close(fd_);
+}
+
+void PlaintextProbe::abandon() noexcept {
     if (fd_ >= 0) close(fd_);
 }
 

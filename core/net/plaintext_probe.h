@@ -17,6 +17,8 @@ class PlaintextProbe {
     // line of an answer that is RESP; never for anything else. It may not destroy the probe.
     PlaintextProbe(Loop& loop, const Address& address, std::function<void(std::string)> answered);
     ~PlaintextProbe();
+    // In the child of a fork(): closes its copy of the socket and touches nothing else.
+    void abandon() noexcept;
     PlaintextProbe(const PlaintextProbe&) = delete;
     PlaintextProbe& operator=(const PlaintextProbe&) = delete;
 
