@@ -241,6 +241,7 @@ suite_demo() {
 cd "$root"
 need_build_tools
 need_languages
+need openssl command -v openssl # makes the certificates
 need libgtest-dev have_file '/usr/include/gtest/gtest.h'
 need nlohmann-json3-dev have_file '/usr/include/nlohmann/json.hpp'
 need clang-14 command -v clang++-14
