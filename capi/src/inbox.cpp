@@ -73,8 +73,9 @@ void fanwire_inbox_destroy(fanwire_inbox** inbox) { destroy(inbox); }
 
 fanwire_inbox::~fanwire_inbox() {
     dispatcher.reset();  // first: its callback may be subscribing
+    inbox->retire();
     for (const auto& weak : engines)
-        if (const auto engine = weak.lock()) engine->end_inbox(inbox);
+        if (const auto engine = weak.lock()) engine->end_retired();
     inbox->set_wake(nullptr);
     inbox->close();
 }

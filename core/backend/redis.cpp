@@ -55,8 +55,8 @@ void RedisBackend::unsubscribe(TargetKind kind, const NameRef& name) {
 void RedisBackend::publish(PublishBatch&& batch) { publisher_.publish(std::move(batch)); }
 
 void RedisBackend::flush() {
-    subscribe_connection_.pump();
-    publish_connection_.pump();
+    subscribe_connection_.flush();
+    publish_connection_.flush();
 }
 
 void RedisBackend::stop(const Error& why) {
@@ -100,7 +100,7 @@ void RedisBackend::link_lost(const Error& why) {
 
 Error RedisBackend::named(const Connection& connection, const Error& why) {
     if (why.text.find(connection.peer()) != std::string::npos) return why;
-    return {why.status, connection.peer() + ": " + why.text};
+    return Error::of(why.status, {connection.peer(), ": ", why.text});
 }
 
 void RedisBackend::PublishSide::link_ready() {

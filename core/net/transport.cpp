@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 namespace fanwire::core {
 
@@ -49,7 +50,7 @@ Transport::Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& o
       resolver_(resolver),
       endpoint_(std::move(endpoint)),
       owner_(owner),
-      address_timer_(loop, [this] { address_failed("no answer"); }),
+      address_timer_(loop, [this] { attempt([this] { address_failed("no answer"); }); }),
       buffer_(read_size) {}
 
 Transport::~Transport() { close(); }
@@ -62,12 +63,23 @@ void Transport::later(Loop::Callback callback) {
     });
 }
 
+// Runs a step that came from the loop: without the memory for it the connection is broken off, so that it is made anew.
+template <class Step>
+void Transport::attempt(Step&& step) {
+    try {
+        step();
+    } catch (const std::bad_alloc&) {
+        close();
+        owner_.transport_broken({Status::NO_MEMORY, "out of memory"});
+    }
+}
+
 void Transport::open() {
     close();
     failures_.clear();
     if (!endpoint_.unix_path.empty()) {
         peer_ = endpoint_.unix_path;
-        later([this] { resolved({{Address::of_unix_path(endpoint_.unix_path)}, {}}); });
+        later([this] { attempt([this] { resolved({{Address::of_unix_path(endpoint_.unix_path)}, {}}); }); });
         return;
     }
     peer_ = endpoint_.host + ":" + std::to_string(endpoint_.port);
@@ -75,7 +87,7 @@ void Transport::open() {
                       [&loop = loop_, weak = std::weak_ptr(generation_), now = *generation_, this](Resolved found) {
                           loop.post([weak, now, this, found = std::move(found)] {
                               const auto generation = weak.lock();
-                              if (generation && *generation == now) resolved(found);
+                              if (generation && *generation == now) attempt([&] { resolved(found); });
                           });
                       });
 }
@@ -124,7 +136,7 @@ void Transport::try_next() {
         watch_ = std::make_unique<Loop::Watch>(
             loop_, fd_, [this] { readable(); },
             [this] {
-                if (!connected_) return connecting_done();
+                if (!connected_) return attempt([this] { connecting_done(); });
                 watch_->write(false);
                 owner_.transport_writable();
             });
@@ -152,7 +164,7 @@ void Transport::connecting_done() {
     if (error != 0) {
         watch_->write(false);
         address_timer_.at(never);
-        later([this, why = std::string(std::strerror(error))] { address_failed(why); });
+        later([this, why = std::string(std::strerror(error))] { attempt([&] { address_failed(why); }); });
         return;
     }
     address_timer_.at(never);
@@ -167,8 +179,11 @@ void Transport::readable() {
     for (int turn = 0; turn < reads_per_turn; ++turn) {
         const ssize_t n = recv(fd_, buffer_.data(), buffer_.size(), 0);
         if (n < 0 && would_block(errno)) return;
-        if (n < 0) return broken(Status::CONNECTION_LOST, peer_ + ": " + std::strerror(errno));
-        if (n == 0) return broken(Status::CONNECTION_LOST, peer_ + " closed the connection");
+        if (n <= 0)
+            return attempt([&] {
+                broken(Status::CONNECTION_LOST, n < 0 ? peer_ + ": " + std::strerror(errno)
+                                                      : peer_ + " closed the connection");
+            });
         owner_.transport_received({buffer_.data(), static_cast<std::size_t>(n)});
         if (*generation_ != generation) return;
         if (static_cast<std::size_t>(n) < buffer_.size()) return;
@@ -187,7 +202,9 @@ std::size_t Transport::write(std::string_view bytes) {
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
             watch_->write(true);
         } else {
-            later([this, why = peer_ + ": " + std::strerror(errno)] { broken(Status::CONNECTION_LOST, why); });
+            later([this, why = peer_ + ": " + std::strerror(errno)] {
+                attempt([&] { broken(Status::CONNECTION_LOST, why); });
+            });
         }
         break;
     }

@@ -46,6 +46,8 @@ class Transport {
 
    private:
     void later(Loop::Callback callback);
+    template <class Step>
+    void attempt(Step&& step);
     void resolved(Resolved resolved);
     void try_next();
     void address_failed(const std::string& why);

@@ -36,15 +36,22 @@ void PublishBatch::add(std::string_view channel, std::string_view payload, Publi
 }
 
 void PublishQueue::append(PublishBatch&& batch) {
+    const std::size_t before = records_.size();
+    records_.resize(before + batch.records.size());
     if (begin_ == bytes_.size()) {
         bytes_.swap(batch.bytes);
         begin_ = 0;
     } else {
-        bytes_ += batch.bytes;
+        try {
+            bytes_ += batch.bytes;
+        } catch (...) {
+            records_.resize(before);
+            throw;
+        }
     }
-    for (PublishRecord& record : batch.records) {
-        unsettled_ += record.ping ? 0 : 1;
-        unsent_.push_back(std::move(record));
+    for (std::size_t i = 0; i < batch.records.size(); ++i) {
+        unsettled_ += batch.records[i].ping ? 0 : 1;
+        records_[before + i] = std::move(batch.records[i]);
     }
 }
 
@@ -60,21 +67,28 @@ void PublishQueue::append_ping() {
 
 std::string_view PublishQueue::output() const { return std::string_view(bytes_).substr(begin_ + front_sent_); }
 
-void PublishQueue::wrote(std::size_t size) {
+void PublishQueue::wrote(std::size_t size) noexcept {
     front_sent_ += size;
     std::size_t count = 0, bytes = 0;
-    while (!unsent_.empty() && front_sent_ >= unsent_.front().size) {
-        PublishRecord& front = unsent_.front();
+    while (has_unsent() && front_sent_ >= front_unsent().size) {
+        const PublishRecord& front = front_unsent();
         front_sent_ -= front.size;
         begin_ += front.size;
         if (!front.ping) {
             ++count;
             bytes += front.size;
         }
-        in_flight_.push_back(std::move(front));
-        unsent_.pop_front();
+        ++in_flight_;
     }
     if (count) unqueued_(count, bytes);
+    drop_front_bytes();
+}
+
+void PublishQueue::erase_unsent(std::size_t count) {
+    const auto first = records_.begin() + static_cast<std::ptrdiff_t>(in_flight_);
+    const auto last = first + static_cast<std::ptrdiff_t>(count);
+    for (auto record = first; record != last; ++record) begin_ += record->size;
+    records_.erase(first, last);
     drop_front_bytes();
 }
 
@@ -82,7 +96,7 @@ void PublishQueue::wrote(std::size_t size) {
 void PublishQueue::drop_front_bytes() {
     if (begin_ == bytes_.size()) {
         bytes_.clear();
-        if (bytes_.capacity() > keep_max) bytes_ = {};
+        if (bytes_.capacity() > keep_max) std::string().swap(bytes_);
         begin_ = 0;
     } else if (begin_ >= compact_at && begin_ >= bytes_.size() / 2) {
         bytes_.erase(0, begin_);
@@ -97,46 +111,45 @@ void PublishQueue::settle(const PublishRecord& record, Error error, std::uint64_
 }
 
 bool PublishQueue::reply(const Reply& reply) {
-    if (in_flight_.empty()) return false;
-    const PublishRecord record = std::move(in_flight_.front());
-    in_flight_.pop_front();
-    if (expired_ > 0) {
+    if (in_flight_ == 0) return false;
+    const bool ping = records_.front().ping, refused = reply.is(ReplyType::error);
+    // What it answers by something else is settled with the link.
+    if (!refused && !(ping ? reply.text() == "PONG" : reply.is(ReplyType::integer))) return false;
+    const PublishRecord record = std::move(records_.front());
+    records_.pop_front();
+    --in_flight_;
+    if (expired_ > 0)
         --expired_;
-        return true;
-    }
-    if (reply.is(ReplyType::error)) {
+    else if (refused)
         settle(record, error_of_reply("PUBLISH", reply.text()));
-        return true;
-    }
-    if (record.ping) return reply.text() == "PONG";
-    if (!reply.is(ReplyType::integer)) return false;
-    settle(record, {}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
+    else
+        settle(record, {}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
     return true;
 }
 
 void PublishQueue::link_down(const Error& why) {
-    std::deque<PublishRecord> in_flight;
-    in_flight.swap(in_flight_);
-    for (std::size_t i = std::exchange(expired_, 0); i < in_flight.size(); ++i)
-        settle(in_flight[i], {Status::OUTCOME_UNKNOWN, "sent, but not answered: " + why.text});
-    front_sent_ = 0;
-    if (!unsent_.empty() && unsent_.front().ping) {
-        begin_ += unsent_.front().size;
-        unsent_.pop_front();
-        drop_front_bytes();
+    const Error error = Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered: ", why.text});
+    for (; in_flight_ > 0; --in_flight_) {
+        const PublishRecord record = std::move(records_.front());
+        records_.pop_front();
+        if (expired_ > 0)
+            --expired_;
+        else
+            settle(record, error);
     }
+    front_sent_ = 0;
+    if (has_unsent() && front_unsent().ping) erase_unsent(1);
 }
 
 void PublishQueue::fail_unsent(const Error& why) {
-    std::deque<PublishRecord> unsent;
-    unsent.swap(unsent_);
     std::size_t count = 0, bytes = 0;
-    for (const PublishRecord& record : unsent) {
-        if (record.ping) continue;
+    for (std::size_t i = in_flight_; i < records_.size(); ++i) {
+        if (records_[i].ping) continue;
         ++count;
-        bytes += record.size;
-        settle(record, why);
+        bytes += records_[i].size;
+        settle(records_[i], why);
     }
+    while (has_unsent()) records_.pop_back();
     front_sent_ = 0;
     begin_ = bytes_.size();
     drop_front_bytes();
@@ -144,24 +157,25 @@ void PublishQueue::fail_unsent(const Error& why) {
 }
 
 void PublishQueue::tick(TimeMs now) {
-    while (expired_ < in_flight_.size() && (in_flight_[expired_].ping || in_flight_[expired_].deadline <= now)) {
-        settle(in_flight_[expired_], {Status::OUTCOME_UNKNOWN, "sent, but not answered in time"});
+    while (expired_ < in_flight_ && (records_[expired_].ping || records_[expired_].deadline <= now)) {
+        settle(records_[expired_], Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered in time"}));
         ++expired_;
     }
-    while (!unsent_.empty() && front_sent_ == 0 && unsent_.front().deadline <= now) {
-        const PublishRecord record = std::move(unsent_.front());
-        unsent_.pop_front();
-        begin_ += record.size;
-        if (!record.ping) unqueued_(1, record.size);
-        settle(record, {Status::TIMEOUT, "not sent within publish_timeout_ms"});
+    std::size_t late = 0, count = 0, bytes = 0;
+    for (std::size_t i = in_flight_; front_sent_ == 0 && i < records_.size() && records_[i].deadline <= now; ++i, ++late) {
+        if (records_[i].ping) continue;
+        ++count;
+        bytes += records_[i].size;
+        settle(records_[i], Error::of(Status::TIMEOUT, {"not sent within publish_timeout_ms"}));
     }
-    drop_front_bytes();
+    erase_unsent(late);
+    if (count) unqueued_(count, bytes);
 }
 
 TimeMs PublishQueue::deadline() const {
     TimeMs next = never;
-    for (std::size_t i = expired_; i < in_flight_.size() && next == never; ++i) next = in_flight_[i].deadline;
-    if (!unsent_.empty() && front_sent_ == 0) next = std::min(next, unsent_.front().deadline);
+    for (std::size_t i = expired_; i < in_flight_ && next == never; ++i) next = records_[i].deadline;
+    if (has_unsent() && front_sent_ == 0) next = std::min(next, front_unsent().deadline);
     return next;
 }
 
