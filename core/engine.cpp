@@ -270,16 +270,19 @@ void Engine::run_commands() {
     // Read before the queue is taken: what was subscribed before its inbox was retired is added by then.
     const bool retired = inboxes_retired_.exchange(false, std::memory_order_acq_rel);
     try {
-        if (!looked_at_) {
-            std::lock_guard lock(queue_mutex_);
-            looked_at_ = std::exchange(queued_first_, nullptr);
-        }
-        while (looked_at_) look_at(*looked_at_);
+        while (next_queued()) look_at(*looked_at_);
     } catch (...) {
         if (retired) inboxes_retired_.store(true, std::memory_order_release);
         throw;
     }
     if (retired) give_up_retired();
+}
+
+bool Engine::next_queued() {
+    if (looked_at_) return true;
+    std::lock_guard lock(queue_mutex_);
+    looked_at_ = std::exchange(queued_first_, nullptr);
+    return looked_at_ != nullptr;
 }
 
 // Makes true what its consumer wants of the front one.
@@ -356,12 +359,7 @@ void Engine::refuse_the_rest() noexcept {
         left_without_outcome_ += taken_.records.size();
         taken_ = {};
     }
-    while (true) {
-        if (!looked_at_) {
-            std::lock_guard lock(queue_mutex_);
-            looked_at_ = std::exchange(queued_first_, nullptr);
-        }
-        if (!looked_at_) break;
+    while (next_queued()) {
         Subscription& subscription = *looked_at_;
         looked_at_ = subscription.next_queued;
         subscription.queued.store(false, std::memory_order_release);

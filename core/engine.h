@@ -62,6 +62,7 @@ class Engine : private BackendListener {
     // ---- IO thread ----
     void woken();
     void run_commands();
+    bool next_queued();
     void look_at(Subscription& subscription);
     void add(Subscription& subscription);
     void end(Subscription& subscription, const Error& why) noexcept;
