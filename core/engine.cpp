@@ -326,15 +326,19 @@ void Engine::give_up_retired() noexcept {
 }
 
 void Engine::take_publishes() {
-    if (taken_.empty()) {
-        {
-            std::lock_guard lock(publish_mutex_);
-            if (batch_.empty()) return;
-            std::swap(taken_, batch_);
-        }
-        const TimeMs deadline = now_ms() + settings_.publish_timeout_ms;
-        for (PublishRecord& record : taken_.records) record.deadline = deadline;
+    // What was left of the turn before goes first; who published meanwhile has woken us for this turn.
+    if (!taken_.empty()) give_taken();
+    {
+        std::lock_guard lock(publish_mutex_);
+        if (batch_.empty()) return;
+        std::swap(taken_, batch_);
     }
+    const TimeMs deadline = now_ms() + settings_.publish_timeout_ms;
+    for (PublishRecord& record : taken_.records) record.deadline = deadline;
+    give_taken();
+}
+
+void Engine::give_taken() {
     backend_->publish(std::move(taken_));
     taken_ = {};
 }

@@ -68,6 +68,7 @@ class Engine : private BackendListener {
     void end(Subscription& subscription, const Error& why) noexcept;
     void give_up_retired() noexcept;
     void take_publishes();
+    void give_taken();
     void refuse_the_rest() noexcept;
     bool close_is_due() const;
     void finish();
