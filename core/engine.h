@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "core/backend/backend.h"
+#include "core/base/fork_guard.h"
+#include "core/base/health.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/base/settings.h"
@@ -56,13 +58,28 @@ class Engine : private BackendListener {
     Error close(Deadline deadline);
     bool closed() const { return closed_.load(std::memory_order_acquire); }
 
+    void set_credentials(std::string username, std::string password);
+
     const Metrics& metrics() const { return metrics_; }
+    Health health() const;
+    const Settings& settings() const { return settings_; }
+
+    // Whether this is a copy in the child of a fork(): its threads are not there, and nothing but this and abandon()
+    // may be called.
+    bool forked() const { return fork_guard_.forked(); }
+    // Closes the child's copies of the sockets.
+    void abandon() const noexcept;
 
    private:
+    struct Credentials {
+        std::string username, password;
+    };
+
     // ---- IO thread ----
     void woken();
     void run_commands();
     bool next_queued();
+    void take_credentials();
     void look_at(Subscription& subscription);
     void add(Subscription& subscription);
     void end(Subscription& subscription, const Error& why) noexcept;
@@ -85,6 +102,14 @@ class Engine : private BackendListener {
     void on_disconnected(const Error& why) override;
     void on_connect_failed(const Error& why, bool will_retry) override;
     void on_reconnecting(std::uint32_t attempt, TimeMs delay) override;
+    void on_login_refused(const Error& why) override;
+    void on_links(bool publish, bool subscribe) override;
+    void on_gap_reason(GapReason reason) override;
+    void on_probe_sent() override;
+    void on_probe_returned(std::uint64_t round_trip_us) override;
+    void on_probe_failed(const Error& why, bool refused) override;
+    void on_probe_reset() override;
+    void on_heard() override;
     void on_bytes(std::size_t in, std::size_t out) override;
     void on_turn_end() override;
     void tell(Event event);
@@ -95,6 +120,7 @@ class Engine : private BackendListener {
     void queue(Subscription& subscription) noexcept;
     void check_room(std::size_t size) const;
 
+    const ForkGuard fork_guard_;
     const Settings settings_;
     const Namespace names_;
     const Log log_;
@@ -112,6 +138,7 @@ class Engine : private BackendListener {
     bool closing_ = false;
     Subscription* looked_at_ = nullptr;  // taken from those queued, the front one not done
     PublishBatch taken_;                 // taken from batch_ and not yet given to the backend
+    std::uint64_t read_us_ = 0;          // when what is being worked on was read
 
     std::atomic<bool> wake_pending_{false};
     std::atomic<std::uint64_t> subscriptions_{0};
@@ -120,6 +147,7 @@ class Engine : private BackendListener {
     std::mutex queue_mutex_;
     Subscription *queued_first_ = nullptr, *queued_last_ = nullptr;
     bool queue_closed_ = false;
+    std::unique_ptr<Credentials> credentials_;  // the newest, if the IO thread has not taken them
     std::atomic<bool> inboxes_retired_{false};
 
     mutable std::mutex publish_mutex_;
@@ -130,6 +158,11 @@ class Engine : private BackendListener {
     enum class Connection { pending, up, failed, closed };
     Connection connection_ = Connection::pending;  // under the monitor's mutex, as is why
     Error connection_error_;
+    Error refusal_, probe_refusal_;  // the last ones; likewise
+
+    std::atomic<TimeMs> heard_at_{never}, probe_at_{never};
+    std::atomic<std::uint64_t> probe_us_{0};
+    std::atomic<bool> probe_returned_{false};
 
     std::mutex close_mutex_;  // one close at a time
     std::atomic<bool> closed_{false};

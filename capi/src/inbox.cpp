@@ -73,6 +73,15 @@ void fanwire_inbox_destroy(fanwire_inbox** inbox) { destroy(inbox); }
 
 fanwire_inbox::~fanwire_inbox() {
     if (!inbox) return;  // there was no memory for it
+    if (forked()) {
+        guarded([&] {
+            leak(std::move(dispatcher));
+            leak(std::move(engines));
+            leak(std::move(drained));
+            leak(std::move(inbox));
+        });
+        return;
+    }
     dispatcher.reset();  // first: its callback may be subscribing
     inbox->retire();
     for (const auto& weak : engines)

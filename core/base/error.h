@@ -31,6 +31,9 @@ const StatusRow* status_rows(size_t& count);
 // nullptr for a number outside the table.
 const StatusRow* find_status(int code);
 
+// "NO_MEMORY"; static.
+const char* status_name(Status status);
+
 // An asynchronous failure, as a value: for outcomes and events. Copying it never throws: where there is no memory for the
 // text, the status goes without.
 struct Error {

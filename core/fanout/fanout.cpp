@@ -66,6 +66,7 @@ NameRef Fanout::remove(Subscription& subscription, const Error& why) noexcept {
     if (!all.empty()) return nullptr;
 
     set_confirmed(*topic, false);
+    set_refused(*topic, {});
     metrics_.subscriptions_desired.sub();
     name = topic->name;  // the map's key is a view of this very name: keep it until the entry is gone
     topics(subscription.kind()).erase(name->view());
@@ -80,6 +81,7 @@ void Fanout::remove_all(const Error& why) noexcept {
     }
     metrics_.subscriptions_desired.set(0);
     metrics_.subscriptions_confirmed.set(0);
+    metrics_.subscriptions_refused.set(0);
 }
 
 void Fanout::end(Subscription& subscription, const Error& why) {
@@ -89,7 +91,7 @@ void Fanout::end(Subscription& subscription, const Error& why) {
 }
 
 MessageRef Fanout::make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
-                                MessageRef& shared) const {
+                                std::uint64_t received_us, MessageRef& shared) const {
     ScopedName from, by;
     if (kind == TargetKind::channel) {
         from = topic.subscriptions.front()->target();
@@ -98,17 +100,17 @@ MessageRef Fanout::make_message(const Topic& topic, TargetKind kind, std::string
         by = topic.subscriptions.front()->target();
     }
     if (shared) return Message::make_sharing(std::move(from), std::move(by), shared);
-    return shared = Message::make(std::move(from), std::move(by), payload);
+    return shared = Message::make(std::move(from), std::move(by), payload, received_us);
 }
 
 void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                     MessageRef& shared) noexcept {
+                     std::uint64_t received_us, MessageRef& shared) noexcept {
     Topic* topic = find(kind, target);
     // Given up a moment ago; or wanted again while Redis still has to unsubscribe it: the stream begins with ACTIVE.
     if (!topic || !topic->confirmed) return;
     Event event = Event::of(EventKind::message);
     try {
-        event.message = make_message(*topic, kind, channel, payload, shared);
+        event.message = make_message(*topic, kind, channel, payload, received_us, shared);
     } catch (const std::bad_alloc&) {
         for (const SubscriptionRef& subscription : topic->subscriptions)
             if (subscription->inbox()->push_missing(*subscription)) wake_later(subscription->inbox());
@@ -121,7 +123,7 @@ void Fanout::active(TargetKind kind, std::string_view target) noexcept {
     Topic* topic = find(kind, target);
     if (!topic || topic->confirmed) return;
     set_confirmed(*topic, true);
-    topic->refused = {};
+    set_refused(*topic, {});
     for (const SubscriptionRef& subscription : topic->subscriptions) become_active(*subscription);
 }
 
@@ -129,7 +131,7 @@ void Fanout::become_active(Subscription& subscription) {
     subscription.change(SubscriptionState::active);
     if (subscription.was_active) {
         Event gap = Event::of(EventKind::gap);
-        gap.reason = GapReason::reconnect;
+        gap.reason = gap_reason_;
         gap.count = count_unknown;
         metrics_.gaps.add();
         push(subscription, std::move(gap));
@@ -151,7 +153,7 @@ void Fanout::failed_all(const Error& why) noexcept {
 
 void Fanout::become_failed(Topic& topic, const Error& why) {
     set_confirmed(topic, false);
-    topic.refused = why;
+    set_refused(topic, why);
     for (const SubscriptionRef& subscription : topic.subscriptions) fail(*subscription, why);
 }
 
@@ -163,7 +165,7 @@ void Fanout::fail(Subscription& subscription, const Error& why) {
 void Fanout::lost(const Error& why) noexcept {
     for (Topics* all : {&channels_, &patterns_}) {
         for (auto& [name, topic] : *all) {
-            topic->refused = {};
+            set_refused(*topic, {});
             if (!topic->confirmed) continue;
             set_confirmed(*topic, false);
             const Event event = Event::of(EventKind::lost, why);
@@ -182,6 +184,16 @@ void Fanout::set_confirmed(Topic& topic, bool confirmed) {
         metrics_.subscriptions_confirmed.add();
     else
         metrics_.subscriptions_confirmed.sub();
+}
+
+void Fanout::set_refused(Topic& topic, const Error& why) noexcept {
+    if (static_cast<bool>(topic.refused) != static_cast<bool>(why)) {
+        if (why)
+            metrics_.subscriptions_refused.add();
+        else
+            metrics_.subscriptions_refused.sub();
+    }
+    topic.refused = why;
 }
 
 void Fanout::push(Subscription& subscription, Event event) noexcept {

@@ -41,12 +41,15 @@ class Fanout {
 
     // What the backend reports. Names are wire names.
     // `shared`: nothing for a new payload; it then keeps the message whose payload other targets may share.
+    // `received_us`: when it was read.
     void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                 MessageRef& shared) noexcept;
+                 std::uint64_t received_us, MessageRef& shared) noexcept;
     void active(TargetKind kind, std::string_view target) noexcept;
     void failed(TargetKind kind, std::string_view target, const Error& why) noexcept;
     void failed_all(const Error& why) noexcept;
     void lost(const Error& why) noexcept;
+    // What the GAPs before RESUMED are due to.
+    void set_gap_reason(GapReason reason) { gap_reason_ = reason; }
 
     // An outcome; an event of the engine itself.
     void settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) noexcept;
@@ -68,7 +71,7 @@ class Fanout {
     Topics& topics(TargetKind kind) { return kind == TargetKind::channel ? channels_ : patterns_; }
     Topic* find(TargetKind kind, std::string_view target);
     MessageRef make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
-                            MessageRef& shared) const;
+                            std::uint64_t received_us, MessageRef& shared) const;
     void push(Subscription& subscription, Event event) noexcept;
     void wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept;
     void become_active(Subscription& subscription);
@@ -76,9 +79,11 @@ class Fanout {
     void become_failed(Topic& topic, const Error& why);
     void end(Subscription& subscription, const Error& why);
     void set_confirmed(Topic& topic, bool confirmed);
+    void set_refused(Topic& topic, const Error& why) noexcept;
 
     Metrics& metrics_;
     const std::uint32_t channel_prefix_size_;
+    GapReason gap_reason_ = GapReason::reconnect;
     Topics channels_, patterns_;
     std::vector<std::shared_ptr<OutcomeSink>> to_wake_;
 };

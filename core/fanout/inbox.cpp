@@ -4,6 +4,8 @@
 #include <new>
 #include <utility>
 
+#include "core/base/clock.h"
+
 namespace fanwire::core {
 
 namespace {
@@ -18,16 +20,49 @@ constexpr std::size_t late_kept_max = 4096;  // more slots for outcomes than thi
 // What a message counts against the limit of bytes.
 std::size_t cost_of(const Event& event) { return event.kind == EventKind::message ? event.message->cost() : 0; }
 
+Event overflow_gap(void* user_data, std::uint64_t count) {
+    Event gap = Event::of(EventKind::gap);
+    gap.reason = GapReason::overflow;
+    gap.user_data = user_data;
+    gap.count = count;
+    return gap;
+}
+
 void add_to_gap(Event& gap, const Event& dropped) {
     if (dropped.kind == EventKind::message) {
         if (gap.count != count_unknown) ++gap.count;
     } else if (gap.count == count_unknown || dropped.count == count_unknown) {
+        // An overflow's count would be known, so one of the two is due to a break.
+        if (gap.reason == GapReason::overflow) gap.reason = dropped.reason;
         gap.count = count_unknown;
-        gap.reason = GapReason::reconnect;  // an overflow's count would be known
     } else {
         gap.count += dropped.count;
     }
 }
+
+// Adds up the times from reading to draining: messages of one read come in a row and took the same time.
+class DeliveryTimes {
+   public:
+    ~DeliveryTimes() { flush(); }
+    void add(Metrics& metrics, std::uint64_t received_us) {
+        if (&metrics != metrics_ || received_us != received_us_) {
+            flush();
+            metrics_ = &metrics;
+            received_us_ = received_us;
+        }
+        ++count_;
+    }
+
+   private:
+    void flush() {
+        if (count_ == 0) return;
+        if (now_ == 0) now_ = now_us();
+        metrics_->delivery_latency.add(now_ > received_us_ ? now_ - received_us_ : 0, std::exchange(count_, 0));
+    }
+
+    Metrics* metrics_ = nullptr;
+    std::uint64_t received_us_ = 0, count_ = 0, now_ = 0;
+};
 
 }  // namespace
 
@@ -68,10 +103,7 @@ bool Inbox::push_missing(Subscription& subscription) noexcept {
     if (closed_) return false;
     ++dropped_;
     subscription.metrics().dropped.add();
-    Event gap = Event::of(EventKind::gap);
-    gap.reason = GapReason::overflow;
-    gap.user_data = subscription.user_data();
-    gap.count = 1;
+    Event gap = overflow_gap(subscription.user_data(), 1);
     try {
         if (say_unsaid())
             fold(queue_, queue_first_, subscription.at_back, subscription, gap);
@@ -86,9 +118,11 @@ bool Inbox::push_missing(Subscription& subscription) noexcept {
 // Puts the event where it belongs; changes nothing if it throws std::bad_alloc.
 void Inbox::take(Subscription& subscription, Event& event) {
     if (event.kind == EventKind::ended) return append(&subscription, event);
-    if (event.kind == EventKind::message && limits_.overflow == Overflow::drop_oldest &&
-        cost_of(event) <= limits_.bytes)
+    if (event.kind == EventKind::message && limits_.overflow != Overflow::drop_newest &&
+        cost_of(event) <= limits_.bytes) {
+        if (limits_.overflow == Overflow::conflate && full(event) && conflate(subscription, event)) return;
         while (full(event)) push_out_oldest();
+    }
     if (full(event)) {
         fold(queue_, queue_first_, subscription.at_back, subscription, event);
         return;
@@ -126,6 +160,51 @@ void Inbox::append(Subscription* subscription, Event& event) {
     states_ += state ? 1 : 0;
     bytes_ += cost_of(event);
     queue_.back() = {std::move(event), subscription};
+    if (limits_.overflow != Overflow::conflate || !subscription) return;
+    const std::uint64_t place = queue_first_ + queue_.size() - 1;
+    if (!message) {
+        subscription->behind_states = place + 1;
+        return;
+    }
+    // The key is a view of the message it leads to: it must not outlive that, so the former one goes first.
+    const Latest key{subscription, queue_.back().event.message->channel()};
+    latest_.erase(key);
+    try {
+        latest_.emplace(key, place);
+    } catch (const std::bad_alloc&) {  // nothing will take its place
+    }
+}
+
+// Puts the message in the place of the newest of its channel; false when there is none that it may replace.
+bool Inbox::conflate(Subscription& subscription, Event& event) {
+    const auto found = latest_.find({&subscription, event.message->channel()});
+    if (found == latest_.end() || found->second < subscription.behind_states) return false;
+    const std::uint64_t place = found->second;
+    Entry& entry = queue_[place - queue_first_];
+    const Latest key{&subscription, event.message->channel()};
+    auto node = latest_.extract(found);
+    node.key() = key;
+    bytes_ += cost_of(event);
+    bytes_ -= cost_of(entry.event);
+    entry.event = std::move(event);
+    latest_.insert(std::move(node));
+    if (entry.conflated++ == 0) {
+        ++conflated_entries_;
+        subscription.metrics().gaps.add();
+    }
+    ++dropped_;
+    subscription.metrics().dropped.add();
+    try {
+        while (bytes_ > limits_.bytes) push_out_oldest();
+    } catch (const std::bad_alloc&) {  // it is in its place; what is too much leaves with the next one
+    }
+    return true;
+}
+
+void Inbox::forget_latest(const Entry& entry, std::uint64_t place) {
+    if (entry.event.kind != EventKind::message) return;
+    const auto found = latest_.find({entry.subscription, entry.event.message->channel()});
+    if (found != latest_.end() && found->second == place) latest_.erase(found);
 }
 
 // Into the slot that reserve_outcome() has kept.
@@ -207,6 +286,7 @@ bool Inbox::say_unsaid() noexcept {
             break;
         }
         entry.subscription->at_back = {};
+        entry.subscription->behind_states = queue_first_ + queue_.size();
         states_ += entry.event.kind != EventKind::ended ? 1 : 0;
     }
     return true;
@@ -220,6 +300,7 @@ std::size_t Inbox::count_unsaid() const {
 }
 
 Inbox::Entry Inbox::pop_queue() {
+    if (limits_.overflow == Overflow::conflate) forget_latest(queue_.front(), queue_first_);
     Entry entry = std::move(queue_.front());
     queue_.pop_front();
     ++queue_first_;
@@ -232,14 +313,20 @@ Inbox::Entry Inbox::pop_queue() {
 // Moves the queue's oldest entry out of the counted part, folded if it may be. Changes nothing if it throws
 // std::bad_alloc.
 void Inbox::push_out_oldest() {
-    const Entry& oldest = queue_.front();
+    Entry& oldest = queue_.front();
     Subscription* const subscription = oldest.subscription;
     if (!subscription || oldest.event.kind == EventKind::ended) {
         front_.emplace_back();
         front_.back() = pop_queue();
         return;
     }
-    if (!subscription->given_up()) {
+    const bool wanted = !subscription->given_up();
+    if (oldest.conflated > 0) {
+        Event gap = overflow_gap(oldest.event.user_data, oldest.conflated);
+        if (wanted) fold(front_, front_first_, subscription->at_front, *subscription, gap);
+        take_conflated(oldest);
+    }
+    if (wanted) {
         Event event = oldest.event;
         fold(front_, front_first_, subscription->at_front, *subscription, event);
     }
@@ -268,16 +355,14 @@ void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription::Fol
         return;
     }
     if (message) {
-        Event gap = Event::of(EventKind::gap);
-        gap.reason = GapReason::overflow;
-        gap.user_data = event.user_data;
-        gap.count = 1;
-        event = std::move(gap);
+        event = overflow_gap(event.user_data, 1);
         subscription.metrics().gaps.add();
     }
     into.back() = {std::move(event), &subscription};
     place = first + into.size() - 1;
-    if (&into == &queue_) ++states_;
+    if (&into != &queue_) return;
+    ++states_;
+    subscription.behind_states = place + 1;
 }
 
 void Inbox::signal() noexcept {
@@ -311,15 +396,29 @@ void Inbox::cancel_outcome() {
     --outcomes_;
 }
 
+// The GAP that stands before the entry; from now on none does.
+Event Inbox::take_conflated(Entry& entry) {
+    --conflated_entries_;
+    return overflow_gap(entry.event.user_data, std::exchange(entry.conflated, 0));
+}
+
 bool Inbox::pop(Entry& entry) {
     if (!front_.empty()) {
         entry = std::move(front_.front());
         front_.pop_front();
         ++front_first_;
+        const bool next_is_its = front_.empty() && !queue_.empty() && queue_.front().subscription == entry.subscription;
+        if (next_is_its && entry.event.kind == EventKind::gap && queue_.front().conflated > 0)
+            add_to_gap(entry.event, take_conflated(queue_.front()));  // one GAP for one place
         return true;
     }
     if (!queue_.empty()) {
-        entry = pop_queue();
+        if (queue_.front().conflated > 0) {
+            Subscription* const subscription = queue_.front().subscription;
+            entry = {take_conflated(queue_.front()), subscription};
+        } else {
+            entry = pop_queue();
+        }
         return true;
     }
     if (said_late_ < late_.size()) {
@@ -344,10 +443,11 @@ void Inbox::drain(std::vector<Event>& events, std::size_t capacity, std::vector<
         std::lock_guard lock(mutex_);
         // Room first, so that nothing popped is lost.
         const std::size_t most =
-            std::min(capacity, events.size() + front_.size() + queue_.size() + count_unsaid());
+            std::min(capacity, events.size() + front_.size() + queue_.size() + conflated_entries_ + count_unsaid());
         events.reserve(most);
         if (owners) owners->reserve(most);
         Entry entry;
+        DeliveryTimes times;
         while (events.size() < capacity && pop(entry)) {
             const bool last = entry.event.kind == EventKind::ended;
             if (!entry.subscription) {
@@ -356,6 +456,8 @@ void Inbox::drain(std::vector<Event>& events, std::size_t capacity, std::vector<
                 entry.subscription->unsaid.next = std::exchange(ended, entry.subscription);
             } else if (entry.subscription->given_up()) {
                 continue;
+            } else if (entry.event.kind == EventKind::message) {
+                times.add(entry.subscription->metrics(), entry.event.message->received_us());
             }
             events.push_back(std::move(entry.event));
             if (owners) owners->push_back(SubscriptionRef::share(entry.subscription));
@@ -417,6 +519,7 @@ void Inbox::close() {
     {
         std::lock_guard lock(mutex_);
         closed_ = true;
+        latest_.clear();
         discard(front_);
         discard(queue_);
         while (unsaid_first_) {
@@ -426,7 +529,7 @@ void Inbox::close() {
         }
         late_.clear();
         said_late_ = 0;
-        messages_ = bytes_ = states_ = 0;
+        messages_ = bytes_ = states_ = conflated_entries_ = 0;
     }
     arrived_.notify_all();
 }
@@ -440,7 +543,7 @@ void Inbox::discard(std::deque<Entry>& entries) {
 
 InboxStats Inbox::stats() const {
     std::lock_guard lock(mutex_);
-    return {front_.size() + queue_.size() + count_unsaid(), bytes_, drained_, dropped_};
+    return {front_.size() + queue_.size() + conflated_entries_ + count_unsaid(), bytes_, drained_, dropped_};
 }
 
 }  // namespace fanwire::core

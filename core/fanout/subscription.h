@@ -82,6 +82,8 @@ class Subscription {
         std::uint64_t state = 0;
     };
     FoldPlaces at_front, at_back;
+    // Likewise: the place behind its newest entry that is no message (see conflate in inbox.h).
+    std::uint64_t behind_states = 0;
 
     // The same: what happened and found no memory for an entry.
     struct Unsaid {

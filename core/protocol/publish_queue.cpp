@@ -1,6 +1,7 @@
 #include "core/protocol/publish_queue.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "core/protocol/command.h"
@@ -9,7 +10,6 @@
 namespace fanwire::core {
 
 namespace {
-constexpr std::string_view ping_command = "*1\r\n$4\r\nPING\r\n";
 constexpr std::size_t compact_at = 256 * 1024;
 constexpr std::size_t keep_max = 1024 * 1024;  // an empty buffer larger than this is given back
 }  // namespace
@@ -50,18 +50,18 @@ void PublishQueue::append(PublishBatch&& batch) {
         }
     }
     for (std::size_t i = 0; i < batch.records.size(); ++i) {
-        unsettled_ += batch.records[i].ping ? 0 : 1;
+        (batch.records[i].kind == PublishRecord::Kind::publish ? unsettled_ : own_unsent_) += 1;
         records_[before + i] = std::move(batch.records[i]);
     }
 }
 
-void PublishQueue::append_ping() {
+void PublishQueue::append_own(PublishRecord::Kind kind, std::string command) {
     PublishBatch batch;
-    batch.bytes = ping_command;
     PublishRecord record;
-    record.ping = true;
-    record.size = ping_command.size();
-    batch.records.push_back(record);
+    record.kind = kind;
+    record.size = static_cast<std::uint32_t>(command.size());
+    batch.bytes = std::move(command);
+    batch.records.push_back(std::move(record));
     append(std::move(batch));
 }
 
@@ -74,9 +74,11 @@ void PublishQueue::wrote(std::size_t size) noexcept {
         const PublishRecord& front = front_unsent();
         front_sent_ -= front.size;
         begin_ += front.size;
-        if (!front.ping) {
+        if (front.kind == PublishRecord::Kind::publish) {
             ++count;
             bytes += front.size;
+        } else {
+            --own_unsent_;
         }
         ++in_flight_;
     }
@@ -105,22 +107,30 @@ void PublishQueue::drop_front_bytes() {
 }
 
 void PublishQueue::settle(const PublishRecord& record, Error error, std::uint64_t receivers) {
-    if (record.ping) return;
+    if (record.kind != PublishRecord::Kind::publish) return;
     --unsettled_;
     settled_(record, {std::move(error), receivers});
 }
 
 bool PublishQueue::reply(const Reply& reply) {
     if (in_flight_ == 0) return false;
-    const bool ping = records_.front().ping, refused = reply.is(ReplyType::error);
-    // What it answers by something else is settled with the link.
-    if (!refused && !(ping ? reply.text() == "PONG" : reply.is(ReplyType::integer))) return false;
+    const auto kind = records_.front().kind;
+    const bool refused = reply.is(ReplyType::error);
+    // What is answered by something else is settled with the link.
+    if (kind == PublishRecord::Kind::publish && !refused && !reply.is(ReplyType::integer)) return false;
+    if (kind == PublishRecord::Kind::ping && !refused && reply.text() != "PONG") return false;
     const PublishRecord record = std::move(records_.front());
     records_.pop_front();
     --in_flight_;
-    if (expired_ > 0)
-        --expired_;
-    else if (refused)
+    const bool expired = expired_ > 0;
+    if (expired) --expired_;
+    if (kind == PublishRecord::Kind::ping) return true;
+    if (kind != PublishRecord::Kind::publish) {
+        answered_(kind, reply);
+        return true;
+    }
+    if (expired) return true;
+    if (refused)
         settle(record, error_of_reply("PUBLISH", reply.text()));
     else
         settle(record, {}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
@@ -138,38 +148,60 @@ void PublishQueue::link_down(const Error& why) {
             settle(record, error);
     }
     front_sent_ = 0;
-    if (has_unsent() && front_unsent().ping) erase_unsent(1);
+    if (own_unsent_ > 0) forget_own();
+}
+
+// What the link said for itself was for the connection that is gone. In place, since this must not fail.
+void PublishQueue::forget_own() noexcept {
+    std::size_t from = begin_, to = begin_;
+    auto kept = records_.begin() + static_cast<std::ptrdiff_t>(in_flight_);
+    for (auto record = kept; record != records_.end(); ++record) {
+        const std::size_t size = record->size;
+        if (record->kind == PublishRecord::Kind::publish) {
+            if (to != from) {
+                std::memmove(bytes_.data() + to, bytes_.data() + from, size);
+                *kept = std::move(*record);
+            }
+            ++kept;
+            to += size;
+        }
+        from += size;
+    }
+    records_.erase(kept, records_.end());
+    bytes_.resize(to);
+    own_unsent_ = 0;
+    drop_front_bytes();
 }
 
 void PublishQueue::fail_unsent(const Error& why) {
     std::size_t count = 0, bytes = 0;
     for (std::size_t i = in_flight_; i < records_.size(); ++i) {
-        if (records_[i].ping) continue;
+        if (records_[i].kind != PublishRecord::Kind::publish) continue;
         ++count;
         bytes += records_[i].size;
         settle(records_[i], why);
     }
     while (has_unsent()) records_.pop_back();
     front_sent_ = 0;
+    own_unsent_ = 0;
     begin_ = bytes_.size();
     drop_front_bytes();
     if (count) unqueued_(count, bytes);
 }
 
 void PublishQueue::tick(TimeMs now) {
-    while (expired_ < in_flight_ && (records_[expired_].ping || records_[expired_].deadline <= now)) {
+    const auto is_over = [now](const PublishRecord& record) {
+        return record.kind != PublishRecord::Kind::publish || record.deadline <= now;
+    };
+    for (; expired_ < in_flight_ && is_over(records_[expired_]); ++expired_)
         settle(records_[expired_], Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered in time"}));
-        ++expired_;
-    }
-    std::size_t late = 0, count = 0, bytes = 0;
+    std::size_t late = 0, bytes = 0;  // our own commands are never late
     for (std::size_t i = in_flight_; front_sent_ == 0 && i < records_.size() && records_[i].deadline <= now; ++i, ++late) {
-        if (records_[i].ping) continue;
-        ++count;
         bytes += records_[i].size;
         settle(records_[i], Error::of(Status::TIMEOUT, {"not sent within publish_timeout_ms"}));
     }
     erase_unsent(late);
-    if (count) unqueued_(count, bytes);
+    if (late) unqueued_(late, bytes);
 }
 
 TimeMs PublishQueue::deadline() const {

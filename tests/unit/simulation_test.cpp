@@ -49,7 +49,7 @@ void run_schedules(std::uint32_t first, std::uint32_t count, bool verbose = fals
     for (const char* what :
          {"ACTIVE, exact", "RESUMED, exact", "GAP counted", "GAP of unknown size", "message", "message by pattern", "OK",
           "OUTCOME_UNKNOWN", "unknown, and executed", "TIMEOUT", "NOT_CONNECTED", "NO_PERMISSION", "AUTH_FAILED",
-          "REDIS_ERROR", "CLOSED", "given up", "a zombie moves"}) {
+          "REDIS_ERROR", "CLOSED", "given up", "a zombie moves", "conflated, adds up"}) {
         if (count >= 500) {
             EXPECT_GT(sum.times[what], 0u) << "no schedule has come to: " << what;
         }
