@@ -222,6 +222,16 @@ TEST_F(PublishQueueTest, RepliesOfTheWrongTypeAreFaults) {
     EXPECT_FALSE(reply("+OK\r\n"));
 }
 
+TEST_F(PublishQueueTest, WhatIsAnsweredWronglyIsSettledWithTheLink) {
+    publish("c", "1");
+    write();
+    EXPECT_FALSE(reply("+OK\r\n"));
+    EXPECT_EQ(queue.unsettled(), 1u);
+    queue.link_down({Status::PROTOCOL_ERROR, "not that"});
+    EXPECT_EQ(take(), Strings{"1 OUTCOME_UNKNOWN"});
+    EXPECT_EQ(queue.unsettled(), 0u);
+}
+
 TEST_F(PublishQueueTest, ManyPublishesInPieces) {
     const std::string payload(100, 'x');
     std::size_t sent = 0;
