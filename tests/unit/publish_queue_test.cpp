@@ -217,6 +217,7 @@ TEST_F(PublishQueueTest, RepliesOfTheWrongTypeAreFaults) {
     publish("ws:a", "one");
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
+    queue.link_down({Status::PROTOCOL_ERROR, "not that"});
     queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
