@@ -11,7 +11,12 @@
 //
 // A failing schedule prints the command that replays it, with a trace. FANWIRE_SIMULATION_COUNT=n runs n schedules beyond
 // the usual ones, from FANWIRE_SIMULATION_FIRST on.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "tests/unit/simulation/simulation.h"
@@ -32,13 +37,33 @@ std::uint32_t from_environment(const char* name, std::uint32_t otherwise) {
 
 std::string replay_line(std::uint32_t seed) {
     std::error_code ignored;
-    return "replay: FANWIRE_SIMULATION_SEED=" + std::to_string(seed) + " " +
-           std::filesystem::read_symlink("/proc/self/exe", ignored).string() + " --gtest_filter=Simulation.Replay";
+    static const std::string program = std::filesystem::read_symlink("/proc/self/exe", ignored).string();
+    return "replay: FANWIRE_SIMULATION_SEED=" + std::to_string(seed) + " " + program +
+           " --gtest_filter=Simulation.Replay";
+}
+
+// A schedule that crashes must name itself as well. Not with the sanitizers, which have handlers of their own.
+char crash_line[4096];
+
+void name_crashes() {
+#ifndef FANWIRE_SIMULATION_SANITIZED
+    for (const int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL}) {
+        struct sigaction action {};
+        action.sa_handler = [](int which) {
+            [[maybe_unused]] const auto n = write(STDERR_FILENO, crash_line, std::strlen(crash_line));
+            raise(which);
+        };
+        action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_NODEFER;
+        sigaction(signal, &action, nullptr);
+    }
+#endif
 }
 
 void run_schedules(std::uint32_t first, std::uint32_t count, bool verbose = false) {
     Coverage sum;
+    name_crashes();
     for (std::uint32_t i = 0; i < count; ++i) {
+        std::snprintf(crash_line, sizeof crash_line, "%s\n", replay_line(first + i).c_str());
         Simulation simulation(first + i, false, verbose);
         simulation.run(400);
         for (const auto& [what, times] : simulation.coverage.times) sum.times[what] += times;
