@@ -19,6 +19,11 @@ class Message {
     this.#channelSize = channelSize;
   }
 
+  /** Tells it from the events of a stream's events(). */
+  get kind() {
+    return 'message';
+  }
+
   get subscription() {
     return this.#subscription;
   }
