@@ -19,16 +19,16 @@ const Error closed_error{Status::CLOSED, "the engine is closed"};
 // Where publish_wait() waits.
 class WaitingSink : public OutcomeSink {
    public:
-    bool settle(void*, const Outcome& outcome) override {
+    bool settle(void*, const Outcome& outcome) noexcept override {
         std::lock_guard lock(mutex_);
         outcome_ = outcome;
         return true;
     }
-    void signal() override { settled_.notify_all(); }
+    void signal() noexcept override { settled_.notify_all(); }
     std::optional<Outcome> wait(Engine::Deadline deadline) {
         std::unique_lock lock(mutex_);
         settled_.wait_until(lock, deadline, [&] { return outcome_.has_value(); });
-        return outcome_;
+        return std::move(outcome_);
     }
 
    private:
@@ -84,13 +84,23 @@ void Engine::wake() {
     if (!wake_pending_.exchange(true, std::memory_order_acq_rel)) loop_.wake();
 }
 
-void Engine::push(Command command) {
+// Makes the IO thread look at it.
+void Engine::push(Subscription& subscription) {
     {
-        std::lock_guard lock(commands_mutex_);
-        if (commands_closed_) throw Failure(closed_error);
-        commands_.push_back(std::move(command));
+        std::lock_guard lock(queue_mutex_);
+        if (queue_closed_) throw Failure(closed_error);
+        queue(subscription);
     }
     wake();
+}
+
+// Under queue_mutex_. The queue owns a reference to each.
+void Engine::queue(Subscription& subscription) noexcept {
+    if (subscription.queued.exchange(true, std::memory_order_acq_rel)) return;
+    subscription.retain();
+    subscription.next_queued = nullptr;
+    (queued_first_ ? queued_last_->next_queued : queued_first_) = &subscription;
+    queued_last_ = &subscription;
 }
 
 // Whether one more publish of `size` encoded bytes may wait. Under publish_mutex_.
@@ -150,10 +160,10 @@ std::uint64_t Engine::publish_wait(std::string_view channel, std::string_view pa
     refuse_io_thread("publish_wait");
     const auto sink = std::make_shared<WaitingSink>();
     publish(channel, payload, sink);
-    const std::optional<Outcome> outcome = sink->wait(deadline);
-    if (!outcome)
-        throw Failure(Status::TIMEOUT, "the publish has no outcome yet; it is still under way");
-    if (outcome->error) throw Failure(outcome->error);
+    std::optional<Outcome> outcome = sink->wait(deadline);
+    // It is accepted: what follows must not fail for want of memory.
+    if (!outcome) throw Failure(Error::of(Status::TIMEOUT, {"the publish has no outcome yet; it is still under way"}));
+    if (outcome->error) throw Failure(std::move(outcome->error));
     return outcome->receivers;
 }
 
@@ -171,7 +181,7 @@ SubscriptionRef Engine::subscribe(TargetKind kind, std::string_view name, std::s
         throw Failure(Status::LIMIT_REACHED, "max_subscriptions (" + std::to_string(max) + ") are open");
     }
     try {
-        push({Command::Kind::subscribe, subscription, nullptr, nullptr});
+        push(*subscription);
     } catch (...) {
         subscriptions_.fetch_sub(1);
         throw;
@@ -186,12 +196,22 @@ void Engine::unsubscribe(Subscription& subscription) {
     if (!subscription.give_up())
         throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed before");
     subscriptions_.fetch_sub(1);
-    push({Command::Kind::unsubscribe, SubscriptionRef::share(&subscription), nullptr, nullptr});
+    push(subscription);
+}
+
+void Engine::end_retired() noexcept {
+    inboxes_retired_.store(true, std::memory_order_release);
+    wake();
 }
 
 void Engine::set_credentials(std::string username, std::string password) {
     auto credentials = std::make_unique<Credentials>(Credentials{std::move(username), std::move(password)});
-    push({Command::Kind::set_credentials, nullptr, nullptr, std::move(credentials)});
+    {
+        std::lock_guard lock(queue_mutex_);
+        if (queue_closed_) throw Failure(closed_error);
+        credentials_ = std::move(credentials);
+    }
+    wake();
 }
 
 Health Engine::health() const {
@@ -220,14 +240,7 @@ Health Engine::health() const {
     return judge(facts);
 }
 
-void Engine::abandon() const noexcept { backend_->abandon(); }
-
-void Engine::end_inbox(std::shared_ptr<Inbox> inbox) {
-    try {
-        push({Command::Kind::end_inbox, nullptr, std::move(inbox), nullptr});
-    } catch (const Failure&) {  // closed: they have ended already
-    } catch (const std::bad_alloc&) {  // they stay, and what they receive goes into an inbox that takes nothing
-    }
+void Engine::abandon() const noexcept { backend_->abandon();
 }
 
 void Engine::wait_active(const Subscription& subscription, Deadline deadline) {
@@ -265,8 +278,8 @@ Error Engine::close(Deadline deadline) {
         publish_closed_ = true;
     }
     {
-        std::lock_guard lock(commands_mutex_);
-        commands_closed_ = true;
+        std::lock_guard lock(queue_mutex_);
+        queue_closed_ = true;
         close_deadline_ = deadline;
     }
     closed_.store(true, std::memory_order_release);
@@ -274,8 +287,8 @@ Error Engine::close(Deadline deadline) {
     loop_.wake();
     io_thread_.join();
     if (left_without_outcome_ == 0) return {};
-    return {Status::TIMEOUT, "closed with " + std::to_string(left_without_outcome_) +
-                                 " publishes that had no outcome; each has been reported"};
+    return Error::of(Status::TIMEOUT, {"closed with ", std::to_string(left_without_outcome_),
+                                       " publishes that had no outcome; each has been reported"});
 }
 
 // ---- IO thread -----------------------------------------------------------------------------------------------------
@@ -287,12 +300,12 @@ void Engine::woken() {
     try {
         run_commands();
         take_publishes();
-        backend_->flush();
-        fanout_.commit();
-    } catch (const std::bad_alloc&) {  // what is left has its next turn
+    } catch (const std::bad_alloc&) {  // what is left, with what failed, has its next turn
         log_.write(LogLevel::error, "out of memory");
         wake();
     }
+    backend_->flush();
+    fanout_.commit();
 
     if (!close_asked) return;
     closing_ = true;
@@ -303,66 +316,135 @@ void Engine::woken() {
 }
 
 void Engine::run_commands() {
-    if (next_ == running_.size()) {
-        running_.clear();
-        next_ = 0;
-        std::lock_guard lock(commands_mutex_);
-        running_.swap(commands_);
+    // Read before the queue is taken: what was subscribed before its inbox was retired is added by then.
+    const bool retired = inboxes_retired_.exchange(false, std::memory_order_acq_rel);
+    try {
+        while (next_queued()) look_at(*looked_at_);
+    } catch (...) {
+        if (retired) inboxes_retired_.store(true, std::memory_order_release);
+        throw;
     }
-    while (next_ < running_.size()) run(running_[next_++]);
+    if (retired) give_up_retired();
+    take_credentials();
 }
 
-void Engine::run(const Command& command) {
-    switch (command.kind) {
-        case Command::Kind::subscribe: {
-            Subscription& subscription = *command.subscription;
-            const NameRef first = fanout_.add(command.subscription);
-            if (first && given_up_)
-                fanout_.failed(subscription.kind(), first->view(), given_up_);
-            else if (first)
-                backend_->subscribe(subscription.kind(), first);
-            break;
-        }
-        case Command::Kind::unsubscribe:
-            end(*command.subscription, {Status::UNSUBSCRIBED, "unsubscribed"});
-            break;
-        case Command::Kind::end_inbox:
-            for (const SubscriptionRef& subscription : fanout_.of_inbox(*command.inbox)) {
-                if (subscription->give_up()) subscriptions_.fetch_sub(1);
-                end(*subscription, {Status::UNSUBSCRIBED, "its inbox was destroyed"});
-            }
-            break;
-        case Command::Kind::set_credentials:
-            backend_->set_credentials(command.credentials->username, command.credentials->password);
+void Engine::take_credentials() {
+    std::unique_ptr<Credentials> credentials;
+    {
+        std::lock_guard lock(queue_mutex_);
+        credentials = std::move(credentials_);
+    }
+    if (!credentials) return;
+    try {
+        backend_->set_credentials(credentials->username, credentials->password);
+    } catch (...) {
+        std::lock_guard lock(queue_mutex_);
+        if (!credentials_) credentials_ = std::move(credentials);
+        throw;
     }
 }
 
-void Engine::end(Subscription& subscription, const Error& why) {
-    if (const NameRef last = fanout_.remove(subscription, why)) backend_->unsubscribe(subscription.kind(), last);
+bool Engine::next_queued() {
+    if (looked_at_) return true;
+    std::lock_guard lock(queue_mutex_);
+    looked_at_ = std::exchange(queued_first_, nullptr);
+    return looked_at_ != nullptr;
+}
+
+// Makes true what its consumer wants of the front one.
+void Engine::look_at(Subscription& subscription) {
+    if (!subscription.added && !subscription.given_up()) add(subscription);
+    looked_at_ = subscription.next_queued;
+    // From here on it may be queued again; who gave it up before is seen below.
+    subscription.queued.exchange(false, std::memory_order_acq_rel);
+    if (subscription.given_up()) end(subscription, Error::of(Status::UNSUBSCRIBED, {"unsubscribed"}));
+    subscription.release();  // the queue's
+}
+
+void Engine::add(Subscription& subscription) {
+    const NameRef first = fanout_.add(SubscriptionRef::share(&subscription));
+    if (!first) return;
+    if (given_up_) return fanout_.failed(subscription.kind(), first->view(), given_up_);
+    try {
+        backend_->subscribe(subscription.kind(), first);
+    } catch (...) {
+        fanout_.take_back(subscription);
+        throw;
+    }
+}
+
+void Engine::end(Subscription& subscription, const Error& why) noexcept {
+    if (subscription.state() == SubscriptionState::ended) return;
+    if (!subscription.added)
+        fanout_.refuse(subscription, why);
+    else if (const NameRef last = fanout_.remove(subscription, why))
+        backend_->unsubscribe(subscription.kind(), last);
+}
+
+void Engine::give_up_retired() noexcept {
+    fanout_.for_each([&](Subscription& subscription) {
+        if (!subscription.inbox()->retired()) return;
+        if (subscription.give_up()) subscriptions_.fetch_sub(1);
+        std::lock_guard lock(queue_mutex_);
+        queue(subscription);
+    });
+    wake();
 }
 
 void Engine::take_publishes() {
-    PublishBatch batch;
+    // What was left of the turn before goes first; who published meanwhile has woken us for this turn.
+    if (!taken_.empty()) give_taken();
     {
         std::lock_guard lock(publish_mutex_);
         if (batch_.empty()) return;
-        std::swap(batch, batch_);
+        std::swap(taken_, batch_);
     }
     const TimeMs deadline = now_ms() + settings_.publish_timeout_ms;
-    for (PublishRecord& record : batch.records) {
+    for (PublishRecord& record : taken_.records) {
         record.deadline = deadline;
-        record.accepted_us = batch.accepted_us;
+        record.accepted_us = taken_.accepted_us;
     }
+    give_taken();
+}
+
+void Engine::give_taken() {
     if (settings_.backend == BackendKind::memory) read_us_ = now_us();
-    backend_->publish(std::move(batch));
+    backend_->publish(std::move(taken_));
+    taken_ = {};
 }
 
 bool Engine::close_is_due() const {
-    return backend_->unsettled() == 0 || std::chrono::steady_clock::now() >= close_deadline_;
+    if (std::chrono::steady_clock::now() >= close_deadline_) return true;
+    return backend_->unsettled() == 0 && taken_.empty();
+}
+
+// What was accepted, and for want of memory has not come further than our doors.
+void Engine::refuse_the_rest() noexcept {
+    while (true) {
+        if (taken_.empty()) {
+            std::lock_guard lock(publish_mutex_);
+            std::swap(taken_, batch_);
+        }
+        if (taken_.empty()) break;
+        for (const PublishRecord& record : taken_.records) {
+            on_unqueued(1, record.size);
+            on_settled(record, {closed_error, 0});
+        }
+        left_without_outcome_ += taken_.records.size();
+        taken_ = {};
+    }
+    while (next_queued()) {
+        Subscription& subscription = *looked_at_;
+        looked_at_ = subscription.next_queued;
+        subscription.queued.store(false, std::memory_order_release);
+        end(subscription, closed_error);
+        subscription.release();
+    }
 }
 
 void Engine::finish() {
     left_without_outcome_ = backend_->unsettled();
+    refuse_the_rest();
     backend_->stop(closed_error);
     fanout_.remove_all(closed_error);
     {
@@ -437,7 +519,7 @@ void Engine::on_connected() {
 }
 
 void Engine::on_disconnected(const Error& why) {
-    log_.write(LogLevel::warn, "disconnected: " + why.text);
+    log_.write(LogLevel::warn, {"disconnected: ", why.text});
     {
         std::lock_guard lock(monitor_->mutex);
         connection_ = Connection::failed;
@@ -453,7 +535,7 @@ void Engine::on_disconnected(const Error& why) {
 
 void Engine::on_connect_failed(const Error& why, bool will_retry) {
     log_.write(will_retry ? LogLevel::warn : LogLevel::error,
-               (will_retry ? "connecting failed: " : "connecting failed for good: ") + why.text);
+               {will_retry ? "connecting failed: " : "connecting failed for good: ", why.text});
     {
         std::lock_guard lock(monitor_->mutex);
         connection_ = Connection::failed;
@@ -472,7 +554,7 @@ void Engine::on_connect_failed(const Error& why, bool will_retry) {
 
 void Engine::on_reconnecting(std::uint32_t attempt, TimeMs delay) {
     log_.write(LogLevel::info,
-               "connecting again in " + std::to_string(delay) + " ms (attempt " + std::to_string(attempt) + ")");
+               {"connecting again in ", std::to_string(delay), " ms (attempt ", std::to_string(attempt), ")"});
     Event event = Event::of(EventKind::reconnecting);
     event.count = attempt;
     event.delay_ms = static_cast<std::uint64_t>(delay);
@@ -480,7 +562,7 @@ void Engine::on_reconnecting(std::uint32_t attempt, TimeMs delay) {
 }
 
 void Engine::on_login_refused(const Error& why) {
-    log_.write(LogLevel::error, "the new credentials were refused: " + why.text);
+    log_.write(LogLevel::error, {"the new credentials were refused: ", why.text});
     Event event = Event::of(EventKind::error, why);
     event.will_reconnect = true;
     tell(std::move(event));
@@ -510,7 +592,7 @@ void Engine::on_probe_returned(std::uint64_t round_trip_us) {
 }
 
 void Engine::on_probe_failed(const Error& why, bool refused) {
-    log_.write(LogLevel::warn, "probe: " + why.text);
+    log_.write(LogLevel::warn, {"probe: ", why.text});
     if (!refused) {
         metrics_.probe_failures.add();
         return;

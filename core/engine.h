@@ -41,7 +41,7 @@ class Engine : private BackendListener {
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    // All of these: thread any; they throw Failure and then have changed nothing.
+    // All of these: thread any; they throw Failure or std::bad_alloc and then have changed nothing.
 
     void publish(std::string_view channel, std::string_view payload, std::shared_ptr<OutcomeSink> sink = nullptr,
                  void* user_data = nullptr);
@@ -50,8 +50,8 @@ class Engine : private BackendListener {
     SubscriptionRef subscribe(TargetKind kind, std::string_view name, std::shared_ptr<Inbox> inbox, void* user_data);
     void unsubscribe(Subscription& subscription);
     void wait_active(const Subscription& subscription, Deadline deadline);
-    // Ends the subscriptions that use the inbox. Never throws for a closed engine.
-    void end_inbox(std::shared_ptr<Inbox> inbox);
+    // Ends the subscriptions that use retired inboxes.
+    void end_retired() noexcept;
 
     void wait_connected(Deadline deadline);
     // Returns TIMEOUT when publishes were left without an outcome.
@@ -74,19 +74,19 @@ class Engine : private BackendListener {
     struct Credentials {
         std::string username, password;
     };
-    struct Command {
-        enum class Kind { subscribe, unsubscribe, end_inbox, set_credentials } kind;
-        SubscriptionRef subscription;
-        std::shared_ptr<Inbox> inbox;
-        std::unique_ptr<Credentials> credentials;
-    };
 
     // ---- IO thread ----
     void woken();
     void run_commands();
-    void run(const Command& command);
-    void end(Subscription& subscription, const Error& why);
+    bool next_queued();
+    void take_credentials();
+    void look_at(Subscription& subscription);
+    void add(Subscription& subscription);
+    void end(Subscription& subscription, const Error& why) noexcept;
+    void give_up_retired() noexcept;
     void take_publishes();
+    void give_taken();
+    void refuse_the_rest() noexcept;
     bool close_is_due() const;
     void finish();
 
@@ -116,7 +116,8 @@ class Engine : private BackendListener {
 
     // ---- any thread ----
     void wake();
-    void push(Command command);
+    void push(Subscription& subscription);
+    void queue(Subscription& subscription) noexcept;
     void check_room(std::size_t size) const;
 
     const ForkGuard fork_guard_;
@@ -135,16 +136,19 @@ class Engine : private BackendListener {
     Deadline close_deadline_ = Deadline::max();
     std::unique_ptr<Loop::Timer> close_timer_;
     bool closing_ = false;
-    std::vector<Command> running_;  // commands taken from commands_, up to next_ done
-    std::size_t next_ = 0;
-    std::uint64_t read_us_ = 0;  // when what is being worked on was read
+    Subscription* looked_at_ = nullptr;  // taken from those queued, the front one not done
+    PublishBatch taken_;                 // taken from batch_ and not yet given to the backend
+    std::uint64_t read_us_ = 0;          // when what is being worked on was read
 
     std::atomic<bool> wake_pending_{false};
     std::atomic<std::uint64_t> subscriptions_{0};
 
-    std::mutex commands_mutex_;
-    std::vector<Command> commands_;
-    bool commands_closed_ = false;
+    // Subscriptions that are new or were given up since the IO thread looked at them; each is there once.
+    std::mutex queue_mutex_;
+    Subscription *queued_first_ = nullptr, *queued_last_ = nullptr;
+    bool queue_closed_ = false;
+    std::unique_ptr<Credentials> credentials_;  // the newest, if the IO thread has not taken them
+    std::atomic<bool> inboxes_retired_{false};
 
     mutable std::mutex publish_mutex_;
     PublishBatch batch_;

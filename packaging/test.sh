@@ -4,22 +4,26 @@ set -euo pipefail
 usage() {
     cat <<'TEXT'
 Usage: packaging/test.sh [--quick] [--only SUITE]... [--fuzz MINUTES]
+       packaging/test.sh --simulate COUNT
 
 Installs what the tests need (Debian's packages, by apt; as root or with sudo), builds everything under build/, and
 runs all tests. Servers are started by the tests themselves, on free ports. The suites, in this order:
 
-  release   the release build with GCC, warnings as errors: unit, capi, integration, consumers, cli; the reply reader
-            with hiredis 1.x
+  release   the release build with GCC, warnings as errors: unit, capi, integration, malloc, consumers, cli; the
+            reply reader with hiredis 1.x
   python    the Python package, installed into a fresh virtual environment
   node      the Node package
-  asan      unit, capi and integration with address and undefined-behaviour sanitizers, built with Clang 14
-  tsan      the same with the thread sanitizer, built with GCC
+  asan      unit, capi, integration and malloc with address and undefined-behaviour sanitizers, built with Clang 14
+  tsan      the same, but for malloc, with the thread sanitizer, built with GCC
   fuzz      the fuzzers of tests/fuzz, a minute each, built with Clang 14
   demo      packaging/demo.sh, with Redis and in memory, and then every example of the README
 
   --quick        release only
   --only SUITE   only this one; may be repeated
   --fuzz MINUTES the fuzzers only, each for so long
+  --simulate COUNT
+                 only the simulation, in the release build: COUNT schedules (millions, say) beyond the 100,000 that the
+                 unit tests run, on all processors; a failing one prints the command that replays it
   --help         this text
 
 Ends with a line for each suite and "N passed, M failed". The exit code is not 0 when a test failed, something did not
@@ -30,6 +34,7 @@ TEXT
 all_suites=(release python node asan tsan fuzz demo)
 fuzz_minutes=1
 suites=()
+simulate=
 while [ $# -gt 0 ]; do
     case $1 in
         --quick) suites+=(release) ;;
@@ -37,6 +42,8 @@ while [ $# -gt 0 ]; do
         --only=*) suites+=("${1#*=}") ;;
         --fuzz) suites+=(fuzz); fuzz_minutes=${2:-}; shift ;;
         --fuzz=*) suites+=(fuzz); fuzz_minutes=${1#*=} ;;
+        --simulate) simulate=${2:-}; suites=(simulate); shift ;;
+        --simulate=*) simulate=${1#*=}; suites=(simulate) ;;
         -h | --help) usage; exit 0 ;;
         *) printf 'test.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
     esac
@@ -47,6 +54,11 @@ case $fuzz_minutes in
 esac
 [ ${#suites[@]} -gt 0 ] || suites=("${all_suites[@]}")
 for suite in "${suites[@]}"; do
+    if [ "$suite" = simulate ]; then
+        [[ $simulate =~ ^[1-9][0-9]{0,8}$ ]] && continue
+        echo "test.sh: --simulate takes a number of schedules, not \"$simulate\"" >&2
+        exit 2
+    fi
     case " ${all_suites[*]} " in
         *" $suite "*) ;;
         *) echo "test.sh: there is no suite \"$suite\"; there are ${all_suites[*]}" >&2; exit 2 ;;
@@ -159,11 +171,34 @@ suite_release() {
     show_summary "$step_log"
 }
 
+# simulate_part FIRST COUNT
+simulate_part() {
+    FANWIRE_SIMULATION_FIRST=$1 FANWIRE_SIMULATION_COUNT=$2 FANWIRE_SIMULATION_COVERAGE=1 \
+        "$root/build/release/tests/unit/fanwire_unit_tests" --gtest_filter=Simulation.Many --gtest_brief=1
+}
+
+# As many parts at once as there are processors.
+simulate_all() {
+    local part=$(((simulate + jobs - 1) / jobs)) first=100000 end=$((100000 + simulate)) code=0 pids=() pid
+    for (( ; first < end; first += part)); do
+        simulate_part "$first" $((first + part < end ? part : end - first)) &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || code=1; done
+    return $code
+}
+
+suite_simulate() {
+    run simulate "build release" build_preset release || return 0
+    run simulate "simulate $simulate schedules" simulate_all && add simulate "$simulate" 0 0
+    grep -aE '^ *[0-9]+  [a-zA-Z]|replay:' "$step_log" | sed 's/^/    | /' || true
+}
+
 # Where Clang's run time finds what turns addresses into lines of code.
 export ASAN_SYMBOLIZER_PATH=/usr/lib/llvm-14/bin/llvm-symbolizer
 
 # Only what is of C++ is worth it: the rest would test Python and Node under a sanitizer.
-sanitizer_tests=(-R '^(unit|capi|integration)\.')
+sanitizer_tests=(-R '^(unit|capi|integration|malloc)\.')
 
 suite_asan() {
     run asan "build asan" build_preset asan -DCMAKE_C_COMPILER=clang-14 -DCMAKE_CXX_COMPILER=clang++-14 &&

@@ -72,6 +72,7 @@ int fanwire_inbox_create(fanwire_inbox** inbox, const fanwire_options* options) 
 void fanwire_inbox_destroy(fanwire_inbox** inbox) { destroy(inbox); }
 
 fanwire_inbox::~fanwire_inbox() {
+    if (!inbox) return;  // there was no memory for it
     if (forked()) {
         guarded([&] {
             leak(std::move(dispatcher));
@@ -82,8 +83,9 @@ fanwire_inbox::~fanwire_inbox() {
         return;
     }
     dispatcher.reset();  // first: its callback may be subscribing
+    inbox->retire();
     for (const auto& weak : engines)
-        if (const auto engine = weak.lock()) engine->end_inbox(inbox);
+        if (const auto engine = weak.lock()) engine->end_retired();
     inbox->set_wake(nullptr);
     inbox->close();
 }

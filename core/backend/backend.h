@@ -59,6 +59,7 @@ class Backend {
    public:
     virtual ~Backend() = default;
     virtual void start() = 0;
+    // May throw std::bad_alloc, as may publish(), and then has changed nothing. All others never throw.
     virtual void subscribe(TargetKind kind, const NameRef& name) = 0;
     virtual void unsubscribe(TargetKind kind, const NameRef& name) = 0;
     virtual void publish(PublishBatch&& batch) = 0;

@@ -14,13 +14,15 @@ Connection::Connection(Loop& loop, Resolver& resolver, Endpoint endpoint, Link& 
       turn_end_(std::move(turn_end)) {}
 
 void Connection::start() {
-    link_.start(now_ms());
-    pump();
+    attempt([&] { link_.start(now_ms()); });
 }
 
 void Connection::stop() {
-    link_.stop();
-    pump();
+    attempt([&] { link_.stop(); });
+}
+
+void Connection::flush() {
+    attempt([] {});
 }
 
 void Connection::pump() {
@@ -51,7 +53,9 @@ void Connection::pump() {
     }
 }
 
-void Connection::guarded(const std::function<void()>& step) {
+// Without the memory for it the link is given up and made anew. That itself needs none: it only takes back.
+template <class Step>
+void Connection::attempt(Step&& step) {
     try {
         step();
         pump();
@@ -60,31 +64,36 @@ void Connection::guarded(const std::function<void()>& step) {
         transport_.close();
         pump();
     }
+}
+
+template <class Step>
+void Connection::turn(Step&& step) {
+    attempt(step);
     turn_end_();
 }
 
 void Connection::transport_opened() {
-    guarded([&] { link_.opened(now_ms()); });
+    turn([&] { link_.opened(now_ms()); });
 }
 
 void Connection::transport_received(std::string_view bytes) {
-    guarded([&] {
+    turn([&] {
         traffic_(bytes.size(), 0);
         link_.received(bytes, now_ms());
     });
 }
 
 void Connection::transport_writable() {
-    guarded([] {});
+    turn([] {});
 }
 
 void Connection::transport_broken(Error why) {
-    guarded([&] { link_.closed(std::move(why), now_ms()); });
+    turn([&] { link_.closed(std::move(why), now_ms()); });
 }
 
 void Connection::tick() {
     armed_ = never;
-    guarded([&] { link_.tick(now_ms()); });
+    turn([&] { link_.tick(now_ms()); });
 }
 
 }  // namespace fanwire::core

@@ -19,8 +19,8 @@ class Connection : public Transport::Owner {
     void stop();
     // In the child of a fork(): see Backend.
     void abandon() noexcept { transport_.abandon(); }
-    // Does what the link has come to wish for.
-    void pump();
+    // Does what the link has come to wish for, outside of a turn.
+    void flush();
     const std::string& peer() const { return transport_.peer(); }
 
    private:
@@ -29,8 +29,13 @@ class Connection : public Transport::Owner {
     void transport_writable() override;
     void transport_broken(Error why) override;
     void tick();
-    // Runs `step`, which may throw std::bad_alloc: then the link is given up and made anew.
-    void guarded(const std::function<void()>& step);
+    void pump();
+    // Runs `step`, which may throw std::bad_alloc, and does what the link has come to wish for; never throws.
+    template <class Step>
+    void attempt(Step&& step);
+    // The same for a step that came from the loop.
+    template <class Step>
+    void turn(Step&& step);
 
     Link& link_;
     Transport transport_;

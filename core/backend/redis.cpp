@@ -1,6 +1,7 @@
 #include "core/backend/redis.h"
 
 #include <cstdio>
+#include <new>
 #include <utility>
 
 namespace fanwire::core {
@@ -69,10 +70,11 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
           [&listener] { listener.on_turn_end(); }),
       probe_(settings.probe_interval_ms, settings.heartbeat_timeout_ms),
       probe_name_(Name::make(probe_channel(probe_id))),
-      probe_timer_(loop, [this] { check_probe(); }) {}
+      probe_timer_(loop, [this] { check_probe(); }) {
+    if (probe_.enabled()) subscriber_.want(TargetKind::channel, probe_name_, now_ms());
+}
 
 void RedisBackend::start() {
-    if (probe_.enabled()) subscriber_.want(TargetKind::channel, probe_name_, now_ms());
     subscribe_connection_.start();
     publish_connection_.start();
 }
@@ -91,8 +93,8 @@ void RedisBackend::set_credentials(const std::string& username, const std::strin
 }
 
 void RedisBackend::flush() {
-    subscribe_connection_.pump();
-    publish_connection_.pump();
+    subscribe_connection_.flush();
+    publish_connection_.flush();
 }
 
 void RedisBackend::stop(const Error& why) {
@@ -130,12 +132,17 @@ void RedisBackend::check_probe() {
         case Probe::Verdict::fine:
             break;
         case Probe::Verdict::send:
-            publisher_.probe(probe_name_->view(), probe_.sent(now_us()));
-            listener_.on_probe_sent();
+            try {
+                publisher_.probe(probe_name_->view(), probe_.sent(now_us()));
+                listener_.on_probe_sent();
+            } catch (const std::bad_alloc&) {  // the next one may find some
+                probe_.refused(now);
+            }
             break;
         case Probe::Verdict::failed: {
-            const Error why{Status::CONNECTION_LOST,
-                            "the server answers, but a message to ourselves did not come back: delivery is broken"};
+            const Error why =
+                Error::of(Status::CONNECTION_LOST,
+                          {"the server answers, but a message to ourselves did not come back: delivery is broken"});
             listener_.on_probe_failed(why, false);
             subscriber_.renew(why, now);  // which of the two is to blame cannot be known: they may have led to two servers
             publisher_.renew(why, now);
@@ -183,7 +190,7 @@ void RedisBackend::link_lost(const Error& why) {
 
 Error RedisBackend::named(const Connection& connection, const Error& why) {
     if (why.text.find(connection.peer()) != std::string::npos) return why;
-    return {why.status, connection.peer() + ": " + why.text};
+    return Error::of(why.status, {connection.peer(), ": ", why.text});
 }
 
 void RedisBackend::PublishSide::link_ready() {

@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <exception>
+#include <initializer_list>
+#include <new>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace fanwire::core {
 
@@ -31,12 +34,39 @@ const StatusRow* find_status(int code);
 // "NO_MEMORY"; static.
 const char* status_name(Status status);
 
-// An asynchronous failure, as a value: for outcomes and events.
+// An asynchronous failure, as a value: for outcomes and events. Copying it never throws: where there is no memory for the
+// text, the status goes without.
 struct Error {
     Status status = Status::OK;
     std::string text;
 
+    Error() = default;
+    Error(Status s, std::string t) noexcept : status(s), text(std::move(t)) {}
+    Error(const Error& other) noexcept : status(other.status) { keep({other.text}); }
+    Error(Error&&) noexcept = default;
+    Error& operator=(Error other) noexcept {
+        status = other.status;
+        text.swap(other.text);
+        return *this;
+    }
+    // With a text put together from `pieces`, if there is memory for it.
+    static Error of(Status status, std::initializer_list<std::string_view> pieces) noexcept {
+        Error error;
+        error.status = status;
+        error.keep(pieces);
+        return error;
+    }
+
     explicit operator bool() const { return status != Status::OK; }
+
+   private:
+    void keep(std::initializer_list<std::string_view> pieces) noexcept {
+        try {
+            for (const std::string_view piece : pieces) text += piece;
+        } catch (const std::bad_alloc&) {
+            text.clear();
+        }
+    }
 };
 
 // A failed call, as an exception: thrown by synchronous code, caught at the C boundary.

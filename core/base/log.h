@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "core/base/settings.h"
 
@@ -17,13 +19,18 @@ class Log {
 
     bool on(LogLevel level) const { return sink_ && level <= level_; }
 
-    void write(LogLevel level, const std::string& text) const {
+    // One line, put together from pieces. Never throws: what the user's function throws is not ours to pass on, and a
+    // line for which there is no memory is not written.
+    void write(LogLevel level, std::initializer_list<std::string_view> pieces) const noexcept {
         if (!on(level)) return;
         try {
+            std::string text;
+            for (const std::string_view piece : pieces) text += piece;
             sink_(level, text);
-        } catch (...) {  // the user's function: what it throws is not ours to pass on
+        } catch (...) {
         }
     }
+    void write(LogLevel level, std::string_view text) const noexcept { write(level, {text}); }
 
    private:
     LogLevel level_ = LogLevel::off;

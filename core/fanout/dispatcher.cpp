@@ -11,6 +11,8 @@ constexpr std::size_t batch = 256;
 Dispatcher::Dispatcher(std::shared_ptr<Inbox> inbox, Callback callback) : state_(std::make_shared<State>()) {
     state_->inbox = std::move(inbox);
     state_->callback = std::move(callback);
+    state_->events.reserve(batch);
+    state_->owners.reserve(batch);
     thread_ = start_thread("fanwire-handler", [state = state_] { run(state); });
 }
 
@@ -24,8 +26,8 @@ Dispatcher::~Dispatcher() {
 }
 
 void Dispatcher::run(const std::shared_ptr<State>& state) {
-    std::vector<Event> events;
-    std::vector<SubscriptionRef> owners;
+    std::vector<Event>& events = state->events;
+    std::vector<SubscriptionRef>& owners = state->owners;
     while (!state->stop.load() && state->inbox->wait()) {
         state->inbox->drain(events, batch, &owners);
         for (std::size_t i = 0; i < events.size() && !state->stop.load(); ++i) {

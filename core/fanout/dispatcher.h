@@ -14,7 +14,7 @@ class Dispatcher {
    public:
     using Callback = std::function<void(const Event&)>;
 
-    // Throws std::system_error when no thread can be had.
+    // Throws std::bad_alloc, and std::system_error when no thread can be had.
     Dispatcher(std::shared_ptr<Inbox> inbox, Callback callback);
     // Waits for the callback that is running; from within it, only asks the thread to stop after it.
     ~Dispatcher();
@@ -28,6 +28,8 @@ class Dispatcher {
         Callback callback;
         std::atomic<bool> stop{false};
         std::atomic<std::uint64_t> errors{0};
+        std::vector<Event> events;  // of the thread; with room for a batch, so that draining never fails
+        std::vector<SubscriptionRef> owners;
     };
     static void run(const std::shared_ptr<State>& state);
 

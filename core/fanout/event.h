@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <new>
 
 #include "core/base/error.h"
 #include "core/message/message.h"
@@ -42,11 +43,14 @@ struct Event {
         event.kind = kind;
         return event;
     }
-    // With the status and the text of what went wrong.
-    static Event of(EventKind kind, const Error& error) {
+    // With the status of what went wrong and, if there is memory for it, the text.
+    static Event of(EventKind kind, const Error& error) noexcept {
         Event event = of(kind);
         event.status = error.status;
-        if (!error.text.empty()) event.message = Message::make_text(error.text);
+        try {
+            if (!error.text.empty()) event.message = Message::make_text(error.text);
+        } catch (const std::bad_alloc&) {
+        }
         return event;
     }
 };

@@ -1,5 +1,7 @@
 #include "core/fanout/fanout.h"
 
+#include <new>
+
 namespace fanwire::core {
 
 Fanout::~Fanout() = default;
@@ -11,18 +13,21 @@ Fanout::Topic* Fanout::find(TargetKind kind, std::string_view target) {
 }
 
 NameRef Fanout::add(SubscriptionRef subscription) {
-    metrics_.subscriptions.add();
     Topic* topic = find(subscription->kind(), subscription->target().name->view());
     const bool first = topic == nullptr;
     if (first) {
         auto made = std::make_unique<Topic>();
         made->name = subscription->target().name;
+        made->subscriptions.push_back(subscription);
         topic = made.get();
         topics(subscription->kind()).emplace(topic->name->view(), std::move(made));
         metrics_.subscriptions_desired.add();
+    } else {
+        topic->subscriptions.push_back(subscription);
     }
-    subscription->place = topic->subscriptions.size();
-    topic->subscriptions.push_back(subscription);
+    metrics_.subscriptions.add();
+    subscription->place = topic->subscriptions.size() - 1;
+    subscription->added = true;
     if (topic->confirmed)
         become_active(*subscription);
     else if (topic->refused)
@@ -30,7 +35,20 @@ NameRef Fanout::add(SubscriptionRef subscription) {
     return first ? topic->name : nullptr;
 }
 
-NameRef Fanout::remove(Subscription& subscription, const Error& why) {
+void Fanout::take_back(Subscription& subscription) noexcept {
+    const NameRef name = subscription.target().name;  // the map's key is a view of it
+    topics(subscription.kind()).erase(name->view());
+    subscription.added = false;
+    metrics_.subscriptions.sub();
+    metrics_.subscriptions_desired.sub();
+}
+
+void Fanout::refuse(Subscription& subscription, const Error& why) noexcept {
+    subscription.change(SubscriptionState::ended, why);
+    push(subscription, Event::of(EventKind::ended, why));
+}
+
+NameRef Fanout::remove(Subscription& subscription, const Error& why) noexcept {
     if (subscription.state() == SubscriptionState::ended) return nullptr;
     SubscriptionRef keep = SubscriptionRef::share(&subscription);
     NameRef name = subscription.target().name;
@@ -55,16 +73,7 @@ NameRef Fanout::remove(Subscription& subscription, const Error& why) {
     return name;
 }
 
-std::vector<SubscriptionRef> Fanout::of_inbox(const Inbox& inbox) const {
-    std::vector<SubscriptionRef> found;
-    for (const Topics* all : {&channels_, &patterns_})
-        for (const auto& [name, topic] : *all)
-            for (const SubscriptionRef& subscription : topic->subscriptions)
-                if (subscription->inbox().get() == &inbox) found.push_back(subscription);
-    return found;
-}
-
-void Fanout::remove_all(const Error& why) {
+void Fanout::remove_all(const Error& why) noexcept {
     for (Topics* all : {&channels_, &patterns_}) {
         for (auto& [name, topic] : *all)
             for (const SubscriptionRef& subscription : topic->subscriptions) end(*subscription, why);
@@ -81,28 +90,36 @@ void Fanout::end(Subscription& subscription, const Error& why) {
     push(subscription, Event::of(EventKind::ended, why));
 }
 
+MessageRef Fanout::make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
+                                std::uint64_t received_us, MessageRef& shared) const {
+    ScopedName from, by;
+    if (kind == TargetKind::channel) {
+        from = topic.subscriptions.front()->target();
+    } else {
+        from = {Name::make(channel), channel_prefix_size_};
+        by = topic.subscriptions.front()->target();
+    }
+    if (shared) return Message::make_sharing(std::move(from), std::move(by), shared);
+    return shared = Message::make(std::move(from), std::move(by), payload, received_us);
+}
+
 void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                     std::uint64_t received_us, MessageRef& shared) {
+                     std::uint64_t received_us, MessageRef& shared) noexcept {
     Topic* topic = find(kind, target);
     // Given up a moment ago; or wanted again while Redis still has to unsubscribe it: the stream begins with ACTIVE.
     if (!topic || !topic->confirmed) return;
-    ScopedName from, by;
-    if (kind == TargetKind::channel) {
-        from = topic->subscriptions.front()->target();
-    } else {
-        from = {Name::make(channel), channel_prefix_size_};
-        by = topic->subscriptions.front()->target();
-    }
     Event event = Event::of(EventKind::message);
-    if (shared) {
-        event.message = Message::make_sharing(std::move(from), std::move(by), shared);
-    } else {
-        event.message = shared = Message::make(std::move(from), std::move(by), payload, received_us);
+    try {
+        event.message = make_message(*topic, kind, channel, payload, received_us, shared);
+    } catch (const std::bad_alloc&) {
+        for (const SubscriptionRef& subscription : topic->subscriptions)
+            if (subscription->inbox()->push_missing(*subscription)) wake_later(subscription->inbox());
+        return;
     }
     for (const SubscriptionRef& subscription : topic->subscriptions) push(*subscription, event);
 }
 
-void Fanout::active(TargetKind kind, std::string_view target) {
+void Fanout::active(TargetKind kind, std::string_view target) noexcept {
     Topic* topic = find(kind, target);
     if (!topic || topic->confirmed) return;
     set_confirmed(*topic, true);
@@ -125,11 +142,11 @@ void Fanout::become_active(Subscription& subscription) {
     }
 }
 
-void Fanout::failed(TargetKind kind, std::string_view target, const Error& why) {
+void Fanout::failed(TargetKind kind, std::string_view target, const Error& why) noexcept {
     if (Topic* topic = find(kind, target)) become_failed(*topic, why);
 }
 
-void Fanout::failed_all(const Error& why) {
+void Fanout::failed_all(const Error& why) noexcept {
     for (Topics* all : {&channels_, &patterns_})
         for (auto& [name, topic] : *all) become_failed(*topic, why);
 }
@@ -145,7 +162,7 @@ void Fanout::fail(Subscription& subscription, const Error& why) {
     push(subscription, Event::of(EventKind::failed, why));
 }
 
-void Fanout::lost(const Error& why) {
+void Fanout::lost(const Error& why) noexcept {
     for (Topics* all : {&channels_, &patterns_}) {
         for (auto& [name, topic] : *all) {
             set_refused(*topic, {});
@@ -169,7 +186,7 @@ void Fanout::set_confirmed(Topic& topic, bool confirmed) {
         metrics_.subscriptions_confirmed.sub();
 }
 
-void Fanout::set_refused(Topic& topic, const Error& why) {
+void Fanout::set_refused(Topic& topic, const Error& why) noexcept {
     if (static_cast<bool>(topic.refused) != static_cast<bool>(why)) {
         if (why)
             metrics_.subscriptions_refused.add();
@@ -179,17 +196,25 @@ void Fanout::set_refused(Topic& topic, const Error& why) {
     topic.refused = why;
 }
 
-void Fanout::push(Subscription& subscription, Event event) {
+void Fanout::push(Subscription& subscription, Event event) noexcept {
     event.user_data = subscription.user_data();
-    if (subscription.inbox()->push(subscription, std::move(event))) to_wake_.push_back(subscription.inbox());
+    if (subscription.inbox()->push(subscription, std::move(event))) wake_later(subscription.inbox());
 }
 
-void Fanout::settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) {
-    if (sink->settle(user_data, outcome)) to_wake_.push_back(sink);
+void Fanout::settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) noexcept {
+    if (sink->settle(user_data, outcome)) wake_later(sink);
 }
 
-void Fanout::tell(const std::shared_ptr<Inbox>& inbox, Event event) {
-    if (inbox && inbox->push(std::move(event))) to_wake_.push_back(inbox);
+void Fanout::tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept {
+    if (inbox && inbox->push(std::move(event))) wake_later(inbox);
+}
+
+void Fanout::wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept {
+    try {
+        to_wake_.push_back(sink);
+    } catch (const std::bad_alloc&) {
+        sink->signal();
+    }
 }
 
 void Fanout::commit() {

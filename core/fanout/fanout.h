@@ -22,29 +22,38 @@ class Fanout {
     Fanout& operator=(const Fanout&) = delete;
 
     // Adds a subscription; returns the wire name if it is the first of its target, else nullptr. ACTIVE is told at
-    // once if the target is confirmed already.
+    // once if the target is confirmed already. Throws std::bad_alloc, and then has changed nothing; nothing else here
+    // throws: an event for which there is no memory is kept by its subscription (see inbox.h).
     NameRef add(SubscriptionRef subscription);
+    // Takes back an add() that has just returned a name.
+    void take_back(Subscription& subscription) noexcept;
+    // Ends a subscription that was never added.
+    void refuse(Subscription& subscription, const Error& why) noexcept;
     // Ends a subscription with `why`; returns the wire name if it was the last of its target.
-    NameRef remove(Subscription& subscription, const Error& why);
-    // Those whose events go to `inbox`.
-    std::vector<SubscriptionRef> of_inbox(const Inbox& inbox) const;
-    void remove_all(const Error& why);
+    NameRef remove(Subscription& subscription, const Error& why) noexcept;
+    template <class Function>
+    void for_each(Function&& function) const {
+        for (const Topics* all : {&channels_, &patterns_})
+            for (const auto& [name, topic] : *all)
+                for (const SubscriptionRef& subscription : topic->subscriptions) function(*subscription);
+    }
+    void remove_all(const Error& why) noexcept;
 
     // What the backend reports. Names are wire names.
     // `shared`: nothing for a new payload; it then keeps the message whose payload other targets may share.
     // `received_us`: when it was read.
     void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                 std::uint64_t received_us, MessageRef& shared);
-    void active(TargetKind kind, std::string_view target);
-    void failed(TargetKind kind, std::string_view target, const Error& why);
-    void failed_all(const Error& why);
-    void lost(const Error& why);
+                 std::uint64_t received_us, MessageRef& shared) noexcept;
+    void active(TargetKind kind, std::string_view target) noexcept;
+    void failed(TargetKind kind, std::string_view target, const Error& why) noexcept;
+    void failed_all(const Error& why) noexcept;
+    void lost(const Error& why) noexcept;
     // What the GAPs before RESUMED are due to.
     void set_gap_reason(GapReason reason) { gap_reason_ = reason; }
 
     // An outcome; an event of the engine itself.
-    void settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome);
-    void tell(const std::shared_ptr<Inbox>& inbox, Event event);
+    void settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) noexcept;
+    void tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
 
     // Wakes the consumers that have something new. To be called after each batch.
     void commit();
@@ -61,13 +70,16 @@ class Fanout {
 
     Topics& topics(TargetKind kind) { return kind == TargetKind::channel ? channels_ : patterns_; }
     Topic* find(TargetKind kind, std::string_view target);
-    void push(Subscription& subscription, Event event);
+    MessageRef make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
+                            std::uint64_t received_us, MessageRef& shared) const;
+    void push(Subscription& subscription, Event event) noexcept;
+    void wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept;
     void become_active(Subscription& subscription);
     void fail(Subscription& subscription, const Error& why);
     void become_failed(Topic& topic, const Error& why);
     void end(Subscription& subscription, const Error& why);
     void set_confirmed(Topic& topic, bool confirmed);
-    void set_refused(Topic& topic, const Error& why);
+    void set_refused(Topic& topic, const Error& why) noexcept;
 
     Metrics& metrics_;
     const std::uint32_t channel_prefix_size_;

@@ -1,6 +1,7 @@
 #include "core/fanout/inbox.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -13,6 +14,8 @@ bool is_state(EventKind kind) {
     return kind == EventKind::active || kind == EventKind::lost || kind == EventKind::resumed ||
            kind == EventKind::failed;
 }
+
+constexpr std::size_t late_kept_max = 4096;  // more slots for outcomes than this are given back when none is outstanding
 
 // What a message counts against the limit of bytes.
 std::size_t cost_of(const Event& event) { return event.kind == EventKind::message ? event.message->cost() : 0; }
@@ -80,49 +83,83 @@ bool Inbox::become_signalled() {
     return true;
 }
 
-bool Inbox::push(Subscription& subscription, Event event) {
+bool Inbox::push(Subscription& subscription, Event event) noexcept {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
-    if (event.kind == EventKind::ended) {
-        subscription.retain();  // given back by the drain
-        append(&subscription, std::move(event));
-        return become_signalled();
+    if (event.kind == EventKind::ended) subscription.retain();  // given back by the drain
+    try {
+        if (say_unsaid())
+            take(subscription, event);
+        else
+            note(subscription, event);
+    } catch (const std::bad_alloc&) {
+        note(subscription, event);
     }
+    return become_signalled();
+}
+
+bool Inbox::push_missing(Subscription& subscription) noexcept {
+    std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    ++dropped_;
+    subscription.metrics().dropped.add();
+    Event gap = overflow_gap(subscription.user_data(), 1);
+    try {
+        if (say_unsaid())
+            fold(queue_, queue_first_, subscription.at_back, subscription, gap);
+        else
+            note(subscription, gap);
+    } catch (const std::bad_alloc&) {
+        note(subscription, gap);
+    }
+    return become_signalled();
+}
+
+// Puts the event where it belongs; changes nothing if it throws std::bad_alloc.
+void Inbox::take(Subscription& subscription, Event& event) {
+    if (event.kind == EventKind::ended) return append(&subscription, event);
     if (event.kind == EventKind::message && limits_.overflow != Overflow::drop_newest &&
         cost_of(event) <= limits_.bytes) {
-        if (limits_.overflow == Overflow::conflate && full(event) && conflate(subscription, event))
-            return become_signalled();
+        if (limits_.overflow == Overflow::conflate && full(event) && conflate(subscription, event)) return;
         while (full(event)) push_out_oldest();
     }
     if (full(event)) {
-        fold(queue_, queue_first_, subscription.at_back, subscription, std::move(event));
-    } else {
-        subscription.at_back = {};  // what follows stands behind this event
-        if (event.kind == EventKind::message) subscription.metrics().delivered.add();
-        append(&subscription, std::move(event));
+        fold(queue_, queue_first_, subscription.at_back, subscription, event);
+        return;
     }
-    return become_signalled();
+    const bool message = event.kind == EventKind::message;
+    append(&subscription, event);
+    subscription.at_back = {};  // what follows stands behind this event
+    if (message) subscription.metrics().delivered.add();
 }
 
-bool Inbox::push(Event event) {
+bool Inbox::push(Event event) noexcept {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
-    if (event.kind != EventKind::published) {
-        if (engine_events_ >= engine_events_max) return false;
-        ++engine_events_;
+    const bool outcome = event.kind == EventKind::published;
+    if (!outcome && engine_events_ >= engine_events_max) return false;
+    try {
+        if (outcome && said_late_ < late_.size())  // outcomes keep their order
+            add_late(event);
+        else
+            append(nullptr, event);
+    } catch (const std::bad_alloc&) {
+        if (!outcome) return false;
+        add_late(event);
     }
-    append(nullptr, std::move(event));
+    engine_events_ += outcome ? 0 : 1;
     return become_signalled();
 }
 
-void Inbox::append(Subscription* subscription, Event event) {
+// Changes nothing if it throws std::bad_alloc.
+void Inbox::append(Subscription* subscription, Event& event) {
+    queue_.emplace_back();
     const bool message = event.kind == EventKind::message;
     const bool state = is_state(event.kind) || event.kind == EventKind::gap;
-    const std::size_t cost = cost_of(event);
-    queue_.push_back({std::move(event), subscription});
     messages_ += message ? 1 : 0;
     states_ += state ? 1 : 0;
-    bytes_ += cost;
+    bytes_ += cost_of(event);
+    queue_.back() = {std::move(event), subscription};
     if (limits_.overflow != Overflow::conflate || !subscription) return;
     const std::uint64_t place = queue_first_ + queue_.size() - 1;
     if (!message) {
@@ -132,7 +169,10 @@ void Inbox::append(Subscription* subscription, Event event) {
     // The key is a view of the message it leads to: it must not outlive that, so the former one goes first.
     const Latest key{subscription, queue_.back().event.message->channel()};
     latest_.erase(key);
-    latest_.emplace(key, place);
+    try {
+        latest_.emplace(key, place);
+    } catch (const std::bad_alloc&) {  // nothing will take its place
+    }
 }
 
 // Puts the message in the place of the newest of its channel; false when there is none that it may replace.
@@ -154,7 +194,10 @@ bool Inbox::conflate(Subscription& subscription, Event& event) {
     }
     ++dropped_;
     subscription.metrics().dropped.add();
-    while (bytes_ > limits_.bytes) push_out_oldest();
+    try {
+        while (bytes_ > limits_.bytes) push_out_oldest();
+    } catch (const std::bad_alloc&) {  // it is in its place; what is too much leaves with the next one
+    }
     return true;
 }
 
@@ -162,6 +205,98 @@ void Inbox::forget_latest(const Entry& entry, std::uint64_t place) {
     if (entry.event.kind != EventKind::message) return;
     const auto found = latest_.find({entry.subscription, entry.event.message->channel()});
     if (found != latest_.end() && found->second == place) latest_.erase(found);
+}
+
+// Into the slot that reserve_outcome() has kept.
+void Inbox::add_late(const Event& event) noexcept {
+    late_.erase(late_.begin(), late_.begin() + static_cast<std::ptrdiff_t>(std::exchange(said_late_, 0)));
+    late_.push_back({event.user_data, event.status, event.count});
+}
+
+// There is no memory for an entry: the subscription itself keeps what has to be said.
+void Inbox::note(Subscription& subscription, const Event& event) noexcept {
+    Subscription::Unsaid& unsaid = subscription.unsaid;
+    if (event.kind == EventKind::ended) {
+        unsaid.ended = true;
+        unsaid.ended_status = event.status;
+    } else if (is_state(event.kind)) {
+        unsaid.state = static_cast<std::uint8_t>(event.kind);
+        unsaid.state_status = event.status;
+    } else {
+        const bool message = event.kind == EventKind::message;
+        if (message) {
+            ++dropped_;
+            subscription.metrics().dropped.add();
+        }
+        Event gap = Event::of(EventKind::gap);
+        gap.reason = unsaid.gap ? static_cast<GapReason>(unsaid.gap) : message ? GapReason::overflow : event.reason;
+        gap.count = unsaid.missing;
+        add_to_gap(gap, event);
+        if (message && !unsaid.gap) subscription.metrics().gaps.add();
+        unsaid.gap = static_cast<std::uint8_t>(gap.reason);
+        unsaid.missing = gap.count;
+    }
+    if (std::exchange(unsaid.listed, true)) return;
+    unsaid.next = nullptr;
+    (unsaid_first_ ? unsaid_last_->unsaid.next : unsaid_first_) = &subscription;
+    unsaid_last_ = &subscription;
+}
+
+// The next thing that is still to be said of the first subscription in the list; false when there is none.
+bool Inbox::pop_unsaid(Entry& entry) noexcept {
+    while (unsaid_first_) {
+        Subscription& subscription = *unsaid_first_;
+        Subscription::Unsaid& unsaid = subscription.unsaid;
+        entry.subscription = &subscription;
+        entry.event = {};
+        entry.event.user_data = subscription.user_data();
+        if (unsaid.gap) {
+            entry.event.kind = EventKind::gap;
+            entry.event.reason = static_cast<GapReason>(std::exchange(unsaid.gap, std::uint8_t{0}));
+            entry.event.count = std::exchange(unsaid.missing, 0);
+            return true;
+        }
+        if (unsaid.state) {
+            entry.event.kind = static_cast<EventKind>(std::exchange(unsaid.state, std::uint8_t{0}));
+            entry.event.status = unsaid.state_status;
+            return true;
+        }
+        unsaid_first_ = unsaid.next;
+        unsaid.listed = false;
+        if (!unsaid.ended) continue;
+        unsaid.ended = false;
+        entry.event.kind = EventKind::ended;
+        entry.event.status = unsaid.ended_status;
+        return true;
+    }
+    return false;
+}
+
+// Makes entries of what is unsaid, now that there may be memory; false when there still is not.
+bool Inbox::say_unsaid() noexcept {
+    while (unsaid_first_) {
+        try {
+            queue_.emplace_back();
+        } catch (const std::bad_alloc&) {
+            return false;
+        }
+        Entry& entry = queue_.back();
+        if (!pop_unsaid(entry)) {
+            queue_.pop_back();
+            break;
+        }
+        entry.subscription->at_back = {};
+        entry.subscription->behind_states = queue_first_ + queue_.size();
+        states_ += entry.event.kind != EventKind::ended ? 1 : 0;
+    }
+    return true;
+}
+
+std::size_t Inbox::count_unsaid() const {
+    std::size_t count = late_.size() - said_late_;
+    for (const Subscription* one = unsaid_first_; one; one = one->unsaid.next)
+        count += (one->unsaid.gap ? 1u : 0u) + (one->unsaid.state ? 1u : 0u) + (one->unsaid.ended ? 1u : 0u);
+    return count;
 }
 
 Inbox::Entry Inbox::pop_queue() {
@@ -175,32 +310,43 @@ Inbox::Entry Inbox::pop_queue() {
     return entry;
 }
 
-// Moves the queue's oldest entry out of the counted part, folded if it may be.
+// Moves the queue's oldest entry out of the counted part, folded if it may be. Changes nothing if it throws
+// std::bad_alloc.
 void Inbox::push_out_oldest() {
-    Entry entry = pop_queue();
-    if (!entry.subscription || entry.event.kind == EventKind::ended) {
-        front_.push_back(std::move(entry));
+    Entry& oldest = queue_.front();
+    Subscription* const subscription = oldest.subscription;
+    if (!subscription || oldest.event.kind == EventKind::ended) {
+        front_.emplace_back();
+        front_.back() = pop_queue();
         return;
     }
-    Subscription& subscription = *entry.subscription;
-    const bool conflated = entry.conflated > 0;
-    Event gap = conflated ? take_conflated(entry) : Event();
-    if (subscription.given_up()) return;
-    if (conflated) fold(front_, front_first_, subscription.at_front, subscription, std::move(gap));
-    fold(front_, front_first_, subscription.at_front, subscription, std::move(entry.event));
+    const bool wanted = !subscription->given_up();
+    if (oldest.conflated > 0) {
+        Event gap = overflow_gap(oldest.event.user_data, oldest.conflated);
+        if (wanted) fold(front_, front_first_, subscription->at_front, *subscription, gap);
+        take_conflated(oldest);
+    }
+    if (wanted) {
+        Event event = oldest.event;
+        fold(front_, front_first_, subscription->at_front, *subscription, event);
+    }
+    pop_queue();
 }
 
-// Puts the event into the entry that stands for its like, or makes that entry at the end of `into`.
+// Puts the event into the entry that stands for its like, or makes that entry at the end of `into`; changes nothing if it
+// throws std::bad_alloc.
 void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places,
-                 Subscription& subscription, Event event) {
-    const bool state = is_state(event.kind);
-    if (event.kind == EventKind::message) {
+                 Subscription& subscription, Event& event) {
+    const bool state = is_state(event.kind), message = event.kind == EventKind::message;
+    std::uint64_t& place = state ? places.state : places.gap;
+    const bool found = place >= first;  // still there
+    if (!found) into.emplace_back();
+    if (message) {
         ++dropped_;
         subscription.metrics().dropped.add();
         if (&into == &front_) subscription.metrics().delivered.sub();  // it was, and is no longer
     }
-    std::uint64_t& place = state ? places.state : places.gap;
-    if (place >= first) {  // still there
+    if (found) {
         Event& kept = into[place - first].event;
         if (state)
             kept = std::move(event);
@@ -208,18 +354,18 @@ void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription::Fol
             add_to_gap(kept, event);
         return;
     }
-    if (event.kind == EventKind::message) {
+    if (message) {
         event = overflow_gap(event.user_data, 1);
         subscription.metrics().gaps.add();
     }
-    into.push_back({std::move(event), &subscription});
+    into.back() = {std::move(event), &subscription};
     place = first + into.size() - 1;
     if (&into != &queue_) return;
     ++states_;
     subscription.behind_states = place + 1;
 }
 
-void Inbox::signal() {
+void Inbox::signal() noexcept {
     {
         std::lock_guard lock(mutex_);
         if (!std::exchange(signal_is_due_, false) || closed_ || empty()) return;
@@ -230,7 +376,7 @@ void Inbox::signal() {
     if (wake_) wake_();
 }
 
-bool Inbox::settle(void* user_data, const Outcome& outcome) {
+bool Inbox::settle(void* user_data, const Outcome& outcome) noexcept {
     Event event = Event::of(EventKind::published, outcome.error);
     event.user_data = user_data;
     event.count = outcome.receivers;
@@ -240,6 +386,7 @@ bool Inbox::settle(void* user_data, const Outcome& outcome) {
 bool Inbox::reserve_outcome() {
     std::lock_guard lock(mutex_);
     if (outcomes_ >= outcomes_max) return false;
+    if (late_.capacity() <= outcomes_) late_.reserve(std::max<std::size_t>(16, outcomes_ * 2));
     ++outcomes_;
     return true;
 }
@@ -265,22 +412,38 @@ bool Inbox::pop(Entry& entry) {
             add_to_gap(entry.event, take_conflated(queue_.front()));  // one GAP for one place
         return true;
     }
-    if (queue_.empty()) return false;
-    if (queue_.front().conflated > 0) {
-        Subscription* subscription = queue_.front().subscription;
-        entry = {take_conflated(queue_.front()), subscription};
+    if (!queue_.empty()) {
+        if (queue_.front().conflated > 0) {
+            Subscription* const subscription = queue_.front().subscription;
+            entry = {take_conflated(queue_.front()), subscription};
+        } else {
+            entry = pop_queue();
+        }
         return true;
     }
-    entry = pop_queue();
-    return true;
+    if (said_late_ < late_.size()) {
+        const LateOutcome& late = late_[said_late_++];
+        entry = {};
+        entry.event.kind = EventKind::published;
+        entry.event.user_data = late.user_data;
+        entry.event.status = late.status;
+        entry.event.count = late.receivers;
+        if (said_late_ == late_.size()) {
+            late_.clear();
+            said_late_ = 0;
+        }
+        return true;
+    }
+    return pop_unsaid(entry);
 }
 
 void Inbox::drain(std::vector<Event>& events, std::size_t capacity, std::vector<SubscriptionRef>* owners) {
-    std::vector<Subscription*> ended;
+    Subscription* ended = nullptr;  // of the unsaid list they have left
     {
         std::lock_guard lock(mutex_);
         // Room first, so that nothing popped is lost.
-        const std::size_t most = std::min(capacity, events.size() + front_.size() + queue_.size() + conflated_entries_);
+        const std::size_t most =
+            std::min(capacity, events.size() + front_.size() + queue_.size() + conflated_entries_ + count_unsaid());
         events.reserve(most);
         if (owners) owners->reserve(most);
         Entry entry;
@@ -290,7 +453,7 @@ void Inbox::drain(std::vector<Event>& events, std::size_t capacity, std::vector<
             if (!entry.subscription) {
                 --(entry.event.kind == EventKind::published ? outcomes_ : engine_events_);
             } else if (last) {
-                ended.push_back(entry.subscription);
+                entry.subscription->unsaid.next = std::exchange(ended, entry.subscription);
             } else if (entry.subscription->given_up()) {
                 continue;
             } else if (entry.event.kind == EventKind::message) {
@@ -300,12 +463,16 @@ void Inbox::drain(std::vector<Event>& events, std::size_t capacity, std::vector<
             if (owners) owners->push_back(SubscriptionRef::share(entry.subscription));
             ++drained_;
         }
+        if (outcomes_ == 0 && late_.capacity() > late_kept_max) std::vector<LateOutcome>().swap(late_);
         if (empty()) {
             signalled_ = false;
             if (pollable_) pollable_->clear();
         }
     }
-    for (Subscription* subscription : ended) subscription->release();
+    while (ended) {
+        Subscription* const subscription = std::exchange(ended, ended->unsaid.next);
+        subscription->release();
+    }
 }
 
 bool Inbox::wait(std::chrono::steady_clock::time_point deadline) {
@@ -349,28 +516,34 @@ int Inbox::fd() {
 }
 
 void Inbox::close() {
-    std::deque<Entry> front, queue;
     {
         std::lock_guard lock(mutex_);
         closed_ = true;
-        front.swap(front_);
-        queue.swap(queue_);
         latest_.clear();
+        discard(front_);
+        discard(queue_);
+        while (unsaid_first_) {
+            Subscription* const subscription = std::exchange(unsaid_first_, unsaid_first_->unsaid.next);
+            const bool ended = std::exchange(subscription->unsaid, {}).ended;
+            if (ended) subscription->release();
+        }
+        late_.clear();
+        said_late_ = 0;
         messages_ = bytes_ = states_ = conflated_entries_ = 0;
     }
     arrived_.notify_all();
-    discard(front);
-    discard(queue);
 }
 
+// Subscriptions that end here are destroyed under the mutex: what they own calls nothing of ours.
 void Inbox::discard(std::deque<Entry>& entries) {
     for (Entry& entry : entries)
         if (entry.subscription && entry.event.kind == EventKind::ended) entry.subscription->release();
+    entries.clear();
 }
 
 InboxStats Inbox::stats() const {
     std::lock_guard lock(mutex_);
-    return {front_.size() + queue_.size() + conflated_entries_, bytes_, drained_, dropped_};
+    return {front_.size() + queue_.size() + conflated_entries_ + count_unsaid(), bytes_, drained_, dropped_};
 }
 
 }  // namespace fanwire::core

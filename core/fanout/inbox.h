@@ -10,8 +10,12 @@
 // counts the dropped messages and the newest of its state changes. State changes never push out a message: beyond
 // `count` of them they are folded at the back. ENDED and outcomes are always kept. So memory stays bounded by the limits
 // plus a few entries for each subscription, and whatever is missing has a GAP in its place.
+//
+// Pushing never fails. An event for which there is no memory is noted in its subscription itself, folded as above, or for
+// an outcome in the slot that reserve_outcome() has kept; the inbox says it, without its text, before anything newer.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -56,21 +60,29 @@ class Inbox : public OutcomeSink {
 
     // An event of `subscription`; counts in its engine's metrics what is delivered and dropped. An ENDED event keeps
     // the subscription alive until it is drained. True when the consumer is to be woken: signal() must follow.
-    [[nodiscard]] bool push(Subscription& subscription, Event event);
-    // An event of no subscription.
-    [[nodiscard]] bool push(Event event);
+    [[nodiscard]] bool push(Subscription& subscription, Event event) noexcept;
+    // A message of it that could not be made: one more that is missing.
+    [[nodiscard]] bool push_missing(Subscription& subscription) noexcept;
+    // An event of no subscription: of an engine, or an outcome that has its slot. An engine's is not kept when there is no
+    // memory for it.
+    [[nodiscard]] bool push(Event event) noexcept;
     // Wakes the consumer, unless it has drained already.
-    void signal() override;
+    void signal() noexcept override;
 
     // OutcomeSink: pushes PUBLISHED.
-    [[nodiscard]] bool settle(void* user_data, const Outcome& outcome) override;
-    // Makes room for one outcome; false when outcomes_max are outstanding.
+    [[nodiscard]] bool settle(void* user_data, const Outcome& outcome) noexcept override;
+    // Keeps a slot for one outcome; false when outcomes_max are outstanding. Throws std::bad_alloc.
     bool reserve_outcome();
     void cancel_outcome();
 
+    // Its owner has destroyed it: the engines end the subscriptions that use it.
+    void retire() { retired_.store(true, std::memory_order_release); }
+    bool retired() const { return retired_.load(std::memory_order_acquire); }
+
     // ---- the consumer ----
 
-    // Appends up to `capacity` events to `events`, oldest first; and to `owners`, if given, their subscriptions.
+    // Appends up to `capacity` events to `events`, oldest first; and to `owners`, if given, their subscriptions. Throws
+    // std::bad_alloc, having taken nothing, when their own capacity does not suffice and cannot grow.
     void drain(std::vector<Event>& events, std::size_t capacity, std::vector<SubscriptionRef>* owners = nullptr);
     // Waits until something is queued (true), the deadline passes, or interrupt() / close() is called (false).
     bool wait(std::chrono::steady_clock::time_point deadline);
@@ -88,8 +100,13 @@ class Inbox : public OutcomeSink {
    private:
     struct Entry {
         Event event;
-        Subscription* subscription;  // kept alive by the fan-out, then by its ENDED entry
+        Subscription* subscription = nullptr;  // kept alive by the fan-out, then by its ENDED entry
         std::uint64_t conflated = 0;  // messages that this one has replaced
+    };
+    struct LateOutcome {
+        void* user_data;
+        Status status;
+        std::uint64_t receivers;
     };
     // The newest message of a subscription and a channel, for conflate. The channel's bytes are those of the message in
     // the queue.
@@ -106,16 +123,22 @@ class Inbox : public OutcomeSink {
 
     bool full(const Event& event) const;
     bool become_signalled();
-    void append(Subscription* subscription, Event event);
+    void take(Subscription& subscription, Event& event);
+    void append(Subscription* subscription, Event& event);
+    void note(Subscription& subscription, const Event& event) noexcept;
+    void add_late(const Event& event) noexcept;
+    bool say_unsaid() noexcept;
+    bool pop_unsaid(Entry& entry) noexcept;
+    std::size_t count_unsaid() const;
     Entry pop_queue();
     bool conflate(Subscription& subscription, Event& event);
     Event take_conflated(Entry& entry);
     void forget_latest(const Entry& entry, std::uint64_t place);
     void push_out_oldest();
     void fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places, Subscription& subscription,
-              Event event);
+              Event& event);
     bool pop(Entry& entry);
-    bool empty() const { return front_.empty() && queue_.empty(); }
+    bool empty() const { return front_.empty() && queue_.empty() && !unsaid_first_ && said_late_ == late_.size(); }
     void discard(std::deque<Entry>& entries);
 
     const InboxLimits limits_;
@@ -131,6 +154,10 @@ class Inbox : public OutcomeSink {
     std::size_t messages_ = 0, bytes_ = 0;  // of queue_: its messages
     std::size_t states_ = 0;                // of queue_: its state changes and GAPs
     std::size_t conflated_entries_ = 0;     // of queue_: those with a GAP before them
+    Subscription *unsaid_first_ = nullptr, *unsaid_last_ = nullptr;  // behind everything in queue_
+    std::vector<LateOutcome> late_;  // has room for outcomes_; behind everything in queue_
+    std::size_t said_late_ = 0;      // of late_: drained
+    std::atomic<bool> retired_{false};
     std::size_t outcomes_ = 0;
     std::size_t engine_events_ = 0;
     std::uint64_t drained_ = 0, dropped_ = 0;

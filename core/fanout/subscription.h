@@ -45,10 +45,10 @@ class Subscription {
 
     SubscriptionState state() const { return state_.load(std::memory_order_acquire); }
     // Sets the state and, for failed and ended, why; wakes who waits for it. IO thread.
-    void change(SubscriptionState state, Error why = {}) {
+    void change(SubscriptionState state, const Error& why = {}) noexcept {
         {
             std::lock_guard lock(monitor_->mutex);
-            why_ = std::move(why);
+            why_ = why;
             state_.store(state, std::memory_order_release);
         }
         monitor_->changed.notify_all();
@@ -65,9 +65,16 @@ class Subscription {
         if (refs_.release()) delete this;
     }
 
-    // Of the fan-out, on the IO thread: its place among the subscriptions of its topic; whether it was ever active.
-    std::size_t place = 0;
+    // Of the engine: whether it stands in the queue of those that the IO thread has to look at, and who follows there. A
+    // place in that queue needs no memory, so that ending a subscription cannot fail.
+    std::atomic<bool> queued{false};
+    Subscription* next_queued = nullptr;
+
+    // Of the fan-out, on the IO thread: whether it was added; its place among the subscriptions of its topic; whether it
+    // was ever active.
+    bool added = false;
     bool was_active = false;
+    std::size_t place = 0;
 
     // Of the inbox, under its mutex: where its folded entries stand (see inbox.h).
     struct FoldPlaces {
@@ -77,6 +84,16 @@ class Subscription {
     FoldPlaces at_front, at_back;
     // Likewise: the place behind its newest entry that is no message (see conflate in inbox.h).
     std::uint64_t behind_states = 0;
+
+    // The same: what happened and found no memory for an entry.
+    struct Unsaid {
+        std::uint64_t missing = 0;           // messages, or count_unknown
+        std::uint8_t gap = 0, state = 0;     // GapReason and EventKind; 0: none
+        bool ended = false, listed = false;  // listed: stands in the inbox's list of those that have something unsaid
+        Status state_status{}, ended_status{};
+        Subscription* next = nullptr;
+    };
+    Unsaid unsaid;
 
    private:
     RefCount refs_;

@@ -17,8 +17,8 @@ class OutcomeSink {
     virtual ~OutcomeSink() = default;
     // Called once for each publish that was accepted with this sink, on the IO thread. True when signal() must follow
     // at the end of the turn.
-    [[nodiscard]] virtual bool settle(void* user_data, const Outcome& outcome) = 0;
-    virtual void signal() = 0;
+    [[nodiscard]] virtual bool settle(void* user_data, const Outcome& outcome) noexcept = 0;
+    virtual void signal() noexcept = 0;
 };
 
 }  // namespace fanwire::core

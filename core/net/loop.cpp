@@ -39,12 +39,19 @@ void run_guarded(Callback&& callback) noexcept {
     }
 }
 
+void add_event(event* e, const timeval* in) {
+    if (event_add(e, in) != 0) throw std::bad_alloc();
+}
+
 void switch_event(event* e, bool on) {
     if (on)
-        event_add(e, nullptr);
+        add_event(e, nullptr);
     else
         event_del(e);
 }
+
+// Of a timer that is off.
+constexpr timeval far_away{365 * 86400, 0};
 
 }  // namespace
 
@@ -65,11 +72,11 @@ Loop::Loop(Callback woken) : base_(make_base()), woken_(std::move(woken)) {
             [](evutil_socket_t, short, void* self) {
                 auto* loop = static_cast<Loop*>(self);
                 loop->wakeup_->signal->clear();
-                run_guarded([loop] { loop->run_posted(); });
+                loop->run_posted();
                 run_guarded(loop->woken_);
             },
             this);
-        event_add(wakeup_->readable, nullptr);
+        add_event(wakeup_->readable, nullptr);
     } catch (...) {
         wakeup_.reset();
         event_base_free(base_);
@@ -100,7 +107,7 @@ void Loop::run_posted() {
         std::lock_guard lock(mutex_);
         posted.swap(posted_);
     }
-    for (const Callback& callback : posted) callback();
+    for (const Callback& callback : posted) run_guarded(callback);
 }
 
 Loop::Timer::Timer(Loop& loop, Callback callback)
@@ -110,9 +117,15 @@ Loop::Timer::Timer(Loop& loop, Callback callback)
           [](evutil_socket_t, short, void* self) {
               auto* timer = static_cast<Timer*>(self);
               timer->time_ = never;
+              event_add(timer->event_, &far_away);  // into the place that it has just left
               run_guarded(timer->callback_);
           },
-          this)) {}
+          this)) {
+    // A timer is always in libevent's heap, far away when it is off: then setting it needs no memory and cannot fail.
+    if (event_add(event_, &far_away) == 0) return;
+    event_free(event_);
+    throw std::bad_alloc();
+}
 
 Loop::Timer::~Timer() { event_free(event_); }
 
@@ -120,7 +133,7 @@ void Loop::Timer::at(TimeMs time) {
     if (time == time_) return;
     time_ = time;
     if (time == never) {
-        event_del(event_);
+        event_add(event_, &far_away);
         return;
     }
     const TimeMs delay = std::max<TimeMs>(time - now_ms(), 0);
@@ -135,9 +148,14 @@ Loop::Watch::Watch(Loop& loop, int fd, Callback readable, Callback writable)
     read_ = make_event(
         loop.base_, fd, EV_READ | EV_PERSIST,
         [](evutil_socket_t, short, void* self) { run_guarded(static_cast<Watch*>(self)->readable_); }, this);
-    write_ = make_event(
-        loop.base_, fd, EV_WRITE | EV_PERSIST,
-        [](evutil_socket_t, short, void* self) { run_guarded(static_cast<Watch*>(self)->writable_); }, this);
+    try {
+        write_ = make_event(
+            loop.base_, fd, EV_WRITE | EV_PERSIST,
+            [](evutil_socket_t, short, void* self) { run_guarded(static_cast<Watch*>(self)->writable_); }, this);
+    } catch (...) {
+        event_free(read_);
+        throw;
+    }
 }
 
 Loop::Watch::~Watch() {

@@ -32,7 +32,8 @@ class Loop {
     // Calls `callback` in the loop, unless the loop is stopped first. Thread: any.
     void post(Callback callback);
 
-    // A timer that is off until set; calls back once for each at(). Not to be called back is one at(never).
+    // A timer that is off until set; calls back once for each at(). Not to be called back is one at(never). at() never
+    // fails.
     class Timer {
        public:
         Timer(Loop& loop, Callback callback);
@@ -47,7 +48,8 @@ class Loop {
         TimeMs time_ = never;
     };
 
-    // Watches a descriptor that somebody else owns and closes after this is gone.
+    // Watches a descriptor that somebody else owns and closes after this is gone. To watch may throw std::bad_alloc, not
+    // to watch does not.
     class Watch {
        public:
         Watch(Loop& loop, int fd, Callback readable, Callback writable);

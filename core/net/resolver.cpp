@@ -10,6 +10,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -35,13 +36,13 @@ Resolved look_up(const std::string& host, std::uint16_t port, int flags) {
         resolved.error = {Status::RESOLVE_FAILED, "cannot resolve host \"" + host + "\": " + gai_strerror(code)};
         return resolved;
     }
+    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(list, &freeaddrinfo);
     for (const addrinfo* item = list; item; item = item->ai_next) {
         Address address;
         std::memcpy(&address.storage, item->ai_addr, item->ai_addrlen);
         address.size = item->ai_addrlen;
         resolved.addresses.push_back(address);
     }
-    freeaddrinfo(list);
     return resolved;
 }
 
@@ -97,15 +98,25 @@ struct Resolver::Shared {
         while (true) {
             shared->changed.wait(lock, [&] { return shared->stop || !shared->jobs.empty(); });
             if (shared->stop) return;
-            const std::string host = shared->jobs.front().host;
+            const std::string& host = shared->jobs.front().host;  // stays where it is, and as it is
             const std::uint16_t port = shared->jobs.front().port;
             lock.unlock();
-            Resolved resolved = look_up(host, port, AI_ADDRCONFIG);
+            Resolved resolved;
+            try {
+                resolved = look_up(host, port, AI_ADDRCONFIG);
+            } catch (const std::bad_alloc&) {
+                resolved = {{}, {Status::NO_MEMORY, "out of memory"}};
+            }
             lock.lock();
             if (shared->stop) return;  // after ~Resolver nobody is called any more
             Job job = std::move(shared->jobs.front());
             shared->jobs.pop_front();
-            for (const Done& done : job.waiting) done(resolved);
+            for (const Done& done : job.waiting) {
+                try {
+                    done(resolved);
+                } catch (const std::bad_alloc&) {  // who waits for it has a deadline, and asks again
+                }
+            }
             job.waiting.clear();
             shared->answered = std::move(job);
             shared->answer = std::move(resolved.addresses);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <new>
 #include <utility>
 
 #include "core/net/socket.h"
@@ -34,7 +35,7 @@ Transport::Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& o
       resolver_(resolver),
       endpoint_(std::move(endpoint)),
       owner_(owner),
-      address_timer_(loop, [this] { address_timed_out(); }),
+      address_timer_(loop, [this] { attempt([this] { address_timed_out(); }); }),
       buffer_(read_size),
       wire_buffer_(endpoint_.tls ? read_size : 0) {}
 
@@ -42,10 +43,21 @@ Transport::~Transport() { forget(); }
 
 // Calls back from the loop, if the connection is still the one that it is now.
 void Transport::later(Loop::Callback callback) {
-    loop_.post([weak = std::weak_ptr(generation_), now = *generation_, callback = std::move(callback)] {
+    loop_.post([this, weak = std::weak_ptr(generation_), now = *generation_, callback = std::move(callback)] {
         const auto generation = weak.lock();
-        if (generation && *generation == now) callback();
+        if (generation && *generation == now) attempt(callback);
     });
+}
+
+// Runs a step that came from the loop: without the memory for it the connection is broken off, so that it is made anew.
+template <class Step>
+void Transport::attempt(Step&& step) {
+    try {
+        step();
+    } catch (const std::bad_alloc&) {
+        forget();
+        owner_.transport_broken({Status::NO_MEMORY, "out of memory"});
+    }
 }
 
 void Transport::open() {
@@ -63,7 +75,7 @@ void Transport::open() {
                       [&loop = loop_, weak = std::weak_ptr(generation_), now = *generation_, this](Resolved found) {
                           loop.post([weak, now, this, found = std::move(found)] {
                               const auto generation = weak.lock();
-                              if (generation && *generation == now) resolved(found);
+                              if (generation && *generation == now) attempt([&] { resolved(found); });
                           });
                       });
 }
@@ -126,7 +138,8 @@ void Transport::try_next() {
             fd_ = -1;
             continue;
         }
-        watch_ = std::make_unique<Loop::Watch>(loop_, fd_, [this] { readable(); }, [this] { writable(); });
+        watch_ = std::make_unique<Loop::Watch>(
+            loop_, fd_, [this] { attempt([this] { readable(); }); }, [this] { attempt([this] { writable(); }); });
         watch_->write(true);
         // A silent address must not use up the time of those behind it. The last one has all that is left, which the
         // owner watches.

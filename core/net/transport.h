@@ -53,6 +53,8 @@ class Transport {
 
    private:
     void later(Loop::Callback callback);
+    template <class Step>
+    void attempt(Step&& step);
     void resolved(Resolved resolved);
     void try_next();
     TimeMs time_left() const;

@@ -9,16 +9,17 @@
 namespace fanwire::core {
 
 // `what` names the command it answers and stands before Redis's own words.
-inline Error error_of_reply(std::string_view what, std::string_view reply) {
+inline Error error_of_reply(std::string_view what, std::string_view reply) noexcept {
     const std::string_view word = reply.substr(0, reply.find(' '));
     Status status = Status::REDIS_ERROR;
     if (word == "NOPERM")
         status = Status::NO_PERMISSION;
     else if (word == "NOAUTH" || word == "WRONGPASS")
         status = Status::AUTH_FAILED;
-    std::string text = std::string(what) + ": ";
-    for (const char c : reply.substr(0, 500)) text += c >= 0x20 && c < 0x7f ? c : '?';  // Redis's words are ASCII
-    return {status, text};
+    Error error = Error::of(status, {what, ": ", reply.substr(0, 500)});
+    for (std::size_t i = what.size(); i < error.text.size(); ++i)
+        if (error.text[i] < 0x20 || error.text[i] >= 0x7f) error.text[i] = '?';  // Redis's words are ASCII
+    return error;
 }
 
 }  // namespace fanwire::core

@@ -1,6 +1,7 @@
 #include "core/protocol/publish_queue.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "core/protocol/command.h"
@@ -35,15 +36,22 @@ void PublishBatch::add(std::string_view channel, std::string_view payload, Publi
 }
 
 void PublishQueue::append(PublishBatch&& batch) {
+    const std::size_t before = records_.size();
+    records_.resize(before + batch.records.size());
     if (begin_ == bytes_.size()) {
         bytes_.swap(batch.bytes);
         begin_ = 0;
     } else {
-        bytes_ += batch.bytes;
+        try {
+            bytes_ += batch.bytes;
+        } catch (...) {
+            records_.resize(before);
+            throw;
+        }
     }
-    for (PublishRecord& record : batch.records) {
-        (record.kind == PublishRecord::Kind::publish ? unsettled_ : own_unsent_) += 1;
-        unsent_.push_back(std::move(record));
+    for (std::size_t i = 0; i < batch.records.size(); ++i) {
+        (batch.records[i].kind == PublishRecord::Kind::publish ? unsettled_ : own_unsent_) += 1;
+        records_[before + i] = std::move(batch.records[i]);
     }
 }
 
@@ -59,11 +67,11 @@ void PublishQueue::append_own(PublishRecord::Kind kind, std::string command) {
 
 std::string_view PublishQueue::output() const { return std::string_view(bytes_).substr(begin_ + front_sent_); }
 
-void PublishQueue::wrote(std::size_t size) {
+void PublishQueue::wrote(std::size_t size) noexcept {
     front_sent_ += size;
     std::size_t count = 0, bytes = 0;
-    while (!unsent_.empty() && front_sent_ >= unsent_.front().size) {
-        PublishRecord& front = unsent_.front();
+    while (has_unsent() && front_sent_ >= front_unsent().size) {
+        const PublishRecord& front = front_unsent();
         front_sent_ -= front.size;
         begin_ += front.size;
         if (front.kind == PublishRecord::Kind::publish) {
@@ -72,10 +80,17 @@ void PublishQueue::wrote(std::size_t size) {
         } else {
             --own_unsent_;
         }
-        in_flight_.push_back(std::move(front));
-        unsent_.pop_front();
+        ++in_flight_;
     }
     if (count) unqueued_(count, bytes);
+    drop_front_bytes();
+}
+
+void PublishQueue::erase_unsent(std::size_t count) {
+    const auto first = records_.begin() + static_cast<std::ptrdiff_t>(in_flight_);
+    const auto last = first + static_cast<std::ptrdiff_t>(count);
+    for (auto record = first; record != last; ++record) begin_ += record->size;
+    records_.erase(first, last);
     drop_front_bytes();
 }
 
@@ -83,7 +98,7 @@ void PublishQueue::wrote(std::size_t size) {
 void PublishQueue::drop_front_bytes() {
     if (begin_ == bytes_.size()) {
         bytes_.clear();
-        if (bytes_.capacity() > keep_max) bytes_ = {};
+        if (bytes_.capacity() > keep_max) std::string().swap(bytes_);
         begin_ = 0;
     } else if (begin_ >= compact_at && begin_ >= bytes_.size() / 2) {
         bytes_.erase(0, begin_);
@@ -98,63 +113,75 @@ void PublishQueue::settle(const PublishRecord& record, Error error, std::uint64_
 }
 
 bool PublishQueue::reply(const Reply& reply) {
-    if (in_flight_.empty()) return false;
-    const bool ping = in_flight_.front().kind == PublishRecord::Kind::ping;
-    const bool publish = in_flight_.front().kind == PublishRecord::Kind::publish;
+    if (in_flight_ == 0) return false;
+    const auto kind = records_.front().kind;
+    const bool refused = reply.is(ReplyType::error);
+    // What is answered by something else is settled with the link.
+    if (kind == PublishRecord::Kind::publish && !refused && !reply.is(ReplyType::integer)) return false;
+    if (kind == PublishRecord::Kind::ping && !refused && reply.text() != "PONG") return false;
+    const PublishRecord record = std::move(records_.front());
+    records_.pop_front();
+    --in_flight_;
     const bool expired = expired_ > 0;
-    if (ping && !reply.is(ReplyType::error) && reply.text() != "PONG") return false;
-    // A publish that this says nothing about stays in flight, for link_down() to settle.
-    if (publish && !expired && !reply.is(ReplyType::error) && !reply.is(ReplyType::integer)) return false;
-    const PublishRecord record = std::move(in_flight_.front());
-    in_flight_.pop_front();
     if (expired) --expired_;
-    if (ping) return true;
-    if (!publish) {
-        answered_(record.kind, reply);
+    if (kind == PublishRecord::Kind::ping) return true;
+    if (kind != PublishRecord::Kind::publish) {
+        answered_(kind, reply);
         return true;
     }
     if (expired) return true;
-    if (reply.is(ReplyType::error)) {
+    if (refused)
         settle(record, error_of_reply("PUBLISH", reply.text()));
-        return true;
-    }
-    settle(record, {}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
+    else
+        settle(record, {}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
     return true;
 }
 
 void PublishQueue::link_down(const Error& why) {
-    std::deque<PublishRecord> in_flight;
-    in_flight.swap(in_flight_);
-    for (std::size_t i = std::exchange(expired_, 0); i < in_flight.size(); ++i)
-        settle(in_flight[i], {Status::OUTCOME_UNKNOWN, "sent, but not answered: " + why.text});
+    const Error error = Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered: ", why.text});
+    for (; in_flight_ > 0; --in_flight_) {
+        const PublishRecord record = std::move(records_.front());
+        records_.pop_front();
+        if (expired_ > 0)
+            --expired_;
+        else
+            settle(record, error);
+    }
     front_sent_ = 0;
     if (own_unsent_ > 0) forget_own();
 }
 
-// What the link said for itself was for the connection that is gone.
-void PublishQueue::forget_own() {
-    std::string bytes;
-    std::size_t at = begin_;
-    for (const PublishRecord& record : unsent_) {
-        if (record.kind == PublishRecord::Kind::publish) bytes.append(bytes_, at, record.size);
-        at += record.size;
+// What the link said for itself was for the connection that is gone. In place, since this must not fail.
+void PublishQueue::forget_own() noexcept {
+    std::size_t from = begin_, to = begin_;
+    auto kept = records_.begin() + static_cast<std::ptrdiff_t>(in_flight_);
+    for (auto record = kept; record != records_.end(); ++record) {
+        const std::size_t size = record->size;
+        if (record->kind == PublishRecord::Kind::publish) {
+            if (to != from) {
+                std::memmove(bytes_.data() + to, bytes_.data() + from, size);
+                *kept = std::move(*record);
+            }
+            ++kept;
+            to += size;
+        }
+        from += size;
     }
-    std::erase_if(unsent_, [](const PublishRecord& record) { return record.kind != PublishRecord::Kind::publish; });
-    bytes_.swap(bytes);
-    begin_ = 0;
+    records_.erase(kept, records_.end());
+    bytes_.resize(to);
     own_unsent_ = 0;
+    drop_front_bytes();
 }
 
 void PublishQueue::fail_unsent(const Error& why) {
-    std::deque<PublishRecord> unsent;
-    unsent.swap(unsent_);
     std::size_t count = 0, bytes = 0;
-    for (const PublishRecord& record : unsent) {
-        if (record.kind != PublishRecord::Kind::publish) continue;
+    for (std::size_t i = in_flight_; i < records_.size(); ++i) {
+        if (records_[i].kind != PublishRecord::Kind::publish) continue;
         ++count;
-        bytes += record.size;
-        settle(record, why);
+        bytes += records_[i].size;
+        settle(records_[i], why);
     }
+    while (has_unsent()) records_.pop_back();
     front_sent_ = 0;
     own_unsent_ = 0;
     begin_ = bytes_.size();
@@ -166,24 +193,21 @@ void PublishQueue::tick(TimeMs now) {
     const auto is_over = [now](const PublishRecord& record) {
         return record.kind != PublishRecord::Kind::publish || record.deadline <= now;
     };
-    while (expired_ < in_flight_.size() && is_over(in_flight_[expired_])) {
-        settle(in_flight_[expired_], {Status::OUTCOME_UNKNOWN, "sent, but not answered in time"});
-        ++expired_;
+    for (; expired_ < in_flight_ && is_over(records_[expired_]); ++expired_)
+        settle(records_[expired_], Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered in time"}));
+    std::size_t late = 0, bytes = 0;  // our own commands are never late
+    for (std::size_t i = in_flight_; front_sent_ == 0 && i < records_.size() && records_[i].deadline <= now; ++i, ++late) {
+        bytes += records_[i].size;
+        settle(records_[i], Error::of(Status::TIMEOUT, {"not sent within publish_timeout_ms"}));
     }
-    while (!unsent_.empty() && front_sent_ == 0 && unsent_.front().deadline <= now) {
-        const PublishRecord record = std::move(unsent_.front());
-        unsent_.pop_front();
-        begin_ += record.size;
-        unqueued_(1, record.size);
-        settle(record, {Status::TIMEOUT, "not sent within publish_timeout_ms"});
-    }
-    drop_front_bytes();
+    erase_unsent(late);
+    if (late) unqueued_(late, bytes);
 }
 
 TimeMs PublishQueue::deadline() const {
     TimeMs next = never;
-    for (std::size_t i = expired_; i < in_flight_.size() && next == never; ++i) next = in_flight_[i].deadline;
-    if (!unsent_.empty() && front_sent_ == 0) next = std::min(next, unsent_.front().deadline);
+    for (std::size_t i = expired_; i < in_flight_ && next == never; ++i) next = records_[i].deadline;
+    if (has_unsent() && front_sent_ == 0) next = std::min(next, front_unsent().deadline);
     return next;
 }
 

@@ -62,17 +62,20 @@ class PublishQueue {
     PublishQueue(Settled settled, Unqueued unqueued, Answered answered)
         : settled_(std::move(settled)), unqueued_(std::move(unqueued)), answered_(std::move(answered)) {}
 
+    // Nothing is changed if it throws std::bad_alloc.
     void append(PublishBatch&& batch);
     // A command of the link's own: not counted, and forgotten when the link breaks.
     void append_own(PublishRecord::Kind kind, std::string command);
 
     std::string_view output() const;
-    void wrote(std::size_t size);
-    bool idle() const { return unsent_.empty() && in_flight_.empty(); }
-    bool awaits_reply() const { return !in_flight_.empty(); }
-    bool has_unsent() const { return !unsent_.empty(); }
+    void wrote(std::size_t size) noexcept;
+    bool idle() const { return records_.empty(); }
+    bool awaits_reply() const { return in_flight_ > 0; }
+    bool has_unsent() const { return in_flight_ < records_.size(); }
     // Publishes without an outcome.
     std::size_t unsettled() const { return unsettled_; }
+
+    // None of these needs memory to settle what has to be settled.
 
     // False if nothing was asked.
     [[nodiscard]] bool reply(const Reply& reply);
@@ -84,18 +87,21 @@ class PublishQueue {
     TimeMs deadline() const;
 
    private:
+    const PublishRecord& front_unsent() const { return records_[in_flight_]; }
+    void erase_unsent(std::size_t count);
     void drop_front_bytes();
-    void forget_own();
+    void forget_own() noexcept;
     void settle(const PublishRecord& record, Error error, std::uint64_t receivers = 0);
 
     Settled settled_;
     Unqueued unqueued_;
     Answered answered_;
-    std::string bytes_;           // commands of unsent_, from begin_ on
+    std::string bytes_;           // commands of the unsent, from begin_ on
     std::size_t begin_ = 0;       // where the front one starts
     std::size_t front_sent_ = 0;  // how much of the front one is written
-    std::deque<PublishRecord> unsent_, in_flight_;
-    std::size_t expired_ = 0;  // of in_flight_'s front: settled already, their replies are still to come
+    std::deque<PublishRecord> records_;  // in flight, then unsent
+    std::size_t in_flight_ = 0;
+    std::size_t expired_ = 0;  // of those in flight, at the front: settled already, their replies are still to come
     std::size_t unsettled_ = 0;
     std::size_t own_unsent_ = 0;
 };

@@ -12,7 +12,7 @@ void Publisher::publish(PublishBatch&& batch) {
     if (given_up_)
         queue_.fail_unsent(given_up_);
     else if (offline_ == Offline::fail && state() != State::ready)  // it went down between acceptance and now
-        queue_.fail_unsent({Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail"});
+        queue_.fail_unsent(Error::of(Status::NOT_CONNECTED, {"there is no connection to Redis, and offline=fail"}));
 }
 
 void Publisher::fail_all(const Error& unsent) {
@@ -48,14 +48,14 @@ void Publisher::on_reply(const Reply& reply, TimeMs now) {
 
 void Publisher::on_down(const Error& why, TimeMs) {
     queue_.link_down(why);
-    if (offline_ == Offline::fail) queue_.fail_unsent({Status::NOT_CONNECTED, "not sent: " + why.text});
+    if (offline_ == Offline::fail) queue_.fail_unsent(Error::of(Status::NOT_CONNECTED, {"not sent: ", why.text}));
 }
 
 void Publisher::on_given_up(const Error& why) { give_up(why); }
 
 void Publisher::give_up(const Error& why) {
     queue_.link_down(why);
-    given_up_ = {Status::NOT_CONNECTED, "gave up connecting: " + why.text};
+    given_up_ = Error::of(Status::NOT_CONNECTED, {"gave up connecting: ", why.text});
     queue_.fail_unsent(given_up_);
 }
 
@@ -76,7 +76,7 @@ void Publisher::on_credentials(bool, TimeMs now) {
     std::string command;
     append_auth(command, login().username, login().password);
     if (command.empty())  // nobody can be logged out
-        renew({Status::CONNECTION_LOST, "connecting anew, without a login"}, now);
+        renew(Error::of(Status::CONNECTION_LOST, {"connecting anew, without a login"}), now);
     else
         queue_.append_own(PublishRecord::Kind::auth, std::move(command));
 }

@@ -64,7 +64,7 @@ void Subscriber::on_down(const Error& why, TimeMs) {
 
 // Redis lets no subscribed connection log in again, and keeps one that has logged in whatever becomes of its password.
 void Subscriber::on_credentials(bool username_changed, TimeMs now) {
-    if (username_changed) renew({Status::CONNECTION_LOST, "connecting anew as another user"}, now);
+    if (username_changed) renew(Error::of(Status::CONNECTION_LOST, {"connecting anew as another user"}), now);
 }
 
 void Subscriber::send_ping(TimeMs) {

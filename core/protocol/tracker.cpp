@@ -1,6 +1,7 @@
 #include "core/protocol/tracker.h"
 
 #include <algorithm>
+#include <new>
 
 #include "core/base/text.h"
 #include "core/protocol/command.h"
@@ -33,7 +34,7 @@ void SubscriptionTracker::want(TargetKind kind, const NameRef& name, TimeMs) {
         enqueue(entry);
 }
 
-void SubscriptionTracker::unwant(TargetKind kind, std::string_view name, TimeMs now) {
+void SubscriptionTracker::unwant(TargetKind kind, std::string_view name, TimeMs now) noexcept {
     const auto place = entries(kind).find(name);
     if (place == entries(kind).end()) return;
     Entry& entry = place->second;
@@ -61,19 +62,17 @@ bool SubscriptionTracker::needs(const Entry& entry, Verb& verb) const {
 bool SubscriptionTracker::next_command(std::string& out) {
     Command command{Verb::ping, TargetKind::channel, 0, {}};
     std::size_t bytes = 0;
-    while (!queue_.empty() && command.entries.size() < batch_names_max && bytes < batch_bytes_max) {
-        Entry& entry = *queue_.front();
+    while (queue_first_ && command.entries.size() < batch_names_max && bytes < batch_bytes_max) {
+        Entry& entry = *queue_first_;
         Verb verb;
         if (!needs(entry, verb)) {
-            queue_.pop_front();
-            entry.queued = false;
+            dequeue();
             forget_if_idle(entry);
             continue;
         }
         const bool first = command.entries.empty();
         if (!first && (verb != command.verb || entry.kind != command.kind || entry.alone)) break;
-        queue_.pop_front();
-        entry.queued = false;
+        dequeue();
         command.verb = verb;
         command.kind = entry.kind;
         command.entries.push_back(&entry);
@@ -138,8 +137,7 @@ bool SubscriptionTracker::refused(std::string_view error, TimeMs now) {
             forget_if_idle(*entry);
         } else {
             retry_later(*entry, now);
-            if (subscribe)
-                {
+            if (subscribe) {
                 const std::string what = std::string(word_for(true, command.kind)) + " " + quote(entry->name->view());
                 listener_.refused(command.kind, entry->name, error_of_reply(what, error));
             }
@@ -154,10 +152,10 @@ void SubscriptionTracker::begin() {
         for (auto& [name, entry] : *all) enqueue(entry);
 }
 
-void SubscriptionTracker::end() {
+void SubscriptionTracker::end() noexcept {
     live_ = false;
     commands_.clear();
-    queue_.clear();
+    queue_first_ = queue_last_ = nullptr;
     timers_.clear();
     for (Entries* all : {&channels_, &patterns_}) {
         std::erase_if(*all, [](const auto& item) { return !item.second.wanted; });
@@ -178,24 +176,32 @@ void SubscriptionTracker::tick(TimeMs now) {
 }
 
 bool SubscriptionTracker::settled() const {
-    if (!queue_.empty() || !commands_.empty() || !timers_.empty()) return false;
+    if (queue_first_ || !commands_.empty() || !timers_.empty()) return false;
     for (const Entries* all : {&channels_, &patterns_})
         for (const auto& [name, entry] : *all)
             if (!entry.wanted || entry.phase != Phase::subscribed) return false;
     return true;
 }
 
-void SubscriptionTracker::enqueue(Entry& entry) {
+void SubscriptionTracker::enqueue(Entry& entry) noexcept {
     if (entry.queued || !live_) return;
     entry.queued = true;
-    queue_.push_back(&entry);
+    entry.next_queued = nullptr;
+    (queue_first_ ? queue_last_->next_queued : queue_first_) = &entry;
+    queue_last_ = &entry;
 }
 
-void SubscriptionTracker::linger(Entry& entry, TimeMs now) {
-    if (linger_ == 0)
-        enqueue(entry);
-    else
-        set_timer(entry, now + linger_);
+void SubscriptionTracker::dequeue() noexcept {
+    queue_first_->queued = false;
+    queue_first_ = queue_first_->next_queued;
+}
+
+void SubscriptionTracker::linger(Entry& entry, TimeMs now) noexcept {
+    try {
+        if (linger_ != 0) return set_timer(entry, now + linger_);
+    } catch (const std::bad_alloc&) {  // then it does not linger
+    }
+    enqueue(entry);
 }
 
 void SubscriptionTracker::retry_later(Entry& entry, TimeMs now) {

@@ -45,14 +45,15 @@ class SubscriptionTracker {
     SubscriptionTracker(TimeMs linger, TimeMs retry_max, Listener& listener)
         : linger_(linger), retry_max_(retry_max), listener_(listener) {}
 
+    // Throws std::bad_alloc, and then has changed nothing.
     void want(TargetKind kind, const NameRef& name, TimeMs now);
-    void unwant(TargetKind kind, std::string_view name, TimeMs now);
+    void unwant(TargetKind kind, std::string_view name, TimeMs now) noexcept;
 
     // The connection is ready; it is gone.
     void begin();
-    void end();
+    void end() noexcept;
 
-    // ---- between begin() and end() ----
+    // ---- between begin() and end(). Who of these throws std::bad_alloc leaves a state for end() only. ----
 
     // Appends the next command; false when there is nothing to say.
     bool next_command(std::string& out);
@@ -82,9 +83,10 @@ class SubscriptionTracker {
         TargetKind kind = TargetKind::channel;
         Phase phase = Phase::none;
         bool wanted = false;
-        bool queued = false;  // stands in queue_
+        bool queued = false;  // stands in the queue
         bool alone = false;   // its last batch was refused: ask for it by itself
         std::uint8_t refusals = 0;
+        Entry* next_queued = nullptr;
         Timers::iterator timer;  // of lingering or of the next try; timers_.end(): none
     };
     // Keys are views of the entries' own names.
@@ -99,8 +101,9 @@ class SubscriptionTracker {
     };
 
     Entries& entries(TargetKind kind) { return kind == TargetKind::channel ? channels_ : patterns_; }
-    void enqueue(Entry& entry);
-    void linger(Entry& entry, TimeMs now);
+    void enqueue(Entry& entry) noexcept;
+    void dequeue() noexcept;
+    void linger(Entry& entry, TimeMs now) noexcept;
     void set_timer(Entry& entry, TimeMs at);
     void clear_timer(Entry& entry);
     bool has_timer(const Entry& entry) const { return entry.timer != const_cast<Timers&>(timers_).end(); }
@@ -112,7 +115,7 @@ class SubscriptionTracker {
     const TimeMs linger_, retry_max_;
     Listener& listener_;
     Entries channels_, patterns_;
-    std::deque<Entry*> queue_;       // entries whose state may need a command
+    Entry *queue_first_ = nullptr, *queue_last_ = nullptr;  // entries whose state may need a command
     std::deque<Command> commands_;  // under way, oldest first
     Timers timers_;
     bool live_ = false;

@@ -217,9 +217,20 @@ TEST_F(PublishQueueTest, RepliesOfTheWrongTypeAreFaults) {
     publish("ws:a", "one");
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
+    queue.link_down({Status::PROTOCOL_ERROR, "not that"});
     queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
+}
+
+TEST_F(PublishQueueTest, WhatIsAnsweredWronglyIsSettledWithTheLink) {
+    publish("c", "1");
+    write();
+    EXPECT_FALSE(reply("+OK\r\n"));
+    EXPECT_EQ(queue.unsettled(), 1u);
+    queue.link_down({Status::PROTOCOL_ERROR, "not that"});
+    EXPECT_EQ(take(), Strings{"1 OUTCOME_UNKNOWN"});
+    EXPECT_EQ(queue.unsettled(), 0u);
 }
 
 TEST_F(PublishQueueTest, ManyPublishesInPieces) {

@@ -207,7 +207,7 @@ typedef enum fanwire_event_kind {
 
 typedef enum fanwire_gap_reason {
     FANWIRE_GAP_RECONNECT = 1, /* the link was down: what was published meanwhile is gone; count unknown */
-    FANWIRE_GAP_OVERFLOW = 2,  /* the inbox was full; count exact */
+    FANWIRE_GAP_OVERFLOW = 2,  /* the inbox was full, or there was no memory; count exact */
     FANWIRE_GAP_OUTPUT_BUFFER = 3 /* as RECONNECT, and while the link was up Redis closed a client because its output buffer
                                      had outgrown client-output-buffer-limit: most likely us. Known only where Redis
                                      lets us read INFO stats and counts it there (it does not in 7.0) */

@@ -1,0 +1,141 @@
+// An inbox without memory: what it is told waits in its subscriptions and in the slots of the outcomes.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "core/fanout/fanout.h"
+#include "core/net/event_fd.h"
+#include "tests/malloc/failing_malloc.h"
+
+namespace fanwire::core {
+namespace {
+
+class InboxWithoutMemory : public testing::Test {
+ protected:
+    SubscriptionRef subscribe(const std::string& channel) {
+        auto subscription = SubscriptionRef::adopt(
+            new Subscription(TargetKind::channel, {Name::make(channel), 0}, inbox, nullptr, monitor));
+        fanout.add(subscription);
+        fanout.active(TargetKind::channel, channel);
+        return subscription;
+    }
+    void message(const std::string& channel, const std::string& payload) {
+        MessageRef unshared;
+        const malloc_test::InCall scope;
+        fanout.message(TargetKind::channel, channel, channel, payload, 0, unshared);
+    }
+    // "message 1", "gap 2", ... of what waits.
+    std::vector<std::string> drain() {
+        static const char* names[] = {"",    "message", "active", "lost",      "resumed",   "gap",
+                                      "failed", "ended", "published", "connected"};
+        std::vector<Event> events;
+        inbox->drain(events, SIZE_MAX);
+        std::vector<std::string> said;
+        for (const Event& event : events) {
+            std::string text = names[static_cast<int>(event.kind)];
+            if (event.kind == EventKind::message) text += " " + std::string(event.message->payload());
+            if (event.kind == EventKind::gap)
+                text += " " + (event.count == count_unknown ? "?" : std::to_string(event.count));
+            if (event.kind == EventKind::published)
+                text += " " + std::to_string(event.count);
+            said.push_back(text);
+        }
+        return said;
+    }
+    // From here on nothing can be had, until memory_is_back().
+    void no_memory() { malloc_test::arm(1, SIZE_MAX / 2); }
+    void memory_is_back() { EXPECT_GT(malloc_test::disarm(), 0u); }
+
+    using Said = std::vector<std::string>;
+    const std::shared_ptr<Monitor> monitor = std::make_shared<Monitor>();
+    const std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>(InboxLimits{}, make_event_fd);
+    Fanout fanout{monitor->metrics, 0};
+    const std::string long_payload = std::string(100, 'x');
+};
+
+TEST_F(InboxWithoutMemory, MessagesBecomeAGapWithTheirCount) {
+    const auto a = subscribe("a"), b = subscribe("b");
+    message("a", "1");
+    no_memory();
+    for (int i = 0; i < 3; ++i) message("a", long_payload);
+    message("b", long_payload);
+    memory_is_back();
+    message("a", "5");
+    EXPECT_EQ(drain(), (Said{"active", "active", "message 1", "gap 3", "gap 1", "message 5"}));
+    EXPECT_EQ(monitor->metrics.dropped.get(), 4u);
+    fanout.remove_all({Status::CLOSED, "closed"});
+    EXPECT_EQ(drain(), (Said{"ended", "ended"}));
+}
+
+// More than a deque's block of them, so that entries themselves find no memory.
+TEST_F(InboxWithoutMemory, StatesAndTheEndAreKept) {
+    std::vector<SubscriptionRef> all;
+    for (int i = 0; i < 100; ++i) all.push_back(subscribe(std::to_string(i)));
+    drain();
+    no_memory();
+    {
+        const malloc_test::InCall scope;
+        const Error why{Status::CONNECTION_LOST, "gone"};
+        fanout.lost(why);
+        for (int i = 0; i < 50; ++i) fanout.remove(*all[static_cast<std::size_t>(i)], why);
+        for (int i = 50; i < 100; ++i) fanout.active(TargetKind::channel, all[static_cast<std::size_t>(i)]->target().view());
+    }
+    memory_is_back();
+    EXPECT_GE(inbox->stats().queued, 100u);
+    std::vector<Event> events;
+    std::vector<SubscriptionRef> owners;
+    inbox->drain(events, SIZE_MAX, &owners);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        std::vector<EventKind> seen;
+        for (std::size_t e = 0; e < events.size(); ++e)
+            if (owners[e] == all[i]) seen.push_back(events[e].kind);
+        ASSERT_FALSE(seen.empty()) << i;
+        EXPECT_EQ(seen.back(), i < 50 ? EventKind::ended : EventKind::resumed) << i;
+        if (i >= 50) {
+            EXPECT_EQ(seen[seen.size() - 2], EventKind::gap) << i;
+        }
+    }
+    EXPECT_EQ(inbox->stats().queued, 0u);
+    fanout.remove_all({Status::CLOSED, "closed"});
+    EXPECT_EQ(drain().size(), 50u);
+}
+
+TEST_F(InboxWithoutMemory, EveryOutcomeHasItsSlot) {
+    constexpr int count = 300;
+    for (int round = 0; round < 2; ++round) {
+        for (int i = 0; i < count; ++i) ASSERT_TRUE(inbox->reserve_outcome());
+        no_memory();
+        {
+            const malloc_test::InCall scope;
+            for (int i = 0; i < count; ++i) {
+                const bool wake = inbox->settle(nullptr, {{}, static_cast<std::uint64_t>(i)});
+                EXPECT_EQ(wake, i == 0);
+            }
+        }
+        memory_is_back();
+        std::vector<Event> first;
+        inbox->drain(first, 10);
+        Said expected, rest = drain();
+        for (int i = 10; i < count; ++i) expected.push_back("published " + std::to_string(i));
+        EXPECT_EQ(rest, expected);
+    }
+}
+
+TEST_F(InboxWithoutMemory, DrainingTakesNothingThatItCannotGive) {
+    const auto a = subscribe("a");
+    message("a", "1");
+    std::vector<Event> events;
+    malloc_test::arm(1, 1);
+    {
+        const malloc_test::InCall scope;
+        EXPECT_THROW(inbox->drain(events, SIZE_MAX), std::bad_alloc);
+    }
+    memory_is_back();
+    EXPECT_EQ(drain(), (Said{"active", "message 1"}));
+    fanout.remove_all({Status::CLOSED, "closed"});
+    drain();
+}
+
+}  // namespace
+}  // namespace fanwire::core
