@@ -40,6 +40,7 @@ void Connection::pump() {
         if (bytes.empty()) break;
         const std::size_t sent = transport_.write(bytes);
         traffic_(0, sent);
+        written_ += static_cast<std::int64_t>(sent);
         link_.wrote(sent, now);
         if (sent < bytes.size()) break;
     }
@@ -64,6 +65,7 @@ void Connection::guarded(const std::function<void()>& step) {
 }
 
 void Connection::transport_opened() {
+    written_ = arrived_ = 0;
     guarded([&] { link_.opened(now_ms()); });
 }
 
@@ -84,7 +86,18 @@ void Connection::transport_broken(Error why) {
 
 void Connection::tick() {
     armed_ = never;
-    guarded([&] { link_.tick(now_ms()); });
+    guarded([&] {
+        const TimeMs now = now_ms();
+        if (moving()) link_.moving(now);
+        link_.tick(now);
+    });
+}
+
+bool Connection::moving() {
+    const auto waiting = static_cast<std::int64_t>(transport_.unconfirmed());
+    const std::int64_t before = std::exchange(arrived_, written_ - waiting);
+    // When all has arrived, silence is the server's.
+    return waiting > 0 && arrived_ > before;
 }
 
 }  // namespace fanwire::core

@@ -27,6 +27,8 @@ class Connection : public Transport::Owner {
     void transport_writable() override;
     void transport_broken(Error why) override;
     void tick();
+    // Whether what the system has taken from us is still going out, as it does for long on a slow network.
+    bool moving();
     // Runs `step`, which may throw std::bad_alloc: then the link is given up and made anew.
     void guarded(const std::function<void()>& step);
 
@@ -36,6 +38,8 @@ class Connection : public Transport::Owner {
     Traffic traffic_;
     Loop::Callback turn_end_;
     TimeMs armed_ = never;
+    // Of this connection: bytes written, and how many of them had arrived at the last look.
+    std::int64_t written_ = 0, arrived_ = 0;
 };
 
 }  // namespace fanwire::core

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -192,6 +193,14 @@ std::size_t Transport::write(std::string_view bytes) {
         break;
     }
     return done;
+}
+
+std::size_t Transport::unconfirmed() const {
+    int size = 0;
+#ifdef TIOCOUTQ
+    if (!connected_ || ioctl(fd_, TIOCOUTQ, &size) != 0) return 0;
+#endif
+    return size > 0 ? static_cast<std::size_t>(size) : 0;
 }
 
 void Transport::broken(Status status, const std::string& why) {

@@ -41,6 +41,9 @@ class Transport {
     // Writes what the system takes without blocking. When that is not all, transport_writable() follows.
     std::size_t write(std::string_view bytes);
 
+    // Bytes that were written and that the other end's system has not yet confirmed to have.
+    std::size_t unconfirmed() const;
+
     // "127.0.0.1:6379", for texts; the endpoint as configured until connected.
     const std::string& peer() const { return peer_; }
 

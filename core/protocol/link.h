@@ -61,6 +61,8 @@ class Link {
     void received(std::string_view bytes, TimeMs now);
     // The connection broke, could not be made, or was closed on request.
     void closed(Error why, TimeMs now);
+    // What was written is still on its way to the server, and moving.
+    void moving(TimeMs now) { heartbeat_.moving(now); }
     virtual void tick(TimeMs now);
     virtual TimeMs deadline() const;
 

@@ -148,7 +148,8 @@ Number Publisher::publish_for_certain(std::size_t channel, Clock::time_point dea
 }
 
 void Publisher::close() {
-    check(fanwire_engine_close(engine_.get(), 10000), "close");
+    if (fanwire_engine_close(engine_.get(), 10000) != FANWIRE_OK)
+        violations_.add(Violation::outcomes, std::string("close: ") + fanwire_last_error());
     take_outcomes();
 }
 
