@@ -90,6 +90,10 @@ class Run {
              .inbox = {{"inbox_bytes", "8KiB"}, {"overflow", "drop_newest"}},
              .strict = false,
              .stalls = true},
+            {.name = "slow, conflate",
+             .inbox = {{"inbox_count", "32"}, {"overflow", "conflate"}},
+             .strict = false,
+             .stalls = true},
         };
         for (std::size_t i = 0; i < configs.size(); ++i)
             subscribers_.push_back(std::make_unique<Subscriber>(

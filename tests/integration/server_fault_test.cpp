@@ -157,9 +157,11 @@ TEST(ServerFault, PermissionRevokedAndGranted) {
 
 // After a restart Redis first loads its data and answers -LOADING.
 TEST(ServerFault, ARestartThatLoadsData) {
-    RedisServer server({"--key-load-delay", "4000"});  // microseconds for each key
+    // Microseconds for each key; and between them it answers, after each KiB.
+    RedisServer server({"--key-load-delay", "4000", "--rdbcompression", "no", "--loading-process-events-interval-bytes",
+                        "1024"});
     RawClient admin(server.port());
-    for (int i = 0; i < 150; ++i) ASSERT_EQ(admin.call({"SET", "key-" + std::to_string(i), "value"}), "OK");
+    for (int i = 0; i < 150; ++i) ASSERT_EQ(admin.call({"SET", "key-" + std::to_string(i), std::string(1000, 'v')}), "OK");
     ASSERT_EQ(admin.call({"SAVE"}), "OK");
     Inbox inbox, events, outcomes;
     Engine engine = open_on(server.url(), {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "20"},
