@@ -121,11 +121,13 @@ TEST(ServerFault, PermissionRevokedAndGranted) {
     RedisServer server;
     RawClient admin(server.port());
     ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "on", ">pw", "allchannels", "+@all"}), "OK");
-    Inbox inbox, kept_inbox, outcomes;
-    Engine engine = open_on("redis://app:pw@127.0.0.1:" + std::to_string(server.port()), quick);
+    Inbox inbox, kept_inbox, outcomes, events;
+    Engine engine = open_on("redis://app:pw@127.0.0.1:" + std::to_string(server.port()), quick, &events);
     Subscription revoked = subscribe(engine, "chat", inbox), kept = subscribe(engine, "news", kept_inbox);
     // Redis closes the connections of a subscriber that may no longer be one.
     ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "resetchannels", "&ws:news"}), "OK");
+    next_of(events, FANWIRE_EVENT_DISCONNECTED);
+    next_of(events, FANWIRE_EVENT_CONNECTED);
     inbox.next(FANWIRE_EVENT_LOST);
     const Seen failed = inbox.next(FANWIRE_EVENT_FAILED);
     EXPECT_EQ(failed.status, FANWIRE_NO_PERMISSION);
