@@ -8,7 +8,8 @@ namespace fanwire::chaos {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::uint64_t waiting_max = 20000;  // publishes without an outcome: more would only wait for their time to end
+constexpr std::uint64_t waiting_max =
+    20000;  // publishes without an outcome: more would only wait for their time to end
 
 constexpr std::size_t passing_max = 40;
 
@@ -67,7 +68,9 @@ Publisher::Publisher(std::size_t index, const std::string& url, const Settings& 
       engine_(open_engine(url, settings)),
       random_(seed) {}
 
-Publisher::~Publisher() { stop(); }
+Publisher::~Publisher() {
+    stop();
+}
 
 void Publisher::start() {
     stop_ = false;
@@ -117,14 +120,17 @@ void Publisher::take_outcomes() {
 void Publisher::settle(StreamId stream, Number number, int status) {
     ++outcomes_[static_cast<std::size_t>(status) % outcomes_.size()];
     switch (status) {
-        case FANWIRE_OK: return ledger_.settle(stream, number, Fate::sent);
-        case FANWIRE_OUTCOME_UNKNOWN: return ledger_.settle(stream, number, Fate::unknown);
+        case FANWIRE_OK:
+            return ledger_.settle(stream, number, Fate::sent);
+        case FANWIRE_OUTCOME_UNKNOWN:
+            return ledger_.settle(stream, number, Fate::unknown);
         case FANWIRE_TIMEOUT:
         case FANWIRE_NOT_CONNECTED:
         case FANWIRE_QUEUE_FULL:
         case FANWIRE_NO_PERMISSION:
         case FANWIRE_REDIS_ERROR:
-        case FANWIRE_CLOSED: return ledger_.settle(stream, number, Fate::unsent);
+        case FANWIRE_CLOSED:
+            return ledger_.settle(stream, number, Fate::unsent);
         default:
             violations_.add(Violation::outcomes, std::string("a publish ended as ") + fanwire_status_name(status));
             ledger_.settle(stream, number, Fate::unknown);
@@ -173,7 +179,9 @@ Subscriber::Subscriber(const SubscriberConfig& config, const std::string& url, c
     for (const char* pattern : {"c*", "c[0-3]", "c[2-5]", "?7"}) follow(lasting_, pattern, true);
 }
 
-Subscriber::~Subscriber() { stop(); }
+Subscriber::~Subscriber() {
+    stop();
+}
 
 void Subscriber::follow(std::list<Follower>& where, const std::string& name, bool pattern) {
     // Which channels the few patterns match: those above, and a channel written as a pattern.
@@ -207,7 +215,9 @@ void Subscriber::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
-void Subscriber::calm() { calm_ = true; }
+void Subscriber::calm() {
+    calm_ = true;
+}
 
 void Subscriber::run() {
     fanwire_event events[64];
@@ -241,10 +251,14 @@ void Subscriber::take(const fanwire_event& event) {
             follower.seen[stream] = witness.seen_to(stream);
             return;
         }
-        case FANWIRE_EVENT_ACTIVE: return witness.active();
-        case FANWIRE_EVENT_LOST: return witness.lost();
-        case FANWIRE_EVENT_RESUMED: return witness.resumed();
-        case FANWIRE_EVENT_FAILED: return witness.failed();
+        case FANWIRE_EVENT_ACTIVE:
+            return witness.active();
+        case FANWIRE_EVENT_LOST:
+            return witness.lost();
+        case FANWIRE_EVENT_RESUMED:
+            return witness.resumed();
+        case FANWIRE_EVENT_FAILED:
+            return witness.failed();
         case FANWIRE_EVENT_GAP:
             if (event.count == FANWIRE_COUNT_UNKNOWN) {
                 ++gaps_unknown_;
@@ -253,13 +267,15 @@ void Subscriber::take(const fanwire_event& event) {
             ++gaps_counted_;
             dropped_ += event.count;
             return witness.gap_counted(event.count);
-        case FANWIRE_EVENT_ENDED: return witness.ended();
-        default: violations_.add(Violation::wrong_event, "an event of kind " + std::to_string(event.kind));
+        case FANWIRE_EVENT_ENDED:
+            return witness.ended();
+        default:
+            violations_.add(Violation::wrong_event, "an event of kind " + std::to_string(event.kind));
     }
 }
 
-// One of the passing subscriptions ends, and another one begins, mostly of the same name: a channel is given up and wanted
-// again while Redis, or the engine, is still at the former.
+// One of the passing subscriptions ends, and another one begins, mostly of the same name: a channel is given up and
+// wanted again while Redis, or the engine, is still at the former.
 void Subscriber::churn() {
     for (auto follower = passing_.begin(); follower != passing_.end();) {
         const auto next = std::next(follower);

@@ -30,14 +30,15 @@ struct Destroy {
 };
 using EngineHandle = std::unique_ptr<fanwire_engine, Destroy<fanwire_engine, fanwire_engine_destroy>>;
 using InboxHandle = std::unique_ptr<fanwire_inbox, Destroy<fanwire_inbox, fanwire_inbox_destroy>>;
-using SubscriptionHandle = std::unique_ptr<fanwire_subscription, Destroy<fanwire_subscription, fanwire_subscription_destroy>>;
+using SubscriptionHandle =
+    std::unique_ptr<fanwire_subscription, Destroy<fanwire_subscription, fanwire_subscription_destroy>>;
 
 EngineHandle open_engine(const std::string& url, const Settings& settings);
 InboxHandle make_inbox(const Settings& settings);
 fanwire_engine_stats stats_of(const fanwire_engine* engine);
 
 class Publisher {
-   public:
+ public:
     Publisher(std::size_t index, const std::string& url, const Settings& settings, std::uint64_t seed, Ledger& ledger,
               Violations& violations);
     ~Publisher();
@@ -54,7 +55,7 @@ class Publisher {
     std::array<std::uint64_t, 64> outcomes() const;
     std::uint64_t accepted() const { return accepted_; }
 
-   private:
+ private:
     void run();
     void publish(std::size_t channel);
     void take_outcomes();
@@ -76,13 +77,13 @@ class Publisher {
 struct SubscriberConfig {
     std::string name;
     Settings inbox;
-    bool strict = true;  // the inbox never overflows
-    bool stalls = false; // its consumer pauses now and then
-    bool churns = false; // it unsubscribes and subscribes again
+    bool strict = true;   // the inbox never overflows
+    bool stalls = false;  // its consumer pauses now and then
+    bool churns = false;  // it unsubscribes and subscribes again
 };
 
 class Subscriber {
-   public:
+ public:
     Subscriber(const SubscriberConfig& config, const std::string& url, const Settings& settings, std::uint64_t seed,
                Ledger& ledger, Violations& violations);
     ~Subscriber();
@@ -103,7 +104,7 @@ class Subscriber {
     std::uint64_t dropped() const { return dropped_; }
     std::uint64_t events(int kind) const { return events_[static_cast<std::size_t>(kind)]; }
 
-   private:
+ private:
     struct Follower {
         std::vector<StreamId> streams;
         SubscriptionHandle subscription;

@@ -15,7 +15,7 @@
 namespace fanwire::chaos {
 
 class Faults {
-   public:
+ public:
     Faults(test::RedisServer& server, std::vector<test::FaultProxy*> proxies, std::uint64_t seed);
 
     // One fault, or two at once, for a while; then everything is whole again.
@@ -26,7 +26,7 @@ class Faults {
     // How often each was injected.
     const std::map<std::string, std::uint64_t>& counts() const { return counts_; }
 
-   private:
+ private:
     struct Fault {
         const char* name;
         std::function<void()> inject;

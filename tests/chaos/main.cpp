@@ -1,4 +1,5 @@
-// fanwire_chaos: engines that publish and subscribe through faults, and a reconciler that misses nothing. See README.md.
+// fanwire_chaos: engines that publish and subscribe through faults, and a reconciler that misses nothing. See
+// README.md.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -21,7 +22,8 @@ using std::chrono::seconds;
 constexpr const char* usage =
     "Usage: fanwire_chaos [--minutes N | --seconds N] [--seed N] [--verbose]\n"
     "\n"
-    "Publishes and subscribes through random faults of the network and of a Redis server that it starts, then compares\n"
+    "Publishes and subscribes through random faults of the network and of a Redis server that it starts, then "
+    "compares\n"
     "what was published with what arrived. A line a minute and a summary; exits with 1 when anything went missing\n"
     "without an event, came twice, out of order or though reported as not sent.\n"
     "\n"
@@ -72,7 +74,7 @@ Settings with(Settings settings, const Settings& more) {
 }
 
 class Run {
-   public:
+ public:
     explicit Run(const Arguments& arguments) : arguments_(arguments), server_(server_words()) {
         const Settings publishing[publishers] = {
             {{"publish_timeout_ms", "300"}, {"offline_count", "200"}},
@@ -130,7 +132,7 @@ class Run {
         return summary();
     }
 
-   private:
+ private:
     std::string add_proxy() {
         proxies_.push_back(std::make_unique<test::FaultProxy>(server_.port()));
         return proxies_.back()->url();
@@ -179,7 +181,8 @@ class Run {
                     blind = subscriber.get();
         } while (blind && Clock::now() < deadline);
         if (blind)
-            violations_.add(Violation::not_recovered, blind->name() + ": no message of stream " + std::to_string(stream));
+            violations_.add(Violation::not_recovered,
+                            blind->name() + ": no message of stream " + std::to_string(stream));
     }
 
     void close() {
@@ -221,9 +224,10 @@ class Run {
     static unsigned long long n(std::uint64_t value) { return value; }
 
     void tell_progress(Clock::time_point begin) const {
-        std::printf("%4lld min: %llu faults, %llu reconnects, %llu published, %llu received, %llu violations\n",
-                    static_cast<long long>(std::chrono::duration_cast<std::chrono::minutes>(Clock::now() - begin).count()),
-                    n(injected()), n(reconnects()), n(accepted()), n(received()), n(violations_.total()));
+        std::printf(
+            "%4lld min: %llu faults, %llu reconnects, %llu published, %llu received, %llu violations\n",
+            static_cast<long long>(std::chrono::duration_cast<std::chrono::minutes>(Clock::now() - begin).count()),
+            n(injected()), n(reconnects()), n(accepted()), n(received()), n(violations_.total()));
         std::fflush(stdout);
     }
 
@@ -241,15 +245,16 @@ class Run {
         std::printf("\n%-20s %10s %8s %8s %8s %8s %10s %10s\n", "subscriber", "received", "LOST", "RESUMED", "FAILED",
                     "GAP(?)", "GAP(n)", "missing");
         for (const auto& each : subscribers_)
-            std::printf("%-20s %10llu %8llu %8llu %8llu %8llu %10llu %10llu\n", each->name().c_str(), n(each->received()),
-                        n(each->events(FANWIRE_EVENT_LOST)), n(each->events(FANWIRE_EVENT_RESUMED)),
-                        n(each->events(FANWIRE_EVENT_FAILED)), n(each->gaps_unknown()), n(each->gaps_counted()),
-                        n(each->dropped()));
+            std::printf("%-20s %10llu %8llu %8llu %8llu %8llu %10llu %10llu\n", each->name().c_str(),
+                        n(each->received()), n(each->events(FANWIRE_EVENT_LOST)),
+                        n(each->events(FANWIRE_EVENT_RESUMED)), n(each->events(FANWIRE_EVENT_FAILED)),
+                        n(each->gaps_unknown()), n(each->gaps_counted()), n(each->dropped()));
         std::printf("\n%-28s %10llu\n", "faults", n(injected()));
         for (const auto& [name, count] : faults_->counts()) std::printf("  %-26s %10llu\n", name.c_str(), n(count));
         std::printf("\n");
         for (std::size_t i = 0; i < static_cast<std::size_t>(Violation::count); ++i)
-            std::printf("%-36s %llu\n", name_of(static_cast<Violation>(i)), n(violations_.count(static_cast<Violation>(i))));
+            std::printf("%-36s %llu\n", name_of(static_cast<Violation>(i)),
+                        n(violations_.count(static_cast<Violation>(i))));
         for (const std::string& text : violations_.texts()) std::printf("  %s\n", text.c_str());
         if (violations_.total() == 0) return 0;
         std::printf("replay: fanwire_chaos --seconds %llu --seed %llu\n", n(arguments_.seconds), n(arguments_.seed));

@@ -1,5 +1,5 @@
-// What the chaos publishes: who, where, which, and bytes that follow from these, so that a message cut short or mixed up
-// with another is noticed.
+// What the chaos publishes: who, where, which, and bytes that follow from these, so that a message cut short or mixed
+// up with another is noticed.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,9 @@ namespace fanwire::chaos {
 inline constexpr std::size_t channels = 8;
 inline constexpr std::size_t publishers = 2;
 
-inline std::string channel_name(std::size_t channel) { return "c" + std::to_string(channel); }
+inline std::string channel_name(std::size_t channel) {
+    return "c" + std::to_string(channel);
+}
 inline StreamId stream_of(std::size_t publisher, std::size_t channel) {
     return static_cast<StreamId>(publisher * channels + channel);
 }

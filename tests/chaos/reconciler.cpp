@@ -7,20 +7,31 @@ namespace fanwire::chaos {
 namespace {
 constexpr std::uint8_t arrived_bit = 0x80;
 constexpr std::size_t texts_max = 30;
-Fate fate_of(std::uint8_t byte) { return static_cast<Fate>(byte & ~arrived_bit); }
+Fate fate_of(std::uint8_t byte) {
+    return static_cast<Fate>(byte & ~arrived_bit);
+}
 }  // namespace
 
 const char* name_of(Violation violation) {
     switch (violation) {
-        case Violation::silent_loss: return "silent losses";
-        case Violation::duplicate: return "duplicates";
-        case Violation::reordered: return "reordered";
-        case Violation::never_sent: return "arrived, though reported as not sent";
-        case Violation::wrong_count: return "gaps with a wrong count";
-        case Violation::wrong_event: return "events out of place";
-        case Violation::outcomes: return "publishes without exactly one outcome";
-        case Violation::not_recovered: return "not recovered";
-        case Violation::count: break;
+        case Violation::silent_loss:
+            return "silent losses";
+        case Violation::duplicate:
+            return "duplicates";
+        case Violation::reordered:
+            return "reordered";
+        case Violation::never_sent:
+            return "arrived, though reported as not sent";
+        case Violation::wrong_count:
+            return "gaps with a wrong count";
+        case Violation::wrong_event:
+            return "events out of place";
+        case Violation::outcomes:
+            return "publishes without exactly one outcome";
+        case Violation::not_recovered:
+            return "not recovered";
+        case Violation::count:
+            break;
     }
     return "";
 }
@@ -66,9 +77,11 @@ void Ledger::settle(StreamId id, Number number, Fate fate) {
     Stream& stream = *streams_[id];
     std::lock_guard lock(stream.mutex);
     if (number >= stream.fates.size() || fate_of(stream.fates[number]) != Fate::pending)
-        return violations_.add(Violation::outcomes, "a second outcome for " + std::to_string(id) + ":" + std::to_string(number));
+        return violations_.add(Violation::outcomes,
+                               "a second outcome for " + std::to_string(id) + ":" + std::to_string(number));
     --stream.pending;
-    stream.fates[number] = static_cast<std::uint8_t>((stream.fates[number] & arrived_bit) | static_cast<std::uint8_t>(fate));
+    stream.fates[number] =
+        static_cast<std::uint8_t>((stream.fates[number] & arrived_bit) | static_cast<std::uint8_t>(fate));
 }
 
 void Ledger::arrived(StreamId id, Number number) {
@@ -166,20 +179,29 @@ Number Witness::seen_to(StreamId stream) const {
 }
 
 void Witness::state_is(State now, std::initializer_list<State> from, const char* event) {
-    const bool right = state_ != State::ended && (!strict_ || std::find(from.begin(), from.end(), state_) != from.end());
+    const bool right =
+        state_ != State::ended && (!strict_ || std::find(from.begin(), from.end(), state_) != from.end());
     if (!right) violations_.add(Violation::wrong_event, std::string(event) + " out of place: " + name_);
     state_ = now;
 }
 
-void Witness::unknown_gap() { gaps_.push_back({unknown, ledger_.positions()}); }
+void Witness::unknown_gap() {
+    gaps_.push_back({unknown, ledger_.positions()});
+}
 
 void Witness::active() {
     state_is(State::active, {State::pending, State::failed}, "ACTIVE");
     unknown_gap();
 }
-void Witness::lost() { state_is(State::lost, {State::active}, "LOST"); }
-void Witness::resumed() { state_is(State::active, {State::gapped}, "RESUMED"); }
-void Witness::failed() { state_is(State::failed, {State::pending, State::lost, State::failed}, "FAILED"); }
+void Witness::lost() {
+    state_is(State::lost, {State::active}, "LOST");
+}
+void Witness::resumed() {
+    state_is(State::active, {State::gapped}, "RESUMED");
+}
+void Witness::failed() {
+    state_is(State::failed, {State::pending, State::lost, State::failed}, "FAILED");
+}
 void Witness::ended() {
     if (state_ == State::ended) violations_.add(Violation::wrong_event, "ENDED twice: " + name_);
     state_ = State::ended;
@@ -237,9 +259,9 @@ void Witness::judge(bool closed) const {
         // Of an unclosed one the messages behind the last seen are not known to be missing.
         const bool too_many = closed && segment.counted > segment.perhaps;
         if (segment.counted < segment.sent || (too_many && !open_end))
-            violations_.add(Violation::wrong_count,
-                            name_ + ": gaps count " + std::to_string(segment.counted) + ", missing are " +
-                                std::to_string(segment.sent) + " to " + std::to_string(segment.perhaps));
+            violations_.add(Violation::wrong_count, name_ + ": gaps count " + std::to_string(segment.counted) +
+                                                        ", missing are " + std::to_string(segment.sent) + " to " +
+                                                        std::to_string(segment.perhaps));
     }
 }
 

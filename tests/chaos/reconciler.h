@@ -1,10 +1,12 @@
-// Compares what was published with what arrived. Pure: it knows nothing of fanwire, and what it is told is all it goes by.
+// Compares what was published with what arrived. Pure: it knows nothing of fanwire, and what it is told is all it goes
+// by.
 //
 // A stream is what one publisher publishes to one channel: messages numbered from 0. The Ledger holds the fate of each,
 // as reported to its publisher. A Witness holds what one subscription saw, in its order. In the end each message that
 // Redis executed must have been seen by each witness of its channel, once and in order, or an event must stand where it
 // is missing:
-//  - ACTIVE and GAP(unknown) excuse what was numbered before they were drained, and nothing that came later: whatever was
+//  - ACTIVE and GAP(unknown) excuse what was numbered before they were drained, and nothing that came later: whatever
+//  was
 //    published after a subscriber saw that it is confirmed has to arrive;
 //  - GAP(n) excuses n messages between its neighbours; the counts between two unknown gaps must add up;
 //  - a message whose outcome is unknown may be missing anywhere, but never seen twice;
@@ -25,26 +27,26 @@ using StreamId = std::uint16_t;
 using Number = std::uint32_t;
 
 enum class Violation {
-    silent_loss,       // missing, and nothing stands in its place
-    duplicate,         // seen twice
-    reordered,         // seen after a later one
-    never_sent,        // seen, though reported as not sent
-    wrong_count,       // counted gaps do not add up
-    wrong_event,       // an event where it cannot stand, or a message of a foreign channel, or broken bytes
-    outcomes,          // a publish without an outcome, or with two
-    not_recovered,     // faults off, and still no confirmed subscription or no message
+    silent_loss,    // missing, and nothing stands in its place
+    duplicate,      // seen twice
+    reordered,      // seen after a later one
+    never_sent,     // seen, though reported as not sent
+    wrong_count,    // counted gaps do not add up
+    wrong_event,    // an event where it cannot stand, or a message of a foreign channel, or broken bytes
+    outcomes,       // a publish without an outcome, or with two
+    not_recovered,  // faults off, and still no confirmed subscription or no message
     count
 };
 const char* name_of(Violation violation);
 
 class Violations {
-   public:
+ public:
     void add(Violation violation, const std::string& text);
     std::uint64_t count(Violation violation) const;
     std::uint64_t total() const;
     std::vector<std::string> texts() const;  // of the first ones
 
-   private:
+ private:
     mutable std::mutex mutex_;
     std::uint64_t counts_[static_cast<std::size_t>(Violation::count)] = {};
     std::vector<std::string> texts_;
@@ -58,7 +60,7 @@ enum class Fate : std::uint8_t {
 };
 
 class Ledger {
-   public:
+ public:
     Ledger(std::size_t streams, Violations& violations);
 
     // The number of the stream's next message, taken before it is published.
@@ -79,7 +81,7 @@ class Ledger {
 
     std::size_t streams() const { return streams_.size(); }
 
-   private:
+ private:
     struct Stream {
         mutable std::mutex mutex;
         std::vector<std::uint8_t> fates;  // a Fate, and whether it has arrived
@@ -90,7 +92,7 @@ class Ledger {
 };
 
 class Witness {
-   public:
+ public:
     // `strict`: its inbox never overflows, so each change of state is seen.
     Witness(std::string name, std::vector<StreamId> streams, bool strict, Ledger& ledger, Violations& violations);
 
@@ -109,7 +111,7 @@ class Witness {
     // In the end, when the ledger is complete. `closed`: the last message of each stream has been seen.
     void judge(bool closed) const;
 
-   private:
+ private:
     enum class State { pending, active, lost, failed, gapped, ended };
     static constexpr std::uint64_t unknown = UINT64_MAX;
 

@@ -151,9 +151,9 @@ TEST_F(Reconciler, EventsOutOfPlace) {
     publish(1);
     sees({0}, strict);  // before ACTIVE
     strict.active();
-    strict.resumed();      // without LOST
-    strict.gap_counted(1); // its inbox was never full
-    strict.message(1, 0);  // of a channel that it did not ask for
+    strict.resumed();       // without LOST
+    strict.gap_counted(1);  // its inbox was never full
+    strict.message(1, 0);   // of a channel that it did not ask for
     EXPECT_EQ(found(Violation::wrong_event), 4u);
     strict.lost();
     sees({0}, strict);

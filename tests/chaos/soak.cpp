@@ -1,4 +1,6 @@
 // fanwire_soak: an engine that loses its connections thousands of times, and must not grow by it. See README.md.
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,8 +14,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <unistd.h>
 
 #include "fanwire/fanwire.h"
 #include "tests/support/fault_proxy.h"
@@ -38,9 +38,12 @@ using test::RedisServer;
 constexpr const char* usage =
     "Usage: fanwire_soak [--reconnects N]\n"
     "\n"
-    "An engine with 300 subscriptions, on a Redis server that is started for it, loses its connections N times (default\n"
-    "10000): killed by the server, reset, closed, or cut within the greeting or the replay of its subscriptions. Each time\n"
-    "all of them must be confirmed again. Exits with 1 when memory, descriptors, threads or the server's connections grow.\n";
+    "An engine with 300 subscriptions, on a Redis server that is started for it, loses its connections N times "
+    "(default\n"
+    "10000): killed by the server, reset, closed, or cut within the greeting or the replay of its subscriptions. Each "
+    "time\n"
+    "all of them must be confirmed again. Exits with 1 when memory, descriptors, threads or the server's connections "
+    "grow.\n";
 
 constexpr std::size_t exact = 250, patterns = 50;
 constexpr std::size_t growth_max = 1024 * 1024;  // bytes: what the allocator may hold on to, whatever the number
@@ -61,7 +64,7 @@ struct Sizes {
 };
 
 class Soak {
-   public:
+ public:
     explicit Soak(std::uint64_t reconnects) : reconnects_(reconnects) {
         fanwire_options* options = nullptr;
         check(fanwire_options_create(&options), "options");
@@ -77,7 +80,7 @@ class Soak {
         for (std::size_t i = 0; i < subscriptions_.size(); ++i) {
             const std::string name = (i < exact ? "channel-" : "pattern-*-") + std::to_string(i);
             check((i < exact ? fanwire_subscribe : fanwire_psubscribe)(&subscriptions_[i], engine_, name.data(),
-                                                                        name.size(), inbox_, nullptr),
+                                                                       name.size(), inbox_, nullptr),
                   "subscribe");
         }
     }
@@ -119,7 +122,7 @@ class Soak {
         return grew ? 1 : 0;
     }
 
-   private:
+ private:
     fanwire_engine_stats stats() const {
         fanwire_engine_stats stats{};
         check(fanwire_engine_stats_get(engine_, &stats, sizeof stats), "stats");
@@ -144,10 +147,12 @@ class Soak {
     }
 
     void wait_confirmed() {
-        until([&] {
-            const fanwire_engine_stats now = stats();
-            return now.connected && now.subscriptions_confirmed == subscriptions_.size();
-        }, "all subscriptions confirmed");
+        until(
+            [&] {
+                const fanwire_engine_stats now = stats();
+                return now.connected && now.subscriptions_confirmed == subscriptions_.size();
+            },
+            "all subscriptions confirmed");
     }
 
     void break_once(std::uint64_t i) {
@@ -155,11 +160,19 @@ class Soak {
         // Some are under way when it happens.
         for (int n = 0; n < 10; ++n) check(fanwire_publish(engine_, "channel-0", 9, "still here", 10), "publish");
         switch (i % 5) {
-            case 0: admin_.call({"CLIENT", "KILL", "TYPE", "pubsub"}); break;
-            case 1: proxy_.end(FaultProxy::Which::all, FaultProxy::Ending::reset); break;
-            case 2: proxy_.end(FaultProxy::Which::subscribers, FaultProxy::Ending::close); break;
-            case 3: admin_.call({"CLIENT", "KILL", "TYPE", "normal"}); break;  // the publishing link
-            case 4:  // the first new connections are cut as well: in the greeting, or amid the acknowledgements
+            case 0:
+                admin_.call({"CLIENT", "KILL", "TYPE", "pubsub"});
+                break;
+            case 1:
+                proxy_.end(FaultProxy::Which::all, FaultProxy::Ending::reset);
+                break;
+            case 2:
+                proxy_.end(FaultProxy::Which::subscribers, FaultProxy::Ending::close);
+                break;
+            case 3:
+                admin_.call({"CLIENT", "KILL", "TYPE", "normal"});
+                break;  // the publishing link
+            case 4:     // the first new connections are cut as well: in the greeting, or amid the acknowledgements
                 proxy_.cut_new_after(FaultProxy::to_client, random_() % 12000);
                 proxy_.end();
                 until([&] { return stats().disconnects > breaks; }, "the break");
@@ -175,12 +188,14 @@ class Soak {
     Sizes measure(std::uint64_t reconnects) {
         Sizes sizes;
         // Redis learns of an ending a little later than we do.
-        until([&] {
-            const std::string info = admin_.call({"INFO", "clients"});
-            const std::string key = "connected_clients:";
-            sizes.connections = std::stoul(info.substr(info.find(key) + key.size()));
-            return sizes.connections == 3;
-        }, "as many connections in the server as we have");
+        until(
+            [&] {
+                const std::string info = admin_.call({"INFO", "clients"});
+                const std::string key = "connected_clients:";
+                sizes.connections = std::stoul(info.substr(info.find(key) + key.size()));
+                return sizes.connections == 3;
+            },
+            "as many connections in the server as we have");
         // All descriptors are of this process: the proxy's too, whose old connections may still be closing.
         until([&] { return proxy_.counts().open == 2; }, "old connections of the proxy gone");
         std::size_t pages = 0;
@@ -188,8 +203,8 @@ class Soak {
         sizes.memory = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
         sizes.descriptors = entries("/proc/self/fd");
         sizes.threads = entries("/proc/self/task");
-        std::printf("%12llu %12zu %12zu %12zu %12zu\n", static_cast<unsigned long long>(reconnects), sizes.memory / 1024,
-                    sizes.descriptors, sizes.threads, sizes.connections);
+        std::printf("%12llu %12zu %12zu %12zu %12zu\n", static_cast<unsigned long long>(reconnects),
+                    sizes.memory / 1024, sizes.descriptors, sizes.threads, sizes.connections);
         std::fflush(stdout);
         return sizes;
     }

@@ -39,7 +39,8 @@ TEST(Network, ConnectionResetOrClosed) {
         EXPECT_EQ(proxy.end(Which::subscribers, ending), 1u);
         const Seen lost = inbox.next(FANWIRE_EVENT_LOST);
         EXPECT_EQ(lost.status, FANWIRE_CONNECTION_LOST);
-        EXPECT_NE(lost.text.find(ending == FaultProxy::Ending::reset ? "reset" : "closed"), std::string::npos) << lost.text;
+        EXPECT_NE(lost.text.find(ending == FaultProxy::Ending::reset ? "reset" : "closed"), std::string::npos)
+            << lost.text;
         EXPECT_TRUE(events.next(FANWIRE_EVENT_DISCONNECTED).will_reconnect);
         EXPECT_EQ(events.next(FANWIRE_EVENT_RECONNECTING).count, 1u);
         expect_back(inbox);
@@ -187,7 +188,9 @@ TEST(Network, HalfOpenSubscription) {
         EXPECT_NE(lost.text.find("PING"), std::string::npos) << lost.text;
         expect_back(inbox);
         proxy.heal();  // Redis learns that the former is gone
-        ASSERT_TRUE(until([&] { return RawClient(server.port()).call({"PUBSUB", "NUMSUB", "ws:chat"}) == "[ws:chat,1]"; }));
+        ASSERT_TRUE(until([&] {
+            return RawClient(server.port()).call({"PUBSUB", "NUMSUB", "ws:chat"}) == "[ws:chat,1]";
+        }));
         EXPECT_EQ(publish(elsewhere, "chat", "after"), 1u);
         EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "after");
     }
@@ -219,8 +222,8 @@ TEST(Network, LargeMessagesOverASlowNetwork) {
     RedisServer server;
     FaultProxy slow_in(server.port(), 16 * 1024), slow_out(server.port(), 16 * 1024);
     Inbox inbox, outcomes;
-    const Options::Settings settings = {{"heartbeat_interval_ms", "50"}, {"heartbeat_timeout_ms", "300"},
-                                        {"publish_timeout_ms", "30000"}};
+    const Options::Settings settings = {
+        {"heartbeat_interval_ms", "50"}, {"heartbeat_timeout_ms", "300"}, {"publish_timeout_ms", "30000"}};
     Engine listener = open_on(slow_in.url(), settings), speaker = open_on(slow_out.url(), settings);
     Subscription sub = subscribe(listener, "chat", inbox);
     for (FaultProxy* proxy : {&slow_in, &slow_out}) proxy->shape({.bytes_per_second = 1000000});
@@ -244,8 +247,9 @@ TEST(Network, RefusedOrNeverAnswered) {
     RedisServer server;
     FaultProxy proxy(server.port());
     Inbox inbox, events;
-    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "20"},
-                                          {"connect_timeout_ms", "200"}}, &events);
+    Engine engine = open_on(
+        proxy.url(), {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "20"}, {"connect_timeout_ms", "200"}},
+        &events);
     Subscription sub = subscribe(engine, "chat", inbox);
     for (const auto door : {FaultProxy::Door::refuse, FaultProxy::Door::mute}) {
         proxy.door(door);

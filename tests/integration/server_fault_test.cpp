@@ -19,8 +19,9 @@ void expect_back(Inbox& inbox) {
 TEST(ServerFault, AShortHang) {
     RedisServer server;
     Inbox inbox, outcomes;
-    Engine engine = open_on(server.url(), {{"heartbeat_interval_ms", "50"}, {"heartbeat_timeout_ms", "20000"},
-                                           {"publish_timeout_ms", "20000"}});
+    Engine engine =
+        open_on(server.url(),
+                {{"heartbeat_interval_ms", "50"}, {"heartbeat_timeout_ms", "20000"}, {"publish_timeout_ms", "20000"}});
     Subscription sub = subscribe(engine, "chat", inbox);
     server.pause();
     const std::uint64_t sent = stats_of(engine).bytes_out;
@@ -52,8 +53,10 @@ TEST(ServerFault, OutputBufferFull) {
     ASSERT_EQ(admin.call({"CONFIG", "SET", "client-output-buffer-limit", "pubsub 64kb 0 0"}), "OK");
     FaultProxy proxy(server.port(), 32 * 1024);
     Inbox inbox;
-    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "20"},
-                                          {"heartbeat_interval_ms", "60000"}, {"heartbeat_timeout_ms", "120000"}});
+    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "1"},
+                                          {"max_reconnect_delay_ms", "20"},
+                                          {"heartbeat_interval_ms", "60000"},
+                                          {"heartbeat_timeout_ms", "120000"}});
     Engine elsewhere = open_on(server.url());
     Subscription sub = subscribe(engine, "chat", inbox);
     proxy.stall(Which::subscribers, FaultProxy::to_client);
@@ -160,14 +163,16 @@ TEST(ServerFault, PermissionRevokedAndGranted) {
 // After a restart Redis first loads its data and answers -LOADING.
 TEST(ServerFault, ARestartThatLoadsData) {
     // Microseconds for each key; and between them it answers, after each KiB.
-    RedisServer server({"--key-load-delay", "4000", "--rdbcompression", "no", "--loading-process-events-interval-bytes",
-                        "1024"});
+    RedisServer server(
+        {"--key-load-delay", "4000", "--rdbcompression", "no", "--loading-process-events-interval-bytes", "1024"});
     RawClient admin(server.port());
-    for (int i = 0; i < 150; ++i) ASSERT_EQ(admin.call({"SET", "key-" + std::to_string(i), std::string(1000, 'v')}), "OK");
+    for (int i = 0; i < 150; ++i)
+        ASSERT_EQ(admin.call({"SET", "key-" + std::to_string(i), std::string(1000, 'v')}), "OK");
     ASSERT_EQ(admin.call({"SAVE"}), "OK");
     Inbox inbox, events, outcomes;
-    Engine engine = open_on(server.url(), {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "20"},
-                                           {"publish_timeout_ms", "30000"}}, &events);
+    Engine engine = open_on(
+        server.url(), {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "20"}, {"publish_timeout_ms", "30000"}},
+        &events);
     Subscription sub = subscribe(engine, "chat", inbox);
     server.kill();
     inbox.next(FANWIRE_EVENT_LOST);

@@ -75,7 +75,7 @@ void close_fd(int& fd, FaultProxy::Ending ending) {
 }  // namespace
 
 class FaultProxy::Worker {
-   public:
+ public:
     Worker(int server_port, int buffer) : server_port_(server_port), buffer_(buffer), wake_(eventfd(0, EFD_NONBLOCK)) {
         listener_ = make_door(0, buffer_);
         sockaddr_in address{};
@@ -101,9 +101,8 @@ class FaultProxy::Worker {
         return count;
     }
     void cut_after(Which which, Direction direction, std::size_t bytes, Ending ending) {
-        order([&] {
-            for_each(which, [&](Connection& connection) { connection.pipes[direction].cut(bytes, ending); });
-        });
+        order(
+            [&] { for_each(which, [&](Connection& connection) { connection.pipes[direction].cut(bytes, ending); }); });
     }
     void cut_new_after(Direction direction, std::size_t bytes, Ending ending) {
         order([&] { cut_new_[direction].cut(bytes, ending); });
@@ -149,7 +148,7 @@ class FaultProxy::Worker {
         return 0;
     }
 
-   private:
+ private:
     struct Chunk {
         Clock::time_point due;
         std::string bytes;
@@ -354,7 +353,8 @@ class FaultProxy::Worker {
             std::size_t size = std::min(chunk.bytes.size(), pipe.left);
             if (shape_.piece > 0) size = std::min(size, shape_.piece);
             // A hundredth of a second's worth at a time, so that a slow line trickles and does not gush.
-            if (shape_.bytes_per_second > 0) size = std::min(size, std::max<std::size_t>(shape_.bytes_per_second / 100, 1));
+            if (shape_.bytes_per_second > 0)
+                size = std::min(size, std::max<std::size_t>(shape_.bytes_per_second / 100, 1));
             const ssize_t n = ::send(fd, chunk.bytes.data(), size, MSG_NOSIGNAL);
             if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOTCONN)) return;
             if (n < 0) return sender_is_gone(connection, direction == to_server ? to_client : to_server, Ending::reset);
@@ -363,7 +363,8 @@ class FaultProxy::Worker {
             pipe.queued -= sent;
             if (pipe.left != never) pipe.left -= sent;
             if (shape_.bytes_per_second > 0)
-                pipe.next = std::max(pipe.next, now) + std::chrono::nanoseconds(sent * 1000000000 / shape_.bytes_per_second);
+                pipe.next =
+                    std::max(pipe.next, now) + std::chrono::nanoseconds(sent * 1000000000 / shape_.bytes_per_second);
             if (sent == chunk.bytes.size())
                 pipe.queue.pop_front();
             else
@@ -395,19 +396,35 @@ FaultProxy::FaultProxy(int server_port, int socket_buffer)
 }
 FaultProxy::~FaultProxy() = default;
 
-std::size_t FaultProxy::end(Which which, Ending ending) { return worker_->end(which, ending); }
+std::size_t FaultProxy::end(Which which, Ending ending) {
+    return worker_->end(which, ending);
+}
 void FaultProxy::cut_after(Which which, Direction direction, std::size_t bytes, Ending ending) {
     worker_->cut_after(which, direction, bytes, ending);
 }
 void FaultProxy::cut_new_after(Direction direction, std::size_t bytes, Ending ending) {
     worker_->cut_new_after(direction, bytes, ending);
 }
-void FaultProxy::swallow(Which which, Direction direction) { worker_->swallow(which, direction); }
-void FaultProxy::stall(Which which, Direction direction) { worker_->stall(which, direction); }
-void FaultProxy::shape(const Shape& shape) { worker_->shape(shape); }
-void FaultProxy::door(Door door) { worker_->door(door); }
-void FaultProxy::heal() { worker_->heal(); }
-FaultProxy::Counts FaultProxy::counts() const { return worker_->counts(); }
-std::uint64_t FaultProxy::passed(Which which, Direction direction) const { return worker_->passed(which, direction); }
+void FaultProxy::swallow(Which which, Direction direction) {
+    worker_->swallow(which, direction);
+}
+void FaultProxy::stall(Which which, Direction direction) {
+    worker_->stall(which, direction);
+}
+void FaultProxy::shape(const Shape& shape) {
+    worker_->shape(shape);
+}
+void FaultProxy::door(Door door) {
+    worker_->door(door);
+}
+void FaultProxy::heal() {
+    worker_->heal();
+}
+FaultProxy::Counts FaultProxy::counts() const {
+    return worker_->counts();
+}
+std::uint64_t FaultProxy::passed(Which which, Direction direction) const {
+    return worker_->passed(which, direction);
+}
 
 }  // namespace fanwire::test

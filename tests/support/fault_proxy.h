@@ -1,5 +1,5 @@
-// A TCP proxy in front of a server on 127.0.0.1 that does to connections what networks do: it breaks them, falls silent,
-// slows down, splits what passes, refuses. It never changes a byte.
+// A TCP proxy in front of a server on 127.0.0.1 that does to connections what networks do: it breaks them, falls
+// silent, slows down, splits what passes, refuses. It never changes a byte.
 //
 // One thread of its own moves the bytes; any thread may call. What a call orders holds when it returns: nothing that
 // the client sends afterwards passes otherwise. Bytes are counted per connection and direction, so a connection can be
@@ -15,7 +15,7 @@
 namespace fanwire::test {
 
 class FaultProxy {
-   public:
+ public:
     enum Direction { to_server = 0, to_client = 1 };
     // Which of the connections. A connection is what it asked for: it is known by the first SUBSCRIBE or PSUBSCRIBE
     // (subscribers), or PUBLISH (publishers), that came in whole.
@@ -31,9 +31,9 @@ class FaultProxy {
     };
 
     struct Counts {
-        std::uint64_t accepted = 0, open = 0;    // connections: ever; now
-        std::uint64_t ended = 0;                 // by our faults
-        std::uint64_t swallowed[2] = {0, 0};     // bytes
+        std::uint64_t accepted = 0, open = 0;  // connections: ever; now
+        std::uint64_t ended = 0;               // by our faults
+        std::uint64_t swallowed[2] = {0, 0};   // bytes
     };
 
     static constexpr std::size_t never = SIZE_MAX;
@@ -67,7 +67,7 @@ class FaultProxy {
     // Bytes that the newest of the connections has passed on in `direction`.
     std::uint64_t passed(Which which, Direction direction) const;
 
-   private:
+ private:
     class Worker;
     int port_ = 0;
     std::unique_ptr<Worker> worker_;
