@@ -66,6 +66,7 @@ void Connection::guarded(const std::function<void()>& step) {
 
 void Connection::transport_opened() {
     written_ = arrived_ = 0;
+    waited_ = false;
     guarded([&] { link_.opened(now_ms()); });
 }
 
@@ -96,8 +97,9 @@ void Connection::tick() {
 bool Connection::moving() {
     const auto waiting = static_cast<std::int64_t>(transport_.unconfirmed());
     const std::int64_t before = std::exchange(arrived_, written_ - waiting);
-    // When all has arrived, silence is the server's.
-    return waiting > 0 && arrived_ > before;
+    const bool waited = std::exchange(waited_, waiting > 0);
+    // When all had arrived already at the last look, silence is the server's.
+    return arrived_ > before && (waited || waited_);
 }
 
 }  // namespace fanwire::core

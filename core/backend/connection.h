@@ -42,6 +42,7 @@ class Connection : public Transport::Owner {
     TimeMs armed_ = never;
     // Of this connection: bytes written, and how many of them had arrived at the last look.
     std::int64_t written_ = 0, arrived_ = 0;
+    bool waited_ = false;  // others had not
 };
 
 }  // namespace fanwire::core

@@ -164,8 +164,8 @@ void Witness::message(StreamId stream, Number number) {
         const bool was_missing = std::any_of(missing_.begin(), missing_.end(), [&](const Missing& missing) {
             return missing.stream == stream && missing.first <= number && number < missing.end;
         });
-        violations_.add(was_missing ? Violation::reordered : Violation::duplicate,
-                        at(stream, number) + " after " + std::to_string(progress.next - 1));
+        if (was_missing && late_.insert({stream, number}).second) return;
+        violations_.add(Violation::duplicate, at(stream, number) + " after " + std::to_string(progress.next - 1));
         return;
     }
     if (number > progress.next) missing_.push_back({stream, progress.next, number, progress.gaps, gaps});
@@ -218,6 +218,9 @@ void Witness::gap_counted(std::uint64_t count) {
 }
 
 void Witness::judge(bool closed) const {
+    for (const auto& [stream, number] : late_)
+        if (ledger_.sum(stream, number, number + 1).unknown == 0)
+            violations_.add(Violation::reordered, at(stream, number));
     // Segments lie between unknown gaps; segment_of[i] is that of gap i, counting the unknown gaps before it.
     struct Segment {
         std::uint64_t counted = 0, sent = 0, perhaps = 0;

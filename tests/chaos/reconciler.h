@@ -9,7 +9,8 @@
 //  was
 //    published after a subscriber saw that it is confirmed has to arrive;
 //  - GAP(n) excuses n messages between its neighbours; the counts between two unknown gaps must add up;
-//  - a message whose outcome is unknown may be missing anywhere, but never seen twice;
+//  - a message whose outcome is unknown may be missing anywhere, or come late, as its connection may be read after the
+//    one that took its place; but it is never seen twice;
 //  - one that was reported as never sent must not be seen at all.
 #pragma once
 
@@ -18,7 +19,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace fanwire::chaos {
@@ -142,6 +145,7 @@ class Witness {
     std::vector<Gap> gaps_;
     std::vector<Missing> missing_;
     std::map<StreamId, Progress> progress_;
+    std::set<std::pair<StreamId, Number>> late_;  // seen after a later one
 };
 
 }  // namespace fanwire::chaos

@@ -81,11 +81,23 @@ TEST_F(Reconciler, AGapDoesNotExcuseWhatCameBeforeTheMessageInFrontOfIt) {
 
 TEST_F(Reconciler, DuplicateAndReordered) {
     strict.active();
-    publish(4, Fate::unknown);
+    publish(4);
     sees({0, 3, 3, 1}, strict);
     judge(strict);
     EXPECT_EQ(found(Violation::duplicate), 1u);
     EXPECT_EQ(found(Violation::reordered), 1u);
+}
+
+TEST_F(Reconciler, OfUnknownOutcomeMayComeLateButOnce) {
+    strict.active();
+    publish(1);
+    publish(2, Fate::unknown);
+    publish(1);
+    sees({0, 3, 1}, strict);
+    judge(strict);
+    EXPECT_EQ(violations.total(), 0u);
+    sees({1}, strict);
+    EXPECT_EQ(found(Violation::duplicate), 1u);
 }
 
 TEST_F(Reconciler, ArrivedThoughNotSent) {
