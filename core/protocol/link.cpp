@@ -68,7 +68,11 @@ void Link::take_replies(TimeMs now) {
                 break;
         }
         if (state_ == State::ready) {
+            const bool unknown = reader_.reply().is(ReplyType::error) && reader_.reply().text().starts_with("NOAUTH");
             on_reply(reader_.reply(), now);
+            // It was answered like any other error; but on this connection nothing can succeed any more.
+            if (unknown && state_ == State::ready)
+                fail({Status::AUTH_FAILED, "the server no longer knows who is logged in"}, now);
             continue;
         }
         switch (handshake_.reply(reader_.reply())) {
@@ -121,6 +125,7 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
 
 void Link::set_credentials(const std::string& username, const std::string& password, TimeMs now) {
     const bool username_changed = username != login().username;
+    if (state_ != State::waiting && !username_changed && password == login().password) return;
     handshake_.set_credentials(username, password);
     if (state_ == State::waiting)
         deadline_ = now;

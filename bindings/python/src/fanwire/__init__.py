@@ -21,7 +21,7 @@ from ._aio_stream import Stream
 from ._aio_subscription import Subscription
 from ._client_subscription import ClientStream, ClientSubscription
 from ._events import Event
-from ._native import Message, dependencies
+from ._native import Message, clean_json, dependencies
 from ._settings import Setting, effective_settings, settings
 from .aio import Bus, connect
 from .client import Client
@@ -40,6 +40,7 @@ __all__ = [
     "Stream",
     "Subscription",
     "__version__",
+    "clean_json",
     "connect",
     "dependencies",
     "effective_settings",

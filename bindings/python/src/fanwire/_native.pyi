@@ -1,11 +1,13 @@
 """fanwire.h as Python objects. Not for use outside this package."""
 
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from .errors import FanwireError
 
 # (kind, status, text, reason, count, delay_ms, will_reconnect)
 RawEvent = tuple[int, int, str | None, int, int | None, int, bool]
+
+_Json = TypeVar("_Json", str, bytes)
 
 EVENT_KINDS: dict[int, str]
 GAP_REASONS: dict[int, str]
@@ -19,6 +21,8 @@ def option_table() -> list[tuple[str, str, str, str, str, bool]]: ...
 def set_error_classes(classes: dict[int, type[FanwireError]], /) -> None: ...
 def note_fork() -> None: ...
 def keep_threads_out() -> None: ...
+def clean_json(json: _Json, /) -> _Json:
+    """JSON without the keys "__proto__", "constructor" and "prototype", for a JavaScript program to parse."""
 
 @final
 class Message:
