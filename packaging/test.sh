@@ -3,23 +3,27 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-Usage: packaging/test.sh [--quick] [--only SUITE]... [--fuzz MINUTES]
+Usage: packaging/test.sh [--quick] [--only SUITE]... [--fuzz MINUTES] [--chaos MINUTES] [--soak RECONNECTS]
        packaging/test.sh --simulate COUNT
 
 Installs what the tests need (Debian's packages, by apt; as root or with sudo), builds everything under build/, and
 runs all tests. Servers are started by the tests themselves, on free ports. The suites, in this order:
 
-  release   the release build with GCC, warnings as errors: unit, capi, integration, malloc, consumers, cli; the
-            reply reader with hiredis 1.x
+  release   the release build with GCC, warnings as errors: unit, capi, integration, malloc, chaos, consumers, cli;
+            the reply reader with hiredis 1.x
   python    the Python package, installed into a fresh virtual environment
   node      the Node package
-  asan      unit, capi, integration and malloc with address and undefined-behaviour sanitizers, built with Clang 14
+  asan      unit, capi, integration, malloc and chaos with address and undefined-behaviour sanitizers, built with Clang 14
   tsan      the same, but for malloc, with the thread sanitizer, built with GCC
   fuzz      the fuzzers of tests/fuzz, a minute each, built with Clang 14
   demo      packaging/demo.sh, with Redis and in memory, and then every example of the README
 
   --quick        release only
   --only SUITE   only this one; may be repeated
+  --chaos MINUTES    instead of the suites (unless some are named): engines through random faults of network and server
+                     for so long, compared message by message; the normal run has 25 seconds of it
+  --soak RECONNECTS  instead of the suites, likewise: an engine that reconnects so often (10000: half a minute) and
+                     must not grow; the normal run has 300
   --fuzz MINUTES the fuzzers only, each for so long
   --simulate COUNT
                  only the simulation, in the release build: COUNT schedules (millions, say) beyond the 100,000 that the
@@ -33,13 +37,17 @@ TEXT
 
 all_suites=(release python node asan tsan fuzz demo)
 fuzz_minutes=1
-suites=()
+suites=() chaos_minutes=1 soak_reconnects=10000
 simulate=
 while [ $# -gt 0 ]; do
     case $1 in
         --quick) suites+=(release) ;;
         --only) suites+=("${2:-}"); shift ;;
         --only=*) suites+=("${1#*=}") ;;
+        --chaos) chaos_minutes=${2:-} suites+=(chaos); shift ;;
+        --chaos=*) chaos_minutes=${1#*=} suites+=(chaos) ;;
+        --soak) soak_reconnects=${2:-} suites+=(soak); shift ;;
+        --soak=*) soak_reconnects=${1#*=} suites+=(soak) ;;
         --fuzz) suites+=(fuzz); fuzz_minutes=${2:-}; shift ;;
         --fuzz=*) suites+=(fuzz); fuzz_minutes=${1#*=} ;;
         --simulate) simulate=${2:-}; suites=(simulate); shift ;;
@@ -59,10 +67,14 @@ for suite in "${suites[@]}"; do
         echo "test.sh: --simulate takes a number of schedules, not \"$simulate\"" >&2
         exit 2
     fi
-    case " ${all_suites[*]} " in
+    case " ${all_suites[*]} chaos soak " in
         *" $suite "*) ;;
         *) echo "test.sh: there is no suite \"$suite\"; there are ${all_suites[*]}" >&2; exit 2 ;;
     esac
+done
+
+for number in "$chaos_minutes" "$soak_reconnects"; do
+    [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "test.sh: --chaos and --soak take a number above 0" >&2; exit 2; }
 done
 
 # shellcheck source=packaging/lib.sh
@@ -198,7 +210,7 @@ suite_simulate() {
 export ASAN_SYMBOLIZER_PATH=/usr/lib/llvm-14/bin/llvm-symbolizer
 
 # Only what is of C++ is worth it: the rest would test Python and Node under a sanitizer.
-sanitizer_tests=(-R '^(unit|capi|integration|malloc)\.')
+sanitizer_tests=(-R '^(unit|capi|integration|malloc|chaos)\.')
 
 suite_asan() {
     run asan "build asan" build_preset asan -DCMAKE_C_COMPILER=clang-14 -DCMAKE_CXX_COMPILER=clang++-14 &&
@@ -246,6 +258,23 @@ suite_node() {
     step "run the Node tests" in_node_tests npm test -- --test-reporter=tap || code=$?
     show_summary "$step_log"
     count node $code add_node "$step_log"
+}
+
+# A run of a seed that differs from day to day; the log names it.
+suite_chaos() {
+    run chaos "build release" build_preset release || return 0
+    run chaos "chaos of $chaos_minutes minutes" "$root/build/release/tests/chaos/fanwire_chaos" \
+        --minutes "$chaos_minutes" --seed "$(date +%Y%m%d)" || return 0
+    add chaos 1 0 0
+    sed 's/^/    | /' "$step_log"
+}
+
+suite_soak() {
+    run soak "build release" build_preset release || return 0
+    run soak "$soak_reconnects reconnects" "$root/build/release/tests/chaos/fanwire_soak" \
+        --reconnects "$soak_reconnects" || return 0
+    add soak 1 0 0
+    sed 's/^/    | /' "$step_log"
 }
 
 # Two at a time, whatever the machine: then each has the time it was given, or nearly.

@@ -42,6 +42,7 @@ void Connection::pump() {
         if (bytes.empty()) break;
         const std::size_t sent = transport_.write(bytes);
         traffic_(0, sent);
+        written_ += static_cast<std::int64_t>(sent);
         link_.wrote(sent, now);
         if (sent < bytes.size()) break;
     }
@@ -73,6 +74,8 @@ void Connection::turn(Step&& step) {
 }
 
 void Connection::transport_opened() {
+    written_ = arrived_ = 0;
+    waited_ = false;
     turn([&] { link_.opened(now_ms()); });
 }
 
@@ -93,7 +96,19 @@ void Connection::transport_broken(Error why) {
 
 void Connection::tick() {
     armed_ = never;
-    turn([&] { link_.tick(now_ms()); });
+    turn([&] {
+        const TimeMs now = now_ms();
+        if (moving()) link_.moving(now);
+        link_.tick(now);
+    });
+}
+
+bool Connection::moving() {
+    const auto waiting = static_cast<std::int64_t>(transport_.unconfirmed());
+    const std::int64_t before = std::exchange(arrived_, written_ - waiting);
+    const bool waited = std::exchange(waited_, waiting > 0);
+    // When all had arrived already at the last look, silence is the server's.
+    return arrived_ > before && (waited || waited_);
 }
 
 }  // namespace fanwire::core

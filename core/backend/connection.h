@@ -36,6 +36,8 @@ class Connection : public Transport::Owner {
     // The same for a step that came from the loop.
     template <class Step>
     void turn(Step&& step);
+    // Whether what the system has taken from us is still going out, as it does for long on a slow network.
+    bool moving();
 
     Link& link_;
     Transport transport_;
@@ -43,6 +45,9 @@ class Connection : public Transport::Owner {
     Traffic traffic_;
     Loop::Callback turn_end_;
     TimeMs armed_ = never;
+    // Of this connection: bytes written, and how many of them had arrived at the last look.
+    std::int64_t written_ = 0, arrived_ = 0;
+    bool waited_ = false;  // others had not
 };
 
 }  // namespace fanwire::core

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -254,6 +255,14 @@ std::size_t Transport::write(std::string_view bytes) {
         break;
     }
     return done;
+}
+
+std::size_t Transport::unconfirmed() const {
+    int size = 0;
+#ifdef TIOCOUTQ
+    if (!connected_ || ioctl(fd_, TIOCOUTQ, &size) != 0) return 0;
+#endif
+    return size > 0 ? static_cast<std::size_t>(size) : 0;
 }
 
 // What the server said before it went away tells more than that it is gone: it is read first.

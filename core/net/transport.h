@@ -48,6 +48,9 @@ class Transport {
     // follows.
     std::size_t write(std::string_view bytes);
 
+    // Bytes that were written and that the other end's system has not yet confirmed to have.
+    std::size_t unconfirmed() const;
+
     // "127.0.0.1:6379", for texts; the endpoint as configured until connected.
     const std::string& peer() const { return peer_; }
 

@@ -21,6 +21,10 @@ class Heartbeat {
         last_received_ = now;
         expecting_since_ = never;
     }
+    // What was sent is still on its way and moving: the answer cannot be expected before it is there.
+    void moving(TimeMs now) {
+        if (expecting_since_ != never) expecting_since_ = now;
+    }
     // Something was sent that the server must answer.
     void expecting(TimeMs now) {
         if (expecting_since_ == never) expecting_since_ = now;

@@ -64,6 +64,8 @@ class Link {
     void received(std::string_view bytes, TimeMs now);
     // The connection broke, could not be made, or was closed on request.
     void closed(Error why, TimeMs now);
+    // What was written is still on its way to the server, and moving.
+    void moving(TimeMs now) { heartbeat_.moving(now); }
     // Logs in like this from now on. A link that waits for its next attempt makes it at once; what a ready one does
     // is up to on_credentials().
     void set_credentials(const std::string& username, const std::string& password, TimeMs now);

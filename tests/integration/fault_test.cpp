@@ -123,12 +123,14 @@ TEST(Fault, CloseSaysWhatWasLeft) {
 
 TEST(Fault, AHungServerIsFoundOut) {
     RedisServer server;
-    Inbox inbox;
+    Inbox inbox, outcomes;
     Engine engine = open_on(server.url(), {{"heartbeat_interval_ms", "100"}, {"heartbeat_timeout_ms", "300"}});
     Subscription sub = subscribe(engine, "chat", inbox);
     server.pause();
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "x", outcomes));
     const Seen lost = next_of(inbox, FANWIRE_EVENT_LOST);
     EXPECT_NE(lost.text.find("300 ms"), std::string::npos) << lost.text;
+    EXPECT_EQ(outcomes.next(FANWIRE_EVENT_PUBLISHED).status, FANWIRE_OUTCOME_UNKNOWN);
     server.resume();
     EXPECT_EQ(next_of(inbox, FANWIRE_EVENT_RESUMED).kind, FANWIRE_EVENT_RESUMED);
 }

@@ -39,6 +39,18 @@ TEST(Heartbeat, TheFirstUnansweredThingSetsTheDeadline) {
     EXPECT_EQ(heartbeat.check(4100), Verdict::dead);
 }
 
+TEST(Heartbeat, WhatIsStillGoingOutCannotBeAnswered) {
+    Heartbeat heartbeat(1000, 4000);
+    heartbeat.start(0);
+    heartbeat.moving(500);  // nothing is expected: an idle link is still asked in time
+    EXPECT_EQ(heartbeat.check(1000), Verdict::ping);
+    heartbeat.expecting(1000);
+    heartbeat.moving(4999);
+    EXPECT_EQ(heartbeat.check(5000), Verdict::fine);
+    EXPECT_EQ(heartbeat.check(8998), Verdict::fine);
+    EXPECT_EQ(heartbeat.check(8999), Verdict::dead);
+}
+
 TEST(Backoff, DoublesUpToTheMaximumAndStartsAgain) {
     for (const double chance : {0.0, 0.5, 0.999999}) {
         Backoff backoff(100, 30000, [=] { return chance; });

@@ -1,0 +1,191 @@
+// What a server, or whoever runs it, does to its clients, and what the application sees of it.
+#include "tests/integration/support.h"
+#include "tests/support/fault_proxy.h"
+
+namespace integration_test {
+namespace {
+
+using fanwire::test::FaultProxy;
+using Which = FaultProxy::Which;
+
+const Options::Settings quick = {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "20"}};
+
+void expect_back(Inbox& inbox) {
+    EXPECT_EQ(inbox.next(FANWIRE_EVENT_GAP).reason, FANWIRE_GAP_RECONNECT);
+    inbox.next(FANWIRE_EVENT_RESUMED);
+}
+
+// A server that hangs for less than the heartbeat's patience: late is not lost.
+TEST(ServerFault, AShortHang) {
+    RedisServer server;
+    Inbox inbox, outcomes;
+    Engine engine =
+        open_on(server.url(),
+                {{"heartbeat_interval_ms", "50"}, {"heartbeat_timeout_ms", "20000"}, {"publish_timeout_ms", "20000"}});
+    Subscription sub = subscribe(engine, "chat", inbox);
+    server.pause();
+    const std::uint64_t sent = stats_of(engine).bytes_out;
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "late", outcomes));
+    ASSERT_TRUE(until([&] { return stats_of(engine).bytes_out > sent + 50; }));  // the publish and a PING went out
+    server.resume();
+    EXPECT_EQ(outcomes.next(FANWIRE_EVENT_PUBLISHED).status, FANWIRE_OK);
+    EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "late");
+    EXPECT_EQ(stats_of(engine).disconnects, 0u);
+}
+
+TEST(ServerFault, ClientKillOfThePublishingLink) {
+    RedisServer server;
+    RawClient admin(server.port());
+    Inbox inbox, events;
+    Engine engine = open_on(server.url(), quick, &events);
+    events.next(FANWIRE_EVENT_CONNECTED);
+    Subscription sub = subscribe(engine, "chat", inbox);
+    EXPECT_EQ(admin.call({"CLIENT", "KILL", "TYPE", "normal"}), "1");
+    events.next(FANWIRE_EVENT_DISCONNECTED);
+    EXPECT_EQ(publish(engine, "chat", "after"), 1u);
+    EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "after");  // and no LOST
+}
+
+// We do not read, so Redis's buffer for us fills until it closes the connection.
+TEST(ServerFault, OutputBufferFull) {
+    RedisServer server;
+    RawClient admin(server.port());
+    ASSERT_EQ(admin.call({"CONFIG", "SET", "client-output-buffer-limit", "pubsub 64kb 0 0"}), "OK");
+    FaultProxy proxy(server.port(), 32 * 1024);
+    Inbox inbox;
+    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "1"},
+                                          {"max_reconnect_delay_ms", "20"},
+                                          {"heartbeat_interval_ms", "60000"},
+                                          {"heartbeat_timeout_ms", "120000"}});
+    Engine elsewhere = open_on(server.url());
+    Subscription sub = subscribe(engine, "chat", inbox);
+    proxy.stall(Which::subscribers, FaultProxy::to_client);
+    int published = 0;
+    while (publish(elsewhere, "chat", std::to_string(published) + " " + std::string(10000, 'x')) == 1) ++published;
+    ASSERT_GT(published, 6);
+    proxy.heal();
+    // What had come through comes, whole and in order; for the rest stands the GAP.
+    int received = 0;
+    Seen seen = inbox.next();
+    for (; seen.kind == FANWIRE_EVENT_MESSAGE; seen = inbox.next()) {
+        EXPECT_EQ(std::stoi(seen.payload), received++);
+        EXPECT_EQ(seen.payload.size(), std::to_string(received - 1).size() + 10001);
+    }
+    EXPECT_LE(received, published);
+    EXPECT_EQ(seen.kind, FANWIRE_EVENT_LOST);
+    expect_back(inbox);
+    EXPECT_EQ(publish(elsewhere, "chat", "after"), 1u);
+    EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "after");
+}
+
+TEST(ServerFault, TooManyClients) {
+    RedisServer server;
+    RawClient admin(server.port());
+    FaultProxy proxy(server.port());
+    Inbox inbox, events;
+    Engine engine = open_on(proxy.url(), quick, &events);
+    Subscription sub = subscribe(engine, "chat", inbox);
+    ASSERT_EQ(admin.call({"CONFIG", "SET", "maxclients", "1"}), "OK");
+    proxy.end();
+    inbox.next(FANWIRE_EVENT_LOST);
+    Seen error = next_of(events, FANWIRE_EVENT_ERROR);
+    // Redis says why and closes; when the closing is faster than its words, only that is seen.
+    while (error.kind && error.text.find("max number of clients") == std::string::npos)
+        error = next_of(events, FANWIRE_EVENT_ERROR);
+    EXPECT_TRUE(error.will_reconnect);
+    ASSERT_EQ(admin.call({"CONFIG", "SET", "maxclients", "100"}), "OK");
+    expect_back(inbox);
+    EXPECT_EQ(publish(engine, "chat", "again"), 1u);
+}
+
+TEST(ServerFault, ThePasswordChanges) {
+    RedisServer server;
+    RawClient admin(server.port());
+    ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "on", ">old-one", "allchannels", "+@all"}), "OK");
+    Inbox inbox, events;
+    Engine engine = open_on("redis://app:old-one@127.0.0.1:" + std::to_string(server.port()), quick, &events);
+    Subscription sub = subscribe(engine, "chat", inbox);
+    // Connections that are logged in stay.
+    ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "resetpass", ">new-one"}), "OK");
+    EXPECT_EQ(publish(engine, "chat", "still"), 1u);
+    EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "still");
+    ASSERT_EQ(admin.call({"CLIENT", "KILL", "USER", "app"}), "2");
+    inbox.next(FANWIRE_EVENT_LOST);
+    const Seen error = next_of(events, FANWIRE_EVENT_ERROR);
+    EXPECT_EQ(error.status, FANWIRE_AUTH_FAILED);
+    EXPECT_EQ(error.text.find("old-one"), std::string::npos);
+    EXPECT_TRUE(error.will_reconnect);
+    ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", ">old-one"}), "OK");
+    expect_back(inbox);
+    EXPECT_EQ(publish(engine, "chat", "again"), 1u);
+}
+
+TEST(ServerFault, PermissionRevokedAndGranted) {
+    RedisServer server;
+    RawClient admin(server.port());
+    ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "on", ">pw", "allchannels", "+@all"}), "OK");
+    Inbox inbox, kept_inbox, outcomes, events;
+    Engine engine = open_on("redis://app:pw@127.0.0.1:" + std::to_string(server.port()), quick, &events);
+    Subscription revoked = subscribe(engine, "chat", inbox), kept = subscribe(engine, "news", kept_inbox);
+    // Redis closes the connections of a subscriber that may no longer be one.
+    ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "resetchannels", "&ws:news"}), "OK");
+    next_of(events, FANWIRE_EVENT_DISCONNECTED);
+    next_of(events, FANWIRE_EVENT_CONNECTED);
+    inbox.next(FANWIRE_EVENT_LOST);
+    const Seen failed = inbox.next(FANWIRE_EVENT_FAILED);
+    EXPECT_EQ(failed.status, FANWIRE_NO_PERMISSION);
+    EXPECT_NE(failed.text.find("ws:chat"), std::string::npos) << failed.text;
+    EXPECT_EQ(state_of(revoked), FANWIRE_SUBSCRIPTION_FAILED);
+    // The other one is back, as is publishing to its channel.
+    kept_inbox.next(FANWIRE_EVENT_LOST);
+    expect_back(kept_inbox);
+    EXPECT_EQ(publish(engine, "news", "x"), 1u);
+    EXPECT_EQ(kept_inbox.next(FANWIRE_EVENT_MESSAGE).payload, "x");
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "x", outcomes));
+    EXPECT_EQ(outcomes.next(FANWIRE_EVENT_PUBLISHED).status, FANWIRE_NO_PERMISSION);
+
+    ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "allchannels"}), "OK");
+    // It is asked for again by itself; more refusals may have come first.
+    Seen seen = inbox.next();
+    while (seen.kind == FANWIRE_EVENT_FAILED) seen = inbox.next();
+    EXPECT_EQ(seen.kind, FANWIRE_EVENT_GAP);
+    inbox.next(FANWIRE_EVENT_RESUMED);
+    EXPECT_EQ(publish(engine, "chat", "again"), 1u);
+    EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "again");
+
+    ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "-publish"}), "OK");
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "x", outcomes));
+    EXPECT_EQ(outcomes.next(FANWIRE_EVENT_PUBLISHED).status, FANWIRE_NO_PERMISSION);
+    ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "+publish"}), "OK");
+    EXPECT_EQ(publish(engine, "chat", "allowed"), 1u);
+}
+
+// After a restart Redis first loads its data and answers -LOADING.
+TEST(ServerFault, ARestartThatLoadsData) {
+    // Microseconds for each key; and between them it answers, after each KiB.
+    RedisServer server(
+        {"--key-load-delay", "4000", "--rdbcompression", "no", "--loading-process-events-interval-bytes", "1024"});
+    RawClient admin(server.port());
+    for (int i = 0; i < 150; ++i)
+        ASSERT_EQ(admin.call({"SET", "key-" + std::to_string(i), std::string(1000, 'v')}), "OK");
+    ASSERT_EQ(admin.call({"SAVE"}), "OK");
+    Inbox inbox, events, outcomes;
+    Engine engine = open_on(
+        server.url(), {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "20"}, {"publish_timeout_ms", "30000"}},
+        &events);
+    Subscription sub = subscribe(engine, "chat", inbox);
+    server.kill();
+    inbox.next(FANWIRE_EVENT_LOST);
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "waits", outcomes));
+    server.start();  // returns when it has loaded
+    Seen error;
+    do error = next_of(events, FANWIRE_EVENT_ERROR);
+    while (error.kind && error.text.find("LOADING") == std::string::npos);
+    EXPECT_EQ(error.status, FANWIRE_REDIS_ERROR);
+    EXPECT_TRUE(error.will_reconnect);
+    EXPECT_EQ(outcomes.next(FANWIRE_EVENT_PUBLISHED).status, FANWIRE_OK);
+    expect_back(inbox);
+}
+
+}  // namespace
+}  // namespace integration_test
