@@ -14,7 +14,7 @@ class Abandonable(Protocol):
     def _abandon(self) -> None:
         """Closes at once, without waiting for anything but the engine's own thread."""
 
-    def _forget(self) -> None:
+    def _forget_forked(self) -> None:
         """Counts as closed from now on; the process is a forked child, where the engine does not run."""
 
 
@@ -38,9 +38,8 @@ def _abandon_all() -> None:
 
 
 def _after_fork_in_child() -> None:
-    _native.note_fork()
     for bus in list(_open):
-        bus._forget()
+        bus._forget_forked()
     _open.clear()
 
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, overload
 
 from . import _lifetime, _native
+from ._base_bus import BaseBus
 from ._client_subscription import _BATCH, ClientStream, ClientSubscription, Handler
 from ._dispatcher import Dispatcher
 from ._handlers import check_callable, is_async
@@ -18,15 +19,13 @@ from ._values import encode
 from .errors import ClosedError, FanwireError, InvalidArgumentError, TimeoutError
 
 
-class Client:
+class Client(BaseBus):
     """One engine: its connections to Redis, and all that is published and subscribed through them. For any threads.
 
     Settings are keyword arguments, listed by fanwire.settings(). Raises when the first attempt to connect fails
     (ConnectFailedError, AuthFailedError, ...); afterwards it connects again by itself for as long as it is open.
     Handlers and on_event, which gets each Event of the connection, are called in one thread of the client's own.
     """
-
-    _closed = True  # until it is open
 
     def __init__(
         self, url: str | None = None, /, *, on_event: OnEvent | None = None, **settings: SettingValue
@@ -50,15 +49,6 @@ class Client:
             self._close_quietly()
             raise
 
-    @property
-    def connected(self) -> bool:
-        """Whether both links to Redis are ready now."""
-        return self._engine.connected()
-
-    def stats(self) -> dict[str, int]:
-        """Counters since the client was made. Also after close()."""
-        return self._engine.stats()
-
     def publish(self, channel: str | bytes, value: Any, timeout: float | None = None) -> int:
         """Publishes and waits for the outcome: the number of receivers as Redis counts them.
 
@@ -73,10 +63,6 @@ class Client:
             return outcomes.publish(self._engine, channel, payload, timeout_ms)
         finally:
             self._outcomes.of_thread = outcomes
-
-    def publish_nowait(self, channel: str | bytes, value: Any) -> None:
-        """Publishes without asking for the outcome, which is counted in stats(). Raises when it is refused at once."""
-        self._engine.publish(channel, encode(value))
 
     @overload
     def subscribe(
@@ -220,6 +206,7 @@ class Client:
         except FanwireError:
             pass
 
-    def _forget(self) -> None:
-        self._closed = True
+    def _forget_forked(self) -> None:
+        super()._forget_forked()
+        self._lock = threading.Lock()  # the former may be held by a thread that is not here
 

@@ -62,6 +62,7 @@ void define_constants(py::module_& module) {
     py::dict reasons;
     reasons[py::int_(int{FANWIRE_GAP_RECONNECT})] = "reconnect";
     reasons[py::int_(int{FANWIRE_GAP_OVERFLOW})] = "overflow";
+    reasons[py::int_(int{FANWIRE_GAP_OUTPUT_BUFFER})] = "output_buffer";
     module.attr("GAP_REASONS") = reasons;
 
     py::dict states;
@@ -72,7 +73,29 @@ void define_constants(py::module_& module) {
     states[py::int_(int{FANWIRE_SUBSCRIPTION_ENDED})] = "ended";
     module.attr("SUBSCRIPTION_STATES") = states;
 
+    py::dict verdicts;
+    verdicts[py::int_(int{FANWIRE_HEALTH_OK})] = "ok";
+    verdicts[py::int_(int{FANWIRE_HEALTH_DEGRADED})] = "degraded";
+    verdicts[py::int_(int{FANWIRE_HEALTH_DOWN})] = "down";
+    module.attr("HEALTH_VERDICTS") = verdicts;
+
+    py::dict kinds_of_latency;
+    kinds_of_latency["publish"] = int{FANWIRE_LATENCY_PUBLISH};
+    kinds_of_latency["delivery"] = int{FANWIRE_LATENCY_DELIVERY};
+    module.attr("LATENCY_KINDS") = kinds_of_latency;
+
+    py::dict formats;
+    formats["json"] = int{FANWIRE_METRICS_JSON};
+    formats["prometheus"] = int{FANWIRE_METRICS_PROMETHEUS};
+    module.attr("METRICS_FORMATS") = formats;
+
     module.attr("FOREVER") = py::int_(FANWIRE_FOREVER);
+}
+
+// The exception classes and types of the module exist once in a process.
+void refuse_subinterpreter() {
+    if (PyInterpreterState_Get() != PyInterpreterState_Main())
+        throw py::import_error("fanwire works in the main interpreter only, not in subinterpreters");
 }
 
 }  // namespace
@@ -82,13 +105,14 @@ void define_constants(py::module_& module) {
 PYBIND11_MODULE(_native, module) {
     using namespace fanwire::python;
     register_failure_translator();
+    refuse_subinterpreter();
     check(FANWIRE_CHECK_VERSION());
+    watch_forks();
     module.def("version", fanwire_version);
     module.def("dependencies", dependencies);
     module.def("status_table", status_table);
     module.def("option_table", option_table);
     module.def("set_error_classes", set_error_classes);
-    module.def("note_fork", note_fork);
     module.def("keep_threads_out", keep_threads_out);
     define_constants(module);
     define_message(module);
