@@ -74,7 +74,7 @@ class Latency:
         for index, number in enumerate(self.buckets[:-1]):
             below += number
             if below >= wanted:
-                return min(2**index, self.max_us)
+                return min(1 << index, self.max_us)
         return self.max_us
 
 
@@ -89,10 +89,21 @@ class Latencies:
 
 
 def health_of(engine: _native.Engine) -> Health:
-    verdict, status, *rest = engine.health()
-    text = rest[-1]
-    error = make_error(status, text) if status else None
-    return Health(Verdict(_native.HEALTH_VERDICTS[verdict]), error, *rest)
+    verdict, status, publish_link, subscribe_link, unconfirmed, refused, silence_ms, probe_age_ms, probe_us, text = (
+        engine.health()
+    )
+    return Health(
+        verdict=Verdict(_native.HEALTH_VERDICTS[verdict]),
+        error=make_error(status, text) if status else None,
+        publish_link=publish_link,
+        subscribe_link=subscribe_link,
+        unconfirmed=unconfirmed,
+        refused=refused,
+        silence_ms=silence_ms,
+        probe_age_ms=probe_age_ms,
+        probe_us=probe_us,
+        text=text,
+    )
 
 
 def latencies_of(engine: _native.Engine) -> Latencies:

@@ -18,6 +18,9 @@ from ._subscription import OnEvent
 from ._values import encode
 from .errors import ClosedError, FanwireError, InvalidArgumentError, TimeoutError
 
+# How long a client that was left open may keep its process from ending.
+_ABANDON_MS = 500
+
 
 class Client(BaseBus):
     """One engine: its connections to Redis, and all that is published and subscribed through them. For any threads.
@@ -201,10 +204,12 @@ class Client(BaseBus):
         if self._closed:
             return
         warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+        self._forget()
         try:
-            self.close(0.5)
+            self._engine.close(_ABANDON_MS)
         except FanwireError:
             pass
+        self._stop_dispatcher(_ABANDON_MS / 1000)
 
     def _forget_forked(self) -> None:
         super()._forget_forked()
