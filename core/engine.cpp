@@ -57,10 +57,11 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
         backend_ = std::make_unique<MemoryBackend>(listener);
         publishable_ = true;  // connected from the first moment
         metrics_.connected.set(1);
+        on_links(true, true);
         connection_ = Connection::up;
     } else {
         const Random random = [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine_); };
-        backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, listener);
+        backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, random_engine_(), listener);
     }
     close_timer_ = std::make_unique<Loop::Timer>(loop_, [this] { woken(); });
     try {
@@ -125,13 +126,22 @@ void Engine::publish(std::string_view channel, std::string_view payload, std::sh
     bool first;
     {
         std::lock_guard lock(publish_mutex_);
-        check_room(wire.size() + payload.size());
+        try {
+            check_room(wire.size() + payload.size());
+        } catch (const Failure& failure) {
+            if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
+            throw;
+        }
         first = batch_.empty();
         batch_.add(wire, payload, std::move(record));
+        if (first) batch_.accepted_us = now_us();
+        const std::size_t size = batch_.records.back().size;
         ++unsent_count_;
-        unsent_bytes_ += batch_.records.back().size;
+        unsent_bytes_ += size;
         metrics_.published.add();
         metrics_.publish_queued.add();
+        metrics_.publish_unsent.add();
+        metrics_.publish_unsent_bytes.add(size);
     }
     if (first) wake();
 }
@@ -161,7 +171,7 @@ SubscriptionRef Engine::subscribe(TargetKind kind, std::string_view name, std::s
         throw Failure(Status::LIMIT_REACHED, "max_subscriptions (" + std::to_string(max) + ") are open");
     }
     try {
-        push({Command::Kind::subscribe, subscription, nullptr});
+        push({Command::Kind::subscribe, subscription, nullptr, nullptr});
     } catch (...) {
         subscriptions_.fetch_sub(1);
         throw;
@@ -176,12 +186,45 @@ void Engine::unsubscribe(Subscription& subscription) {
     if (!subscription.give_up())
         throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed before");
     subscriptions_.fetch_sub(1);
-    push({Command::Kind::unsubscribe, SubscriptionRef::share(&subscription), nullptr});
+    push({Command::Kind::unsubscribe, SubscriptionRef::share(&subscription), nullptr, nullptr});
 }
+
+void Engine::set_credentials(std::string username, std::string password) {
+    auto credentials = std::make_unique<Credentials>(Credentials{std::move(username), std::move(password)});
+    push({Command::Kind::set_credentials, nullptr, nullptr, std::move(credentials)});
+}
+
+Health Engine::health() const {
+    HealthFacts facts;
+    facts.closed = closed();
+    facts.has_links = settings_.backend != BackendKind::memory;
+    facts.publish_link = metrics_.publish_link.get() != 0;
+    facts.subscribe_link = metrics_.subscribe_link.get() != 0;
+    facts.confirmed = metrics_.subscriptions_confirmed.get();  // first: it never exceeds what is read after it for long
+    facts.refused = metrics_.subscriptions_refused.get();
+    facts.desired = metrics_.subscriptions_desired.get();
+    facts.heartbeat_timeout = settings_.heartbeat_timeout_ms + settings_.heartbeat_interval_ms;
+    facts.probe_interval = settings_.probe_interval_ms;
+    facts.probe_deadline = settings_.heartbeat_timeout_ms;
+    facts.received_at = heard_at_.load(std::memory_order_relaxed);
+    facts.probe_at = probe_at_.load(std::memory_order_relaxed);
+    facts.probe_us = probe_us_.load(std::memory_order_relaxed);
+    facts.probe_returned = probe_returned_.load(std::memory_order_relaxed);
+    {
+        std::lock_guard lock(monitor_->mutex);
+        facts.connection = connection_error_;
+        facts.refusal = refusal_;
+        facts.probe_refusal = probe_refusal_;
+    }
+    facts.now = now_ms();
+    return judge(facts);
+}
+
+void Engine::abandon() const noexcept { backend_->abandon(); }
 
 void Engine::end_inbox(std::shared_ptr<Inbox> inbox) {
     try {
-        push({Command::Kind::end_inbox, nullptr, std::move(inbox)});
+        push({Command::Kind::end_inbox, nullptr, std::move(inbox), nullptr});
     } catch (const Failure&) {  // closed: they have ended already
     } catch (const std::bad_alloc&) {  // they stay, and what they receive goes into an inbox that takes nothing
     }
@@ -288,6 +331,9 @@ void Engine::run(const Command& command) {
                 if (subscription->give_up()) subscriptions_.fetch_sub(1);
                 end(*subscription, {Status::UNSUBSCRIBED, "its inbox was destroyed"});
             }
+            break;
+        case Command::Kind::set_credentials:
+            backend_->set_credentials(command.credentials->username, command.credentials->password);
     }
 }
 
@@ -303,7 +349,11 @@ void Engine::take_publishes() {
         std::swap(batch, batch_);
     }
     const TimeMs deadline = now_ms() + settings_.publish_timeout_ms;
-    for (PublishRecord& record : batch.records) record.deadline = deadline;
+    for (PublishRecord& record : batch.records) {
+        record.deadline = deadline;
+        record.accepted_us = batch.accepted_us;
+    }
+    if (settings_.backend == BackendKind::memory) read_us_ = now_us();
     backend_->publish(std::move(batch));
 }
 
@@ -321,6 +371,7 @@ void Engine::finish() {
     }
     monitor_->changed.notify_all();
     metrics_.connected.set(0);
+    on_links(false, false);
     fanout_.commit();
     loop_.stop();
 }
@@ -328,13 +379,17 @@ void Engine::finish() {
 void Engine::on_message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
                         MessageRef& shared) {
     metrics_.received.add();
-    fanout_.message(kind, target, channel, payload, shared);
+    fanout_.message(kind, target, channel, payload, read_us_, shared);
 }
 
 void Engine::on_confirmed(TargetKind kind, const NameRef& name) { fanout_.active(kind, name->view()); }
 
 void Engine::on_refused(TargetKind kind, const NameRef& name, const Error& why) {
     log_.write(LogLevel::warn, why.text);
+    {
+        std::lock_guard lock(monitor_->mutex);
+        refusal_ = why;
+    }
     fanout_.failed(kind, name->view(), why);
 }
 
@@ -342,12 +397,16 @@ void Engine::on_subscriptions_lost(const Error& why) { fanout_.lost(why); }
 
 void Engine::on_settled(const PublishRecord& record, const Outcome& outcome) {
     metrics_.publish_queued.sub();
+    // Answers come in reads, whose time is known; other ends do not.
+    const std::uint64_t now = outcome.error ? now_us() : read_us_;
+    metrics_.publish_latency.add(now > record.accepted_us ? now - record.accepted_us : 0);
     if (!outcome.error)
         metrics_.publish_ok.add();
     else if (outcome.error.status == Status::OUTCOME_UNKNOWN)
         metrics_.publish_unknown.add();
     else
         metrics_.publish_failed.add();
+    if (outcome.error.status == Status::TIMEOUT) metrics_.publish_timeouts.add();
     if (record.sink) fanout_.settle(record.sink, record.user_data, outcome);
 }
 
@@ -355,6 +414,8 @@ void Engine::on_unqueued(std::size_t count, std::size_t bytes) {
     std::lock_guard lock(publish_mutex_);
     unsent_count_ -= count;
     unsent_bytes_ -= bytes;
+    metrics_.publish_unsent.sub(count);
+    metrics_.publish_unsent_bytes.sub(bytes);
 }
 
 void Engine::on_publishable(bool yes) {
@@ -418,7 +479,53 @@ void Engine::on_reconnecting(std::uint32_t attempt, TimeMs delay) {
     tell(std::move(event));
 }
 
+void Engine::on_login_refused(const Error& why) {
+    log_.write(LogLevel::error, "the new credentials were refused: " + why.text);
+    Event event = Event::of(EventKind::error, why);
+    event.will_reconnect = true;
+    tell(std::move(event));
+}
+
+void Engine::on_links(bool publish, bool subscribe) {
+    metrics_.publish_link.set(publish ? 1 : 0);
+    metrics_.subscribe_link.set(subscribe ? 1 : 0);
+}
+
+void Engine::on_gap_reason(GapReason reason) {
+    if (reason == GapReason::output_buffer) {
+        metrics_.output_buffer_kills.add();
+        log_.write(LogLevel::warn, "Redis closed the last connection because its output buffer was too large");
+    }
+    fanout_.set_gap_reason(reason);
+}
+
+void Engine::on_probe_sent() { metrics_.probes.add(); }
+
+void Engine::on_probe_returned(std::uint64_t round_trip_us) {
+    probe_at_.store(now_ms(), std::memory_order_relaxed);
+    probe_us_.store(round_trip_us, std::memory_order_relaxed);
+    if (probe_returned_.exchange(true, std::memory_order_relaxed)) return;
+    std::lock_guard lock(monitor_->mutex);
+    probe_refusal_ = {};
+}
+
+void Engine::on_probe_failed(const Error& why, bool refused) {
+    log_.write(LogLevel::warn, "probe: " + why.text);
+    if (!refused) {
+        metrics_.probe_failures.add();
+        return;
+    }
+    std::lock_guard lock(monitor_->mutex);
+    probe_refusal_ = why;
+    probe_returned_.store(false, std::memory_order_relaxed);
+}
+
+void Engine::on_probe_reset() { probe_returned_.store(false, std::memory_order_relaxed); }
+
+void Engine::on_heard() { heard_at_.store(now_ms(), std::memory_order_relaxed); }
+
 void Engine::on_bytes(std::size_t in, std::size_t out) {
+    if (in > 0) read_us_ = now_us();
     metrics_.bytes_in.add(in);
     metrics_.bytes_out.add(out);
 }

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "core/backend/backend.h"
+#include "core/base/fork_guard.h"
+#include "core/base/health.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/base/settings.h"
@@ -56,13 +58,27 @@ class Engine : private BackendListener {
     Error close(Deadline deadline);
     bool closed() const { return closed_.load(std::memory_order_acquire); }
 
+    void set_credentials(std::string username, std::string password);
+
     const Metrics& metrics() const { return metrics_; }
+    Health health() const;
+    const Settings& settings() const { return settings_; }
+
+    // Whether this is a copy in the child of a fork(): its threads are not there, and nothing but this and abandon()
+    // may be called.
+    bool forked() const { return fork_guard_.forked(); }
+    // Closes the child's copies of the sockets.
+    void abandon() const noexcept;
 
    private:
+    struct Credentials {
+        std::string username, password;
+    };
     struct Command {
-        enum class Kind { subscribe, unsubscribe, end_inbox } kind;
+        enum class Kind { subscribe, unsubscribe, end_inbox, set_credentials } kind;
         SubscriptionRef subscription;
         std::shared_ptr<Inbox> inbox;
+        std::unique_ptr<Credentials> credentials;
     };
 
     // ---- IO thread ----
@@ -86,6 +102,14 @@ class Engine : private BackendListener {
     void on_disconnected(const Error& why) override;
     void on_connect_failed(const Error& why, bool will_retry) override;
     void on_reconnecting(std::uint32_t attempt, TimeMs delay) override;
+    void on_login_refused(const Error& why) override;
+    void on_links(bool publish, bool subscribe) override;
+    void on_gap_reason(GapReason reason) override;
+    void on_probe_sent() override;
+    void on_probe_returned(std::uint64_t round_trip_us) override;
+    void on_probe_failed(const Error& why, bool refused) override;
+    void on_probe_reset() override;
+    void on_heard() override;
     void on_bytes(std::size_t in, std::size_t out) override;
     void on_turn_end() override;
     void tell(Event event);
@@ -95,6 +119,7 @@ class Engine : private BackendListener {
     void push(Command command);
     void check_room(std::size_t size) const;
 
+    const ForkGuard fork_guard_;
     const Settings settings_;
     const Namespace names_;
     const Log log_;
@@ -112,6 +137,7 @@ class Engine : private BackendListener {
     bool closing_ = false;
     std::vector<Command> running_;  // commands taken from commands_, up to next_ done
     std::size_t next_ = 0;
+    std::uint64_t read_us_ = 0;  // when what is being worked on was read
 
     std::atomic<bool> wake_pending_{false};
     std::atomic<std::uint64_t> subscriptions_{0};
@@ -128,6 +154,11 @@ class Engine : private BackendListener {
     enum class Connection { pending, up, failed, closed };
     Connection connection_ = Connection::pending;  // under the monitor's mutex, as is why
     Error connection_error_;
+    Error refusal_, probe_refusal_;  // the last ones; likewise
+
+    std::atomic<TimeMs> heard_at_{never}, probe_at_{never};
+    std::atomic<std::uint64_t> probe_us_{0};
+    std::atomic<bool> probe_returned_{false};
 
     std::mutex close_mutex_;  // one close at a time
     std::atomic<bool> closed_{false};

@@ -1,8 +1,15 @@
 // Engines and publishing.
+#include <algorithm>
+
 #include "capi/src/handle.h"
+#include "core/base/text.h"
 
 using namespace fanwire::capi;
 using namespace fanwire::core;
+
+namespace {
+constexpr size_t first_stats_size = sizeof(fanwire_engine_stats);
+}
 
 int fanwire_engine_open(fanwire_engine** engine, const fanwire_options* options) {
     return guarded([&] {
@@ -41,7 +48,12 @@ void fanwire_engine_destroy(fanwire_engine** engine) {
 
 fanwire_engine::~fanwire_engine() {
     guarded([&] {
-        if (engine) engine->close(deadline_in(0));
+        if (forked()) {
+            engine->abandon();
+            leak(std::move(engine));
+        } else if (engine) {
+            engine->close(deadline_in(0));
+        }
     });
 }
 
@@ -81,28 +93,74 @@ int fanwire_publish_wait(fanwire_engine* engine, const char* channel, size_t cha
     });
 }
 
+int fanwire_engine_set_credentials(fanwire_engine* engine, const char* username, const char* password) {
+    return guarded([&] {
+        Engine& target = *checked(engine).engine;
+        Options limits;  // what the settings of these names may be
+        limits.set("username", username ? username : "");
+        limits.set("password", password ? password : "");
+        target.set_credentials(username ? username : "", password ? password : "");
+    });
+}
+
+int fanwire_engine_health(const fanwire_engine* engine, fanwire_health* health, size_t health_size) {
+    return guarded([&] {
+        const Health now = checked(engine).engine->health();
+        fanwire_health out{};
+        out.verdict = static_cast<int>(now.verdict);
+        out.status = static_cast<int>(now.status);
+        out.publish_link = now.publish_link ? 1 : 0;
+        out.subscribe_link = now.subscribe_link ? 1 : 0;
+        out.unconfirmed = now.unconfirmed;
+        out.refused = now.refused;
+        out.silence_ms = now.silence_ms;
+        out.probe_age_ms = now.probe_age_ms;
+        out.probe_us = now.probe_us;
+        const std::string_view text = cut_utf8(now.text, sizeof out.text - 1);
+        std::copy(text.begin(), text.end(), out.text);
+        copy_out<sizeof out>(health, health_size, out, "health");
+    });
+}
+
 int fanwire_engine_stats_get(const fanwire_engine* engine, fanwire_engine_stats* stats, size_t stats_size) {
     return guarded([&] {
-        const Metrics& m = checked(engine).engine->metrics();
-        fanwire_engine_stats out{};
-        out.connected = m.connected.get();
-        out.connects = m.connects.get();
-        out.disconnects = m.disconnects.get();
-        out.connect_errors = m.connect_errors.get();
-        out.published = m.published.get();
-        out.publish_ok = m.publish_ok.get();
-        out.publish_failed = m.publish_failed.get();
-        out.publish_unknown = m.publish_unknown.get();
-        out.publish_queued = m.publish_queued.get();
-        out.received = m.received.get();
-        out.delivered = m.delivered.get();
-        out.dropped = m.dropped.get();
-        out.gaps = m.gaps.get();
-        out.bytes_in = m.bytes_in.get();
-        out.bytes_out = m.bytes_out.get();
-        out.subscriptions = m.subscriptions.get();
-        out.subscriptions_desired = m.subscriptions_desired.get();
-        out.subscriptions_confirmed = m.subscriptions_confirmed.get();
-        copy_out<sizeof out>(stats, stats_size, out, "stats");
+        const Metrics& metrics = checked(engine).engine->metrics();
+        // The fields are those of the table, in its order, as the compiler checks here.
+        const fanwire_engine_stats out{
+#define FANWIRE_METRIC(member, kind, help) .member = metrics.member.get(),
+#include "core/base/metrics.def"
+#undef FANWIRE_METRIC
+        };
+        copy_out<first_stats_size>(stats, stats_size, out, "stats");
+    });
+}
+
+int fanwire_engine_latency(const fanwire_engine* engine, int kind, fanwire_latency* latency, size_t latency_size) {
+    return guarded([&] {
+        const Metrics& metrics = checked(engine).engine->metrics();
+        if (kind != FANWIRE_LATENCY_PUBLISH && kind != FANWIRE_LATENCY_DELIVERY)
+            reject("there is no latency of kind " + std::to_string(kind));
+        const LatencySnapshot now =
+            (kind == FANWIRE_LATENCY_PUBLISH ? metrics.publish_latency : metrics.delivery_latency).snapshot();
+        fanwire_latency out{now.count, now.sum_us, now.max_us, {}};
+        static_assert(FANWIRE_LATENCY_BUCKETS == LatencySnapshot::bucket_count);
+        std::copy(now.buckets.begin(), now.buckets.end(), out.buckets);
+        copy_out<sizeof out>(latency, latency_size, out, "latency");
+    });
+}
+
+int fanwire_engine_metrics(const fanwire_engine* engine, int format, char* buffer, size_t* size) {
+    return guarded([&] {
+        const Engine& target = *checked(engine).engine;
+        required(size, "size");
+        std::string text;
+        if (format == FANWIRE_METRICS_JSON)
+            text = metrics_json(target.metrics(), target.health());
+        else if (format == FANWIRE_METRICS_PROMETHEUS)
+            text = metrics_prometheus(target.metrics(), target.health(), target.settings().client_name,
+                                      target.settings().namespace_);
+        else
+            reject("there is no metrics format " + std::to_string(format));
+        copy_text(text, buffer, size, "the text");
     });
 }

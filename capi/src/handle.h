@@ -8,6 +8,8 @@
 #include <mutex>
 #include <new>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/engine.h"
@@ -41,11 +43,15 @@ int guarded(Body&& body) noexcept {
 
 [[noreturn]] inline void reject(std::string text) { throw Failure(Status::INVALID_ARGUMENT, std::move(text)); }
 
-// The handle, or INVALID_ARGUMENT when it is NULL or of another type.
+// The handle, or INVALID_ARGUMENT when it is NULL or of another type, or FORKED when it is the parent process's.
 template <class Handle>
 Handle& checked(Handle* handle) {
     if (!handle) reject(std::string(Handle::kind) + " is NULL");
     if (handle->tag != Handle::tag_value) reject(std::string("the handle is not a ") + Handle::kind);
+    if constexpr (requires { handle->forked(); })
+        if (handle->forked())
+            throw Failure(Status::FORKED, std::string(Handle::kind) +
+                                              " was made by the parent process: after fork() make one of your own");
     return *handle;
 }
 
@@ -58,6 +64,17 @@ T& required(T* pointer, const char* name) {
 inline std::string_view bytes(const char* data, size_t size, const char* name) {
     if (!data && size != 0) reject(std::string(name) + " is NULL");
     return {data ? data : "", size};
+}
+
+// Copies the text with a NUL into a buffer of *size bytes; *size becomes the bytes needed. No buffer only asks for that.
+inline void copy_text(const std::string& text, char* buffer, size_t* size, const std::string& what) {
+    const size_t room = buffer ? *size : 0;
+    *size = text.size() + 1;
+    if (!buffer) return;
+    if (room < text.size() + 1)
+        throw Failure(Status::LIMIT_REACHED, "the buffer has " + std::to_string(room) + " bytes, " + what + " needs " +
+                                                 std::to_string(text.size() + 1));
+    std::memcpy(buffer, text.c_str(), text.size() + 1);
 }
 
 // Copies as much of `from` as the caller was compiled for; FirstSize is the struct's size in its first version.
@@ -75,6 +92,12 @@ inline core::Engine::Deadline deadline_in(uint64_t timeout_ms) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::max() - now).count();
     if (timeout_ms >= static_cast<uint64_t>(left)) return Deadline::max();
     return now + std::chrono::milliseconds(timeout_ms);
+}
+
+// In the child of a fork(): gives up what cannot be taken apart without the threads and locks of the parent.
+template <class T>
+void leak(T&& owner) {
+    [[maybe_unused]] auto* lost = new std::remove_cvref_t<T>(std::forward<T>(owner));
 }
 
 // Destroys *handle if there is one of the right type.
@@ -100,6 +123,10 @@ struct fanwire_options {
     fanwire_log_fn log = nullptr;
     void* log_user_data = nullptr;
     fanwire::core::EventTarget events;
+    std::unique_ptr<fanwire::core::ForkGuard> fork_guard;  // of the inbox in `events`, if there is one
+
+    bool forked() const { return fork_guard && fork_guard->forked(); }
+    ~fanwire_options();
 };
 
 struct fanwire_inbox {
@@ -111,7 +138,9 @@ struct fanwire_inbox {
     std::vector<std::weak_ptr<fanwire::core::Engine>> engines;  // with subscriptions that use it
     std::unique_ptr<fanwire::core::Dispatcher> dispatcher;
     std::vector<fanwire::core::Event> drained;
+    const fanwire::core::ForkGuard fork_guard;
 
+    bool forked() const { return fork_guard.forked(); }
     ~fanwire_inbox();
 };
 
@@ -121,6 +150,7 @@ struct fanwire_engine {
     uint32_t tag = tag_value;
     std::shared_ptr<fanwire::core::Engine> engine;
 
+    bool forked() const { return engine && engine->forked(); }
     ~fanwire_engine();
 };
 
@@ -131,5 +161,6 @@ struct fanwire_subscription {
     fanwire::core::SubscriptionRef subscription;
     std::shared_ptr<fanwire::core::Engine> engine;
 
+    bool forked() const { return engine && engine->forked(); }
     ~fanwire_subscription();
 };

@@ -72,6 +72,15 @@ int fanwire_inbox_create(fanwire_inbox** inbox, const fanwire_options* options) 
 void fanwire_inbox_destroy(fanwire_inbox** inbox) { destroy(inbox); }
 
 fanwire_inbox::~fanwire_inbox() {
+    if (forked()) {
+        guarded([&] {
+            leak(std::move(dispatcher));
+            leak(std::move(engines));
+            leak(std::move(drained));
+            leak(std::move(inbox));
+        });
+        return;
+    }
     dispatcher.reset();  // first: its callback may be subscribing
     for (const auto& weak : engines)
         if (const auto engine = weak.lock()) engine->end_inbox(inbox);

@@ -30,6 +30,10 @@ int fanwire_options_create(fanwire_options** options) {
 
 void fanwire_options_destroy(fanwire_options** options) { destroy(options); }
 
+fanwire_options::~fanwire_options() {
+    if (forked()) guarded([&] { leak(std::move(events.inbox)); });
+}
+
 int fanwire_options_set(fanwire_options* options, const char* name, const char* value) {
     return guarded([&] {
         auto& handle = checked(options);
@@ -45,13 +49,7 @@ int fanwire_options_get(const fanwire_options* options, const char* name, char* 
         required(name, "name");
         required(size, "size");
         const std::string value = handle.options.effective(name, process_environment());
-        const size_t room = buffer ? *size : 0;
-        *size = value.size() + 1;
-        if (!buffer && room == 0) return;
-        if (room < value.size() + 1)
-            throw Failure(Status::LIMIT_REACHED, "the buffer has " + std::to_string(room) + " bytes, the value of " +
-                                                     name + " needs " + std::to_string(value.size() + 1));
-        std::memcpy(buffer, value.c_str(), value.size() + 1);
+        copy_text(value, buffer, size, std::string("the value of ") + name);
     });
 }
 
@@ -74,6 +72,8 @@ int fanwire_options_set_log(fanwire_options* options, fanwire_log_fn log, void* 
 int fanwire_options_set_engine_inbox(fanwire_options* options, fanwire_inbox* inbox, void* user_data) {
     return guarded([&] {
         auto& handle = checked(options);
-        handle.events = {checked(inbox).inbox, user_data};
+        fanwire::core::EventTarget events{checked(inbox).inbox, user_data};
+        if (!handle.fork_guard) handle.fork_guard = std::make_unique<fanwire::core::ForkGuard>();
+        handle.events = std::move(events);
     });
 }

@@ -70,6 +70,11 @@ void fanwire_subscription_destroy(fanwire_subscription** subscription) { destroy
 
 fanwire_subscription::~fanwire_subscription() {
     guarded([&] {
+        if (forked()) {
+            leak(std::move(subscription));
+            leak(std::move(engine));
+            return;
+        }
         if (subscription && !subscription->given_up() && !engine->closed()) engine->unsubscribe(*subscription);
     });
 }

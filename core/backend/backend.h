@@ -1,6 +1,7 @@
 // Where messages come from and go to. One for each engine; IO thread only.
 #pragma once
 
+#include "core/fanout/event.h"
 #include "core/message/message.h"
 #include "core/message/target.h"
 #include "core/protocol/publish_queue.h"
@@ -32,6 +33,23 @@ class BackendListener {
     // Attempt number `attempt` in a row follows in `delay` ms.
     virtual void on_reconnecting(std::uint32_t attempt, TimeMs delay) = 0;
 
+    // Credentials set on ready links were refused: they go on as they were.
+    virtual void on_login_refused(const Error& why) = 0;
+    // Whether each link is ready.
+    virtual void on_links(bool publish, bool subscribe) = 0;
+    // What GAPs are due to when the subscriptions that were lost are confirmed again.
+    virtual void on_gap_reason(GapReason reason) = 0;
+
+    virtual void on_probe_sent() = 0;
+    // It came back.
+    virtual void on_probe_returned(std::uint64_t round_trip_us) = 0;
+    // It is not possible (refused by Redis), or did not come back.
+    virtual void on_probe_failed(const Error& why, bool refused) = 0;
+    // The links are not what they were: no probe has come back on them yet.
+    virtual void on_probe_reset() = 0;
+
+    // Something was received on the subscribe link.
+    virtual void on_heard() = 0;
     virtual void on_bytes(std::size_t in, std::size_t out) = 0;
     // The end of one turn of the loop: now is the time to wake consumers.
     virtual void on_turn_end() = 0;
@@ -44,12 +62,15 @@ class Backend {
     virtual void subscribe(TargetKind kind, const NameRef& name) = 0;
     virtual void unsubscribe(TargetKind kind, const NameRef& name) = 0;
     virtual void publish(PublishBatch&& batch) = 0;
+    virtual void set_credentials(const std::string& username, const std::string& password) = 0;
     // After some of the calls above: sends what they led to.
     virtual void flush() = 0;
     // Publishes that have no outcome yet.
     virtual std::size_t unsettled() const = 0;
     // Settles all publishes and disconnects, for good.
     virtual void stop(const Error& why) = 0;
+    // In the child of a fork(): closes its copies of the sockets and touches nothing else. Thread: any.
+    virtual void abandon() noexcept = 0;
 };
 
 }  // namespace fanwire::core

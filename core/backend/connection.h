@@ -17,6 +17,8 @@ class Connection : public Transport::Owner {
 
     void start();
     void stop();
+    // In the child of a fork(): see Backend.
+    void abandon() noexcept { transport_.abandon(); }
     // Does what the link has come to wish for.
     void pump();
     const std::string& peer() const { return transport_.peer(); }

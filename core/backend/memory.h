@@ -17,9 +17,11 @@ class MemoryBackend : public Backend {
     void subscribe(TargetKind kind, const NameRef& name) override;
     void unsubscribe(TargetKind kind, const NameRef& name) override;
     void publish(PublishBatch&& batch) override;
+    void set_credentials(const std::string&, const std::string&) override {}
     void flush() override {}
     std::size_t unsettled() const override { return 0; }
     void stop(const Error&) override {}
+    void abandon() noexcept override {}
 
    private:
     // Keys are views of the names they lead to.

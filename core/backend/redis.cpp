@@ -1,5 +1,6 @@
 #include "core/backend/redis.h"
 
+#include <cstdio>
 #include <utility>
 
 namespace fanwire::core {
@@ -18,6 +19,21 @@ LinkConfig link_config(const Settings& settings) {
     return config;
 }
 
+LinkConfig subscriber_config(const Settings& settings) {
+    LinkConfig config = link_config(settings);
+    config.handshake.ask_stats = true;
+    return config;
+}
+
+// Outside of every namespace, so that no pattern of a user's namespace matches it.
+constexpr std::string_view probe_prefix = "__fanwire:probe:";
+
+std::string probe_channel(std::uint64_t id) {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(id));
+    return std::string(probe_prefix) + digits;
+}
+
 Endpoint endpoint(const Settings& settings) {
     if (!settings.unix_path.empty()) Address::of_unix_path(settings.unix_path);  // throws if it is too long
     return {settings.host, static_cast<std::uint16_t>(settings.port), settings.unix_path, settings.connect_timeout_ms};
@@ -25,23 +41,31 @@ Endpoint endpoint(const Settings& settings) {
 
 }  // namespace
 
-RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, BackendListener& listener)
+RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id,
+                           BackendListener& listener)
     : listener_(listener),
       publisher_(
           link_config(settings), settings.offline, random, publish_side_,
           [&listener](const PublishRecord& record, const Outcome& outcome) { listener.on_settled(record, outcome); },
           [&listener](std::size_t count, std::size_t bytes) { listener.on_unqueued(count, bytes); }),
-      subscriber_(link_config(settings), settings.unsubscribe_linger_ms, random, subscribe_side_),
+      subscriber_(subscriber_config(settings), settings.unsubscribe_linger_ms, random, subscribe_side_),
       publish_connection_(
           loop, resolver_, endpoint(settings), publisher_,
           [&listener](std::size_t in, std::size_t out) { listener.on_bytes(in, out); },
           [&listener] { listener.on_turn_end(); }),
       subscribe_connection_(
           loop, resolver_, endpoint(settings), subscriber_,
-          [&listener](std::size_t in, std::size_t out) { listener.on_bytes(in, out); },
-          [&listener] { listener.on_turn_end(); }) {}
+          [&listener](std::size_t in, std::size_t out) {
+              listener.on_bytes(in, out);
+              if (in > 0) listener.on_heard();
+          },
+          [&listener] { listener.on_turn_end(); }),
+      probe_(settings.probe_interval_ms, settings.heartbeat_timeout_ms),
+      probe_name_(Name::make(probe_channel(probe_id))),
+      probe_timer_(loop, [this] { check_probe(); }) {}
 
 void RedisBackend::start() {
+    if (probe_.enabled()) subscriber_.want(TargetKind::channel, probe_name_, now_ms());
     subscribe_connection_.start();
     publish_connection_.start();
 }
@@ -54,6 +78,11 @@ void RedisBackend::unsubscribe(TargetKind kind, const NameRef& name) {
 
 void RedisBackend::publish(PublishBatch&& batch) { publisher_.publish(std::move(batch)); }
 
+void RedisBackend::set_credentials(const std::string& username, const std::string& password) {
+    publisher_.set_credentials(username, password, now_ms());
+    subscriber_.set_credentials(username, password, now_ms());
+}
+
 void RedisBackend::flush() {
     subscribe_connection_.pump();
     publish_connection_.pump();
@@ -64,9 +93,54 @@ void RedisBackend::stop(const Error& why) {
     publish_connection_.stop();
     subscribe_connection_.stop();
     connected_ = false;
+    links_changed();
+}
+
+void RedisBackend::abandon() noexcept {
+    publish_connection_.abandon();
+    subscribe_connection_.abandon();
+}
+
+void RedisBackend::links_changed() {
+    const bool publish = publisher_.state() == Link::State::ready;
+    const bool subscribe = subscriber_.state() == Link::State::ready;
+    listener_.on_links(publish, subscribe);
+    if (!subscribe) probe_confirmed_ = false;
+    const bool possible = publish && probe_confirmed_;
+    if (possible == probe_.running()) return;
+    if (possible) {
+        probe_.begin(now_ms());
+    } else {
+        probe_.end();
+        listener_.on_probe_reset();
+    }
+    probe_timer_.at(probe_.deadline());
+}
+
+void RedisBackend::check_probe() {
+    const TimeMs now = now_ms();
+    switch (probe_.check(now)) {
+        case Probe::Verdict::fine:
+            break;
+        case Probe::Verdict::send:
+            publisher_.probe(probe_name_->view(), probe_.sent(now_us()));
+            listener_.on_probe_sent();
+            break;
+        case Probe::Verdict::failed: {
+            const Error why{Status::CONNECTION_LOST,
+                            "the server answers, but a message to ourselves did not come back: delivery is broken"};
+            listener_.on_probe_failed(why, false);
+            subscriber_.renew(why, now);  // which of the two is to blame cannot be known: they may have led to two servers
+            publisher_.renew(why, now);
+        }
+    }
+    flush();
+    probe_timer_.at(probe_.deadline());
+    listener_.on_turn_end();
 }
 
 void RedisBackend::link_ready() {
+    links_changed();
     if (connected_ || publisher_.state() != Link::State::ready || subscriber_.state() != Link::State::ready) return;
     connected_ = true;
     told_attempt_ = 0;
@@ -88,11 +162,13 @@ void RedisBackend::give_up(const Error& why) {
     publish_connection_.stop();
     subscribe_connection_.stop();
     connected_ = false;
+    links_changed();
     listener_.on_publishable(false);
     listener_.on_connect_failed(why, false);
 }
 
 void RedisBackend::link_lost(const Error& why) {
+    links_changed();
     if (!connected_) return;
     connected_ = false;
     listener_.on_disconnected(why);
@@ -125,7 +201,26 @@ void RedisBackend::PublishSide::link_retry(std::uint32_t attempt, TimeMs delay) 
     if (backend_.subscriber_.state() == Link::State::ready) backend_.reconnecting(attempt, delay);
 }
 
-void RedisBackend::SubscribeSide::link_ready() { backend_.link_ready(); }
+void RedisBackend::PublishSide::link_login_refused(const Error& why) {
+    backend_.listener_.on_login_refused(named(backend_.publish_connection_, why));
+}
+
+void RedisBackend::PublishSide::probe_answered(const Outcome& outcome) {
+    const TimeMs now = now_ms();
+    if (outcome.error) {
+        backend_.probe_.refused(now);
+        backend_.listener_.on_probe_failed(outcome.error, true);
+    } else {
+        backend_.probe_.published(outcome.receivers, now);
+    }
+    backend_.probe_timer_.at(backend_.probe_.deadline());
+}
+
+void RedisBackend::SubscribeSide::link_ready() {
+    backend_.listener_.on_gap_reason(backend_.subscriber_.output_buffer_killed() ? GapReason::output_buffer
+                                                                                 : GapReason::reconnect);
+    backend_.link_ready();
+}
 
 void RedisBackend::SubscribeSide::link_lost(const Error& why) {
     const Error full = named(backend_.subscribe_connection_, why);
@@ -147,16 +242,34 @@ void RedisBackend::SubscribeSide::link_retry(std::uint32_t attempt, TimeMs delay
 
 void RedisBackend::SubscribeSide::message(TargetKind kind, std::string_view target, std::string_view channel,
                                           std::string_view payload) {
+    Probe& probe = backend_.probe_;
+    if (probe.running()) probe.delivered(now_ms());
+    if (channel.starts_with(probe_prefix)) {  // ours, or another engine's that a pattern without namespace matched
+        std::uint64_t round_trip_us = 0;
+        if (target != backend_.probe_name_->view() || !probe.returned(payload, now_ms(), now_us(), round_trip_us))
+            return;
+        backend_.listener_.on_probe_returned(round_trip_us);
+        backend_.probe_timer_.at(probe.deadline());
+        return;
+    }
     MessageRef unshared;
     backend_.listener_.on_message(kind, target, channel, payload, unshared);
 }
 
 void RedisBackend::SubscribeSide::confirmed(TargetKind kind, const NameRef& name) {
+    if (name == backend_.probe_name_) {
+        backend_.probe_confirmed_ = true;
+        backend_.links_changed();
+        return;
+    }
     backend_.listener_.on_confirmed(kind, name);
 }
 
 void RedisBackend::SubscribeSide::refused(TargetKind kind, const NameRef& name, const Error& why) {
-    backend_.listener_.on_refused(kind, name, why);
+    if (name == backend_.probe_name_)
+        backend_.listener_.on_probe_failed(why, true);
+    else
+        backend_.listener_.on_refused(kind, name, why);
 }
 
 }  // namespace fanwire::core

@@ -4,6 +4,7 @@
 #include "core/backend/backend.h"
 #include "core/backend/connection.h"
 #include "core/base/settings.h"
+#include "core/protocol/probe.h"
 #include "core/protocol/publisher.h"
 #include "core/protocol/subscriber.h"
 
@@ -11,25 +12,31 @@ namespace fanwire::core {
 
 class RedisBackend : public Backend {
    public:
-    // Throws Failure INVALID_OPTION (a unix_path that is too long).
-    RedisBackend(const Settings& settings, Loop& loop, Random random, BackendListener& listener);
+    // `probe_id`: what tells our probes from other engines'. Throws Failure INVALID_OPTION (a unix_path that is too
+    // long).
+    RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id,
+                 BackendListener& listener);
 
     void start() override;
     void subscribe(TargetKind kind, const NameRef& name) override;
     void unsubscribe(TargetKind kind, const NameRef& name) override;
     void publish(PublishBatch&& batch) override;
+    void set_credentials(const std::string& username, const std::string& password) override;
     void flush() override;
     std::size_t unsettled() const override { return publisher_.queue().unsettled(); }
     void stop(const Error& why) override;
+    void abandon() noexcept override;
 
    private:
-    class PublishSide : public Link::Listener {
+    class PublishSide : public Publisher::Listener {
        public:
         explicit PublishSide(RedisBackend& backend) : backend_(backend) {}
         void link_ready() override;
         void link_lost(const Error& why) override;
         void link_failed(const Error& why, bool will_retry) override;
         void link_retry(std::uint32_t attempt, TimeMs delay) override;
+        void link_login_refused(const Error& why) override;
+        void probe_answered(const Outcome& outcome) override;
 
        private:
         RedisBackend& backend_;
@@ -55,6 +62,9 @@ class RedisBackend : public Backend {
     void link_lost(const Error& why);
     void reconnecting(std::uint32_t attempt, TimeMs delay);
     void give_up(const Error& why);
+    void links_changed();
+    void check_probe();
+    void arm_probe();
     // The text with the peer's name in it.
     static Error named(const Connection& connection, const Error& why);
 
@@ -65,6 +75,10 @@ class RedisBackend : public Backend {
     Subscriber subscriber_;
     Resolver resolver_;
     Connection publish_connection_, subscribe_connection_;
+    Probe probe_;
+    const NameRef probe_name_;
+    bool probe_confirmed_ = false;
+    Loop::Timer probe_timer_;
     bool connected_ = false;
     bool given_up_ = false;
     std::uint32_t told_attempt_ = 0;  // the highest since the last connection

@@ -25,4 +25,9 @@ const StatusRow* find_status(int code) {
     return nullptr;
 }
 
+const char* status_name(Status status) {
+    const StatusRow* row = find_status(static_cast<int>(status));
+    return row ? row->name : "UNKNOWN";
+}
+
 }  // namespace fanwire::core

@@ -28,6 +28,9 @@ const StatusRow* status_rows(size_t& count);
 // nullptr for a number outside the table.
 const StatusRow* find_status(int code);
 
+// "NO_MEMORY"; static.
+const char* status_name(Status status);
+
 // An asynchronous failure, as a value: for outcomes and events.
 struct Error {
     Status status = Status::OK;

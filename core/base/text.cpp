@@ -68,6 +68,12 @@ std::string quote(std::string_view text, size_t shown) {
     return quoted;
 }
 
+std::string_view cut_utf8(std::string_view text, size_t size) {
+    if (text.size() <= size) return text;
+    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
+    return text.substr(0, size);
+}
+
 size_t edit_distance(std::string_view from, std::string_view to) {
     std::vector<size_t> row(to.size() + 1);  // of the table of distances between prefixes
     std::iota(row.begin(), row.end(), size_t{0});

@@ -18,6 +18,9 @@ bool is_plain_text(std::string_view text);
 // than `shown` bytes is cut and its size said.
 std::string quote(std::string_view text, size_t shown = 64);
 
+// The longest part from the start that has at most `size` bytes and ends between two UTF-8 characters.
+std::string_view cut_utf8(std::string_view text, size_t size);
+
 // How many characters to insert, remove or replace to get from one word to the other.
 size_t edit_distance(std::string_view from, std::string_view to);
 

@@ -23,7 +23,7 @@ enum class EventKind : std::uint8_t {
     error = 12,
 };
 
-enum class GapReason : std::uint8_t { none = 0, reconnect = 1, overflow = 2 };
+enum class GapReason : std::uint8_t { none = 0, reconnect = 1, overflow = 2, output_buffer = 3 };
 
 inline constexpr std::uint64_t count_unknown = UINT64_MAX;
 

@@ -48,6 +48,7 @@ NameRef Fanout::remove(Subscription& subscription, const Error& why) {
     if (!all.empty()) return nullptr;
 
     set_confirmed(*topic, false);
+    set_refused(*topic, {});
     metrics_.subscriptions_desired.sub();
     name = topic->name;  // the map's key is a view of this very name: keep it until the entry is gone
     topics(subscription.kind()).erase(name->view());
@@ -71,6 +72,7 @@ void Fanout::remove_all(const Error& why) {
     }
     metrics_.subscriptions_desired.set(0);
     metrics_.subscriptions_confirmed.set(0);
+    metrics_.subscriptions_refused.set(0);
 }
 
 void Fanout::end(Subscription& subscription, const Error& why) {
@@ -80,7 +82,7 @@ void Fanout::end(Subscription& subscription, const Error& why) {
 }
 
 void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                     MessageRef& shared) {
+                     std::uint64_t received_us, MessageRef& shared) {
     Topic* topic = find(kind, target);
     // Given up a moment ago; or wanted again while Redis still has to unsubscribe it: the stream begins with ACTIVE.
     if (!topic || !topic->confirmed) return;
@@ -95,7 +97,7 @@ void Fanout::message(TargetKind kind, std::string_view target, std::string_view 
     if (shared) {
         event.message = Message::make_sharing(std::move(from), std::move(by), shared);
     } else {
-        event.message = shared = Message::make(std::move(from), std::move(by), payload);
+        event.message = shared = Message::make(std::move(from), std::move(by), payload, received_us);
     }
     for (const SubscriptionRef& subscription : topic->subscriptions) push(*subscription, event);
 }
@@ -104,7 +106,7 @@ void Fanout::active(TargetKind kind, std::string_view target) {
     Topic* topic = find(kind, target);
     if (!topic || topic->confirmed) return;
     set_confirmed(*topic, true);
-    topic->refused = {};
+    set_refused(*topic, {});
     for (const SubscriptionRef& subscription : topic->subscriptions) become_active(*subscription);
 }
 
@@ -112,7 +114,7 @@ void Fanout::become_active(Subscription& subscription) {
     subscription.change(SubscriptionState::active);
     if (subscription.was_active) {
         Event gap = Event::of(EventKind::gap);
-        gap.reason = GapReason::reconnect;
+        gap.reason = gap_reason_;
         gap.count = count_unknown;
         metrics_.gaps.add();
         push(subscription, std::move(gap));
@@ -134,7 +136,7 @@ void Fanout::failed_all(const Error& why) {
 
 void Fanout::become_failed(Topic& topic, const Error& why) {
     set_confirmed(topic, false);
-    topic.refused = why;
+    set_refused(topic, why);
     for (const SubscriptionRef& subscription : topic.subscriptions) fail(*subscription, why);
 }
 
@@ -146,7 +148,7 @@ void Fanout::fail(Subscription& subscription, const Error& why) {
 void Fanout::lost(const Error& why) {
     for (Topics* all : {&channels_, &patterns_}) {
         for (auto& [name, topic] : *all) {
-            topic->refused = {};
+            set_refused(*topic, {});
             if (!topic->confirmed) continue;
             set_confirmed(*topic, false);
             const Event event = Event::of(EventKind::lost, why);
@@ -165,6 +167,16 @@ void Fanout::set_confirmed(Topic& topic, bool confirmed) {
         metrics_.subscriptions_confirmed.add();
     else
         metrics_.subscriptions_confirmed.sub();
+}
+
+void Fanout::set_refused(Topic& topic, const Error& why) {
+    if (static_cast<bool>(topic.refused) != static_cast<bool>(why)) {
+        if (why)
+            metrics_.subscriptions_refused.add();
+        else
+            metrics_.subscriptions_refused.sub();
+    }
+    topic.refused = why;
 }
 
 void Fanout::push(Subscription& subscription, Event event) {

@@ -32,12 +32,15 @@ class Fanout {
 
     // What the backend reports. Names are wire names.
     // `shared`: nothing for a new payload; it then keeps the message whose payload other targets may share.
+    // `received_us`: when it was read.
     void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                 MessageRef& shared);
+                 std::uint64_t received_us, MessageRef& shared);
     void active(TargetKind kind, std::string_view target);
     void failed(TargetKind kind, std::string_view target, const Error& why);
     void failed_all(const Error& why);
     void lost(const Error& why);
+    // What the GAPs before RESUMED are due to.
+    void set_gap_reason(GapReason reason) { gap_reason_ = reason; }
 
     // An outcome; an event of the engine itself.
     void settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome);
@@ -64,9 +67,11 @@ class Fanout {
     void become_failed(Topic& topic, const Error& why);
     void end(Subscription& subscription, const Error& why);
     void set_confirmed(Topic& topic, bool confirmed);
+    void set_refused(Topic& topic, const Error& why);
 
     Metrics& metrics_;
     const std::uint32_t channel_prefix_size_;
+    GapReason gap_reason_ = GapReason::reconnect;
     Topics channels_, patterns_;
     std::vector<std::shared_ptr<OutcomeSink>> to_wake_;
 };

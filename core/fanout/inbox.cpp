@@ -1,6 +1,9 @@
 #include "core/fanout/inbox.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "core/base/clock.h"
 
 namespace fanwire::core {
 
@@ -14,16 +17,49 @@ bool is_state(EventKind kind) {
 // What a message counts against the limit of bytes.
 std::size_t cost_of(const Event& event) { return event.kind == EventKind::message ? event.message->cost() : 0; }
 
+Event overflow_gap(void* user_data, std::uint64_t count) {
+    Event gap = Event::of(EventKind::gap);
+    gap.reason = GapReason::overflow;
+    gap.user_data = user_data;
+    gap.count = count;
+    return gap;
+}
+
 void add_to_gap(Event& gap, const Event& dropped) {
     if (dropped.kind == EventKind::message) {
         if (gap.count != count_unknown) ++gap.count;
     } else if (gap.count == count_unknown || dropped.count == count_unknown) {
+        // An overflow's count would be known, so one of the two is due to a break.
+        if (gap.reason == GapReason::overflow) gap.reason = dropped.reason;
         gap.count = count_unknown;
-        gap.reason = GapReason::reconnect;  // an overflow's count would be known
     } else {
         gap.count += dropped.count;
     }
 }
+
+// Adds up the times from reading to draining: messages of one read come in a row and took the same time.
+class DeliveryTimes {
+   public:
+    ~DeliveryTimes() { flush(); }
+    void add(Metrics& metrics, std::uint64_t received_us) {
+        if (&metrics != metrics_ || received_us != received_us_) {
+            flush();
+            metrics_ = &metrics;
+            received_us_ = received_us;
+        }
+        ++count_;
+    }
+
+   private:
+    void flush() {
+        if (count_ == 0) return;
+        if (now_ == 0) now_ = now_us();
+        metrics_->delivery_latency.add(now_ > received_us_ ? now_ - received_us_ : 0, std::exchange(count_, 0));
+    }
+
+    Metrics* metrics_ = nullptr;
+    std::uint64_t received_us_ = 0, count_ = 0, now_ = 0;
+};
 
 }  // namespace
 
@@ -52,9 +88,12 @@ bool Inbox::push(Subscription& subscription, Event event) {
         append(&subscription, std::move(event));
         return become_signalled();
     }
-    if (event.kind == EventKind::message && limits_.overflow == Overflow::drop_oldest &&
-        cost_of(event) <= limits_.bytes)
+    if (event.kind == EventKind::message && limits_.overflow != Overflow::drop_newest &&
+        cost_of(event) <= limits_.bytes) {
+        if (limits_.overflow == Overflow::conflate && full(event) && conflate(subscription, event))
+            return become_signalled();
         while (full(event)) push_out_oldest();
+    }
     if (full(event)) {
         fold(queue_, queue_first_, subscription.at_back, subscription, std::move(event));
     } else {
@@ -84,9 +123,49 @@ void Inbox::append(Subscription* subscription, Event event) {
     messages_ += message ? 1 : 0;
     states_ += state ? 1 : 0;
     bytes_ += cost;
+    if (limits_.overflow != Overflow::conflate || !subscription) return;
+    const std::uint64_t place = queue_first_ + queue_.size() - 1;
+    if (!message) {
+        subscription->behind_states = place + 1;
+        return;
+    }
+    // The key is a view of the message it leads to: it must not outlive that, so the former one goes first.
+    const Latest key{subscription, queue_.back().event.message->channel()};
+    latest_.erase(key);
+    latest_.emplace(key, place);
+}
+
+// Puts the message in the place of the newest of its channel; false when there is none that it may replace.
+bool Inbox::conflate(Subscription& subscription, Event& event) {
+    const auto found = latest_.find({&subscription, event.message->channel()});
+    if (found == latest_.end() || found->second < subscription.behind_states) return false;
+    const std::uint64_t place = found->second;
+    Entry& entry = queue_[place - queue_first_];
+    const Latest key{&subscription, event.message->channel()};
+    auto node = latest_.extract(found);
+    node.key() = key;
+    bytes_ += cost_of(event);
+    bytes_ -= cost_of(entry.event);
+    entry.event = std::move(event);
+    latest_.insert(std::move(node));
+    if (entry.conflated++ == 0) {
+        ++conflated_entries_;
+        subscription.metrics().gaps.add();
+    }
+    ++dropped_;
+    subscription.metrics().dropped.add();
+    while (bytes_ > limits_.bytes) push_out_oldest();
+    return true;
+}
+
+void Inbox::forget_latest(const Entry& entry, std::uint64_t place) {
+    if (entry.event.kind != EventKind::message) return;
+    const auto found = latest_.find({entry.subscription, entry.event.message->channel()});
+    if (found != latest_.end() && found->second == place) latest_.erase(found);
 }
 
 Inbox::Entry Inbox::pop_queue() {
+    if (limits_.overflow == Overflow::conflate) forget_latest(queue_.front(), queue_first_);
     Entry entry = std::move(queue_.front());
     queue_.pop_front();
     ++queue_first_;
@@ -99,10 +178,16 @@ Inbox::Entry Inbox::pop_queue() {
 // Moves the queue's oldest entry out of the counted part, folded if it may be.
 void Inbox::push_out_oldest() {
     Entry entry = pop_queue();
-    if (!entry.subscription || entry.event.kind == EventKind::ended)
+    if (!entry.subscription || entry.event.kind == EventKind::ended) {
         front_.push_back(std::move(entry));
-    else if (!entry.subscription->given_up())
-        fold(front_, front_first_, entry.subscription->at_front, *entry.subscription, std::move(entry.event));
+        return;
+    }
+    Subscription& subscription = *entry.subscription;
+    const bool conflated = entry.conflated > 0;
+    Event gap = conflated ? take_conflated(entry) : Event();
+    if (subscription.given_up()) return;
+    if (conflated) fold(front_, front_first_, subscription.at_front, subscription, std::move(gap));
+    fold(front_, front_first_, subscription.at_front, subscription, std::move(entry.event));
 }
 
 // Puts the event into the entry that stands for its like, or makes that entry at the end of `into`.
@@ -124,16 +209,14 @@ void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription::Fol
         return;
     }
     if (event.kind == EventKind::message) {
-        Event gap = Event::of(EventKind::gap);
-        gap.reason = GapReason::overflow;
-        gap.user_data = event.user_data;
-        gap.count = 1;
-        event = std::move(gap);
+        event = overflow_gap(event.user_data, 1);
         subscription.metrics().gaps.add();
     }
     into.push_back({std::move(event), &subscription});
     place = first + into.size() - 1;
-    if (&into == &queue_) ++states_;
+    if (&into != &queue_) return;
+    ++states_;
+    subscription.behind_states = place + 1;
 }
 
 void Inbox::signal() {
@@ -166,14 +249,28 @@ void Inbox::cancel_outcome() {
     --outcomes_;
 }
 
+// The GAP that stands before the entry; from now on none does.
+Event Inbox::take_conflated(Entry& entry) {
+    --conflated_entries_;
+    return overflow_gap(entry.event.user_data, std::exchange(entry.conflated, 0));
+}
+
 bool Inbox::pop(Entry& entry) {
     if (!front_.empty()) {
         entry = std::move(front_.front());
         front_.pop_front();
         ++front_first_;
+        const bool next_is_its = front_.empty() && !queue_.empty() && queue_.front().subscription == entry.subscription;
+        if (next_is_its && entry.event.kind == EventKind::gap && queue_.front().conflated > 0)
+            add_to_gap(entry.event, take_conflated(queue_.front()));  // one GAP for one place
         return true;
     }
     if (queue_.empty()) return false;
+    if (queue_.front().conflated > 0) {
+        Subscription* subscription = queue_.front().subscription;
+        entry = {take_conflated(queue_.front()), subscription};
+        return true;
+    }
     entry = pop_queue();
     return true;
 }
@@ -183,10 +280,11 @@ void Inbox::drain(std::vector<Event>& events, std::size_t capacity, std::vector<
     {
         std::lock_guard lock(mutex_);
         // Room first, so that nothing popped is lost.
-        const std::size_t most = std::min(capacity, events.size() + front_.size() + queue_.size());
+        const std::size_t most = std::min(capacity, events.size() + front_.size() + queue_.size() + conflated_entries_);
         events.reserve(most);
         if (owners) owners->reserve(most);
         Entry entry;
+        DeliveryTimes times;
         while (events.size() < capacity && pop(entry)) {
             const bool last = entry.event.kind == EventKind::ended;
             if (!entry.subscription) {
@@ -195,6 +293,8 @@ void Inbox::drain(std::vector<Event>& events, std::size_t capacity, std::vector<
                 ended.push_back(entry.subscription);
             } else if (entry.subscription->given_up()) {
                 continue;
+            } else if (entry.event.kind == EventKind::message) {
+                times.add(entry.subscription->metrics(), entry.event.message->received_us());
             }
             events.push_back(std::move(entry.event));
             if (owners) owners->push_back(SubscriptionRef::share(entry.subscription));
@@ -255,7 +355,8 @@ void Inbox::close() {
         closed_ = true;
         front.swap(front_);
         queue.swap(queue_);
-        messages_ = bytes_ = states_ = 0;
+        latest_.clear();
+        messages_ = bytes_ = states_ = conflated_entries_ = 0;
     }
     arrived_.notify_all();
     discard(front);
@@ -269,7 +370,7 @@ void Inbox::discard(std::deque<Entry>& entries) {
 
 InboxStats Inbox::stats() const {
     std::lock_guard lock(mutex_);
-    return {front_.size() + queue_.size(), bytes_, drained_, dropped_};
+    return {front_.size() + queue_.size() + conflated_entries_, bytes_, drained_, dropped_};
 }
 
 }  // namespace fanwire::core

@@ -4,7 +4,9 @@
 // woken once for empty -> non-empty and then drains batches.
 //
 // Full means: `count` messages or `bytes` of them wait. Then, with drop_oldest, entries leave at the queue's front into
-// `front_`; with drop_newest, what comes is folded at the back. Folding keeps, for each subscription, one GAP that
+// `front_`; with drop_newest, what comes is folded at the back. With conflate a message takes the place of the newest
+// queued one of its subscription and channel, if nothing else of the subscription stands behind that, and the place
+// remembers how many it has replaced: a GAP with that count is drained before it. Otherwise conflate is drop_oldest. Folding keeps, for each subscription, one GAP that
 // counts the dropped messages and the newest of its state changes. State changes never push out a message: beyond
 // `count` of them they are folded at the back. ENDED and outcomes are always kept. So memory stays bounded by the limits
 // plus a few entries for each subscription, and whatever is missing has a GAP in its place.
@@ -15,6 +17,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/pollable.h"
@@ -85,12 +89,28 @@ class Inbox : public OutcomeSink {
     struct Entry {
         Event event;
         Subscription* subscription;  // kept alive by the fan-out, then by its ENDED entry
+        std::uint64_t conflated = 0;  // messages that this one has replaced
+    };
+    // The newest message of a subscription and a channel, for conflate. The channel's bytes are those of the message in
+    // the queue.
+    struct Latest {
+        const Subscription* subscription;
+        std::string_view channel;
+        bool operator==(const Latest&) const = default;
+    };
+    struct LatestHash {
+        std::size_t operator()(const Latest& key) const {
+            return std::hash<std::string_view>()(key.channel) ^ (std::hash<const void*>()(key.subscription) << 1);
+        }
     };
 
     bool full(const Event& event) const;
     bool become_signalled();
     void append(Subscription* subscription, Event event);
     Entry pop_queue();
+    bool conflate(Subscription& subscription, Event& event);
+    Event take_conflated(Entry& entry);
+    void forget_latest(const Entry& entry, std::uint64_t place);
     void push_out_oldest();
     void fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places, Subscription& subscription,
               Event event);
@@ -107,8 +127,10 @@ class Inbox : public OutcomeSink {
     std::deque<Entry> queue_;
     std::uint64_t front_first_ = 1;  // sequence number of front_[0]; they name places that outlive pops
     std::uint64_t queue_first_ = 1;
+    std::unordered_map<Latest, std::uint64_t, LatestHash> latest_;  // places in queue_; only for conflate
     std::size_t messages_ = 0, bytes_ = 0;  // of queue_: its messages
     std::size_t states_ = 0;                // of queue_: its state changes and GAPs
+    std::size_t conflated_entries_ = 0;     // of queue_: those with a GAP before them
     std::size_t outcomes_ = 0;
     std::size_t engine_events_ = 0;
     std::uint64_t drained_ = 0, dropped_ = 0;

@@ -75,6 +75,8 @@ class Subscription {
         std::uint64_t state = 0;
     };
     FoldPlaces at_front, at_back;
+    // Likewise: the place behind its newest entry that is no message (see conflate in inbox.h).
+    std::uint64_t behind_states = 0;
 
    private:
     RefCount refs_;

@@ -5,7 +5,8 @@
 
 namespace fanwire::core {
 
-MessageRef Message::make(ScopedName channel, ScopedName pattern, std::string_view payload) {
+MessageRef Message::make(ScopedName channel, ScopedName pattern, std::string_view payload,
+                         std::uint64_t received_us) {
     void* memory = ::operator new(sizeof(Message) + payload.size() + 1);
     Message* message = new (memory) Message(std::move(channel), std::move(pattern), nullptr);
     char* to = reinterpret_cast<char*>(message + 1);
@@ -13,6 +14,7 @@ MessageRef Message::make(ScopedName channel, ScopedName pattern, std::string_vie
     to[payload.size()] = '\0';
     message->payload_ = to;
     message->payload_size_ = payload.size();
+    message->received_us_ = received_us;
     return MessageRef::adopt(message);
 }
 
@@ -21,6 +23,7 @@ MessageRef Message::make_sharing(ScopedName channel, ScopedName pattern, Message
     Message* message = new (memory) Message(std::move(channel), std::move(pattern), std::move(owner));
     message->payload_ = message->owner_->payload_;
     message->payload_size_ = message->owner_->payload_size_;
+    message->received_us_ = message->owner_->received_us_;
     return MessageRef::adopt(message);
 }
 

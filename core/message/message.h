@@ -24,8 +24,9 @@ class Message {
     // First in memory, so that the C boundary can tell a message from another handle.
     static constexpr std::uint32_t tag_value = 0x6d736731;  // "msg1"
 
-    // Copies the payload. `pattern` has no name for messages of an exact subscription.
-    static MessageRef make(ScopedName channel, ScopedName pattern, std::string_view payload);
+    // Copies the payload. `pattern` has no name for messages of an exact subscription. `received_us`: when it was read.
+    static MessageRef make(ScopedName channel, ScopedName pattern, std::string_view payload,
+                           std::uint64_t received_us = 0);
 
     // Another message with the payload of `owner`, which is shared and not copied.
     static MessageRef make_sharing(ScopedName channel, ScopedName pattern, MessageRef owner);
@@ -39,6 +40,7 @@ class Message {
     bool has_pattern() const { return static_cast<bool>(pattern_.name); }
     // A NUL that is not counted follows the bytes.
     std::string_view payload() const { return {payload_, payload_size_}; }
+    std::uint64_t received_us() const { return received_us_; }
     // What a queue is charged for holding it.
     std::size_t cost() const { return sizeof(Message) + payload_size_ + channel().size(); }
 
@@ -56,6 +58,7 @@ class Message {
     MessageRef owner_;  // whose payload this is, when not our own
     const char* payload_ = "";
     std::size_t payload_size_ = 0;
+    std::uint64_t received_us_ = 0;
 };
 
 }  // namespace fanwire::core

@@ -22,6 +22,17 @@ bool is_glob_byte(char byte) {
     return std::string_view("*?[]^\\").find(byte) != std::string_view::npos;
 }
 
+// What fanwire sends itself; in no namespace, so that patterns of a namespace do not match it.
+constexpr std::string_view reserved = "__fanwire:";
+
+std::string wire_name(const std::string& prefix, std::string_view name, const char* kind) {
+    std::string wire = prefix + std::string(name);
+    if (wire.starts_with(reserved))
+        throw Failure(Status::INVALID_CHANNEL, std::string(kind) + " " + quote(name) + ": names that begin with " +
+                                                   std::string(reserved) + " in Redis are fanwire's own");
+    return wire;
+}
+
 // `kind` is "channel" or "pattern".
 void check(std::string_view name, ChannelRules rules, const std::string& kind) {
     bool strict = rules == ChannelRules::strict;
@@ -64,12 +75,12 @@ Namespace::Namespace(std::string_view name, ChannelRules rules) : rules_(rules) 
 
 std::string Namespace::channel(std::string_view channel) const {
     check(channel, rules_, "channel");
-    return channel_prefix_ + std::string(channel);
+    return wire_name(channel_prefix_, channel, "channel");
 }
 
 std::string Namespace::pattern(std::string_view pattern) const {
     check(pattern, rules_, "pattern");
-    return pattern_prefix_ + std::string(pattern);
+    return wire_name(pattern_prefix_, pattern, "pattern");
 }
 
 }  // namespace fanwire::core

@@ -84,7 +84,10 @@ void Transport::close() {
     ++*generation_;
     address_timer_.at(never);
     watch_.reset();
-    if (fd_ >= 0) ::close(fd_);
+    if (fd_ >= 0) {
+        shutdown(fd_, SHUT_RDWR);  // a child of fork() may hold a copy: close() alone would not end the connection
+        ::close(fd_);
+    }
     fd_ = -1;
     connected_ = false;
     addresses_.clear();
@@ -173,6 +176,10 @@ void Transport::readable() {
         if (*generation_ != generation) return;
         if (static_cast<std::size_t>(n) < buffer_.size()) return;
     }
+}
+
+void Transport::abandon() noexcept {
+    if (fd_ >= 0) ::close(fd_);
 }
 
 std::size_t Transport::write(std::string_view bytes) {

@@ -38,6 +38,8 @@ class Transport {
 
     void open();
     void close();
+    // In the child of a fork(): closes its copy of the socket and touches nothing else. The loop and TLS are the parent's.
+    void abandon() noexcept;
     // Writes what the system takes without blocking. When that is not all, transport_writable() follows.
     std::size_t write(std::string_view bytes);
 

@@ -1,5 +1,8 @@
 #include "core/protocol/handshake.h"
 
+#include <charconv>
+#include <system_error>
+
 #include "core/protocol/command.h"
 #include "core/protocol/error_reply.h"
 
@@ -17,18 +20,44 @@ bool may_quote_password(std::string_view reply, const std::string& password) {
     return reply.starts_with("ERR unknown") || (!password.empty() && reply.find(password) != reply.npos);
 }
 
+std::optional<std::uint64_t> field(std::string_view info, std::string_view name) {
+    for (std::size_t at = info.find(name); at != info.npos; at = info.find(name, at + 1)) {
+        const std::size_t value = at + name.size();
+        if ((at != 0 && info[at - 1] != '\n') || value >= info.size() || info[value] != ':') continue;
+        std::uint64_t number = 0;
+        const auto end = std::from_chars(info.data() + value + 1, info.data() + info.size(), number);
+        if (end.ec == std::errc{}) return number;
+    }
+    return std::nullopt;
+}
+
 }  // namespace
+
+ServerStats ServerStats::parse(std::string_view info) {
+    return {field(info, "total_connections_received"), field(info, "client_output_buffer_limit_disconnections")};
+}
+
+void append_auth(std::string& out, const std::string& username, const std::string& password) {
+    if (username.empty() && password.empty()) return;
+    if (username.empty())
+        append_command(out, {"AUTH", password});
+    else
+        append_command(out, {"AUTH", username, password});
+}
+
+Error auth_error(std::string_view reply, const std::string& password) {
+    if (may_quote_password(reply, password))
+        return {Status::AUTH_FAILED, "AUTH: the server does not accept the command"};
+    return {Status::AUTH_FAILED, error_of_reply("AUTH", reply).text};  // WRONGPASS, or ERR when none is configured
+}
 
 void Handshake::start(std::string& out) {
     expected_.clear();
     error_ = {};
-    if (!config_.username.empty() || !config_.password.empty()) {
-        if (config_.username.empty())
-            append_command(out, {"AUTH", config_.password});
-        else
-            append_command(out, {"AUTH", config_.username, config_.password});
-        expected_.push_back(Step::auth);
-    }
+    stats_ = {};
+    const std::size_t before = out.size();
+    append_auth(out, config_.username, config_.password);
+    if (out.size() != before) expected_.push_back(Step::auth);
     if (config_.db != 0) {
         append_command(out, {"SELECT", std::to_string(config_.db)});
         expected_.push_back(Step::select);
@@ -36,6 +65,10 @@ void Handshake::start(std::string& out) {
     if (!config_.client_name.empty()) {
         append_command(out, {"CLIENT", "SETNAME", config_.client_name});
         expected_.push_back(Step::setname);
+    }
+    if (config_.ask_stats) {
+        append_command(out, {"INFO", "stats"});
+        expected_.push_back(Step::stats);
     }
     append_command(out, {"PING"});
     expected_.push_back(Step::ping);
@@ -52,10 +85,7 @@ Handshake::Progress Handshake::reply(const Reply& reply) {
 
     switch (step) {
         case Step::auth:
-            if (refused && may_quote_password(reply.text(), config_.password))
-                error_ = {Status::AUTH_FAILED, "AUTH: the server does not accept the command"};
-            else if (refused)  // WRONGPASS, or ERR when no password is configured
-                error_ = {Status::AUTH_FAILED, error_of_reply("AUTH", reply.text()).text};
+            if (refused) error_ = auth_error(reply.text(), config_.password);
             break;
         case Step::select:
             if (refused) error_ = error_of_reply("SELECT " + std::to_string(config_.db), reply.text());
@@ -63,6 +93,9 @@ Handshake::Progress Handshake::reply(const Reply& reply) {
         case Step::setname:
             // Only a name: servers and proxies that refuse it work all the same.
             if (refused && reply.text().starts_with("NOAUTH")) error_ = error_of_reply("CLIENT SETNAME", reply.text());
+            break;
+        case Step::stats:
+            if (reply.is(ReplyType::string)) stats_ = ServerStats::parse(reply.text());  // else: it is not to be known
             break;
         case Step::ping:
             if (refused) {

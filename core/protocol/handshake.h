@@ -1,8 +1,12 @@
-// The first words on a new connection: AUTH, SELECT, CLIENT SETNAME and a PING as the fence, pipelined.
+// The first words on a new connection: AUTH, SELECT, CLIENT SETNAME, perhaps INFO stats, and a PING as the fence,
+// pipelined.
 #pragma once
 
+#include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/base/error.h"
 #include "core/protocol/reply.h"
@@ -12,7 +16,21 @@ namespace fanwire::core {
 struct HandshakeConfig {
     std::string username, password, client_name;
     std::int64_t db = 0;
+    bool ask_stats = false;  // send INFO stats
 };
+
+// What INFO stats tells that concerns us; nothing where the server does not say it.
+struct ServerStats {
+    std::optional<std::uint64_t> connections;          // received since the server was started
+    std::optional<std::uint64_t> output_buffer_kills;  // clients closed by client-output-buffer-limit, since 7.0.8
+
+    static ServerStats parse(std::string_view info);
+};
+
+// AUTH for these; nothing when both are empty.
+void append_auth(std::string& out, const std::string& username, const std::string& password);
+// What the error reply to an AUTH says to a person. Servers that do not know AUTH quote its arguments: not repeated.
+Error auth_error(std::string_view reply, const std::string& password);
 
 class Handshake {
    public:
@@ -20,18 +38,28 @@ class Handshake {
 
     explicit Handshake(HandshakeConfig config) : config_(std::move(config)) {}
 
+    const HandshakeConfig& config() const { return config_; }
+    // From the next start() on.
+    void set_credentials(std::string username, std::string password) {
+        config_.username = std::move(username);
+        config_.password = std::move(password);
+    }
+
     // Begins anew and appends the commands.
     void start(std::string& out);
     Progress reply(const Reply& reply);
     // Why, after `failed`.
     const Error& error() const { return error_; }
+    // What the server said of itself, if it was asked and answered.
+    const ServerStats& stats() const { return stats_; }
 
    private:
-    enum class Step { auth, select, setname, ping };
+    enum class Step { auth, select, setname, stats, ping };
 
     HandshakeConfig config_;
     std::deque<Step> expected_;
     Error error_;
+    ServerStats stats_;
 };
 
 }  // namespace fanwire::core

@@ -32,6 +32,7 @@ void Link::opened(TimeMs) {
     state_ = State::greeting;
     reader_.reset();
     first_bytes_ = true;
+    late_credentials_.reset();
     out_.clear();
     out_sent_ = 0;
     handshake_.start(out_);
@@ -84,6 +85,7 @@ void Link::take_replies(TimeMs now) {
                 heartbeat_.start(now);
                 on_ready(now);
                 listener_.link_ready();
+                if (late_credentials_) on_credentials(*std::exchange(late_credentials_, std::nullopt), now);
         }
     }
 }
@@ -94,7 +96,7 @@ void Link::closed(Error why, TimeMs now) {
     if (state_ == State::opening || state_ == State::greeting || state_ == State::ready) fail(std::move(why), now);
 }
 
-void Link::fail(Error why, TimeMs now) {
+void Link::fail(Error why, TimeMs now, bool retry_at_once) {
     const bool was_ready = state_ == State::ready;
     if (state_ == State::stopped) return;
     request_ = Request::close;
@@ -111,9 +113,25 @@ void Link::fail(Error why, TimeMs now) {
     if (!retry) on_given_up(why);
     if (!was_ready) listener_.link_failed(why, retry);
     if (!retry) return;
-    const TimeMs delay = backoff_.next();
+    const TimeMs backoff = backoff_.next();
+    const TimeMs delay = retry_at_once ? 0 : backoff;
     deadline_ = now + delay;
     listener_.link_retry(backoff_.failures(), delay);
+}
+
+void Link::set_credentials(const std::string& username, const std::string& password, TimeMs now) {
+    const bool username_changed = username != login().username;
+    handshake_.set_credentials(username, password);
+    if (state_ == State::waiting)
+        deadline_ = now;
+    else if (state_ == State::greeting)
+        late_credentials_ = late_credentials_.value_or(false) || username_changed;
+    else if (state_ == State::ready)
+        on_credentials(username_changed, now);
+}
+
+void Link::renew(Error why, TimeMs now) {
+    if (state_ == State::ready) fail(std::move(why), now, true);
 }
 
 void Link::tick(TimeMs now) {

@@ -6,6 +6,7 @@
 // happen and tick() at deadline(), and writes output() to the connection, reporting it by wrote().
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -42,6 +43,8 @@ class Link {
         virtual void link_failed(const Error& why, bool will_retry) = 0;
         // Attempt number `attempt` in a row follows in `delay` ms.
         virtual void link_retry(std::uint32_t attempt, TimeMs delay) = 0;
+        // Credentials set on a ready link were refused: it goes on as it was.
+        virtual void link_login_refused(const Error&) {}
     };
 
     Link(LinkConfig config, Random random, Listener& listener);
@@ -61,6 +64,9 @@ class Link {
     void received(std::string_view bytes, TimeMs now);
     // The connection broke, could not be made, or was closed on request.
     void closed(Error why, TimeMs now);
+    // Logs in like this from now on. A link that waits for its next attempt makes it at once; what a ready one does
+    // is up to on_credentials().
+    void set_credentials(const std::string& username, const std::string& password, TimeMs now);
     virtual void tick(TimeMs now);
     virtual TimeMs deadline() const;
 
@@ -75,6 +81,14 @@ class Link {
     virtual void on_down(const Error& why, TimeMs now) = 0;
     virtual void on_given_up(const Error& why) = 0;
     virtual void send_ping(TimeMs now) = 0;
+    // The credentials of a ready link have changed.
+    virtual void on_credentials(bool, TimeMs) {}
+
+    const HandshakeConfig& login() const { return handshake_.config(); }
+    const ServerStats& server_stats() const { return handshake_.stats(); }
+    // Breaks a ready link for a reason of ours and makes it anew at once.
+    void renew(Error why, TimeMs now);
+    void login_refused(const Error& why) { listener_.link_login_refused(why); }
 
     // The server has said something that it must not say: the link is closed.
     void protocol_error(std::string text, TimeMs now);
@@ -85,7 +99,7 @@ class Link {
 
    private:
     void take_replies(TimeMs now);
-    void fail(Error why, TimeMs now);
+    void fail(Error why, TimeMs now, bool retry_at_once = false);
 
     LinkConfig config_;
     Listener& listener_;
@@ -97,6 +111,7 @@ class Link {
     Request request_ = Request::none;
     TimeMs deadline_ = never;  // of opening and greeting together, or the end of waiting
     bool first_bytes_ = true;
+    std::optional<bool> late_credentials_;  // set while greeting: they are for when it is ready. Other username?
     std::int64_t failed_attempts_ = 0;  // in a row
 };
 

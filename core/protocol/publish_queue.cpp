@@ -9,7 +9,6 @@
 namespace fanwire::core {
 
 namespace {
-constexpr std::string_view ping_command = "*1\r\n$4\r\nPING\r\n";
 constexpr std::size_t compact_at = 256 * 1024;
 constexpr std::size_t keep_max = 1024 * 1024;  // an empty buffer larger than this is given back
 }  // namespace
@@ -43,18 +42,18 @@ void PublishQueue::append(PublishBatch&& batch) {
         bytes_ += batch.bytes;
     }
     for (PublishRecord& record : batch.records) {
-        unsettled_ += record.ping ? 0 : 1;
+        (record.kind == PublishRecord::Kind::publish ? unsettled_ : own_unsent_) += 1;
         unsent_.push_back(std::move(record));
     }
 }
 
-void PublishQueue::append_ping() {
+void PublishQueue::append_own(PublishRecord::Kind kind, std::string command) {
     PublishBatch batch;
-    batch.bytes = ping_command;
     PublishRecord record;
-    record.ping = true;
-    record.size = ping_command.size();
-    batch.records.push_back(record);
+    record.kind = kind;
+    record.size = static_cast<std::uint32_t>(command.size());
+    batch.bytes = std::move(command);
+    batch.records.push_back(std::move(record));
     append(std::move(batch));
 }
 
@@ -67,9 +66,11 @@ void PublishQueue::wrote(std::size_t size) {
         PublishRecord& front = unsent_.front();
         front_sent_ -= front.size;
         begin_ += front.size;
-        if (!front.ping) {
+        if (front.kind == PublishRecord::Kind::publish) {
             ++count;
             bytes += front.size;
+        } else {
+            --own_unsent_;
         }
         in_flight_.push_back(std::move(front));
         unsent_.pop_front();
@@ -91,7 +92,7 @@ void PublishQueue::drop_front_bytes() {
 }
 
 void PublishQueue::settle(const PublishRecord& record, Error error, std::uint64_t receivers) {
-    if (record.ping) return;
+    if (record.kind != PublishRecord::Kind::publish) return;
     --unsettled_;
     settled_(record, {std::move(error), receivers});
 }
@@ -100,15 +101,18 @@ bool PublishQueue::reply(const Reply& reply) {
     if (in_flight_.empty()) return false;
     const PublishRecord record = std::move(in_flight_.front());
     in_flight_.pop_front();
-    if (expired_ > 0) {
-        --expired_;
+    const bool expired = expired_ > 0;
+    if (expired) --expired_;
+    if (record.kind == PublishRecord::Kind::ping) return reply.is(ReplyType::error) || reply.text() == "PONG";
+    if (record.kind != PublishRecord::Kind::publish) {
+        answered_(record.kind, reply);
         return true;
     }
+    if (expired) return true;
     if (reply.is(ReplyType::error)) {
         settle(record, error_of_reply("PUBLISH", reply.text()));
         return true;
     }
-    if (record.ping) return reply.text() == "PONG";
     if (!reply.is(ReplyType::integer)) return false;
     settle(record, {}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
     return true;
@@ -120,11 +124,21 @@ void PublishQueue::link_down(const Error& why) {
     for (std::size_t i = std::exchange(expired_, 0); i < in_flight.size(); ++i)
         settle(in_flight[i], {Status::OUTCOME_UNKNOWN, "sent, but not answered: " + why.text});
     front_sent_ = 0;
-    if (!unsent_.empty() && unsent_.front().ping) {
-        begin_ += unsent_.front().size;
-        unsent_.pop_front();
-        drop_front_bytes();
+    if (own_unsent_ > 0) forget_own();
+}
+
+// What the link said for itself was for the connection that is gone.
+void PublishQueue::forget_own() {
+    std::string bytes;
+    std::size_t at = begin_;
+    for (const PublishRecord& record : unsent_) {
+        if (record.kind == PublishRecord::Kind::publish) bytes.append(bytes_, at, record.size);
+        at += record.size;
     }
+    std::erase_if(unsent_, [](const PublishRecord& record) { return record.kind != PublishRecord::Kind::publish; });
+    bytes_.swap(bytes);
+    begin_ = 0;
+    own_unsent_ = 0;
 }
 
 void PublishQueue::fail_unsent(const Error& why) {
@@ -132,19 +146,23 @@ void PublishQueue::fail_unsent(const Error& why) {
     unsent.swap(unsent_);
     std::size_t count = 0, bytes = 0;
     for (const PublishRecord& record : unsent) {
-        if (record.ping) continue;
+        if (record.kind != PublishRecord::Kind::publish) continue;
         ++count;
         bytes += record.size;
         settle(record, why);
     }
     front_sent_ = 0;
+    own_unsent_ = 0;
     begin_ = bytes_.size();
     drop_front_bytes();
     if (count) unqueued_(count, bytes);
 }
 
 void PublishQueue::tick(TimeMs now) {
-    while (expired_ < in_flight_.size() && (in_flight_[expired_].ping || in_flight_[expired_].deadline <= now)) {
+    const auto is_over = [now](const PublishRecord& record) {
+        return record.kind != PublishRecord::Kind::publish || record.deadline <= now;
+    };
+    while (expired_ < in_flight_.size() && is_over(in_flight_[expired_])) {
         settle(in_flight_[expired_], {Status::OUTCOME_UNKNOWN, "sent, but not answered in time"});
         ++expired_;
     }
@@ -152,7 +170,7 @@ void PublishQueue::tick(TimeMs now) {
         const PublishRecord record = std::move(unsent_.front());
         unsent_.pop_front();
         begin_ += record.size;
-        if (!record.ping) unqueued_(1, record.size);
+        unqueued_(1, record.size);
         settle(record, {Status::TIMEOUT, "not sent within publish_timeout_ms"});
     }
     drop_front_bytes();

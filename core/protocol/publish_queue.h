@@ -28,7 +28,9 @@ struct PublishRecord {
     TimeMs deadline = never;
     std::shared_ptr<OutcomeSink> sink;  // nobody asked: null
     void* user_data = nullptr;
-    bool ping = false;
+    // What is not a publish is of the link's own making: not counted and not settled.
+    enum class Kind : std::uint8_t { publish, ping, auth, probe } kind = Kind::publish;
+    std::uint64_t accepted_us = 0;
 
     // Views into the command's bytes.
     std::string_view channel(std::string_view command) const { return command.substr(channel_at, channel_size); }
@@ -41,6 +43,7 @@ struct PublishRecord {
 struct PublishBatch {
     std::string bytes;
     std::vector<PublishRecord> records;
+    std::uint64_t accepted_us = 0;  // when the first of them was
 
     // Appends PUBLISH; nothing is changed if it throws std::bad_alloc.
     void add(std::string_view channel, std::string_view payload, PublishRecord record);
@@ -53,12 +56,15 @@ class PublishQueue {
     using Settled = std::function<void(const PublishRecord& record, const Outcome& outcome)>;
     // Told of publishes that are unsent no longer.
     using Unqueued = std::function<void(std::size_t count, std::size_t bytes)>;
+    // Told of the answers to the link's own AUTH and probes. The reply is valid during the call.
+    using Answered = std::function<void(PublishRecord::Kind kind, const Reply& reply)>;
 
-    PublishQueue(Settled settled, Unqueued unqueued) : settled_(std::move(settled)), unqueued_(std::move(unqueued)) {}
+    PublishQueue(Settled settled, Unqueued unqueued, Answered answered)
+        : settled_(std::move(settled)), unqueued_(std::move(unqueued)), answered_(std::move(answered)) {}
 
     void append(PublishBatch&& batch);
-    // Only while nothing is unsent.
-    void append_ping();
+    // A command of the link's own: not counted, and forgotten when the link breaks.
+    void append_own(PublishRecord::Kind kind, std::string command);
 
     std::string_view output() const;
     void wrote(std::size_t size);
@@ -79,16 +85,19 @@ class PublishQueue {
 
    private:
     void drop_front_bytes();
+    void forget_own();
     void settle(const PublishRecord& record, Error error, std::uint64_t receivers = 0);
 
     Settled settled_;
     Unqueued unqueued_;
+    Answered answered_;
     std::string bytes_;           // commands of unsent_, from begin_ on
     std::size_t begin_ = 0;       // where the front one starts
     std::size_t front_sent_ = 0;  // how much of the front one is written
     std::deque<PublishRecord> unsent_, in_flight_;
     std::size_t expired_ = 0;  // of in_flight_'s front: settled already, their replies are still to come
     std::size_t unsettled_ = 0;
+    std::size_t own_unsent_ = 0;
 };
 
 }  // namespace fanwire::core

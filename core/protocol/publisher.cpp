@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "core/protocol/command.h"
+#include "core/protocol/error_reply.h"
+
 namespace fanwire::core {
 
 void Publisher::publish(PublishBatch&& batch) {
@@ -57,7 +60,36 @@ void Publisher::give_up(const Error& why) {
 }
 
 void Publisher::send_ping(TimeMs) {
-    if (!queue_.has_unsent()) queue_.append_ping();
+    if (queue_.has_unsent()) return;
+    std::string command;
+    append_command(command, {"PING"});
+    queue_.append_own(PublishRecord::Kind::ping, std::move(command));
+}
+
+void Publisher::probe(std::string_view channel, std::string_view payload) {
+    std::string command;
+    append_command(command, {"PUBLISH", channel, payload});
+    queue_.append_own(PublishRecord::Kind::probe, std::move(command));
+}
+
+void Publisher::on_credentials(bool, TimeMs now) {
+    std::string command;
+    append_auth(command, login().username, login().password);
+    if (command.empty())  // nobody can be logged out
+        renew({Status::CONNECTION_LOST, "connecting anew, without a login"}, now);
+    else
+        queue_.append_own(PublishRecord::Kind::auth, std::move(command));
+}
+
+void Publisher::answered(PublishRecord::Kind kind, const Reply& reply) {
+    const bool refused = reply.is(ReplyType::error);
+    if (kind == PublishRecord::Kind::auth) {
+        if (refused) login_refused(auth_error(reply.text(), login().password));
+    } else if (refused) {
+        listener_.probe_answered({error_of_reply("PUBLISH", reply.text()), 0});
+    } else {
+        listener_.probe_answered({{}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0))});
+    }
 }
 
 void Publisher::tick(TimeMs now) {

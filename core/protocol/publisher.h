@@ -9,14 +9,26 @@ namespace fanwire::core {
 
 class Publisher : public Link {
    public:
+    class Listener : public Link::Listener {
+       public:
+        // Redis's answer to probe(): how many receivers, or why not.
+        virtual void probe_answered(const Outcome&) {}
+    };
+
     Publisher(const LinkConfig& config, Offline offline, Random random, Listener& listener,
               PublishQueue::Settled settled, PublishQueue::Unqueued unqueued)
         : Link(config, std::move(random), listener),
           offline_(offline),
-          queue_(std::move(settled), std::move(unqueued)) {}
+          listener_(listener),
+          queue_(std::move(settled), std::move(unqueued),
+                 [this](PublishRecord::Kind kind, const Reply& reply) { answered(kind, reply); }) {}
 
     void publish(PublishBatch&& batch);
+    // Publishes for the link's own sake: without a deadline, not counted, forgotten when the link breaks.
+    void probe(std::string_view channel, std::string_view payload);
     const PublishQueue& queue() const { return queue_; }
+    // Breaks the connection and makes another.
+    using Link::renew;
     // From now on every publish fails.
     void give_up(const Error& why);
     // At the end: nothing is waited for any more.
@@ -33,8 +45,11 @@ class Publisher : public Link {
     void on_down(const Error& why, TimeMs now) override;
     void on_given_up(const Error& why) override;
     void send_ping(TimeMs now) override;
+    void on_credentials(bool username_changed, TimeMs now) override;
+    void answered(PublishRecord::Kind kind, const Reply& reply);
 
     Offline offline_;
+    Listener& listener_;
     PublishQueue queue_;
     Error given_up_;
 };

@@ -45,7 +45,27 @@ bool Subscriber::take(const Reply& reply, TimeMs now) {
     return false;
 }
 
-void Subscriber::on_down(const Error&, TimeMs) { tracker_.end(); }
+// The count of killed clients has grown since the last connection began, in the same life of the server, and that
+// connection was closed at the other end. It may have been another client's; Redis says no more than that.
+void Subscriber::on_ready(TimeMs) {
+    const ServerStats& now = server_stats();
+    output_buffer_killed_ = closed_by_server_ && now.output_buffer_kills && stats_.output_buffer_kills &&
+                            *now.output_buffer_kills > *stats_.output_buffer_kills &&
+                            now.connections.value_or(0) >= stats_.connections.value_or(0);
+    closed_by_server_ = false;
+    stats_ = now;
+    tracker_.begin();
+}
+
+void Subscriber::on_down(const Error& why, TimeMs) {
+    closed_by_server_ = why.status == Status::CONNECTION_LOST;
+    tracker_.end();
+}
+
+// Redis lets no subscribed connection log in again, and keeps one that has logged in whatever becomes of its password.
+void Subscriber::on_credentials(bool username_changed, TimeMs now) {
+    if (username_changed) renew({Status::CONNECTION_LOST, "connecting anew as another user"}, now);
+}
 
 void Subscriber::send_ping(TimeMs) {
     append_command(out_, {"PING"});

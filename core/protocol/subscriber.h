@@ -15,6 +15,7 @@ class Subscriber : public Link {
                              std::string_view payload) = 0;
     };
 
+    // `config` should ask for the server's stats.
     Subscriber(const LinkConfig& config, TimeMs linger, Random random, Listener& listener)
         : Link(config, std::move(random), listener),
           tracker_(linger, config.reconnect_delay_max, listener),
@@ -23,21 +24,29 @@ class Subscriber : public Link {
     void want(TargetKind kind, const NameRef& name, TimeMs now) { tracker_.want(kind, name, now); }
     void unwant(TargetKind kind, std::string_view name, TimeMs now) { tracker_.unwant(kind, name, now); }
     const SubscriptionTracker& tracker() const { return tracker_; }
+    // Breaks the connection and makes another.
+    using Link::renew;
+    // Whether Redis had most likely closed the connection before this one because its output buffer was too large.
+    bool output_buffer_killed() const { return output_buffer_killed_; }
 
     std::string_view output(TimeMs now) override;
     void tick(TimeMs now) override;
     TimeMs deadline() const override;
 
    private:
-    void on_ready(TimeMs) override { tracker_.begin(); }
+    void on_ready(TimeMs) override;
     void on_reply(const Reply& reply, TimeMs now) override;
     void on_down(const Error& why, TimeMs now) override;
     void on_given_up(const Error&) override { tracker_.end(); }
     void send_ping(TimeMs now) override;
+    void on_credentials(bool username_changed, TimeMs now) override;
     bool take(const Reply& reply, TimeMs now);
 
     SubscriptionTracker tracker_;
     Listener& listener_;
+    ServerStats stats_;          // as they were when the present connection, or the one before it, began
+    bool closed_by_server_ = false;
+    bool output_buffer_killed_ = false;
 };
 
 }  // namespace fanwire::core

@@ -5,9 +5,11 @@
 
 #include <map>
 #include <random>
+#include <sstream>
 #include <string>
 #include <tuple>
 
+#include "core/base/clock.h"
 #include "core/net/event_fd.h"
 
 namespace fanwire::core {
@@ -290,6 +292,111 @@ TEST_F(InboxTest, NothingIsMissingWithoutAGap) {
         check(1000);
         ASSERT_EQ(expected, pushed);
     }
+}
+
+TEST_F(InboxTest, ConflateKeepsTheLastOfAChannelAndCountsTheOthersBeforeIt) {
+    open(3, Overflow::conflate);
+    state(*a, EventKind::active);
+    message(*a, "1");
+    message(*b, "2");
+    message(*a, "3");
+    for (const char* text : {"4", "5"}) message(*a, text);  // in the place of 3
+    message(*b, "6");                                       // in the place of 2
+    EXPECT_EQ(inbox->stats().queued, 4u + 2u);
+    EXPECT_EQ(a->metrics().dropped.get(), 2u);
+    EXPECT_EQ(a->metrics().delivered.get(), 2u);
+    EXPECT_EQ(a->metrics().gaps.get(), 1u);
+    EXPECT_EQ(drain(3), "a:active a:1 b:gap(1)");
+    EXPECT_EQ(drain(), "b:6 a:gap(2) a:5");
+    EXPECT_EQ(inbox->stats().queued, 0u);
+    message(*a, "7");
+    EXPECT_EQ(drain(), "a:7");
+}
+
+TEST_F(InboxTest, ConflateWithoutAnEarlierOneOfTheChannelDropsTheOldest) {
+    open(2, Overflow::conflate);
+    message(*a, "1");
+    message(*a, "2");
+    message(*a, "3");  // in the place of 2
+    message(*b, "4");  // pushes out 1
+    EXPECT_EQ(drain(), "a:gap(2) a:3 b:4");
+    message(*a, "5");
+    message(*a, "6");
+    message(*a, "7");
+    message(*b, "8");
+    message(*b, "9");  // in the place of 8
+    EXPECT_EQ(drain(), "a:gap(2) a:7 b:gap(1) b:9");
+}
+
+TEST_F(InboxTest, ConflateDoesNotMoveAMessageOverAStateChange) {
+    open(2, Overflow::conflate);
+    message(*a, "1");
+    message(*a, "2");
+    state(*a, EventKind::lost);
+    state(*a, EventKind::gap);
+    state(*a, EventKind::resumed);  // folded: two state entries is the most
+    message(*a, "3");
+    message(*a, "4");
+    const std::string all = drain();
+    EXPECT_NE(all.find("a:4"), all.npos) << all;
+    EXPECT_LT(all.find("resumed"), all.find("a:4")) << all;
+    EXPECT_EQ(a->metrics().dropped.get(), 2u) << all;
+}
+
+TEST_F(InboxTest, ConflateHoldsToTheLimitOfBytes) {
+    const std::size_t one = Message::make(ScopedName{Name::make("a"), 0}, {}, std::string(100, 'x'))->cost();
+    open(100, Overflow::conflate, 3 * one);
+    message(*b, std::string(100, '1'));
+    message(*a, std::string(100, '2'));
+    message(*a, std::string(100, '3'));
+    message(*a, std::string(100, '4'));       // in the place of 3
+    message(*a, std::string(100 + one, '5'));  // in the place of 4; as much again is pushed out at the front
+    EXPECT_LE(inbox->stats().queued_bytes, 3 * one);
+    EXPECT_EQ(drain(), "b:gap(1) a:" + std::string(100, '2') + " a:gap(2) a:" + std::string(100 + one, '5'));
+    message(*a, std::string(100, '6'));
+    message(*a, std::string(4 * one, '7'));  // larger than the limit itself
+    EXPECT_EQ(drain(), "a:" + std::string(100, '6') + " a:gap(1)");
+}
+
+// Whatever is dropped, each subscription finds its messages in order, the last of a burst among them, and every missing
+// one counted in a GAP at its place.
+TEST_F(InboxTest, ConflateAccountsForEveryMessage) {
+    std::mt19937 random(7);
+    for (int round = 0; round < 300; ++round) {
+        open(1 + random() % 6, Overflow::conflate);
+        std::map<char, int> next{{'a', 0}, {'b', 0}}, seen{{'a', 0}, {'b', 0}};
+        const auto check = [&] {
+            std::istringstream words(drain(1 + random() % 8));
+            for (std::string word; words >> word;) {
+                const char who = word[0];
+                if (word.substr(2, 4) == "gap(")
+                    seen[who] += std::stoi(word.substr(6));
+                else
+                    EXPECT_EQ(std::stoi(word.substr(2)), ++seen[who]);
+            }
+        };
+        for (int i = 0; i < 40; ++i) {
+            Subscription& to = random() % 3 ? *a : *b;
+            message(to, std::to_string(++next[&to == a.get() ? 'a' : 'b']));
+            if (random() % 7 == 0) check();
+        }
+        while (inbox->stats().queued > 0) check();
+        EXPECT_EQ(seen, next);
+    }
+}
+
+TEST_F(InboxTest, MeasuresTheTimeFromReadingToDraining) {
+    open(10, Overflow::drop_oldest);
+    Event event = Event::of(EventKind::message);
+    event.message = Message::make(a->target(), {}, "x", now_us() - 5000);
+    ASSERT_TRUE(inbox->push(*a, event));
+    inbox->signal();
+    message(*a, "not read from anywhere");
+    std::vector<Event> events;
+    inbox->drain(events, 10);
+    const LatencySnapshot latency = a->metrics().delivery_latency.snapshot();
+    EXPECT_EQ(latency.count, 2u);
+    EXPECT_GE(latency.max_us, 5000u);
 }
 
 }  // namespace

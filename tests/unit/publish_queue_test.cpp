@@ -45,6 +45,11 @@ struct PublishQueueTest : testing::Test {
                        [this](std::size_t count, std::size_t bytes) {
                            unsent -= count;
                            unsent_bytes -= bytes;
+                       },
+                       [this](PublishRecord::Kind kind, const Reply& reply) {
+                           outcomes.push_back((kind == PublishRecord::Kind::auth ? "auth " : "probe ") +
+                                              (reply.is(ReplyType::integer) ? std::to_string(reply.integer())
+                                                                            : std::string(reply.text())));
                        }};
 };
 
@@ -140,7 +145,7 @@ TEST_F(PublishQueueTest, AHalfWrittenOneDoesNotExpire) {
 }
 
 TEST_F(PublishQueueTest, PingsAreNobodysPublish) {
-    queue.append_ping();
+    queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
     publish("ws:a", "one", 100);
     EXPECT_EQ(queue.unsettled(), 1u);
     EXPECT_EQ(write(), "*1\r\n$4\r\nPING\r\n" + command("ws:a", "one"));
@@ -149,7 +154,7 @@ TEST_F(PublishQueueTest, PingsAreNobodysPublish) {
     EXPECT_TRUE(reply(":3\r\n"));
     EXPECT_EQ(take(), Strings{"1 OK 3"});
 
-    queue.append_ping();
+    queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
     publish("ws:a", "two", 100);
     write();
     queue.tick(100);  // the publish expires though the ping before it is unanswered
@@ -160,11 +165,40 @@ TEST_F(PublishQueueTest, PingsAreNobodysPublish) {
 }
 
 TEST_F(PublishQueueTest, APingIsNotSentAnew) {
-    queue.append_ping();
+    queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
     publish("ws:a", "one");
     write(5);
     queue.link_down({Status::CONNECTION_LOST, "reset"});
     EXPECT_EQ(write(), command("ws:a", "one"));
+}
+
+TEST_F(PublishQueueTest, TheLinksOwnCommandsAreAnsweredInTheirPlaceAndNotCounted) {
+    publish("ws:a", "one", 100);
+    queue.append_own(PublishRecord::Kind::auth, "AUTH");
+    publish("ws:a", "two", 100);
+    queue.append_own(PublishRecord::Kind::probe, "PROBE");
+    EXPECT_EQ(queue.unsettled(), 2u);
+    EXPECT_EQ(write(), command("ws:a", "one") + "AUTH" + command("ws:a", "two") + "PROBE");
+    EXPECT_EQ(unsent, 0u);
+    queue.tick(100);  // the publishes expire; the answers in between are still the link's own
+    EXPECT_EQ(take(), (Strings{"1 OUTCOME_UNKNOWN", "2 OUTCOME_UNKNOWN"}));
+    for (const char* answer : {":1\r\n", "-WRONGPASS no\r\n", ":1\r\n", ":7\r\n"}) EXPECT_TRUE(reply(answer));
+    EXPECT_EQ(take(), (Strings{"auth WRONGPASS no", "probe 7"}));
+    EXPECT_TRUE(queue.idle());
+}
+
+TEST_F(PublishQueueTest, TheLinksOwnCommandsDieWithTheConnection) {
+    publish("ws:a", "one");
+    queue.append_own(PublishRecord::Kind::auth, "AUTH");
+    publish("ws:a", "two");
+    queue.append_own(PublishRecord::Kind::probe, "PROBE");
+    write(10);
+    queue.link_down({Status::CONNECTION_LOST, "reset"});
+    EXPECT_EQ(write(), command("ws:a", "one") + command("ws:a", "two"));
+    EXPECT_EQ(unsent, 0u);
+    EXPECT_TRUE(reply(":1\r\n"));
+    EXPECT_TRUE(reply(":2\r\n"));
+    EXPECT_EQ(take(), (Strings{"1 OK 1", "2 OK 2"}));
 }
 
 TEST_F(PublishQueueTest, FailingTheUnsentLeavesTheSent) {
@@ -183,7 +217,7 @@ TEST_F(PublishQueueTest, RepliesOfTheWrongTypeAreFaults) {
     publish("ws:a", "one");
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
-    queue.append_ping();
+    queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
 }

@@ -9,11 +9,15 @@
 namespace fanwire::core {
 namespace {
 
-struct PublisherTest : testing::Test, Link::Listener {
+struct PublisherTest : testing::Test, Publisher::Listener {
     void link_ready() override { events.push_back("ready"); }
     void link_lost(const Error& why) override { events.push_back("lost: " + why.text); }
     void link_failed(const Error&, bool) override {}
     void link_retry(std::uint32_t, TimeMs) override {}
+    void link_login_refused(const Error& why) override { events.push_back("refused: " + why.text); }
+    void probe_answered(const Outcome& outcome) override {
+        events.push_back(outcome.error ? "probe: " + outcome.error.text : "probe " + std::to_string(outcome.receivers));
+    }
 
     void open(Offline offline) {
         LinkConfig config;
@@ -132,6 +136,87 @@ TEST_F(PublisherTest, HavingGivenUpItFailsEverything) {
     link->give_up({Status::CONNECT_FAILED, "refused"});
     publish("late");
     EXPECT_EQ(take(), (Strings{"ready", "OUTCOME_UNKNOWN", "NOT_CONNECTED", "NOT_CONNECTED"}));
+}
+
+TEST_F(PublisherTest, NewCredentialsAreUsedOnTheLiveLinkInTheirPlace) {
+    open(Offline::queue);
+    connect();
+    publish("before");
+    link->set_credentials("me", "new", 5);
+    publish("after");
+    const std::string said(link->output(5));
+    EXPECT_NE(said.find("before"), said.npos);
+    const auto auth = said.find("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$3\r\nnew\r\n");
+    EXPECT_TRUE(said.find("before") < auth && auth < said.find("after")) << said;
+    link->wrote(said.size(), 5);
+    link->received(":1\r\n+OK\r\n:2\r\n", 6);
+    EXPECT_EQ(take(), (Strings{"ready", "OK", "OK"}));
+}
+
+TEST_F(PublisherTest, RefusedCredentialsLeaveTheLinkAndTheirPasswordUntold) {
+    open(Offline::queue);
+    connect();
+    link->set_credentials("", "hunter2", 5);
+    EXPECT_EQ(link->output(5), "*2\r\n$4\r\nAUTH\r\n$7\r\nhunter2\r\n");
+    link->wrote(link->output(5).size(), 5);
+    link->received("-WRONGPASS invalid username-password pair\r\n", 6);
+    EXPECT_EQ(link->state(), Link::State::ready);
+    EXPECT_EQ(take(), (Strings{"ready", "refused: AUTH: WRONGPASS invalid username-password pair"}));
+    link->set_credentials("", "hunter3", 7);
+    link->wrote(link->output(7).size(), 7);
+    link->received("-ERR unknown command AUTH hunter3\r\n", 8);
+    EXPECT_EQ(take(), Strings{"refused: AUTH: the server does not accept the command"});
+}
+
+TEST_F(PublisherTest, CredentialsSetDuringTheGreetingAreUsedBehindIt) {
+    open(Offline::queue);
+    link->start(0);
+    link->request();
+    link->opened(0);
+    link->wrote(link->output(0).size(), 0);
+    link->set_credentials("me", "new", 1);
+    link->received("+OK\r\n+PONG\r\n", 2);
+    EXPECT_EQ(link->state(), Link::State::ready);
+    EXPECT_EQ(link->output(2), "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$3\r\nnew\r\n");
+}
+
+TEST_F(PublisherTest, CredentialsEndTheWaitForTheNextAttempt) {
+    open(Offline::queue);
+    link->start(0);
+    link->request();
+    link->opened(0);
+    link->wrote(link->output(0).size(), 0);
+    link->received("-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n", 1);
+    EXPECT_EQ(link->state(), Link::State::waiting);
+    EXPECT_GT(link->deadline(), 1);
+    link->set_credentials("me", "new", 2);
+    EXPECT_EQ(link->deadline(), 2);
+    link->tick(2);
+    link->opened(3);
+    EXPECT_TRUE(link->output(3).starts_with("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$3\r\nnew\r\n"));
+}
+
+TEST_F(PublisherTest, NoCredentialsAtAllNeedANewConnection) {
+    open(Offline::queue);
+    connect();
+    link->set_credentials("", "", 5);
+    EXPECT_EQ(link->state(), Link::State::waiting);
+    EXPECT_EQ(link->deadline(), 5);
+    EXPECT_EQ(take(), (Strings{"ready", "lost: connecting anew, without a login"}));
+}
+
+TEST_F(PublisherTest, ProbesAreNoPublishes) {
+    open(Offline::queue);
+    connect();
+    link->probe("p", "1");
+    EXPECT_EQ(link->queue().unsettled(), 0u);
+    EXPECT_EQ(link->output(0), "*3\r\n$7\r\nPUBLISH\r\n$1\r\np\r\n$1\r\n1\r\n");
+    link->wrote(link->output(0).size(), 0);
+    link->received(":1\r\n", 1);
+    link->probe("p", "2");
+    link->wrote(link->output(1).size(), 1);
+    link->received("-NOPERM no\r\n", 2);
+    EXPECT_EQ(take(), (Strings{"ready", "probe 1", "probe: PUBLISH: NOPERM no"}));
 }
 
 }  // namespace

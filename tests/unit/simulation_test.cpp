@@ -185,10 +185,10 @@ struct Simulation : Subscriber::Listener {
     void message(TargetKind kind, std::string_view target, std::string_view channel,
                  std::string_view payload) override {
         MessageRef unshared;
-        fanout.message(kind, target, channel, payload, unshared);
+        fanout.message(kind, target, channel, payload, 0, unshared);
     }
 
-    struct Silent : Link::Listener {
+    struct Silent : Publisher::Listener {
         void link_ready() override {}
         void link_lost(const Error&) override {}
         void link_failed(const Error&, bool) override {}

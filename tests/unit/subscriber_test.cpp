@@ -118,5 +118,81 @@ TEST_F(SubscriberTest, ReplaysAfterABreak) {
     EXPECT_EQ(write(), "*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nws:a\r\n");
 }
 
+TEST_F(SubscriberTest, TheSameUserIsNotDisturbedAndAnotherConnectsAnew) {
+    want("ws:a");
+    connect();
+    write();
+    link.received("*3\r\n$9\r\nsubscribe\r\n$4\r\nws:a\r\n:1\r\n", 1);
+    take();
+    link.set_credentials("", "new password", 2);
+    EXPECT_EQ(link.state(), Link::State::ready);
+    EXPECT_EQ(write(2), "");
+    link.set_credentials("me", "secret", 3);
+    EXPECT_EQ(take(), Strings{"lost: connecting anew as another user"});
+    EXPECT_EQ(link.request(), Link::Request::close);
+    EXPECT_EQ(link.deadline(), 3);
+    link.tick(3);
+    link.request();
+    link.opened(3);
+    EXPECT_TRUE(write(3).starts_with("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n"));
+}
+
+struct OutputBufferTest : SubscriberTest {
+    Subscriber asking{
+        [] {
+            LinkConfig config;
+            config.handshake = {"", "", "", 0, true};
+            return config;
+        }(),
+        500, [] { return 0.5; }, *this};
+
+    // Connects to a server whose INFO stats says this.
+    void greet(const std::string& info, TimeMs now) {
+        asking.start(now);
+        asking.request();
+        asking.opened(now);
+        EXPECT_EQ(asking.output(now), "*2\r\n$4\r\nINFO\r\n$5\r\nstats\r\n*1\r\n$4\r\nPING\r\n");
+        asking.wrote(asking.output(now).size(), now);
+        asking.received(info + "+PONG\r\n", now);
+        EXPECT_EQ(asking.state(), Link::State::ready);
+    }
+    static std::string info(int connections, int kills) {
+        const std::string text = "# Stats\r\ntotal_connections_received:" + std::to_string(connections) +
+                                 "\r\nclient_query_buffer_limit_disconnections:9\r\n"
+                                 "client_output_buffer_limit_disconnections:" + std::to_string(kills) + "\r\n";
+        return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+    }
+    void lose(Status status, TimeMs now) { asking.closed({status, "closed"}, now); }
+};
+
+TEST_F(OutputBufferTest, AGrownCountTellsWhoClosedTheConnection) {
+    greet(info(1, 3), 0);
+    EXPECT_FALSE(asking.output_buffer_killed());
+    lose(Status::CONNECTION_LOST, 10);
+    greet(info(3, 4), 20);
+    EXPECT_TRUE(asking.output_buffer_killed());
+    lose(Status::CONNECTION_LOST, 30);
+    greet(info(5, 4), 40);  // nobody was killed this time
+    EXPECT_FALSE(asking.output_buffer_killed());
+}
+
+TEST_F(OutputBufferTest, WhatCannotBeKnownIsNotClaimed) {
+    greet(info(10, 3), 0);
+    lose(Status::TIMEOUT, 10);  // it was us who closed it
+    greet(info(12, 4), 20);
+    EXPECT_FALSE(asking.output_buffer_killed());
+    lose(Status::CONNECTION_LOST, 30);
+    greet(info(2, 5), 40);  // another life of the server
+    EXPECT_FALSE(asking.output_buffer_killed());
+    for (const std::string silent : {"-NOPERM no info\r\n", "$0\r\n\r\n", "$7\r\n# Stats\r\n", "+OK\r\n"}) {
+        lose(Status::CONNECTION_LOST, 50);
+        greet(silent, 60);
+        EXPECT_FALSE(asking.output_buffer_killed()) << silent;
+    }
+    lose(Status::CONNECTION_LOST, 70);
+    greet(info(5, 6), 80);  // against nothing
+    EXPECT_FALSE(asking.output_buffer_killed());
+}
+
 }  // namespace
 }  // namespace fanwire::core

@@ -13,6 +13,9 @@
  *  - Strings that are settings, names of settings and texts are NUL-terminated UTF-8. Channels, patterns and
  *    payloads are bytes with a length and may hold NUL. `const` pointers passed in are only read during the call.
  *  - Times are milliseconds. A timeout of FANWIRE_FOREVER waits without limit, 0 does not wait.
+ *  - After fork() the child's copies of engines, inboxes and subscriptions belong to the parent: calls on them give
+ *    FANWIRE_FORKED, destroying them only frees what is safe to free and closes the child's copies of the sockets.
+ *    The child may open engines of its own. Messages that it holds stay valid.
  *  - Nothing is written to stdout or stderr, and no call blocks unless it has a timeout argument.
  *  - Every function is available since 0.1.0 unless it says otherwise.
  */
@@ -204,7 +207,10 @@ typedef enum fanwire_event_kind {
 
 typedef enum fanwire_gap_reason {
     FANWIRE_GAP_RECONNECT = 1, /* the link was down: what was published meanwhile is gone; count unknown */
-    FANWIRE_GAP_OVERFLOW = 2   /* the inbox was full; count exact */
+    FANWIRE_GAP_OVERFLOW = 2,  /* the inbox was full; count exact */
+    FANWIRE_GAP_OUTPUT_BUFFER = 3 /* as RECONNECT, and while the link was up Redis closed a client because its output buffer
+                                     had outgrown client-output-buffer-limit: most likely ours. Known only where
+                                     Redis lets us read INFO stats and counts it there (7.0.8 and later) */
 } fanwire_gap_reason;
 
 /* Fields that an event's kind does not name are 0 or NULL. Pointers stay valid while `message` is retained. */
@@ -315,6 +321,16 @@ FANWIRE_API int fanwire_engine_open(fanwire_engine **engine, const fanwire_optio
  * wake or log function. */
 FANWIRE_API int fanwire_engine_wait_connected(fanwire_engine *engine, uint64_t timeout_ms);
 
+/* Logs in as another user, or with another password, from now on: every connection that is made uses them, one that
+ * waits for its next attempt makes it at once, and the publish link, if connected, logs in anew without a break.
+ * Redis lets no subscribed connection log in again (RESP2): with the same username the subscribe link stays as it
+ * is, since Redis keeps a connection that has logged in; with another username it is made anew, with the usual LOST,
+ * GAP and RESUMED. A login that Redis refuses on a live link leaves that link as it was, and is told as an ERROR event
+ * with AUTH_FAILED. username NULL or "": the server's default user; password NULL or "": none. Both are copied.
+ * Returns at once; nothing happens on memory://.
+ * Errors: INVALID_OPTION (longer than the settings username and password may be), CLOSED, NO_MEMORY. */
+FANWIRE_API int fanwire_engine_set_credentials(fanwire_engine *engine, const char *username, const char *password);
+
 /* Refuses new work, sends the accepted publishes and waits for their outcomes for up to timeout_ms, then ends all
  * subscriptions (ENDED, CLOSED), disconnects and stops the IO thread. Every outcome has been reported when it
  * returns. The handle stays valid: calls on it give CLOSED. A second close is OK and does nothing; while another
@@ -380,7 +396,33 @@ FANWIRE_API int fanwire_subscription_wait_active(fanwire_subscription *subscript
 /* Unsubscribes if need be, frees *subscription and sets it to NULL. ENDED still follows in its inbox. */
 FANWIRE_API void fanwire_subscription_destroy(fanwire_subscription **subscription);
 
-/* ---- Statistics --------------------------------------------------------------------------------------- */
+/* ---- Health and statistics ---------------------------------------------------------------------------- */
+
+typedef enum fanwire_health_verdict {
+    FANWIRE_HEALTH_OK = 1,       /* both links work, every wanted channel is confirmed, the probe (if on) comes back */
+    FANWIRE_HEALTH_DEGRADED = 2, /* both links work, but something that is wanted is not delivered, or not known to be */
+    FANWIRE_HEALTH_DOWN = 3      /* a link is down, or the engine is closed */
+} fanwire_health_verdict;
+
+/* "Is delivery working?" Grows at the end. */
+typedef struct fanwire_health {
+    int verdict;             /* a fanwire_health_verdict */
+    int status;              /* a fanwire_status: why it is not OK; FANWIRE_OK when it is */
+    int publish_link;        /* 1: ready */
+    int subscribe_link;      /* 1: ready */
+    uint64_t unconfirmed;    /* distinct channels and patterns wanted and not confirmed, the refused ones included */
+    uint64_t refused;        /* ... of them refused by Redis */
+    uint64_t silence_ms;     /* since anything was received on the subscribe link; FANWIRE_COUNT_UNKNOWN: never */
+    uint64_t probe_age_ms;   /* since a probe last came back; FANWIRE_COUNT_UNKNOWN: none has, or probe_interval_ms is 0 */
+    uint64_t probe_us;       /* round trip of that probe, microseconds */
+    char text[256];          /* the verdict in words, NUL-terminated */
+} fanwire_health;
+
+/* A snapshot into *health, of which health_size bytes are written at most (pass sizeof *health). Does not block and
+ * asks nobody: with the setting probe_interval_ms the engine sends itself a message through Redis so often, from the
+ * publish link to the subscribe link, and a link that answers PING but delivers nothing is found and made anew.
+ * Also after close. Errors: INVALID_ARGUMENT, FORKED. */
+FANWIRE_API int fanwire_engine_health(const fanwire_engine *engine, fanwire_health *health, size_t health_size);
 
 /* Counters since the engine was opened, unless marked "now". Grows at the end. */
 typedef struct fanwire_engine_stats {
@@ -402,11 +444,52 @@ typedef struct fanwire_engine_stats {
     uint64_t subscriptions;           /* now: open subscriptions */
     uint64_t subscriptions_desired;   /* now: distinct channels and patterns wanted from Redis */
     uint64_t subscriptions_confirmed; /* now: ... and confirmed by it */
+    uint64_t subscriptions_refused;   /* now: ... and refused by it */
+    uint64_t publish_rejected;        /* publishes not accepted: QUEUE_FULL, NOT_CONNECTED */
+    uint64_t publish_timeouts;        /* of publish_failed: never sent within publish_timeout_ms */
+    uint64_t publish_unsent;          /* now: of publish_queued: not written yet */
+    uint64_t publish_unsent_bytes;    /* now: ... their encoded bytes */
+    uint64_t publish_link;            /* now: 1 when the publish link is ready */
+    uint64_t subscribe_link;          /* now: 1 when the subscribe link is ready */
+    uint64_t probes;                  /* probes sent (probe_interval_ms) */
+    uint64_t probe_failures;          /* probes that did not come back in time; the links were made anew */
+    uint64_t output_buffer_kills;     /* breaks of the subscribe link put down to Redis's client-output-buffer-limit */
 } fanwire_engine_stats;
 
 /* A snapshot into *stats, of which stats_size bytes are written at most (pass sizeof *stats). Also after close.
  * Errors: INVALID_ARGUMENT. */
 FANWIRE_API int fanwire_engine_stats_get(const fanwire_engine *engine, fanwire_engine_stats *stats, size_t stats_size);
+
+typedef enum fanwire_latency_kind {
+    FANWIRE_LATENCY_PUBLISH = 1, /* from accepting a publish to its outcome */
+    FANWIRE_LATENCY_DELIVERY = 2 /* from reading a message off the socket to draining it, once for each subscription */
+} fanwire_latency_kind;
+
+#define FANWIRE_LATENCY_BUCKETS 28
+
+/* A histogram in microseconds since the engine was opened. buckets[i] counts what took more than 2^(i-1) and at most
+ * 2^i microseconds (buckets[0]: at most 1); the last one also everything above. */
+typedef struct fanwire_latency {
+    uint64_t count;
+    uint64_t sum_us;
+    uint64_t max_us;
+    uint64_t buckets[FANWIRE_LATENCY_BUCKETS];
+} fanwire_latency;
+
+/* The histogram of one kind into *latency, of which latency_size bytes are written at most (pass sizeof *latency). Its
+ * values are read one after the other while the engine goes on. Errors: INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_engine_latency(const fanwire_engine *engine, int kind, fanwire_latency *latency,
+                                       size_t latency_size);
+
+typedef enum fanwire_metrics_format {
+    FANWIRE_METRICS_JSON = 1,      /* one object: health, every field of the stats, latencies with p50 p90 p99 p999 */
+    FANWIRE_METRICS_PROMETHEUS = 2 /* text exposition format 0.0.4, labelled with client (client_name) and namespace */
+} fanwire_metrics_format;
+
+/* Health, stats and latencies as text, copied to buffer with a NUL; *size is the buffer's size in and the bytes needed,
+ * NUL included, out. buffer may be NULL with *size 0 to ask for the size, which may grow until the next call.
+ * Errors: INVALID_ARGUMENT; LIMIT_REACHED when the buffer is too small; NO_MEMORY. */
+FANWIRE_API int fanwire_engine_metrics(const fanwire_engine *engine, int format, char *buffer, size_t *size);
 
 #ifdef __cplusplus
 }

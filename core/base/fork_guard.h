@@ -1,0 +1,27 @@
+// Tells a child of fork() from the process that made the object: threads and locks do not survive a fork, so nothing that
+// has them may be used in the child.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+
+namespace fanwire::core {
+
+class ForkGuard {
+   public:
+    ForkGuard();
+    ~ForkGuard();
+    ForkGuard(const ForkGuard&) = delete;
+    ForkGuard& operator=(const ForkGuard&) = delete;
+
+    // Costs a load where the kernel wipes a page for us (Linux 4.14), else a getpid().
+    bool forked() const;
+
+   private:
+    const volatile unsigned char* page_ = nullptr;  // 1 here, 0 in a child
+    std::size_t size_ = 0;
+    pid_t pid_;
+};
+
+}  // namespace fanwire::core
