@@ -5,6 +5,7 @@ import asyncio
 import fanwire
 import pytest
 from conftest import until, until_blocking, within
+from fake_server import CountingServer
 from redis_server import RawConnection, RedisServer
 
 FAST = {"max_reconnect_delay_ms": 50, "reconnect_delay_ms": 20}
@@ -205,32 +206,32 @@ def test_a_refusal_that_is_lifted_for_a_client(strict_redis):
         check_refusal(handled)
 
 
+@pytest.fixture
+def counting_redis():
+    server = CountingServer()
+    yield server
+    server.stop()
+
+
 def check_output_buffer(items, stats):
     assert told(items) == ["active", "lost", ("gap", "output_buffer", None), "resumed"]
     assert stats["output_buffer_kills"] == 1
 
 
-def overflow_output_buffer(server):
-    """One message that is larger than what Redis keeps for a subscriber."""
-    assert server.cli("CONFIG", "SET", "client-output-buffer-limit", "pubsub 100000 0 0") == "OK"
-    with RawConnection(server.port) as raw:
-        raw.command("PUBLISH", "ws:a", "x" * 1_000_000)
-
-
-async def test_a_gap_by_redis_output_buffer(own_redis):
-    async with fanwire.connect(own_redis.url, **FAST) as bus:
+async def test_a_gap_by_redis_output_buffer(counting_redis):
+    async with fanwire.connect(counting_redis.url, **FAST) as bus:
         stream = bus.subscribe("a")
         await within(stream.ready)
-        await asyncio.to_thread(overflow_output_buffer, own_redis)
+        counting_redis.kill_for_output_buffer()
         events = stream.events()
         check_output_buffer([await within(anext(events)) for _ in range(4)], bus.stats())
 
 
-def test_a_gap_by_redis_output_buffer_for_a_client(own_redis):
-    with fanwire.Client(own_redis.url, **FAST) as client:
+def test_a_gap_by_redis_output_buffer_for_a_client(counting_redis):
+    with fanwire.Client(counting_redis.url, **FAST) as client:
         stream = client.subscribe("a")
         stream.wait_ready()
-        overflow_output_buffer(own_redis)
+        counting_redis.kill_for_output_buffer()
         events = stream.events()
         check_output_buffer([next(events) for _ in range(4)], client.stats())
 

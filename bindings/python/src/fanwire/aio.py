@@ -181,6 +181,8 @@ class Bus(BaseBus):
                 raise
 
     def __repr__(self) -> str:
+        if self._forked:
+            return "<fanwire.Bus of another process>"
         state = "closed" if self._closed else "connected" if self.connected else "not connected"
         return f"<fanwire.Bus {self._options.get('url')!r}, {state}>"
 
@@ -195,6 +197,7 @@ class Bus(BaseBus):
     ) -> Subscription:
         check_callable(handler, "handler")
         check_callable(on_event, "on_event")
+        self._refuse_forked()
         if handler is not None and not is_async(handler):
             subscription = Subscription(self, name, is_pattern, on_event, handler)
             subscription._native = self._engine.subscribe(name, is_pattern, self._inbox, subscription)

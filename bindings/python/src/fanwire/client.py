@@ -133,6 +133,8 @@ class Client(BaseBus):
                 raise
 
     def __repr__(self) -> str:
+        if self._forked:
+            return "<fanwire.Client of another process>"
         state = "closed" if self._closed else "connected" if self.connected else "not connected"
         return f"<fanwire.Client {self._options.get('url')!r}, {state}>"
 
@@ -146,6 +148,7 @@ class Client(BaseBus):
     ) -> ClientSubscription:
         check_callable(handler, "handler")
         check_callable(on_event, "on_event")
+        self._refuse_forked()
         if handler is None:
             inbox = _native.Inbox(self._options, _BATCH)
             stream = ClientStream(self, name, is_pattern, on_event, inbox)

@@ -92,20 +92,15 @@ void define_constants(py::module_& module) {
     module.attr("FOREVER") = py::int_(FANWIRE_FOREVER);
 }
 
-// The exception classes and types of the module exist once in a process.
-void refuse_subinterpreter() {
-    if (PyInterpreterState_Get() != PyInterpreterState_Main())
-        throw py::import_error("fanwire works in the main interpreter only, not in subinterpreters");
-}
-
 }  // namespace
 
 }  // namespace fanwire::python
 
+// Called by PyInit__native() below.
+#define PyInit__native make_module
 PYBIND11_MODULE(_native, module) {
     using namespace fanwire::python;
     register_failure_translator();
-    refuse_subinterpreter();
     check(FANWIRE_CHECK_VERSION());
     watch_forks();
     module.def("version", fanwire_version);
@@ -120,4 +115,13 @@ PYBIND11_MODULE(_native, module) {
     define_inbox(module);
     define_engine(module);
     define_outcomes(module);
+}
+#undef PyInit__native
+
+// The exception classes and types of the module exist once in a process. pybind11 must not be asked: up to Python 3.11 it
+// waits for ever when a subinterpreter does.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__native() {
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return make_module();
+    PyErr_SetString(PyExc_ImportError, "fanwire works in the main interpreter only, not in subinterpreters");
+    return nullptr;
 }
