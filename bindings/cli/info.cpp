@@ -233,7 +233,8 @@ Passwords read "***". Nothing is connected to unless one of these is given:
 They open an engine of their own and say how this Redis serves it; other processes' engines
 are asked in those (health, stats, metrics of each language). It sends itself a probe, a
 message through Redis and back, each second (--probe-interval-ms): only so it is known that
-messages come through. --channel and --pattern subscribe it to your traffic.
+messages come through. A user whom Redis refuses the probe's channel, __fanwire:probe:*, can
+do without: --probe-interval-ms 0. --channel and --pattern subscribe it to your traffic.
 
 --watch refreshes one block on a terminal. Elsewhere it prints a line for each interval, with
 NAME=VALUE words; with --json each line is a JSON object. Latencies are those of the interval,

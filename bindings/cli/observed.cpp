@@ -83,15 +83,16 @@ Observation Observed::settle(const Deadline& deadline) {
 }
 
 std::string Observed::metrics(int format) const {
-    std::string text;
-    size_t size = 0;
-    int status = fanwire_engine_metrics(session_.engine(), format, nullptr, &size);
-    while (status == FANWIRE_LIMIT_REACHED && size > text.size()) {  // it may have grown since it was asked for
+    std::string text(16 * 1024, '\0');
+    for (;;) {  // it may grow from call to call
+        size_t size = text.size();
+        const int status = fanwire_engine_metrics(session_.engine(), format, text.data(), &size);
+        if (status != FANWIRE_LIMIT_REACHED || size <= text.size()) {
+            check(status);
+            return text.c_str();
+        }
         text.resize(size);
-        status = fanwire_engine_metrics(session_.engine(), format, text.data(), &size);
     }
-    check(status);
-    return text.c_str();
 }
 
 fanwire_latency since(const fanwire_latency& earlier, const fanwire_latency& later) {

@@ -19,6 +19,7 @@ namespace fanwire::cli {
 namespace {
 
 constexpr unsigned long long kIntervalMs = 1000;
+constexpr char kUtc[] = "%Y-%m-%dT%H:%M:%SZ";  // RFC 3339
 
 struct Rate {
     const char* name;
@@ -32,20 +33,6 @@ constexpr Rate kRates[] = {
     {"bytes_out", &fanwire_engine_stats::bytes_out},
 };
 
-// Two observations, and what happened in between.
-struct Interval {
-    const Observation& earlier;
-    const Observation& later;
-
-    double rate(const Rate& row) const {
-        const double seconds = std::chrono::duration<double>(later.at - earlier.at).count();
-        const auto happened = static_cast<double>(later.stats.*row.counter - earlier.stats.*row.counter);
-        return seconds > 0 ? happened / seconds : 0;
-    }
-    fanwire_latency publish() const { return since(earlier.publish, later.publish); }
-    fanwire_latency delivery() const { return since(earlier.delivery, later.delivery); }
-};
-
 std::string number(uint64_t value) {
     return std::to_string(value);
 }
@@ -55,6 +42,21 @@ std::string decimal(double value) {
     std::snprintf(text, sizeof text, "%.1f", value);
     return text;
 }
+
+// Two observations, and what happened in between. Before the first one there is nothing that would make a rate.
+struct Interval {
+    const std::optional<Observation>& earlier;
+    const Observation& later;
+
+    std::string rate(const Rate& row) const {
+        if (!earlier) return "-";
+        const double seconds = std::chrono::duration<double>(later.at - earlier->at).count();
+        const auto happened = static_cast<double>(later.stats.*row.counter - earlier->stats.*row.counter);
+        return decimal(seconds > 0 ? happened / seconds : 0);
+    }
+    fanwire_latency publish() const { return earlier ? since(earlier->publish, later.publish) : later.publish; }
+    fanwire_latency delivery() const { return earlier ? since(earlier->delivery, later.delivery) : later.delivery; }
+};
 
 std::string or_dash(std::optional<uint64_t> value) {
     return value ? number(*value) : "-";
@@ -100,13 +102,14 @@ std::vector<std::string> as_block(const Interval& interval, const std::string& t
     lines.push_back(title + ", " + now_as("%H:%M:%S", false));
     row("health", std::string(now.verdict()) + ": " + printable(now.health.text));
     row("links", std::string("publish ") + up(now.health.publish_link) + ", subscribe " +
-                     up(now.health.subscribe_link) + "; connected " + number(now.stats.connects) + " times, lost " +
-                     number(now.stats.disconnects) + ", failed attempts " + number(now.stats.connect_errors));
+                     up(now.health.subscribe_link) + "; since the start " + number(now.stats.connects) +
+                     " connects, " + number(now.stats.disconnects) + " breaks, " + number(now.stats.connect_errors) +
+                     " failed attempts");
     row("", right("per second") + right("total"));
     for (const Rate& rate : kRates) {
         std::string name = rate.name;
         std::replace(name.begin(), name.end(), '_', ' ');
-        row(name, right(decimal(interval.rate(rate))) + right(number(now.stats.*rate.counter)));
+        row(name, right(interval.rate(rate)) + right(number(now.stats.*rate.counter)));
     }
     row("subscriptions", number(now.stats.subscriptions_desired) + " wanted, " +
                              number(now.stats.subscriptions_confirmed) + " confirmed, " +
@@ -122,9 +125,9 @@ std::vector<std::string> as_block(const Interval& interval, const std::string& t
 // For scripts and logs.
 std::string as_line(const Interval& interval) {
     const Observation& now = interval.later;
-    std::string line = "time=" + now_as("%Y-%m-%dT%H:%M:%SZ", true) + " verdict=" + now.verdict();
+    std::string line = "time=" + now_as(kUtc, true) + " verdict=" + now.verdict();
     const auto add = [&](const std::string& name, const std::string& value) { line += " " + name + "=" + value; };
-    for (const Rate& rate : kRates) add(std::string(rate.name) + "_per_s", decimal(interval.rate(rate)));
+    for (const Rate& rate : kRates) add(std::string(rate.name) + "_per_s", interval.rate(rate));
     add("publish_link", up(now.health.publish_link));
     add("subscribe_link", up(now.health.subscribe_link));
     add("subscriptions", number(now.stats.subscriptions_desired));
@@ -160,8 +163,7 @@ class Watch {
           json_(arguments.has("json")),
           terminal_(::isatty(STDOUT_FILENO) == 1),
           observed_(arguments),
-          output_(deadline_),
-          former_(observed_.observe()) {}
+          output_(deadline_) {}
 
     int run() {
         // The first one comes as soon as there is something to say.
@@ -196,7 +198,8 @@ class Watch {
         if (caught() != 0) return;
         const Interval interval{former_, now};
         if (json_) {
-            output_.add(observed_.metrics(FANWIRE_METRICS_JSON) + "\n");
+            const std::string object = observed_.metrics(FANWIRE_METRICS_JSON);
+            output_.add("{\"time\":\"" + now_as(kUtc, true) + "\"," + object.substr(1) + "\n");
         } else if (terminal_) {
             draw(as_block(interval, title_));
         } else {
@@ -224,7 +227,7 @@ class Watch {
     const bool terminal_;
     Observed observed_;
     Output output_;
-    Observation former_;
+    std::optional<Observation> former_;
     unsigned long long shown_ = 0;
 };
 

@@ -28,6 +28,12 @@ async def main() -> int:
                 count: int | None = item.count
                 print(count)
         receivers: int = await bus.publish("chat", {"any": "value"})
+        bus.set_credentials("alice", None)
+        health: fanwire.Health = bus.health()
+        verdict: fanwire.Verdict = health.verdict
+        silence: int | None = health.silence_ms
+        reason: fanwire.FanwireError | None = health.error
+        print(verdict, silence, reason, bus.metrics("json"), bus.metrics(format="prometheus"))
     try:
         bus = await fanwire.connect()
     except fanwire.ConnectFailedError as error:
@@ -46,6 +52,8 @@ def blocking() -> None:
             print(data, stream.get(timeout=1).channel_bytes)
         count: int = client.publish("chat", b"x", timeout=1.5)
         stats: dict[str, int] = client.stats()
+        p99: int | None = client.latency().delivery.percentile(99)
+        print(p99, client.health().ok)
         print(count, stats, client.connected, fanwire.__version__, fanwire.settings()[0].help)
 '''
 
