@@ -22,7 +22,7 @@ struct HandshakeConfig {
 // What INFO stats tells that concerns us; nothing where the server does not say it.
 struct ServerStats {
     std::optional<std::uint64_t> connections;          // received since the server was started
-    std::optional<std::uint64_t> output_buffer_kills;  // clients closed by client-output-buffer-limit, since 7.0.8
+    std::optional<std::uint64_t> output_buffer_kills;  // clients closed by client-output-buffer-limit; not in 7.0
 
     static ServerStats parse(std::string_view info);
 };

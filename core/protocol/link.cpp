@@ -68,7 +68,11 @@ void Link::take_replies(TimeMs now) {
                 break;
         }
         if (state_ == State::ready) {
+            const bool unknown = reader_.reply().is(ReplyType::error) && reader_.reply().text().starts_with("NOAUTH");
             on_reply(reader_.reply(), now);
+            // It was answered like any other error; but on this connection nothing can succeed any more.
+            if (unknown && state_ == State::ready)
+                fail({Status::AUTH_FAILED, "the server no longer knows who is logged in"}, now);
             continue;
         }
         switch (handshake_.reply(reader_.reply())) {

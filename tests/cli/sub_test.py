@@ -162,7 +162,8 @@ class Ending(RedisTest):
             with link:
                 while data := link.recv(65536):
                     got += data
-                    link.sendall(b"+OK\r\n" * data.count(b"SETNAME") + b"+PONG\r\n" * data.count(b"PING"))
+                    link.sendall(b"+OK\r\n" * data.count(b"SETNAME") + b"-ERR unknown command\r\n" * data.count(b"INFO") +
+                                 b"+PONG\r\n" * data.count(b"PING"))
                     if b"ws:closed" in got and b"ws:open" in got:
                         # All at once, so that it meets them together.
                         link.sendall(confirmation + message * 100 + b"-NOPERM not for you\r\n")

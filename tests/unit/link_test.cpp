@@ -247,5 +247,21 @@ TEST_F(LinkTest, StoppedMeansStopped) {
     EXPECT_EQ(link->request(), Link::Request::none);
 }
 
+TEST_F(LinkTest, AServerThatHasForgottenTheLoginIsToldAnew) {
+    LinkConfig c = config();
+    c.handshake = {"", "secret", "", 0};
+    auto link = make(c);
+    greet(*link);
+    link->received("+OK\r\n+PONG\r\n", 1);
+    link->received("-ERR something else\r\n", 2);
+    EXPECT_EQ(link->state(), Link::State::ready);
+    link->received("-NOAUTH Authentication required.\r\n", 3);
+    EXPECT_EQ(link->replies, (Events{"ERR something else", "NOAUTH Authentication required."}));
+    EXPECT_EQ(told.take(), (Events{"ready", "lost AUTH_FAILED", "retry 1 in 75"}));
+    link->tick(78);
+    link->opened(79);
+    EXPECT_TRUE(link->output(79).starts_with("*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n"));
+}
+
 }  // namespace
 }  // namespace fanwire::core

@@ -209,8 +209,8 @@ typedef enum fanwire_gap_reason {
     FANWIRE_GAP_RECONNECT = 1, /* the link was down: what was published meanwhile is gone; count unknown */
     FANWIRE_GAP_OVERFLOW = 2,  /* the inbox was full; count exact */
     FANWIRE_GAP_OUTPUT_BUFFER = 3 /* as RECONNECT, and while the link was up Redis closed a client because its output buffer
-                                     had outgrown client-output-buffer-limit: most likely ours. Known only where
-                                     Redis lets us read INFO stats and counts it there (7.0.8 and later) */
+                                     had outgrown client-output-buffer-limit: most likely us. Known only where Redis
+                                     lets us read INFO stats and counts it there (it does not in 7.0) */
 } fanwire_gap_reason;
 
 /* Fields that an event's kind does not name are 0 or NULL. Pointers stay valid while `message` is retained. */
