@@ -4,7 +4,7 @@ set(FANWIRE_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/fanwire)
 
 install(DIRECTORY capi/include/fanwire DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
-# Two export sets: only who asks for the static library needs hiredis and libevent to be found.
+# Two export sets: only who asks for the static library needs hiredis, libevent and OpenSSL to be found.
 install(TARGETS fanwire EXPORT fanwireTargets)
 install(TARGETS fanwire_static EXPORT fanwireStaticTargets)
 install(EXPORT fanwireTargets NAMESPACE fanwire:: DESTINATION ${FANWIRE_CMAKE_DIR})

@@ -107,6 +107,7 @@ need_build_tools() {
     need pkg-config command -v pkg-config
     need libhiredis-dev pkg-config --exists hiredis
     need libevent-dev pkg-config --exists libevent_core
+    need libssl-dev pkg-config --exists 'libssl >= 3'
     need redis-server command -v redis-server
     need redis-tools command -v redis-cli
 }

@@ -3,7 +3,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-Usage: packaging/test.sh [--quick] [--only SUITE]...
+Usage: packaging/test.sh [--quick] [--only SUITE]... [--fuzz MINUTES]
 
 Installs what the tests need (Debian's packages, by apt; as root or with sudo), builds everything under build/, and
 runs all tests. Servers are started by the tests themselves, on free ports. The suites, in this order:
@@ -14,10 +14,12 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
   node      the Node package
   asan      unit, capi and integration with address and undefined-behaviour sanitizers, built with Clang 14
   tsan      the same with the thread sanitizer, built with GCC
+  fuzz      the fuzzers of tests/fuzz, a minute each, built with Clang 14
   demo      packaging/demo.sh, with Redis and in memory, and then every example of the README
 
   --quick        release only
   --only SUITE   only this one; may be repeated
+  --fuzz MINUTES the fuzzers only, each for so long
   --help         this text
 
 Ends with a line for each suite and "N passed, M failed". The exit code is not 0 when a test failed, something did not
@@ -25,18 +27,24 @@ build or a suite ran no tests. The logs are in build/logs.
 TEXT
 }
 
-all_suites=(release python node asan tsan demo)
+all_suites=(release python node asan tsan fuzz demo)
+fuzz_minutes=1
 suites=()
 while [ $# -gt 0 ]; do
     case $1 in
         --quick) suites+=(release) ;;
         --only) suites+=("${2:-}"); shift ;;
         --only=*) suites+=("${1#*=}") ;;
+        --fuzz) suites+=(fuzz); fuzz_minutes=${2:-}; shift ;;
+        --fuzz=*) suites+=(fuzz); fuzz_minutes=${1#*=} ;;
         -h | --help) usage; exit 0 ;;
         *) printf 'test.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
     esac
     shift || true
 done
+case $fuzz_minutes in
+    "" | *[!0-9]*) echo "test.sh: --fuzz takes a number of minutes" >&2; exit 2 ;;
+esac
 [ ${#suites[@]} -gt 0 ] || suites=("${all_suites[@]}")
 for suite in "${suites[@]}"; do
     case " ${all_suites[*]} " in
@@ -205,6 +213,18 @@ suite_node() {
     count node $code add_node "$step_log"
 }
 
+# Two at a time, whatever the machine: then each has the time it was given, or nearly.
+suite_fuzz() {
+    local code=0 clean
+    build_fuzzers() { cmake --preset fuzz -DFANWIRE_WERROR=ON && cmake --build --preset fuzz --parallel "$jobs"; }
+    run fuzz "build the fuzzers" build_fuzzers || return 0
+    step "run the fuzzers" "$root/tests/fuzz/run.sh" --minutes "$fuzz_minutes" || code=$?
+    clean=$(grep -c ': no finding in [0-9]* runs' "$step_log") || true
+    add fuzz "$clean" "$(grep -cE ': (FINDING|FAILED) ' "$step_log" || true)" 0
+    [ "$code" -eq 0 ] || [ "${failed[fuzz]}" -gt 0 ] || add fuzz 0 1 0
+    [ "$code" -ne 0 ] || sed 's/^/    | /' "$step_log"
+}
+
 suite_demo() {
     run demo "demo with Redis" "$root/packaging/demo.sh" && add demo 1 0 0
     sed -n '/from \\ to/,/received\/s/p' "$step_log"
@@ -221,6 +241,7 @@ suite_demo() {
 cd "$root"
 need_build_tools
 need_languages
+need openssl command -v openssl # makes the certificates
 need libgtest-dev have_file '/usr/include/gtest/gtest.h'
 need nlohmann-json3-dev have_file '/usr/include/nlohmann/json.hpp'
 need clang-14 command -v clang++-14

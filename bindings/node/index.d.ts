@@ -44,6 +44,8 @@ export interface Settings {
   heartbeatIntervalMs?: number | string;
   /** a link on which nothing came in for this long is broken; above heartbeatIntervalMs */
   heartbeatTimeoutMs?: number | string;
+  /** how often to send a message to ourselves through both links; 0: never */
+  probeIntervalMs?: number | string;
   /** a publish that could not be sent within this time ends as TIMEOUT */
   publishTimeoutMs?: number | string;
   /** publishes while not connected: queue them, or fail them at once */
@@ -60,8 +62,8 @@ export interface Settings {
   inboxCount?: number | string;
   /** most bytes of messages that wait in one inbox */
   inboxBytes?: number | string;
-  /** which messages a full inbox drops; a 'gap' event counts them */
-  overflow?: 'drop_oldest' | 'drop_newest';
+  /** what a full inbox drops: the oldest, the newest, or (conflate) all but the last of each channel */
+  overflow?: 'drop_oldest' | 'drop_newest' | 'conflate';
   /** most open subscriptions of one bus; 0: no limit */
   maxSubscriptions?: number | string;
   /** a channel nobody wants any more stays subscribed in Redis this long, so that churn is free */
@@ -85,6 +87,14 @@ export type ConnectOptions = Settings & { [Key in keyof Settings as SnakeCase<Ke
 export function connect(url?: string | URL | null, options?: ConnectOptions): Promise<Bus>;
 export function connect(options: ConnectOptions): Promise<Bus>;
 
+/**
+ * JSON without the keys "__proto__", "constructor" and "prototype", at any depth and however they are spelled: merged
+ * into other objects they change what those inherit. message.json() does it by itself; this is for who parses
+ * message.text. What has no such key, or is not JSON, is returned as it is.
+ */
+export function cleanJson(json: string): string;
+export function cleanJson<Bytes extends Uint8Array>(json: Bytes): Bytes | Buffer;
+
 export interface BusEvents {
   /** Connected again after 'disconnect'. The first time is told by connect() itself. */
   connect: [];
@@ -92,8 +102,8 @@ export interface BusEvents {
   /** An attempt to connect will be made. */
   reconnecting: [attempt: { attempt: number; delayMs: number }];
   /**
-   * An attempt to connect failed, or a handler threw or rejected. Without a listener the former is silent and the
-   * latter becomes an uncaught exception.
+   * An attempt to connect or a login of setCredentials() failed, or a handler threw or rejected. Without a listener the
+   * former are silent and the latter becomes an uncaught exception.
    */
   error: [error: any, context: { willReconnect: boolean } | { subscription: Subscription; message: Message }];
 }
@@ -113,8 +123,22 @@ export interface Bus extends EventEmitter {
   psubscribe(pattern: Name, handler: Handler): Subscription;
   psubscribe(pattern: Name): MessageStream;
 
+  /**
+   * Logs in as another user, or with another password, from now on, without a break in publishing. With another username
+   * the subscribing link is made anew: 'lost', 'gap', 'resumed'. A login that Redis refuses on a live link leaves that
+   * link as it was and is told as 'error' (AUTH_FAILED). No username: the server's default user; no password either: then
+   * the publishing link is made anew, too, since Redis logs nobody out.
+   */
+  setCredentials(username: string | null | undefined, password?: string | null): void;
+
+  /** Is delivery working? Asks nobody; see the setting probeIntervalMs. Also after close(). */
+  health(): Health;
   /** Counters since connect(), unless marked "now". Also after close(). */
   stats(): Stats;
+  /** How long things took since connect(). Also after close(). */
+  latency(): { publish: LatencyHistogram; delivery: LatencyHistogram };
+  /** Health, stats and latencies in Prometheus's text format 0.0.4 (the default) or as JSON. Also after close(). */
+  metrics(format?: 'prometheus' | 'json'): string;
 
   /**
    * An open bus, and a subscription with a handler, do not keep the process alive; pending promises do. ref() makes
@@ -139,6 +163,8 @@ export interface Bus extends EventEmitter {
 export type Handler = (message: Message) => unknown;
 
 export interface Message {
+  /** Tells it from the events of a stream's events(). */
+  readonly kind: 'message';
   readonly subscription: Subscription;
   /** Without the namespace. */
   readonly channel: string;
@@ -149,16 +175,22 @@ export interface Message {
   readonly data: Buffer;
   /** The payload as UTF-8. */
   readonly text: string;
-  /** The payload as JSON; throws SyntaxError when it is not. */
+  /**
+   * The payload as JSON; throws SyntaxError when it is not. Without the keys "__proto__", "constructor" and
+   * "prototype": see cleanJson().
+   */
   json(): any;
   toString(): string;
 }
 
 export type SubscriptionState = 'pending' | 'active' | 'lost' | 'failed' | 'ended';
 
-/** Messages are missing at this place of the stream: while the link was down, or because an inbox was full. */
+/**
+ * Messages are missing at this place of the stream: the link was down, an inbox was full, or the link was down because
+ * Redis closed it for its client-output-buffer-limit.
+ */
 export interface Gap {
-  reason: 'reconnect' | 'overflow';
+  reason: 'reconnect' | 'overflow' | 'output_buffer';
   /** How many; null when nobody can know. */
   count: number | null;
 }
@@ -201,15 +233,71 @@ export interface Subscription extends EventEmitter {
   off<E extends keyof SubscriptionEvents>(event: E, listener: (...args: SubscriptionEvents[E]) => void): this;
 }
 
+/** What a stream's events() gives besides messages. */
+export type SubscriptionEvent =
+  | { kind: 'active' | 'resumed' }
+  | { kind: 'lost' | 'failed'; error: FanwireError }
+  | ({ kind: 'gap' } & Gap);
+
 /**
  * A subscription to be iterated with for await; leaving the loop ends it. It has a bounded inbox of its own: a loop
  * that is too slow loses messages as the setting `overflow` says, and is told by a 'gap' event.
  */
 export interface MessageStream extends Subscription, AsyncIterableIterator<Message> {
+  /**
+   * The same queue with the events in their places, from this call on. When it is over the subscription has ended.
+   * While an event waits to be taken, listeners are told of nothing that comes after it.
+   */
+  events(): EventStream;
   next(): Promise<IteratorResult<Message, undefined>>;
   return(value?: any): Promise<IteratorResult<Message, any>>;
   [Symbol.asyncIterator](): this;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface EventStream extends AsyncIterableIterator<Message | SubscriptionEvent> {
+  next(): Promise<IteratorResult<Message | SubscriptionEvent, undefined>>;
+  return(value?: any): Promise<IteratorResult<Message | SubscriptionEvent, any>>;
+  [Symbol.asyncIterator](): this;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface Health {
+  /** verdict is 'ok' */
+  ok: boolean;
+  /**
+   * ok: both links work, every channel is confirmed, the probe (if on) comes back. degraded: both links work, but
+   * something that is wanted is not delivered, or not known to be. down: a link is down, or the bus is closed.
+   */
+  verdict: 'ok' | 'degraded' | 'down';
+  /** why it is not ok */
+  code: 'OK' | ErrorCode;
+  /** the number of that code */
+  status: number;
+  /** the verdict in words */
+  text: string;
+  publishLink: boolean;
+  subscribeLink: boolean;
+  /** distinct channels and patterns wanted and not confirmed by Redis, the refused ones included */
+  unconfirmed: number;
+  /** ... of them refused by it */
+  refused: number;
+  /** since anything came in on the subscribing link; null: never */
+  silenceMs: number | null;
+  /** since a probe last came back; null: none has, or probeIntervalMs is 0 */
+  probeAgeMs: number | null;
+  /** round trip of that probe in microseconds */
+  probeUs: number | null;
+}
+
+/** Times in microseconds: buckets[i] counts those above 2^(i-1) and up to 2^i, the last also all above. */
+export interface LatencyHistogram {
+  readonly count: number;
+  readonly sumUs: number;
+  readonly maxUs: number;
+  readonly buckets: readonly number[];
+  /** A time that `percent` (0 to 100) of all stayed within, as exact as the buckets are; null when there are none. */
+  percentile(percent: number): number | null;
 }
 
 export interface Stats {
@@ -236,6 +324,26 @@ export interface Stats {
   subscriptionsDesired: number;
   /** now */
   subscriptionsConfirmed: number;
+  /** now */
+  subscriptionsRefused: number;
+  /** not accepted: QUEUE_FULL, NOT_CONNECTED */
+  publishRejected: number;
+  /** of publishFailed: never sent within publishTimeoutMs */
+  publishTimeouts: number;
+  /** now: of publishQueued, not written yet */
+  publishUnsent: number;
+  /** now: ... their encoded bytes */
+  publishUnsentBytes: number;
+  /** now: that link is ready */
+  publishLink: boolean;
+  /** now: that link is ready */
+  subscribeLink: boolean;
+  /** sent, as probeIntervalMs says */
+  probes: number;
+  /** ... and not back in time; the links were made anew */
+  probeFailures: number;
+  /** breaks put down to Redis's client-output-buffer-limit */
+  outputBufferKills: number;
 }
 
 export type ErrorCode =

@@ -1,4 +1,4 @@
 import fanwire from './lib/index.js';
 
-export const { connect, FanwireError, errors, version, dependencies, settings, statuses } = fanwire;
+export const { connect, cleanJson, FanwireError, errors, version, dependencies, settings, statuses } = fanwire;
 export default fanwire;

@@ -4,6 +4,7 @@
 
 #include "capi/src/handle.h"
 #include "core/net/loop.h"
+#include "core/net/tls.h"
 #include "core/protocol/reply.h"
 
 using namespace fanwire::capi;
@@ -84,7 +85,9 @@ int fanwire_dependency_at(size_t index, const char** name, const char** version_
         const struct {
             const char* name;
             const char* version;
-        } all[] = {{"hiredis", fanwire::core::hiredis_version()}, {"libevent", fanwire::core::libevent_version()}};
+        } all[] = {{"hiredis", fanwire::core::hiredis_version()},
+                     {"libevent", fanwire::core::libevent_version()},
+                     {"openssl", fanwire::core::openssl_version()}};
         required(name, "name");
         required(version_out, "version");
         if (index >= std::size(all)) reject("index is beyond the list of dependencies");

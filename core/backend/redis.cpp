@@ -36,7 +36,13 @@ std::string probe_channel(std::uint64_t id) {
 
 Endpoint endpoint(const Settings& settings) {
     if (!settings.unix_path.empty()) Address::of_unix_path(settings.unix_path);  // throws if it is too long
-    return {settings.host, static_cast<std::uint16_t>(settings.port), settings.unix_path, settings.connect_timeout_ms};
+    std::shared_ptr<const TlsContext> tls;
+    if (settings.tls)
+        tls = std::make_shared<TlsContext>(TlsContext::Config{
+            settings.tls_server_name.empty() ? settings.host : settings.tls_server_name, settings.tls_ca_file,
+            settings.tls_cert_file, settings.tls_key_file, settings.tls_verify});
+    return {settings.host, static_cast<std::uint16_t>(settings.port), settings.unix_path, settings.connect_timeout_ms,
+            std::move(tls)};
 }
 
 }  // namespace
@@ -44,17 +50,18 @@ Endpoint endpoint(const Settings& settings) {
 RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id,
                            BackendListener& listener)
     : listener_(listener),
+      endpoint_(endpoint(settings)),
       publisher_(
           link_config(settings), settings.offline, random, publish_side_,
           [&listener](const PublishRecord& record, const Outcome& outcome) { listener.on_settled(record, outcome); },
           [&listener](std::size_t count, std::size_t bytes) { listener.on_unqueued(count, bytes); }),
       subscriber_(subscriber_config(settings), settings.unsubscribe_linger_ms, random, subscribe_side_),
       publish_connection_(
-          loop, resolver_, endpoint(settings), publisher_,
+          loop, resolver_, endpoint_, publisher_,
           [&listener](std::size_t in, std::size_t out) { listener.on_bytes(in, out); },
           [&listener] { listener.on_turn_end(); }),
       subscribe_connection_(
-          loop, resolver_, endpoint(settings), subscriber_,
+          loop, resolver_, endpoint_, subscriber_,
           [&listener](std::size_t in, std::size_t out) {
               listener.on_bytes(in, out);
               if (in > 0) listener.on_heard();

@@ -13,7 +13,7 @@ namespace fanwire::core {
 class RedisBackend : public Backend {
    public:
     // `probe_id`: what tells our probes from other engines'. Throws Failure INVALID_OPTION (a unix_path that is too
-    // long).
+    // long, a file of TLS that is of no use).
     RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id,
                  BackendListener& listener);
 
@@ -69,6 +69,7 @@ class RedisBackend : public Backend {
     static Error named(const Connection& connection, const Error& why);
 
     BackendListener& listener_;
+    const Endpoint endpoint_;  // of both links, which share what TLS read from files
     PublishSide publish_side_{*this};
     SubscribeSide subscribe_side_{*this};
     Publisher publisher_;

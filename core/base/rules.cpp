@@ -111,6 +111,15 @@ Rule<std::string> url() {
     return {"string", "", "must be a URL", false, parse, show};
 }
 
+Rule<bool> boolean() {
+    auto parse = [](std::string_view value) -> std::optional<bool> {
+        if (value != "true" && value != "false") return std::nullopt;
+        return value == "true";
+    };
+    auto show = [](const bool& value) { return value ? "true" : "false"; };
+    return {"boolean", "true|false", "must be true or false", false, parse, show};
+}
+
 Rule<int64_t> integer(int64_t min, int64_t max) {
     auto parse = [min, max](std::string_view value) -> std::optional<int64_t> {
         std::optional<int64_t> number = parse_integer(value);

@@ -39,6 +39,9 @@ Rule<std::string> host();
 // A URL; shown without its password.
 Rule<std::string> url();
 
+// "true" or "false".
+Rule<bool> boolean();
+
 Rule<int64_t> integer(int64_t min, int64_t max);
 
 // A number of bytes: "4096", "64KiB".

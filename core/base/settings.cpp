@@ -58,6 +58,11 @@ void check_url(const Url& url, const std::string& context) {
     if (tcp && !scratch.unix_path.empty())
         throw Failure(Status::INVALID_URL,
                       context + "the URL is not valid: host or port and unix_path exclude each other");
+    if (scratch.tls && url.transport == Transport::memory)
+        throw Failure(Status::INVALID_URL, context + "the URL is not valid: memory:// takes no tls");
+    if (scratch.tls && !scratch.unix_path.empty())
+        throw Failure(Status::INVALID_URL,
+                      context + "the URL is not valid: tls and unix_path exclude each other; Redis speaks TLS over TCP only");
 }
 
 struct EnvironmentValue {
@@ -126,6 +131,10 @@ void resolve_row(Resolved& resolved, size_t index, const Url& url, const Explici
     throw Failure(Status::INVALID_OPTION, text);
 }
 
+const char* name_of(Source source) {
+    return source_names[static_cast<size_t>(source)];
+}
+
 // A unix socket and host or port exclude each other: the more explicit one wins.
 void resolve_transport(Resolved& resolved, const Url& url) {
     size_t host = find_option("host"), port = find_option("port"), unix_path = find_option("unix_path");
@@ -145,10 +154,48 @@ void resolve_transport(Resolved& resolved, const Url& url) {
     if (tcp == sources[unix_path]) {
         const char* which = sources[host] == tcp ? "host" : "port";
         fail_contradiction(std::string(which) + " and unix_path are both set (" +
-                           source_names[static_cast<size_t>(tcp)] + "); only one of them can be used");
+                           name_of(tcp) + "); only one of them can be used");
     }
     resolved.settings.unix_path.clear();
     sources[unix_path] = tcp;
+}
+
+// TLS is for TCP. What asks for it ranks against a unix socket as host and port do; details of TLS that were given for
+// this engine and would not be used are a mistake, while the environment may hold them for others.
+void resolve_tls(Resolved& resolved) {
+    Settings& settings = resolved.settings;
+    std::vector<Source>& sources = resolved.sources;
+    Source& tls = sources[find_option("tls")];
+    bool memory = settings.backend == BackendKind::memory;
+    if (settings.tls && memory) {
+        if (tls >= Source::url) fail_contradiction("tls is set, but the url is a memory:// one, which has no server");
+        settings.tls = false;
+    } else if (settings.tls && !settings.unix_path.empty()) {
+        Source unix_path = sources[find_option("unix_path")];
+        if (tls >= unix_path)
+            fail_contradiction(std::string("tls (") + name_of(tls) + ") and unix_path (" + name_of(unix_path) +
+                               ") are both set; Redis speaks TLS over TCP only");
+        settings.tls = false;
+        tls = unix_path;
+    }
+
+    if (settings.tls) {
+        if (settings.tls_cert_file.empty() != settings.tls_key_file.empty()) {
+            bool cert = settings.tls_key_file.empty();
+            fail_contradiction(std::string(cert ? "tls_cert_file" : "tls_key_file") + " is set, but " +
+                               (cert ? "tls_key_file" : "tls_cert_file") +
+                               " is not; a client certificate needs both, which may be one file");
+        }
+        return;
+    }
+    for (const char* name : {"tls_ca_file", "tls_cert_file", "tls_key_file", "tls_server_name"}) {
+        size_t index = find_option(name);
+        if (sources[index] <= std::max(tls, Source::environment) || option_table()[index].show(settings).empty())
+            continue;
+        fail_contradiction(std::string(name) + " is set, but " +
+                           (memory ? "the url is a memory:// one, which has no server"
+                                   : "tls is not; rediss:// or tls=true turns it on"));
+    }
 }
 
 void check_pairs(const Settings& settings) {
@@ -169,6 +216,7 @@ Resolved resolve_all(const Explicit& given, const Environment& environment) {
     for (size_t index = 0; index < option_table().size(); ++index)
         if (index != find_option("url")) resolve_row(resolved, index, url, given, environment);
     resolve_transport(resolved, url);
+    resolve_tls(resolved);
     check_pairs(resolved.settings);
     return resolved;
 }
@@ -202,7 +250,7 @@ std::string Options::effective(std::string_view name, const Environment& environ
 
 const char* Options::source(std::string_view name, const Environment& environment) const {
     size_t index = find_option(name);
-    return source_names[static_cast<size_t>(resolve_all(explicit_, environment).sources[index])];
+    return name_of(resolve_all(explicit_, environment).sources[index]);
 }
 
 }  // namespace fanwire::core

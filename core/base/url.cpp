@@ -24,12 +24,15 @@ constexpr size_t max_url_size = 8192;
 struct Scheme {
     std::string_view name;
     Transport transport;
+    bool tls;
 };
 constexpr Scheme schemes[] = {
-    {"redis", Transport::tcp},
-    {"valkey", Transport::tcp},
-    {"unix", Transport::unix_socket},
-    {"memory", Transport::memory},
+    {"redis", Transport::tcp, false},
+    {"rediss", Transport::tcp, true},
+    {"valkey", Transport::tcp, false},
+    {"valkeys", Transport::tcp, true},
+    {"unix", Transport::unix_socket, false},
+    {"memory", Transport::memory, false},
 };
 
 [[noreturn]] void fail(const std::string& what) {
@@ -154,7 +157,7 @@ void read_query(Url& url, std::string_view query) {
     }
 }
 
-Transport read_scheme(std::string_view name) {
+const Scheme& read_scheme(std::string_view name) {
     std::string known;
     for (const Scheme& scheme : schemes) known += (known.empty() ? "" : ", ") + std::string(scheme.name);
 
@@ -165,7 +168,7 @@ Transport read_scheme(std::string_view name) {
         fail("it must begin with a scheme and \"://\"; the schemes are " + known);
     auto same = [](char a, char b) { return a == (is_letter(b) ? static_cast<char>(b | 0x20) : b); };
     for (const Scheme& scheme : schemes)
-        if (std::equal(scheme.name.begin(), scheme.name.end(), name.begin(), name.end(), same)) return scheme.transport;
+        if (std::equal(scheme.name.begin(), scheme.name.end(), name.begin(), name.end(), same)) return scheme;
     fail("the scheme " + quote(name) + " is not known; the schemes are " + known);
 }
 
@@ -230,6 +233,8 @@ Span find_password(std::string_view url, size_t authority, size_t authority_end)
     size_t at = is_url(url) ? url.substr(0, authority_end).rfind('@') : url.rfind('@');
     if (at != std::string_view::npos && at >= authority) {
         size_t colon = std::min(url.find(':', authority), at);
+        // No URL, and both are in what could be its query: who knows what they belong to.
+        if (colon > authority_end && at > authority_end) return {authority_end + 1, url.size()};
         return {std::min(colon + 1, at), at};
     }
     size_t bracket = url.substr(0, authority_end).rfind(']');
@@ -250,7 +255,9 @@ Url parse_url(std::string_view text) {
     if (text.find('#') != std::string_view::npos) fail("it has a fragment; '#' itself is written %23");
 
     size_t scheme_end = text.find("://");
-    Url url{read_scheme(scheme_end == std::string_view::npos ? "" : text.substr(0, scheme_end)), {}, {}};
+    const Scheme& scheme = read_scheme(scheme_end == std::string_view::npos ? "" : text.substr(0, scheme_end));
+    Url url{scheme.transport, {}, {}};
+    if (scheme.tls) add(url, "tls", "true", false);
     Pieces pieces = split(text.substr(scheme_end + 3));
     switch (url.transport) {
         case Transport::tcp:

@@ -23,7 +23,7 @@ struct Url {
 };
 
 // scheme://[[user]:password@]host[:port][/db][?setting=value&...] and its forms unix://[...@]/path[?...] and
-// memory://[name][?...]. Throws INVALID_URL with a text that never repeats anything that could be a password.
+// memory://[name][?...]. rediss:// and valkeys:// say tls=true; redis:// and valkey:// leave it to others. Throws INVALID_URL with a text that never repeats anything that could be a password.
 Url parse_url(std::string_view url);
 
 // The URL with "***" for the password and for secret settings in the query. For what is no URL at all it rather hides

@@ -1,12 +1,16 @@
 #include "core/net/transport.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
+#include <utility>
+
+#include "core/net/socket.h"
 
 namespace fanwire::core {
 
@@ -14,33 +18,14 @@ namespace {
 
 constexpr std::size_t read_size = 64 * 1024;
 constexpr int reads_per_turn = 16;  // then others have their turn
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0
-#endif
-
-int make_socket(int family) {
-#ifdef SOCK_CLOEXEC
-    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-#else
-    const int fd = socket(family, SOCK_STREAM, 0);
-    if (fd >= 0) {
-        fcntl(fd, F_SETFL, O_NONBLOCK);
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-    }
-    return fd;
-#endif
-}
+// How much earlier than the owner we lose patience with a TLS handshake, so that it can be said what was waited for.
+constexpr TimeMs patience_margin = 50;
+constexpr TimeMs probe_after = 500;  // without an answer to the TLS handshake, or earlier when time is short
 
 void set_tcp_options(int fd) {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-#ifdef SO_NOSIGPIPE
-    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
-#endif
 }
-
-bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
 }  // namespace
 
@@ -49,10 +34,11 @@ Transport::Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& o
       resolver_(resolver),
       endpoint_(std::move(endpoint)),
       owner_(owner),
-      address_timer_(loop, [this] { address_failed("no answer"); }),
-      buffer_(read_size) {}
+      address_timer_(loop, [this] { address_timed_out(); }),
+      buffer_(read_size),
+      wire_buffer_(endpoint_.tls ? read_size : 0) {}
 
-Transport::~Transport() { close(); }
+Transport::~Transport() { forget(); }
 
 // Calls back from the loop, if the connection is still the one that it is now.
 void Transport::later(Loop::Callback callback) {
@@ -65,6 +51,8 @@ void Transport::later(Loop::Callback callback) {
 void Transport::open() {
     close();
     failures_.clear();
+    failure_ = Status::CONNECT_FAILED;
+    opened_at_ = now_ms();
     if (!endpoint_.unix_path.empty()) {
         peer_ = endpoint_.unix_path;
         later([this] { resolved({{Address::of_unix_path(endpoint_.unix_path)}, {}}); });
@@ -81,17 +69,30 @@ void Transport::open() {
 }
 
 void Transport::close() {
+    if (tls_ && connected_) {
+        tls_->finish();
+        send_rest_of_tls();
+    }
+    forget();
+}
+
+void Transport::forget() {
     ++*generation_;
     address_timer_.at(never);
     watch_.reset();
-    if (fd_ >= 0) {
-        shutdown(fd_, SHUT_RDWR);  // a child of fork() may hold a copy: close() alone would not end the connection
-        ::close(fd_);
-    }
-    fd_ = -1;
+    probe_.reset();
+    tls_.reset();
+    close_socket();
     connected_ = false;
+    write_failing_ = false;
     addresses_.clear();
     next_address_ = 0;
+}
+
+void Transport::close_socket() {
+    if (fd_ < 0) return;
+    shutdown(fd_, SHUT_RDWR);  // a child of fork() may hold a copy: close() alone would not end the connection
+    ::close(std::exchange(fd_, -1));
 }
 
 void Transport::resolved(Resolved resolved) {
@@ -108,6 +109,7 @@ void Transport::try_next() {
     while (next_address_ < addresses_.size()) {
         const Address& address = addresses_[next_address_++];
         peer_ = address.text();
+        received_ = false;
         fd_ = make_socket(address.family());
         if (fd_ < 0) {
             const bool resources = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
@@ -124,87 +126,251 @@ void Transport::try_next() {
             fd_ = -1;
             continue;
         }
-        watch_ = std::make_unique<Loop::Watch>(
-            loop_, fd_, [this] { readable(); },
-            [this] {
-                if (!connected_) return connecting_done();
-                watch_->write(false);
-                owner_.transport_writable();
-            });
+        watch_ = std::make_unique<Loop::Watch>(loop_, fd_, [this] { readable(); }, [this] { writable(); });
         watch_->write(true);
-        // A silent address must not use up the time of those behind it.
-        if (addresses_.size() > 1)
-            address_timer_.at(now_ms() + endpoint_.connect_timeout / static_cast<TimeMs>(addresses_.size()));
+        // A silent address must not use up the time of those behind it. The last one has all that is left, which the
+        // owner watches.
+        const auto behind = static_cast<TimeMs>(addresses_.size() - next_address_);
+        address_deadline_ = now_ms() + (behind > 0 ? time_left() / (behind + 1)
+                                                   : std::max(time_left() - patience_margin, time_left() / 2));
+        if (behind > 0) address_timer_.at(address_deadline_);
         return;
     }
-    broken(Status::CONNECT_FAILED, "cannot connect to " + failures_);
+    broken(failure_, "cannot connect to " + failures_);
 }
 
-void Transport::address_failed(const std::string& why) {
+TimeMs Transport::time_left() const { return opened_at_ + endpoint_.connect_timeout - now_ms(); }
+
+void Transport::address_timed_out() {
+    if (!tls_) return address_failed(Status::CONNECT_FAILED, "no answer");
+    if (now_ms() >= address_deadline_)
+        return address_failed(Status::TIMEOUT, "connected, but no answer to the TLS handshake");
+    if (!tls_->answered() && !probe_)
+        probe_ = std::make_unique<PlaintextProbe>(loop_, addresses_[next_address_ - 1], [this](std::string answer) {
+            address_failed_later({Status::TLS_NOT_SPOKEN, TlsSession::not_spoken(answer)});
+        });
+    address_timer_.at(address_deadline_);
+}
+
+void Transport::address_failed(Status status, const std::string& why) {
+    if (failure_ == Status::CONNECT_FAILED) failure_ = status;
     failures_ += (failures_.empty() ? "" : "; ") + peer_ + ": " + why;
+    ++*generation_;
+    address_timer_.at(never);
     watch_.reset();
-    ::close(fd_);
-    fd_ = -1;
+    probe_.reset();
+    tls_.reset();
+    write_failing_ = false;
+    close_socket();
     try_next();
+}
+
+// From a callback of the watch, which may not destroy itself.
+void Transport::address_failed_later(Error why) {
+    ++*generation_;
+    watch_->write(false);
+    watch_->read(false);
+    address_timer_.at(never);
+    later([this, why = std::move(why)] { address_failed(why.status, why.text); });
 }
 
 void Transport::connecting_done() {
     int error = 0;
     socklen_t size = sizeof error;
     getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) {
-        watch_->write(false);
-        address_timer_.at(never);
-        later([this, why = std::string(std::strerror(error))] { address_failed(why); });
-        return;
-    }
-    address_timer_.at(never);
-    connected_ = true;
+    if (error != 0) return address_failed_later({Status::CONNECT_FAILED, std::strerror(error)});
     watch_->write(false);
     watch_->read(true);
+    if (endpoint_.tls)
+        begin_tls();
+    else
+        opened();
+}
+
+void Transport::opened() {
+    address_timer_.at(never);
+    probe_.reset();
+    connected_ = true;
     owner_.transport_opened();
 }
 
 void Transport::readable() {
+    if (tls_) return tls_readable();
     const std::uint64_t generation = *generation_;
     for (int turn = 0; turn < reads_per_turn; ++turn) {
         const ssize_t n = recv(fd_, buffer_.data(), buffer_.size(), 0);
         if (n < 0 && would_block(errno)) return;
-        if (n < 0) return broken(Status::CONNECTION_LOST, peer_ + ": " + std::strerror(errno));
-        if (n == 0) return broken(Status::CONNECTION_LOST, peer_ + " closed the connection");
-        owner_.transport_received({buffer_.data(), static_cast<std::size_t>(n)});
+        if (n < 0) return ended(std::strerror(errno));
+        if (n == 0) return ended("closed the connection");
+        const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(n));
+        if (!std::exchange(received_, true) && bytes.starts_with("\x15\x03"))  // an alert of TLS
+            return broken(Status::PROTOCOL_ERROR,
+                          peer_ + " speaks TLS, and this connection does not: rediss:// or tls=true turns it on");
+        owner_.transport_received(bytes);
         if (*generation_ != generation) return;
         if (static_cast<std::size_t>(n) < buffer_.size()) return;
     }
 }
 
+void Transport::writable() {
+    if (!connected_ && !tls_) return connecting_done();
+    if (tls_ && !flush_tls()) return;
+    watch_->write(false);
+    if (connected_) owner_.transport_writable();
+}
+
 void Transport::abandon() noexcept {
     if (fd_ >= 0) ::close(fd_);
+    if (probe_) probe_->abandon();
 }
 
 std::size_t Transport::write(std::string_view bytes) {
+    if (tls_) return tls_write(bytes);
     std::size_t done = 0;
-    while (connected_ && done < bytes.size()) {
+    while (connected_ && !write_failing_ && done < bytes.size()) {
         const ssize_t n = send(fd_, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
         if (n >= 0) {
             done += static_cast<std::size_t>(n);
             continue;
         }
         if (errno == EINTR) continue;
-        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
             watch_->write(true);
-        } else {
-            later([this, why = peer_ + ": " + std::strerror(errno)] { broken(Status::CONNECTION_LOST, why); });
-        }
+        else
+            write_failed(errno);
         break;
     }
     return done;
+}
+
+// What the server said before it went away tells more than that it is gone: it is read first.
+void Transport::write_failed(int error) {
+    if (std::exchange(write_failing_, true)) return;
+    watch_->write(false);
+    later([this, why = std::string(std::strerror(error))] {
+        const std::uint64_t generation = *generation_;
+        readable();
+        if (*generation_ != generation) return;
+        if (connected_)
+            ended(why);
+        else
+            address_failed_later(tls_->explain_end({Status::CONNECT_FAILED, why}));
+    });
+}
+
+// The connection is over, and not by our will.
+void Transport::ended(const std::string& why) {
+    Error error{Status::CONNECTION_LOST, peer_ + (why.starts_with("closed") ? " " : ": ") + why};
+    if (tls_)
+        error = tls_->explain_end(std::move(error));
+    else if (!received_ && endpoint_.unix_path.empty())
+        error.text += "; perhaps it speaks TLS, which rediss:// or tls=true turns on";
+    broken(error.status, error.text);
 }
 
 void Transport::broken(Status status, const std::string& why) {
     const std::string text = why;  // why may be ours, and close() clears
     close();
     owner_.transport_broken({status, text});
+}
+
+// ---- TLS ----------------------------------------------------------------------------------------------------------
+
+void Transport::begin_tls() {
+    try {
+        tls_ = std::make_unique<TlsSession>(endpoint_.tls);
+    } catch (const std::bad_alloc&) {
+        return address_failed_later({Status::NO_MEMORY, "out of memory"});
+    }
+    address_timer_.at(now_ms() + std::min(probe_after, std::max<TimeMs>(address_deadline_ - now_ms(), 0) / 2));
+    tls_advance();
+}
+
+// Goes on with the handshake.
+void Transport::tls_advance() {
+    tls_->advance();
+    if (tls_->state() == TlsSession::State::failed) {
+        send_rest_of_tls();
+        return address_failed_later(tls_->error());
+    }
+    flush_tls();
+    if (tls_->state() == TlsSession::State::open) opened();
+}
+
+void Transport::tls_readable() {
+    const std::uint64_t generation = *generation_;
+    bool drained = false;
+    for (int turn = 0; turn < reads_per_turn; ++turn) {
+        if (tls_->hungry()) {
+            if (drained) return;
+            const ssize_t n = recv(fd_, wire_buffer_.data(), wire_buffer_.size(), 0);
+            if (n < 0 && would_block(errno)) return;
+            if (n <= 0) {
+                const std::string why = n < 0 ? std::strerror(errno) : "closed the connection";
+                if (connected_) return ended(why);
+                return address_failed_later(tls_->explain_end({Status::CONNECT_FAILED, why}));
+            }
+            drained = static_cast<std::size_t>(n) < wire_buffer_.size();
+            tls_->feed({wire_buffer_.data(), static_cast<std::size_t>(n)});
+        }
+        if (!connected_) {
+            tls_advance();
+            if (*generation_ != generation) return;
+            if (!connected_) continue;
+        }
+        const std::size_t size = tls_->read(buffer_.data(), buffer_.size());
+        // What TLS itself answered, and before the owner does.
+        flush_tls();
+        if (size > 0) owner_.transport_received({buffer_.data(), size});
+        if (*generation_ != generation) return;
+        if (tls_->state() == TlsSession::State::ended) return ended("closed the connection");
+        if (tls_->state() == TlsSession::State::failed)
+            return broken(tls_->error().status, peer_ + ": " + tls_->error().text);
+    }
+    // The descriptor will not tell of what was received already.
+    if (!tls_->hungry()) later([this] { readable(); });
+}
+
+std::size_t Transport::tls_write(std::string_view bytes) {
+    std::size_t done = 0;
+    while (connected_ && !write_failing_ && done < bytes.size() && flush_tls()) {
+        const std::string_view piece = bytes.substr(done, read_size);
+        tls_->write(piece);
+        if (tls_->state() == TlsSession::State::failed) {
+            later([this] { broken(tls_->error().status, peer_ + ": " + tls_->error().text); });
+            return done;
+        }
+        done += piece.size();
+    }
+    if (connected_) flush_tls();
+    return done;
+}
+
+// An alert or a goodbye, if the system takes it at once, before the connection is closed.
+void Transport::send_rest_of_tls() {
+    const std::string_view rest = tls_->output();
+    if (rest.empty() || write_failing_) return;
+    [[maybe_unused]] const ssize_t n = send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
+}
+
+// Whether everything that TLS has made is out. When not, writable() goes on with it.
+bool Transport::flush_tls() {
+    while (!tls_->output().empty()) {
+        if (write_failing_) return false;
+        const std::string_view rest = tls_->output();
+        const ssize_t n = send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
+        if (n >= 0) {
+            tls_->sent(static_cast<std::size_t>(n));
+            continue;
+        }
+        if (errno == EINTR) continue;
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            watch_->write(true);
+        else
+            write_failed(errno);
+        return false;
+    }
+    return true;
 }
 
 }  // namespace fanwire::core

@@ -1,4 +1,4 @@
-// One stream connection: TCP over IPv4 or IPv6, or a unix socket. IO thread only.
+// One stream connection: TCP over IPv4 or IPv6, with TLS or without, or a unix socket. IO thread only.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "core/net/loop.h"
+#include "core/net/plaintext_probe.h"
 #include "core/net/resolver.h"
+#include "core/net/tls.h"
 
 namespace fanwire::core {
 
@@ -17,6 +19,7 @@ struct Endpoint {
     std::uint16_t port = 0;
     std::string unix_path;  // when not empty, the way to go
     TimeMs connect_timeout = 2000;
+    std::shared_ptr<const TlsContext> tls;  // when there is one, TLS is spoken
 };
 
 class Transport {
@@ -32,6 +35,7 @@ class Transport {
     };
 
     Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& owner);
+    // Says nothing to the server, unlike close(): after a fork the connection is another process's.
     ~Transport();
     Transport(const Transport&) = delete;
     Transport& operator=(const Transport&) = delete;
@@ -40,7 +44,8 @@ class Transport {
     void close();
     // In the child of a fork(): closes its copy of the socket and touches nothing else. The loop and TLS are the parent's.
     void abandon() noexcept;
-    // Writes what the system takes without blocking. When that is not all, transport_writable() follows.
+    // Writes what the system, or TLS before it, takes without blocking. When that is not all, transport_writable()
+    // follows.
     std::size_t write(std::string_view bytes);
 
     // "127.0.0.1:6379", for texts; the endpoint as configured until connected.
@@ -50,10 +55,27 @@ class Transport {
     void later(Loop::Callback callback);
     void resolved(Resolved resolved);
     void try_next();
-    void address_failed(const std::string& why);
+    TimeMs time_left() const;
+    void address_failed(Status status, const std::string& why);
+    void address_failed_later(Error why);
+    void address_timed_out();
     void connecting_done();
+    void opened();
     void readable();
+    void writable();
+    void write_failed(int error);
+    void ended(const std::string& why);
     void broken(Status status, const std::string& why);
+    void forget();
+    void close_socket();
+
+    // TLS
+    void begin_tls();
+    void tls_readable();
+    void tls_advance();
+    std::size_t tls_write(std::string_view bytes);
+    bool flush_tls();
+    void send_rest_of_tls();
 
     Loop& loop_;
     Resolver& resolver_;
@@ -66,11 +88,18 @@ class Transport {
     std::vector<Address> addresses_;
     std::size_t next_address_ = 0;
     std::string failures_;
+    Status failure_ = Status::CONNECT_FAILED;  // the first that is more telling than this one
+    TimeMs opened_at_ = 0, address_deadline_ = 0;
     std::string peer_;
     int fd_ = -1;
-    bool connected_ = false;
+    bool connected_ = false;  // with TLS, when its handshake is done
+    bool received_ = false;   // anything
     std::unique_ptr<Loop::Watch> watch_;
     std::vector<char> buffer_;
+    std::unique_ptr<TlsSession> tls_;
+    std::vector<char> wire_buffer_;  // what TLS has not taken yet
+    std::unique_ptr<PlaintextProbe> probe_;
+    bool write_failing_ = false;
 };
 
 }  // namespace fanwire::core

@@ -125,6 +125,7 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
 
 void Link::set_credentials(const std::string& username, const std::string& password, TimeMs now) {
     const bool username_changed = username != login().username;
+    if (state_ != State::waiting && !username_changed && password == login().password) return;
     handshake_.set_credentials(username, password);
     if (state_ == State::waiting)
         deadline_ = now;

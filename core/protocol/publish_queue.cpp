@@ -99,12 +99,17 @@ void PublishQueue::settle(const PublishRecord& record, Error error, std::uint64_
 
 bool PublishQueue::reply(const Reply& reply) {
     if (in_flight_.empty()) return false;
+    const bool ping = in_flight_.front().kind == PublishRecord::Kind::ping;
+    const bool publish = in_flight_.front().kind == PublishRecord::Kind::publish;
+    const bool expired = expired_ > 0;
+    if (ping && !reply.is(ReplyType::error) && reply.text() != "PONG") return false;
+    // A publish that this says nothing about stays in flight, for link_down() to settle.
+    if (publish && !expired && !reply.is(ReplyType::error) && !reply.is(ReplyType::integer)) return false;
     const PublishRecord record = std::move(in_flight_.front());
     in_flight_.pop_front();
-    const bool expired = expired_ > 0;
     if (expired) --expired_;
-    if (record.kind == PublishRecord::Kind::ping) return reply.is(ReplyType::error) || reply.text() == "PONG";
-    if (record.kind != PublishRecord::Kind::publish) {
+    if (ping) return true;
+    if (!publish) {
         answered_(record.kind, reply);
         return true;
     }
@@ -113,7 +118,6 @@ bool PublishQueue::reply(const Reply& reply) {
         settle(record, error_of_reply("PUBLISH", reply.text()));
         return true;
     }
-    if (!reply.is(ReplyType::integer)) return false;
     settle(record, {}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
     return true;
 }

@@ -85,11 +85,14 @@ void Publisher::answered(PublishRecord::Kind kind, const Reply& reply) {
     const bool refused = reply.is(ReplyType::error);
     if (kind == PublishRecord::Kind::auth) {
         if (refused) login_refused(auth_error(reply.text(), login().password));
-    } else if (refused) {
-        listener_.probe_answered({error_of_reply("PUBLISH", reply.text()), 0});
-    } else {
-        listener_.probe_answered({{}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0))});
+        return;
     }
+    Outcome outcome;
+    if (refused)
+        outcome.error = error_of_reply("PUBLISH", reply.text());
+    else
+        outcome.receivers = static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0));
+    listener_.probe_answered(outcome);
 }
 
 void Publisher::tick(TimeMs now) {

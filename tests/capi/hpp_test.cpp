@@ -150,6 +150,10 @@ TEST(Hpp, MovedFromObjectsRefuse) {
     fanwire::Subscription subscription = engine_taken.subscribe("a", inbox_taken),
                           subscription_taken = std::move(subscription);
     EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { engine.publish("a", "b"); }));
+    EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { engine.set_credentials("a", "b"); }));
+    EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { engine.health(); }));
+    EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { engine.latency(FANWIRE_LATENCY_PUBLISH); }));
+    EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { engine.metrics(FANWIRE_METRICS_JSON); }));
     EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { inbox.wait(); }));
     EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { subscription.unsubscribe(); }));
     EXPECT_EQ(FANWIRE_INVALID_ARGUMENT,
@@ -176,6 +180,79 @@ TEST(Hpp, OptionsGetAndSource) {
     EXPECT_EQ(fanwire_version(), fanwire::version());
     EXPECT_GE(fanwire::dependencies().size(), 2u);
     fanwire::check_version();
+}
+
+TEST(Hpp, Health) {
+    fanwire::Engine engine = connected();
+    fanwire_health health = engine.health();
+    EXPECT_EQ(FANWIRE_HEALTH_OK, health.verdict);
+    EXPECT_EQ(FANWIRE_OK, health.status);
+    EXPECT_EQ(FANWIRE_COUNT_UNKNOWN, health.probe_age_ms);
+    EXPECT_STRNE("", health.text);
+    engine.close(deadline);
+    health = engine.health();
+    EXPECT_EQ(FANWIRE_HEALTH_DOWN, health.verdict);
+    EXPECT_EQ(FANWIRE_CLOSED, health.status);
+}
+
+TEST(Hpp, LatencyCountsPublishesAndDeliveries) {
+    fanwire::Engine engine = connected();
+    fanwire::Inbox inbox;
+    fanwire::Subscription subscription = engine.subscribe("a", inbox);
+    subscription.wait_active(deadline);
+    for (int i = 0; i < 3; ++i) engine.publish_wait("a", "b", deadline);
+    fanwire::Batch batch;
+    while (batch.size() == 0 || !batch[batch.size() - 1].is_message()) {
+        ASSERT_TRUE(inbox.wait(deadline));
+        inbox.drain(batch);
+    }
+    for (const int kind : {FANWIRE_LATENCY_PUBLISH, FANWIRE_LATENCY_DELIVERY}) {
+        const fanwire_latency latency = engine.latency(kind);
+        EXPECT_EQ(3u, latency.count);
+        EXPECT_GE(latency.sum_us, latency.max_us);
+        std::uint64_t sum = 0;
+        for (const std::uint64_t bucket : latency.buckets) sum += bucket;
+        EXPECT_EQ(latency.count, sum);
+    }
+    EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { engine.latency(0); }));
+    EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { engine.latency(3); }));
+}
+
+TEST(Hpp, Metrics) {
+    fanwire::Options options(memory_url);
+    options.set("client_name", "gateway").set("namespace", "chat");
+    fanwire::Engine engine(options);
+    engine.wait_connected(deadline);
+    engine.publish_wait("a", "b", deadline);
+    const std::string json = engine.metrics(FANWIRE_METRICS_JSON);
+    EXPECT_EQ('{', json.front());
+    EXPECT_EQ('}', json.back());
+    EXPECT_NE(std::string::npos, json.find("\"publish_ok\":1")) << json;
+    const std::string text = engine.metrics(FANWIRE_METRICS_PROMETHEUS);
+    EXPECT_NE(std::string::npos, text.find("\nfanwire_publish_ok_total{client=\"gateway\",namespace=\"chat\"} 1\n")) << text;
+    EXPECT_EQ('\n', text.back());
+    EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { engine.metrics(0); }));
+    engine.close(deadline);
+    EXPECT_NE(std::string::npos, engine.metrics(FANWIRE_METRICS_JSON).find("\"publish_ok\":1"));
+}
+
+TEST(Hpp, CredentialsAreCheckedAndNotRepeated) {
+    fanwire::Engine engine = connected();
+    engine.set_credentials("joe", "secret");
+    engine.set_credentials("", "");
+    EXPECT_EQ(FANWIRE_INVALID_OPTION, thrown_by([&] { engine.set_credentials(std::string("a\0b", 3), "secret"); }));
+    EXPECT_EQ(FANWIRE_INVALID_OPTION, thrown_by([&] { engine.set_credentials(std::string(513, 'a'), "secret"); }));
+    for (const std::string& password : {std::string("secret\0", 7), std::string(5000, 's')}) {
+        try {
+            engine.set_credentials("joe", password);
+            FAIL() << "accepted";
+        } catch (const fanwire::Error& error) {
+            EXPECT_EQ(FANWIRE_INVALID_OPTION, error.status());
+            EXPECT_EQ(nullptr, std::strstr(error.what(), password.c_str())) << error.what();
+        }
+    }
+    engine.close(deadline);
+    EXPECT_EQ(FANWIRE_CLOSED, thrown_by([&] { engine.set_credentials("joe", "secret"); }));
 }
 
 TEST(Hpp, LogAndEngineInbox) {

@@ -130,7 +130,7 @@ TEST(Version, Dependencies) {
         ++count;
     }
     EXPECT_EQ(count, names.size());
-    EXPECT_TRUE(names.count("hiredis") && names.count("libevent"));
+    EXPECT_TRUE(names.count("hiredis") && names.count("libevent") && names.count("openssl"));
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_dependency_at(count, &name, &version));
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_dependency_at(0, nullptr, &version));
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_dependency_at(0, &name, nullptr));

@@ -21,7 +21,7 @@ class Info(unittest.TestCase):
         done = run("info")
         text = done.stdout.decode()
         self.assertEqual((done.returncode, done.stderr), (0, b""))
-        self.assertRegex(text, r"\Afanwire \d+\.\d+\.\d+, .*hiredis \d+\.\d+.*libevent \d+\.\d+")
+        self.assertRegex(text, r"\Afanwire \d+\.\d+\.\d+, .*hiredis \d+\.\d+.*libevent \d+\.\d+.*openssl \d+\.\d+")
         self.assertRegex(text, r"(?m)^connect_timeout_ms +2000 +default +\S")
         self.assertRegex(text, r"(?m)^url +redis://127\.0\.0\.1:6379\S* +default ")
 
@@ -39,7 +39,7 @@ class Info(unittest.TestCase):
         done = run("info", "--json")
         info = json.loads(done.stdout)
         self.assertRegex(info["version"], r"^\d+\.\d+\.\d+$")
-        self.assertTrue({"hiredis", "libevent"} <= set(info["dependencies"]))
+        self.assertTrue({"hiredis", "libevent", "openssl"} <= set(info["dependencies"]))
         rows = {row["name"]: row for row in info["settings"]}
         self.assertGreater(len(rows), 20)
         self.assertEqual(set(rows["port"]), {"name", "value", "from", "type", "default", "range", "help", "secret"})

@@ -88,6 +88,50 @@ TEST(Cpp, ReceivesAgainAfterACrash) {
     EXPECT_EQ(record.next(), "again");
 }
 
+TEST(Cpp, AnotherUserIsLoggedInWhilePublishingGoesOn) {
+    RedisServer server({"--user", "bob", "on", ">one", "~*", "&*", "+@all", "--user", "carol", "on", ">two", "~*", "&*",
+                        "+@all"});
+    fanwire::Engine engine(options_for("redis://bob:one@127.0.0.1:" + std::to_string(server.port())));
+    engine.wait_connected(30s);
+    Record record;
+    fanwire::Dispatcher dispatcher;
+    const auto chat = dispatcher.subscribe(engine, "chat", [&](const fanwire::Event& event) {
+        if (event.kind() == FANWIRE_EVENT_LOST) record.add("lost");
+        if (event.kind() == FANWIRE_EVENT_GAP)
+            record.add(event.reason() == FANWIRE_GAP_RECONNECT && !event.count_known() ? "gap" : "another gap");
+        if (event.kind() == FANWIRE_EVENT_RESUMED) record.add("resumed");
+    });
+    chat.wait_active(30s);
+    engine.set_credentials("carol", "two");
+    EXPECT_EQ(record.next(), "lost");
+    EXPECT_EQ(engine.publish_wait("elsewhere", "meanwhile", 30s), 0u);
+    EXPECT_EQ(record.next(), "gap");
+    EXPECT_EQ(record.next(), "resumed");
+    EXPECT_EQ(engine.publish_wait("chat", "hello", 30s), 1u);
+    EXPECT_EQ(engine.health().verdict, FANWIRE_HEALTH_OK) << engine.health().text;
+    RawClient admin(server.port());
+    const std::string clients = admin.call({"CLIENT", "LIST"});
+    EXPECT_EQ(clients.find("user=bob"), std::string::npos) << clients;
+    EXPECT_NE(clients.find("user=carol"), std::string::npos) << clients;
+}
+
+TEST(Cpp, HealthSaysWhatIsRefused) {
+    RedisServer server({"--user", "bob", "on", ">pw", "~*", "&ws:open", "+@all"});
+    fanwire::Engine engine(options_for("redis://bob:pw@127.0.0.1:" + std::to_string(server.port())));
+    engine.wait_connected(30s);
+    Record record;
+    fanwire::Dispatcher dispatcher;
+    const auto secret = dispatcher.subscribe(engine, "closed", [&](const fanwire::Event& event) {
+        if (event.kind() == FANWIRE_EVENT_FAILED) record.add("failed");
+    });
+    EXPECT_EQ(record.next(), "failed");
+    const fanwire_health health = engine.health();
+    EXPECT_EQ(health.verdict, FANWIRE_HEALTH_DEGRADED);
+    EXPECT_EQ(health.status, FANWIRE_NO_PERMISSION);
+    EXPECT_EQ(health.refused, 1u);
+    EXPECT_EQ(engine.stats().subscriptions_refused, 1u);
+}
+
 TEST(Cpp, AWrongPasswordIsAnException) {
     RedisServer server({"--requirepass", "right"});
     fanwire::Engine engine(options_for("redis://:wrong@127.0.0.1:" + std::to_string(server.port())));

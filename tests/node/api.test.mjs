@@ -220,6 +220,7 @@ test('version, dependencies and the table of settings', () => {
   assert.match(version, /^\d+\.\d+\.\d+$/);
   assert.ok(dependencies.hiredis);
   assert.ok(dependencies.libevent);
+  assert.match(dependencies.openssl, /^3\./);
   const namespace = settings.find(({ name }) => name === 'namespace');
   assert.equal(namespace.default, 'ws');
   assert.equal(settings.find(({ name }) => name === 'password').secret, true);

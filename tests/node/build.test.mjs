@@ -26,14 +26,14 @@ test('no compiler, no cmake, no libraries: all of them are named at once', async
   const { code, stderr } = await build({ PATH: '/nonexistent' });
   assert.equal(code, 1);
   assert.match(stderr, /cmake 3\.25 or newer/);
-  assert.match(stderr, /apt-get install cmake g\+\+ make pkg-config libhiredis-dev libevent-dev\n/);
+  assert.match(stderr, /apt-get install cmake g\+\+ make pkg-config libhiredis-dev libevent-dev libssl-dev\n/);
 });
 
 test('no libraries', async () => {
   const { code, stderr } = await build({ PKG_CONFIG_LIBDIR: '/nonexistent' });
   assert.equal(code, 1);
   assert.match(stderr, /hiredis 0\.14 or newer/);
-  assert.match(stderr, /apt-get install libhiredis-dev libevent-dev\n/);
+  assert.match(stderr, /apt-get install libhiredis-dev libevent-dev libssl-dev\n/);
 });
 
 test('a copy of the package without the sources of the engine', async () => {

@@ -16,7 +16,9 @@ async function smoke(url) {
   const { code, signal, stdout, stderr } = await run(bun, ['fixtures/bun-smoke.mjs', url]);
   assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
   const refused = 'InvalidChannelError INVALID_CHANNEL';
-  assert.deepEqual(JSON.parse(stdout), { receivers: 2, count: 2001, seen: 2001, refused });
+  assert.deepEqual(JSON.parse(stdout), {
+    receivers: 2, count: 2001, seen: 2001, refused, kinds: ['active', 'message'], verdict: 'ok', measured: true,
+  });
 }
 
 test('Bun, in memory', { skip }, () => smoke('memory://bun'));

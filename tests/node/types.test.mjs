@@ -59,7 +59,7 @@ test('the codes and classes of errors', () => {
   assert.equal(Object.keys(errors).length, codes.length);
 });
 
-test('the members of Bus, Subscription, Message and Stats', async () => {
+test('the members of Bus, Subscription, Message, Stats, Health and LatencyHistogram', async () => {
   const bus = await connect('memory://types');
   const stream = bus.subscribe('c');
   const sub = bus.subscribe('c', () => {});
@@ -72,6 +72,12 @@ test('the members of Bus, Subscription, Message and Stats', async () => {
     assert.ok(members.length >= 2);
     for (const member of members) assert.ok(member in object, `${name}.${member}`);
   }
+  const health = [...interfaceBody('Health').matchAll(/^ {2}(\w+): /gm)].map(([, member]) => member);
+  assert.deepEqual(health.sort(), Object.keys(bus.health()).sort());
+  const { publish } = bus.latency();
+  const histogram = [...interfaceBody('LatencyHistogram').matchAll(/^ {2}(?:readonly )?(\w+)[:(]/gm)].map(([, member]) => member);
+  for (const member of histogram) assert.ok(member in publish, member);
+  assert.deepEqual(histogram.filter((member) => member !== 'percentile'), Object.keys(publish));
   const counters = [...interfaceBody('Stats').matchAll(/^ {2}(\w+): (\w+);/gm)].map(([, ...found]) => found);
   assert.deepEqual(counters, Object.entries(bus.stats()).map(([counter, value]) => [counter, typeof value]));
   await bus.close();

@@ -16,7 +16,7 @@ def test_version_is_the_engines():
 
 
 def test_dependencies():
-    assert {"hiredis", "libevent"} <= set(fanwire.dependencies())
+    assert {"hiredis", "libevent", "openssl"} <= set(fanwire.dependencies())
     assert all(re.match(r"\d+\.\d+", version) for version in fanwire.dependencies().values())
 
 

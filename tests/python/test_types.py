@@ -27,6 +27,9 @@ async def main() -> int:
             if isinstance(item, fanwire.Event):
                 count: int | None = item.count
                 print(count)
+        clean_text: str = fanwire.clean_json("{}")
+        clean_bytes: bytes = fanwire.clean_json(b"{}")
+        print(clean_text, clean_bytes)
         receivers: int = await bus.publish("chat", {"any": "value"})
         bus.set_credentials("alice", None)
         health: fanwire.Health = bus.health()

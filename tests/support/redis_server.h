@@ -118,16 +118,9 @@ class RawClient {
 class RedisServer {
    public:
     // More words of redis-server's command line: {"--requirepass", "secret"}.
-    explicit RedisServer(std::vector<std::string> more = {}) : more_(std::move(more)) {
-        std::string pattern = (std::filesystem::temp_directory_path() / "fanwire-redis-XXXXXX").string();
-        if (!mkdtemp(pattern.data())) throw std::runtime_error("no temporary directory");
-        directory_ = pattern;
-        for (int attempt = 0; attempt < 5; ++attempt) {
-            port_ = free_port();
-            if (try_start()) return;
-        }
-        throw std::runtime_error("redis-server does not start (is it installed?)");
-    }
+    explicit RedisServer(std::vector<std::string> more = {}) : RedisServer(std::move(more), false) {}
+    // One that speaks TLS on a second port. `more` says with which files: {"--tls-cert-file", ...}.
+    static RedisServer with_tls(std::vector<std::string> more) { return RedisServer(std::move(more), true); }
     ~RedisServer() {
         stop();
         std::filesystem::remove_all(directory_);
@@ -136,6 +129,7 @@ class RedisServer {
     RedisServer& operator=(const RedisServer&) = delete;
 
     int port() const { return port_; }
+    int tls_port() const { return tls_port_; }
     std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
     std::string socket_path() const { return directory_ + "/redis.sock"; }
 
@@ -151,10 +145,23 @@ class RedisServer {
     }
 
    private:
+    RedisServer(std::vector<std::string> more, bool tls) : more_(std::move(more)) {
+        std::string pattern = (std::filesystem::temp_directory_path() / "fanwire-redis-XXXXXX").string();
+        if (!mkdtemp(pattern.data())) throw std::runtime_error("no temporary directory");
+        directory_ = pattern;
+        for (int attempt = 0; attempt < 5; ++attempt) {
+            port_ = free_port();
+            if (tls) tls_port_ = free_port();
+            if (try_start()) return;
+        }
+        throw std::runtime_error("redis-server does not start (is it installed?)");
+    }
+
     bool try_start() {
         std::vector<std::string> words = {"redis-server", "--port", std::to_string(port_), "--bind", "127.0.0.1", "::1",
                                           "--save", "", "--appendonly", "no", "--dir", directory_, "--unixsocket",
                                           socket_path(), "--logfile", directory_ + "/log"};
+        if (tls_port_ != 0) words.insert(words.end(), {"--tls-port", std::to_string(tls_port_)});
         words.insert(words.end(), more_.begin(), more_.end());
         std::vector<char*> argv;
         for (std::string& word : words) argv.push_back(word.data());
@@ -189,7 +196,7 @@ class RedisServer {
 
     std::vector<std::string> more_;
     std::string directory_;
-    int port_ = 0;
+    int port_ = 0, tls_port_ = 0;
     pid_t pid_ = 0;
 };
 

@@ -72,6 +72,24 @@ TEST_F(PublisherTest, OfflineFailDoesNotWait) {
     EXPECT_EQ(take(), (Strings{"ready", "NOT_CONNECTED", "lost: reset"}));
 }
 
+// What cannot be the outcome of a publish says nothing about it, and must not make it forgotten.
+TEST_F(PublisherTest, AnAnswerOfTheWrongKindBreaksTheLinkAndSettlesThePublish) {
+    for (const char* answer : {"+OK\r\n", "$-1\r\n", "*0\r\n", "$1\r\nx\r\n"}) {
+        open(Offline::queue);
+        connect();
+        publish("first");
+        publish("second");
+        link->wrote(link->output(0).size(), 0);
+        link->received(std::string(":1\r\n") + answer, 1);
+        EXPECT_EQ(link->state(), Link::State::waiting) << answer;
+        const Strings seen = take();
+        ASSERT_EQ(seen.size(), 4u) << answer;
+        EXPECT_EQ(seen[1], "OK");
+        EXPECT_EQ(seen[2], "OUTCOME_UNKNOWN");
+        EXPECT_EQ(link->queue().unsettled(), 0u) << answer;
+    }
+}
+
 TEST_F(PublisherTest, AnAnswerToNothingBreaksTheLink) {
     open(Offline::queue);
     connect();
@@ -199,6 +217,9 @@ TEST_F(PublisherTest, CredentialsEndTheWaitForTheNextAttempt) {
 TEST_F(PublisherTest, NoCredentialsAtAllNeedANewConnection) {
     open(Offline::queue);
     connect();
+    link->set_credentials("", "", 4);  // it is so already
+    EXPECT_EQ(link->state(), Link::State::ready);
+    link->set_credentials("me", "secret", 5);
     link->set_credentials("", "", 5);
     EXPECT_EQ(link->state(), Link::State::waiting);
     EXPECT_EQ(link->deadline(), 5);

@@ -339,6 +339,86 @@ TEST(Settings, MemoryHasNoServer) {
     EXPECT_EQ(settings.memory_name, "x");
 }
 
+// ---- TLS --------------------------------------------------------------------------------------------------
+
+TEST(Settings, SchemesWithAnExtraSMeanTls) {
+    EXPECT_FALSE(options_of({{"url", "redis://h"}}).resolve(nothing).tls);
+    for (const char* url : {"rediss://h", "valkeys://h", "REDISS://h", "redis://h?tls=true"}) {
+        Options options = options_of({{"url", url}});
+        EXPECT_TRUE(options.resolve(nothing).tls) << url;
+        EXPECT_EQ(options.effective("tls", nothing), "true");
+        EXPECT_STREQ(options.source("tls", nothing), "url");
+    }
+    EXPECT_TRUE(options_of({{"url", "redis://h"}, {"tls", "true"}}).resolve(nothing).tls);
+    EXPECT_TRUE(options_of({{"url", "redis://h"}}).resolve(environment_of({{"FANWIRE_TLS", "true"}})).tls);
+    EXPECT_TRUE(options_of({{"url", "rediss://h"}}).resolve(environment_of({{"FANWIRE_TLS", "false"}})).tls);
+    EXPECT_FALSE(options_of({{"url", "rediss://h"}, {"tls", "false"}}).resolve(nothing).tls);
+    expect_failure(Status::INVALID_URL, {"tls", "twice"}, [] { options_of({{"url", "rediss://h?tls=false"}}); });
+}
+
+TEST(Settings, BooleansAreTrueOrFalse) {
+    for (const char* wrong : {"", "yes", "1", "True", "true "})
+        expect_failure(Status::INVALID_OPTION, {"tls", "true or false"}, [&] { options_of({{"tls", wrong}}); });
+}
+
+TEST(Settings, DetailsOfTlsWithoutTlsAreAMistake) {
+    for (const char* name : {"tls_ca_file", "tls_cert_file", "tls_key_file", "tls_server_name"}) {
+        SCOPED_TRACE(name);
+        expect_failure(Status::INVALID_OPTION, {name, "rediss://", "tls=true"}, [&] {
+            options_of({{"url", "redis://h"}, {name, "x"}}).resolve(nothing);
+        });
+        expect_failure(Status::INVALID_OPTION, {name, "rediss://"}, [&] {
+            options_of({{"url", std::string("redis://h?") + name + "=x"}}).resolve(nothing);
+        });
+        expect_failure(Status::INVALID_OPTION, {name, "memory://"}, [&] {
+            options_of({{"url", "memory://"}, {name, "x"}}).resolve(nothing);
+        });
+        std::string variable = "FANWIRE_";
+        for (const char* letter = name; *letter != '\0'; ++letter)
+            variable += *letter == '_' ? '_' : static_cast<char>(*letter - 'a' + 'A');
+        // The environment may hold them for others, and who says tls=false means it.
+        EXPECT_NO_THROW(options_of({{"url", "redis://h"}}).resolve(environment_of({{variable, "x"}})));
+        EXPECT_NO_THROW(options_of({{"url", "memory://"}}).resolve(environment_of({{variable, "x"}})));
+        EXPECT_NO_THROW(options_of({{"tls", "false"}, {name, "x"}}).resolve(nothing));
+        EXPECT_NO_THROW(options_of({{"url", "redis://h"}, {name, ""}}).resolve(nothing));
+    }
+    Environment tls = environment_of({{"FANWIRE_TLS", "true"}});
+    EXPECT_EQ(options_of({{"tls_ca_file", "/ca"}}).resolve(tls).tls_ca_file, "/ca");
+}
+
+TEST(Settings, ClientCertificatesNeedTheirKey) {
+    expect_failure(Status::INVALID_OPTION, {"tls_cert_file", "tls_key_file"}, [] {
+        options_of({{"url", "rediss://h"}, {"tls_cert_file", "/c"}}).resolve(nothing);
+    });
+    expect_failure(Status::INVALID_OPTION, {"tls_cert_file", "tls_key_file"}, [] {
+        options_of({{"url", "rediss://h?tls_key_file=/k"}}).resolve(nothing);
+    });
+    Settings both = options_of({{"url", "rediss://h?tls_key_file=/k"}, {"tls_cert_file", "/c"}}).resolve(nothing);
+    EXPECT_EQ(both.tls_cert_file, "/c");
+    EXPECT_TRUE(both.tls_verify);
+}
+
+TEST(Settings, UnixSocketsAndMemoryHaveNoTls) {
+    expect_failure(Status::INVALID_URL, {"tls", "unix_path"}, [] { options_of({{"url", "unix:///s?tls=true"}}); });
+    expect_failure(Status::INVALID_URL, {"tls", "unix_path"}, [] { options_of({{"url", "rediss://?unix_path=/s"}}); });
+    expect_failure(Status::INVALID_URL, {"tls", "memory://"}, [] { options_of({{"url", "memory://?tls=true"}}); });
+    expect_failure(Status::INVALID_OPTION, {"tls (option)", "unix_path (url)"}, [] {
+        options_of({{"url", "unix:///s"}, {"tls", "true"}}).resolve(nothing);
+    });
+    expect_failure(Status::INVALID_OPTION, {"tls", "unix_path"}, [] {
+        options_of({{"unix_path", "/s"}, {"tls", "true"}}).resolve(nothing);
+    });
+    expect_failure(Status::INVALID_OPTION, {"tls", "memory://"}, [] {
+        options_of({{"url", "memory://"}, {"tls", "true"}}).resolve(nothing);
+    });
+    Environment tls = environment_of({{"FANWIRE_TLS", "true"}});
+    EXPECT_FALSE(options_of({{"url", "unix:///s"}}).resolve(tls).tls);
+    EXPECT_FALSE(options_of({{"url", "memory://"}}).resolve(tls).tls);
+    Options socket = options_of({{"url", "rediss://h"}, {"unix_path", "/s"}});
+    EXPECT_FALSE(socket.resolve(nothing).tls);
+    EXPECT_EQ(socket.resolve(nothing).unix_path, "/s");
+}
+
 TEST(Settings, PairsThatDoNotFitTogetherAreBothNamed) {
     expect_failure(Status::INVALID_OPTION, {"reconnect_delay_ms (500)", "max_reconnect_delay_ms (400)"}, [] {
         options_of({{"reconnect_delay_ms", "500"}, {"max_reconnect_delay_ms", "400"}}).resolve(nothing);

@@ -84,6 +84,7 @@ TEST(Url, HidesThePasswordOfWhatIsNoUrl) {
     EXPECT_EQ(redact_url("redis://u:p%zz@h"), "redis://u:***@h");
     EXPECT_EQ(redact_url("redis://h:1:2?password%zz=p"), "redis://h:***");
     EXPECT_EQ(redact_url("nonsense?password=p"), "nonsense?password=***");
+    EXPECT_EQ(redact_url("redis://h /?password=pa:s@s"), "redis://h /***");
     EXPECT_EQ(redact_url("@"), "@");
     EXPECT_EQ(redact_url(":@"), ":@");
     EXPECT_EQ(redact_url("://"), "://");

@@ -4,11 +4,13 @@ const { EventEmitter } = require('node:events');
 
 const addon = require('./addon.js');
 const { makeError, kindOf } = require('./errors.js');
+const { figuresOf, lastFigures, healthOf, LatencyHistogram } = require('./figures.js');
 const { Inbox } = require('./inbox.js');
 const keepalive = require('./keepalive.js');
 const { emitSafely } = require('./report.js');
+const { checkCredential } = require('./settings.js');
 const { MessageStream, kSubscribe, kBusClosed } = require('./stream.js');
-const { Subscription, kControl, kDeliver, kAttach } = require('./subscription.js');
+const { Subscription, kControl, kDeliver, kAttach, toEvent } = require('./subscription.js');
 const { encode, checkName } = require('./values.js');
 
 const { eventKinds: kinds } = addon.constants();
@@ -23,6 +25,7 @@ const kFirstAttempt = Symbol('firstAttempt');
 class Bus extends EventEmitter {
   #options;
   #engine;
+  #figures; // of the engine
   #inbox;
   #slots = [null]; // by key: a Subscription, or the {resolve, reject} of a publish. Key 0 is the engine
   #freeKeys = [];
@@ -39,6 +42,7 @@ class Bus extends EventEmitter {
     this.#inbox = new Inbox(this.#options, kRows, () => this.#onWake());
     try {
       this.#engine = addon.engineOpen(this.#options, this.#inbox.handle);
+      this.#figures = figuresOf(this.#engine);
     } catch (error) {
       this.#inbox.destroy();
       throw error;
@@ -95,8 +99,31 @@ class Bus extends EventEmitter {
     return this.#subscribe(checkName(pattern, 'pattern'), true, handler);
   }
 
+  /** Logs in with these from now on: see index.d.ts. */
+  setCredentials(username, password) {
+    this.#checkOpen();
+    addon.setCredentials(this.#engine, checkCredential('username', username), checkCredential('password', password));
+  }
+
+  health() {
+    return healthOf(this.#figures.health());
+  }
+
   stats() {
-    return addon.engineStats(this.#engine);
+    return this.#figures.stats();
+  }
+
+  latency() {
+    const [publish, delivery] = this.#figures.latency();
+    return { publish: new LatencyHistogram(publish), delivery: new LatencyHistogram(delivery) };
+  }
+
+  metrics(format = 'prometheus') {
+    if (format !== 'prometheus' && format !== 'json') {
+      const given = typeof format === 'string' ? `"${format}"` : kindOf(format);
+      throw makeError('INVALID_ARGUMENT', `the format must be "prometheus" or "json", not ${given}`);
+    }
+    return this.#figures[format]();
   }
 
   /** Keeps the process alive while the bus is open. */
@@ -130,6 +157,8 @@ class Bus extends EventEmitter {
       const [status, text] = await addon.engineClose(this.#engine, timeout);
       await this.#deliverRest();
       this.#isConnected = false;
+      this.#figures = lastFigures(this.#figures);
+      addon.engineDestroy(this.#engine); // now, and not when it is collected: it has descriptors
       if (status !== 0) throw makeError(status, text);
     } finally {
       keepalive.release();
@@ -214,7 +243,7 @@ class Bus extends EventEmitter {
       } else if (key === 0) {
         this.#onEngineEvent(kind, inbox.extra);
       } else {
-        this.#slots[key][kControl](kind, inbox.extra);
+        this.#slots[key][kControl](toEvent(kind, inbox.extra));
         if (kind === kinds.ENDED) this.#freeKey(key);
       }
     }

@@ -3,7 +3,8 @@
 
 const addon = require('./addon.js');
 
-const rows = addon.statusTable().filter(({ status }) => status !== 0);
+const table = addon.statusTable();
+const rows = table.filter(({ status }) => status !== 0);
 const byStatus = new Map(rows.map((row) => [row.status, row]));
 const byCode = new Map(rows.map((row) => [row.code, row]));
 const unknown = { status: -1, code: 'UNKNOWN', text: 'unknown status', retryable: false };
@@ -45,6 +46,11 @@ function makeError(statusOrCode, message, options) {
   return new Type(row, message, options);
 }
 
+/** The code of a status, OK included. */
+function codeOf(status) {
+  return (table.find((row) => row.status === status) ?? unknown).code;
+}
+
 /** "a number", "null", "an array": for messages that say what was given instead. */
 function kindOf(value) {
   if (value === null || value === undefined) return String(value);
@@ -53,4 +59,4 @@ function kindOf(value) {
   return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
 }
 
-module.exports = { FanwireError, errors: Object.freeze(errors), makeError, kindOf };
+module.exports = { FanwireError, errors: Object.freeze(errors), makeError, codeOf, kindOf };

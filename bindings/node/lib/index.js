@@ -3,6 +3,7 @@
 const addon = require('./addon.js');
 const { Bus, kFirstAttempt } = require('./bus.js');
 const { FanwireError, errors } = require('./errors.js');
+const { cleanJson } = require('./json.js');
 const { settingPairs } = require('./settings.js');
 
 /** connect(url?, settings?) or connect(settings): resolves to a connected bus, or rejects and leaves nothing open. */
@@ -15,6 +16,7 @@ async function connect(url, settings) {
 
 module.exports = {
   connect,
+  cleanJson,
   FanwireError,
   errors,
   version: addon.version(),

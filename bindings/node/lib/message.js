@@ -2,6 +2,8 @@
 
 const { inspect } = require('node:util');
 
+const { parseCleaned } = require('./json.js');
+
 /** One message. Its text, data and channel are made when they are asked for. */
 class Message {
   #subscription;
@@ -17,6 +19,11 @@ class Message {
     this.#start = start;
     this.#size = size;
     this.#channelSize = channelSize;
+  }
+
+  /** Tells it from the events of a stream's events(). */
+  get kind() {
+    return 'message';
   }
 
   get subscription() {
@@ -47,7 +54,7 @@ class Message {
   }
 
   json() {
-    return JSON.parse(this.text);
+    return parseCleaned(this.#bytes, this.#start, this.#size, this.text);
   }
 
   toString() {

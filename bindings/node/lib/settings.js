@@ -56,4 +56,13 @@ function settingPairs(url, settings) {
   return [...values].flat();
 }
 
-module.exports = { settingPairs };
+/** A username or password as the addon takes it: null for none. What it is does not stand in the error. */
+function checkCredential(name, value) {
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'string') {
+    throw makeError('INVALID_ARGUMENT', `the ${name} must be a string or null, not ${kindOf(value)}`);
+  }
+  return checkNul(value, () => makeError('INVALID_OPTION', `the ${name} holds a NUL character`));
+}
+
+module.exports = { settingPairs, checkCredential };

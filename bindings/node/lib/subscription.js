@@ -13,6 +13,24 @@ const kControl = Symbol('control');
 const kDeliver = Symbol('deliver');
 const kAttach = Symbol('attach');
 
+/** An event of a subscription that is not a message: {kind, error}, or of a gap {kind, reason, count}. */
+function toEvent(kind, { status, text, reason, count }) {
+  switch (kind) {
+    case kinds.ACTIVE:
+      return { kind: 'active' };
+    case kinds.RESUMED:
+      return { kind: 'resumed' };
+    case kinds.LOST:
+      return { kind: 'lost', error: makeError(status, text) };
+    case kinds.FAILED:
+      return { kind: 'failed', error: makeError(status, text) };
+    case kinds.GAP:
+      return { kind: 'gap', reason: gapReasons[reason], count: count < 0 ? null : count };
+    default:
+      return { kind: 'ended', error: makeError(status, text) };
+  }
+}
+
 /** A wish for one channel or pattern, with a handler. */
 class Subscription extends EventEmitter {
   #bus;
@@ -89,30 +107,27 @@ class Subscription extends EventEmitter {
     }
   }
 
-  /** An event that is not a message. */
-  [kControl](kind, extra) {
-    switch (kind) {
-      case kinds.ACTIVE:
+  /** An event of toEvent(). */
+  [kControl](event) {
+    switch (event.kind) {
+      case 'active':
         this.#becomeActive();
         return emitSafely(this, 'active');
-      case kinds.LOST:
+      case 'lost':
         this.#state = 'lost';
-        return emitSafely(this, 'lost', makeError(extra.status, extra.text));
-      case kinds.RESUMED:
+        return emitSafely(this, 'lost', event.error);
+      case 'resumed':
         this.#becomeActive(); // in an inbox that was full, ACTIVE may have been folded into this
         return emitSafely(this, 'resumed');
-      case kinds.GAP:
-        return emitSafely(this, 'gap', {
-          reason: gapReasons[extra.reason],
-          count: extra.count < 0 ? null : extra.count,
-        });
-      case kinds.FAILED:
+      case 'gap':
+        return emitSafely(this, 'gap', { reason: event.reason, count: event.count });
+      case 'failed':
         this.#state = 'failed';
-        this.#failure = makeError(extra.status, extra.text);
+        this.#failure = event.error;
         this.#settleReady('reject', this.#failure);
         return emitSafely(this, 'failed', this.#failure);
-      case kinds.ENDED:
-        return this.#end(makeError(extra.status).code);
+      case 'ended':
+        return this.#end(event.error.code);
     }
   }
 
@@ -172,4 +187,4 @@ if (Symbol.dispose !== undefined) {
   };
 }
 
-module.exports = { Subscription, kControl, kDeliver, kAttach };
+module.exports = { Subscription, kControl, kDeliver, kAttach, toEvent };

@@ -47,7 +47,8 @@ try {
   const headers = findNodeHeaders(buildDir);
   console.log(`fanwire: building the addon from ${sources} with the Node headers in ${headers}`);
   run('cmake', ['-S', packageDir, '-B', buildDir, '-DCMAKE_BUILD_TYPE=Release', `-DFANWIRE_ROOT=${sources}`,
-    `-DFANWIRE_NODE_INCLUDE=${headers}`]);
+    `-DFANWIRE_NODE_INCLUDE=${headers}`,
+    `-DFANWIRE_NODE_SHARED_OPENSSL=${process.config.variables.node_shared_openssl ? 'ON' : 'OFF'}`]);
   const jobs = process.env.CMAKE_BUILD_PARALLEL_LEVEL || String(os.cpus().length);
   run('cmake', ['--build', buildDir, '--target', 'fanwire_node', '--parallel', jobs]);
 } catch (error) {

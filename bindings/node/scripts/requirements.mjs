@@ -32,6 +32,7 @@ const requirements = [
     check: () => hasLibrary('hiredis >= 0.14') },
   { what: 'libevent 2.1 or newer, with its headers', debian: 'libevent-dev',
     check: () => hasLibrary('libevent_core >= 2.1') },
+  { what: 'OpenSSL 3, with its headers', debian: 'libssl-dev', check: () => hasLibrary('libssl >= 3') },
 ];
 
 /** The requirements that are not met: [{what, debian}]. */

@@ -1,6 +1,7 @@
 // The raw binding: the functions of fanwire.h as lib/ needs them, and nothing clever. lib/ makes the API of it.
 #include "engine.h"
 #include "inbox.h"
+#include "json.h"
 #include "options.h"
 #include "subscription.h"
 #include "tables.h"
@@ -34,6 +35,7 @@ napi_value initialize(napi_env env, napi_value exports) {
     export_function<keep_alive>(env, exports, "keepAlive");
     export_tables(env, exports);
     export_options(env, exports);
+    export_json(env, exports);
     export_inbox(env, exports);
     export_engine(env, exports);
     export_subscription(env, exports);

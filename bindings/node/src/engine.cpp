@@ -27,6 +27,88 @@ napi_value engine_close(const Call& call) {
     return close_on_pool_thread(call.env(), handle_at<Engine>(call, 0).shared(), call.real(1));
 }
 
+// engineDestroy(engine)
+napi_value engine_destroy(const Call& call) {
+    handle_at<Engine>(call, 0).close();
+    return nullptr;
+}
+
+// setCredentials(engine, username, password): each text or null
+napi_value set_credentials(const Call& call) {
+    const auto& engine = handle_at<Engine>(call, 0);
+    const auto username = call.optional_text(1);
+    const auto password = call.optional_text(2);
+    engine.environment().check(fanwire_engine_set_credentials(
+        engine.get(), username ? username->c_str() : nullptr, password ? password->c_str() : nullptr));
+    return nullptr;
+}
+
+// A count that may be unknown, which is null in JavaScript.
+napi_value make_count(napi_env env, uint64_t count) {
+    return count == FANWIRE_COUNT_UNKNOWN ? make_null(env) : make_number(env, static_cast<double>(count));
+}
+
+// engineHealth(engine) -> {verdict, status, text, publishLink, ...}
+napi_value engine_health(const Call& call) {
+    fanwire_health health = {};
+    const auto& engine = handle_at<Engine>(call, 0);
+    engine.environment().check(fanwire_engine_health(engine.get(), &health, sizeof health));
+
+    napi_env env = call.env();
+    const bool probed = health.probe_age_ms != FANWIRE_COUNT_UNKNOWN;
+    napi_value object = make_object(env);
+    set(env, object, "verdict", make_number(env, health.verdict));
+    set(env, object, "status", make_number(env, health.status));
+    set(env, object, "text", make_text(env, health.text));
+    set(env, object, "publishLink", make_boolean(env, health.publish_link != 0));
+    set(env, object, "subscribeLink", make_boolean(env, health.subscribe_link != 0));
+    set(env, object, "unconfirmed", make_count(env, health.unconfirmed));
+    set(env, object, "refused", make_count(env, health.refused));
+    set(env, object, "silenceMs", make_count(env, health.silence_ms));
+    set(env, object, "probeAgeMs", make_count(env, health.probe_age_ms));
+    set(env, object, "probeUs", make_count(env, probed ? health.probe_us : FANWIRE_COUNT_UNKNOWN));
+    return object;
+}
+
+napi_value make_histogram(const Call& call, const Engine& engine, fanwire_latency_kind kind) {
+    fanwire_latency latency = {};
+    engine.environment().check(fanwire_engine_latency(engine.get(), kind, &latency, sizeof latency));
+
+    napi_env env = call.env();
+    napi_value buckets = make_array(env);
+    for (uint32_t i = 0; i < FANWIRE_LATENCY_BUCKETS; ++i) append(env, buckets, i, make_count(env, latency.buckets[i]));
+    napi_value object = make_object(env);
+    set(env, object, "count", make_count(env, latency.count));
+    set(env, object, "sumUs", make_count(env, latency.sum_us));
+    set(env, object, "maxUs", make_count(env, latency.max_us));
+    set(env, object, "buckets", buckets);
+    return object;
+}
+
+// engineLatency(engine) -> [publish, delivery], each {count, sumUs, maxUs, buckets}
+napi_value engine_latency(const Call& call) {
+    const auto& engine = handle_at<Engine>(call, 0);
+    napi_value both = make_array(call.env());
+    append(call.env(), both, 0, make_histogram(call, engine, FANWIRE_LATENCY_PUBLISH));
+    append(call.env(), both, 1, make_histogram(call, engine, FANWIRE_LATENCY_DELIVERY));
+    return both;
+}
+
+// engineMetrics(engine, isPrometheus) -> text
+napi_value engine_metrics(const Call& call) {
+    const auto& engine = handle_at<Engine>(call, 0);
+    const int format = call.boolean(1) ? FANWIRE_METRICS_PROMETHEUS : FANWIRE_METRICS_JSON;
+    std::string text(size_t{16} << 10, '\0'); // mostly enough at once
+    size_t size = text.size();
+    int status = fanwire_engine_metrics(engine.get(), format, text.data(), &size);
+    while (status == FANWIRE_LIMIT_REACHED) {
+        text.resize(size);
+        status = fanwire_engine_metrics(engine.get(), format, text.data(), &size);
+    }
+    engine.environment().check(status);
+    return make_text(call.env(), text.c_str());
+}
+
 // engineStats(engine) -> {connected, ...}
 napi_value engine_stats(const Call& call) {
     fanwire_engine_stats stats = {};
@@ -37,7 +119,10 @@ napi_value engine_stats(const Call& call) {
     const auto add = [&](const char* name, uint64_t value) {
         set(call.env(), object, name, make_number(call.env(), static_cast<double>(value)));
     };
-    set(call.env(), object, "connected", make_boolean(call.env(), stats.connected != 0));
+    const auto add_flag = [&](const char* name, uint64_t value) {
+        set(call.env(), object, name, make_boolean(call.env(), value != 0));
+    };
+    add_flag("connected", stats.connected);
     add("connects", stats.connects);
     add("disconnects", stats.disconnects);
     add("connectErrors", stats.connect_errors);
@@ -55,6 +140,16 @@ napi_value engine_stats(const Call& call) {
     add("subscriptions", stats.subscriptions);
     add("subscriptionsDesired", stats.subscriptions_desired);
     add("subscriptionsConfirmed", stats.subscriptions_confirmed);
+    add("subscriptionsRefused", stats.subscriptions_refused);
+    add("publishRejected", stats.publish_rejected);
+    add("publishTimeouts", stats.publish_timeouts);
+    add("publishUnsent", stats.publish_unsent);
+    add("publishUnsentBytes", stats.publish_unsent_bytes);
+    add_flag("publishLink", stats.publish_link);
+    add_flag("subscribeLink", stats.subscribe_link);
+    add("probes", stats.probes);
+    add("probeFailures", stats.probe_failures);
+    add("outputBufferKills", stats.output_buffer_kills);
     return object;
 }
 
@@ -84,7 +179,12 @@ napi_value publish_async(const Call& call) {
 void export_engine(napi_env env, napi_value exports) {
     export_function<engine_open>(env, exports, "engineOpen");
     export_function<engine_close>(env, exports, "engineClose");
+    export_function<engine_destroy>(env, exports, "engineDestroy");
+    export_function<set_credentials>(env, exports, "setCredentials");
+    export_function<engine_health>(env, exports, "engineHealth");
     export_function<engine_stats>(env, exports, "engineStats");
+    export_function<engine_latency>(env, exports, "engineLatency");
+    export_function<engine_metrics>(env, exports, "engineMetrics");
     export_function<publish>(env, exports, "publish");
     export_function<publish_async>(env, exports, "publishAsync");
 }

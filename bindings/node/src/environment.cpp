@@ -87,7 +87,11 @@ void Environment::on_cleanup(void* data) noexcept {
     auto* self = static_cast<Environment*>(data);
     self->waker_->close();
     self->close_handles();
-    napi_release_threadsafe_function(self->function_, napi_tsfn_abort);
+    napi_release_threadsafe_function(self->function_, napi_tsfn_abort); // no call of it comes any more
+    for (napi_ref* reference : {&self->on_wake_, &self->make_error_}) {
+        if (*reference != nullptr) napi_delete_reference(self->env_, *reference); // Node would not
+        *reference = nullptr;
+    }
 }
 
 void Environment::close_handles() {

@@ -28,6 +28,13 @@ std::string Call::text(size_t index) const {
     return std::string(bytes.data(), bytes.size());
 }
 
+std::optional<std::string> Call::optional_text(size_t index) const {
+    napi_valuetype type = napi_undefined;
+    check(env_, napi_typeof(env_, args_[index], &type));
+    if (type == napi_null) return std::nullopt;
+    return text(index);
+}
+
 uint32_t Call::number(size_t index) const {
     uint32_t value = 0;
     check(env_, napi_get_value_uint32(env_, args_[index], &value));
@@ -77,6 +84,12 @@ void Bytes::read_string(napi_env env, napi_value value) {
 napi_value make_undefined(napi_env env) {
     napi_value value = nullptr;
     check(env, napi_get_undefined(env, &value));
+    return value;
+}
+
+napi_value make_null(napi_env env) {
+    napi_value value = nullptr;
+    check(env, napi_get_null(env, &value));
     return value;
 }
 

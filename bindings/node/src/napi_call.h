@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace fanwire::node {
@@ -29,6 +30,7 @@ class Call {
     napi_value operator[](size_t index) const { return args_[index]; }
 
     std::string text(size_t index) const;
+    std::optional<std::string> optional_text(size_t index) const; // none for null
     uint32_t number(size_t index) const;
     double real(size_t index) const;
     bool boolean(size_t index) const;
@@ -57,6 +59,7 @@ class Bytes {
 };
 
 napi_value make_undefined(napi_env env);
+napi_value make_null(napi_env env);
 napi_value make_text(napi_env env, const char* text); // NULL gives ""
 napi_value make_number(napi_env env, double value);
 napi_value make_boolean(napi_env env, bool value);

@@ -50,7 +50,7 @@ napi_value dependencies(const Call& call) {
     return object;
 }
 
-// {eventKinds: {MESSAGE: 1, ...}, gapReasons: {1: "reconnect", ...}}
+// {eventKinds: {MESSAGE: 1, ...}, gapReasons: {1: "reconnect", ...}, verdicts: {1: "ok", ...}}
 napi_value constants(const Call& call) {
     napi_env env = call.env();
     napi_value kinds = make_object(env);
@@ -71,10 +71,17 @@ napi_value constants(const Call& call) {
     napi_value reasons = make_object(env);
     check(env, napi_set_element(env, reasons, FANWIRE_GAP_RECONNECT, make_text(env, "reconnect")));
     check(env, napi_set_element(env, reasons, FANWIRE_GAP_OVERFLOW, make_text(env, "overflow")));
+    check(env, napi_set_element(env, reasons, FANWIRE_GAP_OUTPUT_BUFFER, make_text(env, "output_buffer")));
+
+    napi_value verdicts = make_object(env);
+    check(env, napi_set_element(env, verdicts, FANWIRE_HEALTH_OK, make_text(env, "ok")));
+    check(env, napi_set_element(env, verdicts, FANWIRE_HEALTH_DEGRADED, make_text(env, "degraded")));
+    check(env, napi_set_element(env, verdicts, FANWIRE_HEALTH_DOWN, make_text(env, "down")));
 
     napi_value result = make_object(env);
     set(env, result, "eventKinds", kinds);
     set(env, result, "gapReasons", reasons);
+    set(env, result, "verdicts", verdicts);
     return result;
 }
 

@@ -302,6 +302,18 @@ FANWIRE_API int fanwire_message_payload(const fanwire_message *message, const ch
 FANWIRE_API void fanwire_message_retain(fanwire_message *message);
 FANWIRE_API void fanwire_message_release(fanwire_message *message);
 
+/* ---- JSON for JavaScript ------------------------------------------------------------------------------- */
+
+/* Takes the keys "__proto__", "constructor" and "prototype" out of JSON that a JavaScript program will parse, where they
+ * could change what other objects inherit: each member of such a key, at any depth and also when it is spelled with
+ * \uXXXX, with its value and one comma. All else stays byte for byte; what is not valid JSON stays entirely.
+ * *changed becomes 1 if there was something to take out, else 0; *size is the buffer's size in and the bytes of the
+ * result out. Only when *changed is 1 is the result written to buffer, without a NUL; it is smaller than the text.
+ * buffer may be `json` itself to clean in place, or NULL with *size 0 to ask: so text that needs nothing, as almost all
+ * does, costs one pass over it and no copy. There is no limit of size or nesting. Thread: any.
+ * Errors: INVALID_ARGUMENT; LIMIT_REACHED when the buffer is too small (*size says what it takes); NO_MEMORY. */
+FANWIRE_API int fanwire_json_clean(const char *json, size_t json_size, char *buffer, size_t *size, int *changed);
+
 /* ---- Engine ------------------------------------------------------------------------------------------- */
 
 /* Sends the engine events (CONNECTED DISCONNECTED RECONNECTING ERROR) of an engine opened with these options to
@@ -326,7 +338,8 @@ FANWIRE_API int fanwire_engine_wait_connected(fanwire_engine *engine, uint64_t t
  * Redis lets no subscribed connection log in again (RESP2): with the same username the subscribe link stays as it
  * is, since Redis keeps a connection that has logged in; with another username it is made anew, with the usual LOST,
  * GAP and RESUMED. A login that Redis refuses on a live link leaves that link as it was, and is told as an ERROR event
- * with AUTH_FAILED. username NULL or "": the server's default user; password NULL or "": none. Both are copied.
+ * with AUTH_FAILED. username NULL or "": the server's default user; password NULL or "": none; with neither, the links
+ * are made anew, since nobody can be logged out. Both are copied. What is in use already changes nothing.
  * Returns at once; nothing happens on memory://.
  * Errors: INVALID_OPTION (longer than the settings username and password may be), CLOSED, NO_MEMORY. */
 FANWIRE_API int fanwire_engine_set_credentials(fanwire_engine *engine, const char *username, const char *password);

@@ -18,5 +18,6 @@
 #include "fanwire/cpp/error.hpp"
 #include "fanwire/cpp/event.hpp"
 #include "fanwire/cpp/inbox.hpp"
+#include "fanwire/cpp/json.hpp"
 #include "fanwire/cpp/options.hpp"
 #include "fanwire/fanwire.h"

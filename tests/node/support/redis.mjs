@@ -37,6 +37,10 @@ export class RedisServer {
     }
   }
 
+  get pid() {
+    return this.#process.pid;
+  }
+
   get url() {
     return `redis://127.0.0.1:${this.port}`;
   }
@@ -72,6 +76,15 @@ export class RedisServer {
     this.#process.ref();
     this.#process.kill('SIGKILL');
     await once(this.#process, 'exit');
+  }
+
+  /** SIGSTOP: its connections stay open and silent. */
+  pause() {
+    this.#process.kill('SIGSTOP');
+  }
+
+  resume() {
+    this.#process.kill('SIGCONT');
   }
 
   async stop() {

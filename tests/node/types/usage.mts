@@ -1,11 +1,14 @@
 // Compiled, never run: what users write must be accepted, and what is wrong must not be.
-import fanwire, { connect, errors, FanwireError, settings, statuses, version } from 'fanwire';
-import type { Bus, Gap, Message, MessageStream, Stats, Subscription, SubscriptionState } from 'fanwire';
+import fanwire, { cleanJson, connect, errors, FanwireError, settings, statuses, version } from 'fanwire';
+import type {
+  Bus, Gap, Health, LatencyHistogram, Message, MessageStream, Stats, Subscription, SubscriptionEvent, SubscriptionState,
+} from 'fanwire';
 
 const bus: Bus = await connect('redis://127.0.0.1', {
   connectTimeoutMs: 100,
   max_message_bytes: '1MiB',
-  overflow: 'drop_newest',
+  overflow: 'conflate',
+  probeIntervalMs: 1000,
 });
 await connect();
 await connect({ url: new URL('memory://x'), unixPath: '/run/redis.sock', unix_path: '/run/redis.sock' });
@@ -16,6 +19,12 @@ await connect('memory://x', { conectTimeoutMs: 1 });
 await connect('memory://x', { overflow: 'explode' });
 // @ts-expect-error: not a URL
 await connect(42);
+
+const cleanText: string = cleanJson('{}');
+const cleanBytes: Uint8Array = cleanJson(new Uint8Array(2));
+const cleanBuffer: Buffer = cleanJson(Buffer.from('{}'));
+// @ts-expect-error: text or bytes
+cleanJson({});
 
 const receivers: number = await bus.publish('chat', { any: ['value'] });
 await bus.publish(Buffer.from('chat'), new Uint8Array(1));
@@ -45,6 +54,26 @@ for await (const message of stream) {
 }
 for await (const { pattern } of bus.psubscribe('room:*')) if (pattern === null) break;
 
+for await (const item of bus.subscribe('chat').events()) {
+  if (item.kind === 'message') {
+    const message: Message = item;
+    continue;
+  }
+  const event: SubscriptionEvent = item;
+  if (item.kind === 'gap') {
+    const gap: Gap = item;
+    const why: 'reconnect' | 'overflow' | 'output_buffer' = item.reason;
+  } else if (item.kind === 'lost' || item.kind === 'failed') {
+    item.error.code === 'NO_PERMISSION';
+  } else {
+    const rest: 'active' | 'resumed' = item.kind;
+    // @ts-expect-error: these have none
+    item.error;
+  }
+}
+// @ts-expect-error: a subscription with a handler has no loop
+sub.events();
+
 sub.on('gap', (gap: Gap) => gap.count === null || gap.count > 0)
   .on('lost', (error) => error.retryable)
   .on('resumed', () => {})
@@ -61,6 +90,17 @@ sub.unsubscribe();
 const stats: Stats = bus.stats();
 const published: number = stats.published;
 const up: boolean = bus.connected;
+bus.setCredentials('bob', 'secret');
+bus.setCredentials(null);
+// @ts-expect-error: a password is text
+bus.setCredentials('bob', Buffer.from('secret'));
+const { ok, verdict, code, probeAgeMs }: Health = bus.health();
+if (!ok && verdict === 'degraded' && code === 'NO_PERMISSION' && probeAgeMs !== null) probeAgeMs.toFixed();
+const latency: LatencyHistogram = bus.latency().delivery;
+const p99: number | null = latency.percentile(99);
+const page: string = bus.metrics() + bus.metrics('json');
+// @ts-expect-error: no such format
+bus.metrics('xml');
 bus.ref().unref();
 await bus.close({ timeout: 100 });
 

@@ -22,7 +22,7 @@ from ._aio_subscription import Subscription
 from ._client_subscription import ClientStream, ClientSubscription
 from ._events import Event
 from ._health import Health, Latencies, Latency, Verdict
-from ._native import Message, dependencies
+from ._native import Message, clean_json, dependencies
 from ._settings import Setting, effective_settings, settings
 from .aio import Bus, connect
 from .client import Client
@@ -45,6 +45,7 @@ __all__ = [
     "Subscription",
     "Verdict",
     "__version__",
+    "clean_json",
     "connect",
     "dependencies",
     "effective_settings",

@@ -1,6 +1,6 @@
 """fanwire.h as Python objects. Not for use outside this package."""
 
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from .errors import FanwireError
 
@@ -8,6 +8,8 @@ from .errors import FanwireError
 RawEvent = tuple[int, int, str | None, int, int | None, int, bool]
 # (verdict, status, publish_link, subscribe_link, unconfirmed, refused, silence_ms, probe_age_ms, probe_us, text)
 RawHealth = tuple[int, int, bool, bool, int, int, int | None, int | None, int | None, str]
+
+_Json = TypeVar("_Json", str, bytes)
 
 EVENT_KINDS: dict[int, str]
 GAP_REASONS: dict[int, str]
@@ -23,6 +25,8 @@ def status_table() -> list[tuple[int, str, str, bool]]: ...
 def option_table() -> list[tuple[str, str, str, str, str, bool]]: ...
 def set_error_classes(classes: dict[int, type[FanwireError]], /) -> None: ...
 def keep_threads_out() -> None: ...
+def clean_json(json: _Json, /) -> _Json:
+    """JSON without the keys "__proto__", "constructor" and "prototype", for a JavaScript program to parse."""
 
 @final
 class Message:

@@ -6,6 +6,7 @@
 #include "fork.h"
 #include "gil.h"
 #include "inbox.h"
+#include "json.h"
 #include "message.h"
 #include "options.h"
 #include "outcomes.h"
@@ -111,6 +112,7 @@ PYBIND11_MODULE(_native, module) {
     module.def("keep_threads_out", keep_threads_out);
     define_constants(module);
     define_message(module);
+    define_json(module);
     define_options(module);
     define_inbox(module);
     define_engine(module);

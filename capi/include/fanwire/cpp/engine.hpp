@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -63,6 +64,17 @@ class Engine {
         detail::check(fanwire_engine_wait_connected(handle(), detail::timeout(timeout)));
     }
 
+    // Logs in as another user, or with another password, from now on, without a break in publishing. With another
+    // username the subscribe link is made anew: LOST, GAP, RESUMED. A login that is refused on a live link leaves it as
+    // it was and is told as an ERROR event. Empty: the server's default user; no password. Both empty: the publish link is
+    // made anew, too, since Redis logs nobody out.
+    // Throws INVALID_OPTION, CLOSED.
+    void set_credentials(const std::string& username, const std::string& password) {
+        detail::check(fanwire_engine_set_credentials(
+            handle(), detail::c_text(username, FANWIRE_INVALID_OPTION, "the username"),
+            detail::c_text(password, FANWIRE_INVALID_OPTION, "the password")));
+    }
+
     // Sends the accepted publishes, waits for their outcomes for up to `timeout`, ends all subscriptions, stops.
     // Closing again does nothing. Throws TIMEOUT (closed all the same).
     void close(std::chrono::milliseconds timeout) {
@@ -101,11 +113,31 @@ class Engine {
         return subscribe_by(fanwire_psubscribe, pattern, inbox.handle(), user_data);
     }
 
-    // Also after close().
+    // Is delivery working? Asks nobody. Also after close(), as the next three.
+    fanwire_health health() const {
+        fanwire_health health{};
+        detail::check(fanwire_engine_health(handle(), &health, sizeof health));
+        return health;
+    }
+
+    // Counters since the engine was opened, and what is now.
     fanwire_engine_stats stats() const {
         fanwire_engine_stats stats{};
         detail::check(fanwire_engine_stats_get(handle(), &stats, sizeof stats));
         return stats;
+    }
+
+    // The histogram of a fanwire_latency_kind.
+    fanwire_latency latency(int kind) const {
+        fanwire_latency latency{};
+        detail::check(fanwire_engine_latency(handle(), kind, &latency, sizeof latency));
+        return latency;
+    }
+
+    // Health, stats and latencies in a fanwire_metrics_format.
+    std::string metrics(int format) const {
+        return detail::text_of(
+            [&](char* buffer, std::size_t* size) { return fanwire_engine_metrics(handle(), format, buffer, size); });
     }
 
     // Borrowed from this.

@@ -44,6 +44,27 @@ inline void check(int status) {
     if (status != FANWIRE_OK) fail(status);
 }
 
+// What a call that fills (buffer, &size) gives. Asked for again when it has grown between two calls.
+template <typename Call>
+std::string text_of(Call call) {
+    std::size_t size = 0;
+    int status = call(static_cast<char*>(nullptr), &size);
+    std::string text;
+    do {
+        if (status != FANWIRE_OK && status != FANWIRE_LIMIT_REACHED) fail(status);
+        text.resize(size);
+        status = call(text.data(), &size);
+    } while (status != FANWIRE_OK);
+    text.resize(size - 1);  // without the NUL
+    return text;
+}
+
+// Text for a call that takes it up to its NUL: the part before one must not be taken for the whole.
+inline const char* c_text(const std::string& value, int status, const char* what) {
+    if (value.find('\0') != std::string::npos) throw Error(status, std::string(what) + " holds a NUL");
+    return value.c_str();
+}
+
 }  // namespace detail
 
 // The library's version. Borrowed: static.

@@ -59,17 +59,8 @@ class Options {
     // The value that an engine opened now would have; secrets read "***". Throws UNKNOWN_OPTION, and what opening
     // an engine would.
     std::string get(const std::string& name) const {
-        std::size_t size = 0;
-        detail::check(fanwire_options_get(handle(), name.c_str(), nullptr, &size));
-        std::string value;
-        int status = FANWIRE_LIMIT_REACHED;
-        while (status == FANWIRE_LIMIT_REACHED) {  // again when the environment was changed between two calls
-            value.resize(size);
-            status = fanwire_options_get(handle(), name.c_str(), value.data(), &size);
-        }
-        detail::check(status);
-        value.resize(size - 1);  // without the NUL
-        return value;
+        return detail::text_of(
+            [&](char* buffer, std::size_t* size) { return fanwire_options_get(handle(), name.c_str(), buffer, size); });
     }
 
     // "option" "url" "environment" or "default". Borrowed: static. Throws as get() does.

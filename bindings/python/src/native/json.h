@@ -1,0 +1,10 @@
+// The JSON guard.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace fanwire::python {
+
+void define_json(pybind11::module_& module);
+
+}  // namespace fanwire::python

@@ -1,0 +1,116 @@
+// The client's side of TLS without a socket: bytes of the wire go in and come out, and so do those of the application.
+// Nothing here waits, and nothing of OpenSSL is set for the whole process.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+
+struct bio_method_st;
+struct ssl_ctx_st;
+struct ssl_st;
+
+namespace fanwire::core {
+
+// What to expect of the server and how to answer it. Immutable; shared by the connections to one endpoint.
+class TlsContext {
+   public:
+    struct Config {
+        std::string server_name;  // a DNS name, which is the SNI too, or an IP address
+        std::string ca_file;      // empty: the system's authorities
+        std::string cert_file, key_file;
+        bool verify = true;
+    };
+
+    // Reads the files. Throws Failure INVALID_OPTION that names the setting and the file, NO_MEMORY or SYSTEM_ERROR.
+    explicit TlsContext(Config config);
+    ~TlsContext();
+    TlsContext(const TlsContext&) = delete;
+    TlsContext& operator=(const TlsContext&) = delete;
+
+    const Config& config() const { return config_; }
+
+   private:
+    friend class TlsSession;
+
+    void trust();
+    void use_certificate();
+
+    const Config config_;
+    ssl_ctx_st* context_ = nullptr;
+    bio_method_st* wire_ = nullptr;
+};
+
+// One connection. What write() took is out of the caller's hands, as with a socket: it waits in output() at most.
+class TlsSession {
+   public:
+    explicit TlsSession(std::shared_ptr<const TlsContext> context);
+    ~TlsSession();  // says nothing to the server: after a fork the connection is another process's
+    TlsSession(const TlsSession&) = delete;
+    TlsSession& operator=(const TlsSession&) = delete;
+
+    enum class State {
+        handshaking,  // advance() when something was fed
+        open,
+        ended,   // the server said that nothing follows
+        failed,  // error() says why; output() may hold an alert for the server
+    };
+    State state() const { return state_; }
+    const Error& error() const { return error_; }
+
+    // Bytes from the wire. They stay the caller's and must live until hungry(), which must be so before the next ones.
+    void feed(std::string_view bytes) { input_ = bytes; }
+    // Whether read() and advance() can do nothing before more is fed.
+    bool hungry() const { return input_.empty() && !more_; }
+
+    // Whether anything came from the server yet.
+    bool answered() const { return !first_input_; }
+    // What to say of a server that answered like this.
+    static std::string not_spoken(std::string_view answer);
+
+    // Begins the handshake and goes on with it.
+    void advance();
+    // Bytes of the application, as many as there are and fit.
+    std::size_t read(char* buffer, std::size_t size);
+    // Takes all, unless it fails. Large texts should be cut, as output() holds as much.
+    void write(std::string_view bytes);
+    // Says goodbye, if there is somebody to say it to.
+    void finish();
+
+    // Bytes for the wire.
+    std::string_view output() const { return std::string_view(output_.data(), output_.size()).substr(sent_); }
+    void sent(std::size_t size);
+
+    // What it means that the connection ended now, for `why`.
+    Error explain_end(Error why) const;
+
+   private:
+    friend class TlsContext;
+    struct Callbacks;  // what OpenSSL calls
+
+    void judge(int result);
+    void fail(Error error);
+    Error error_of(unsigned long code) const;
+
+    const std::shared_ptr<const TlsContext> context_;
+    ssl_st* ssl_ = nullptr;
+    State state_ = State::handshaking;
+    Error error_;
+    Error untrusted_;           // what the verification of the certificate found
+    bool cert_asked_ = false;   // the server wants a certificate of ours
+    bool received_ = false;     // bytes of the application came
+    bool first_input_ = true;
+    bool more_ = false;         // there is more to read() of what was fed
+    std::string_view input_;
+    std::vector<char> output_;
+    std::size_t sent_ = 0;      // of output_
+};
+
+// The version of OpenSSL in use, "3.0.15"; static.
+const char* openssl_version();
+
+}  // namespace fanwire::core

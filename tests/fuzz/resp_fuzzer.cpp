@@ -1,0 +1,360 @@
+// Both links against a server that says whatever the script wants it to, in virtual time; in the end it behaves, and
+// everything must have come to rest.
+//
+// Steps: C BITS first: how to begin (see Config). P and S: the following ones are about the publishing or the
+// subscribing link. o: its connection is made; r: refused; x: broken. < BYTES: the server says this. a N: it answers N
+// commands as Redis would; e TEXT: it answers one by an error; E: it sends back what we sent. m: a message for the first
+// channel that Redis has. h: from now on nothing can be written, or again; k N: N bytes can. w/u NAME, W/U PATTERN: want
+// or no longer; p BYTES: publish; b BYTES: probe; c USER: log in otherwise; n: both
+// links renew their connections; t MS: time passes.
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/protocol/command.h"
+#include "core/protocol/publisher.h"
+#include "core/protocol/subscriber.h"
+#include "tests/fuzz/script.h"
+
+using namespace fanwire::core;
+using fanwire::fuzz::require;
+using fanwire::fuzz::Script;
+
+namespace {
+
+constexpr std::string_view password = "hunter2!";
+using Names = std::set<std::pair<TargetKind, std::string>>;
+
+struct Config {
+    explicit Config(std::uint64_t bits)
+        : offline(bits & 1 ? Offline::fail : Offline::queue), linger(bits & 2 ? 0 : 300), gives_up((bits & 4) != 0) {
+        link.handshake.client_name = bits & 8 ? "" : "fuzzed";
+        if (bits & 16) link.handshake.password = password;
+        if (bits & 32) link.handshake.username = "user";
+        if (bits & 64) link.handshake.db = 7;
+        link.handshake.ask_stats = (bits & 128) != 0;
+        link.reconnect_delay_max = 2000;
+        link.reconnect_attempts_max = gives_up ? 3 : 0;
+    }
+    LinkConfig link;
+    Offline offline;
+    TimeMs linger;
+    bool gives_up;
+};
+
+// One connection as the server sees it.
+struct Connection {
+    ReplyReader reader;
+    std::deque<std::vector<std::string>> commands;  // not answered yet
+    std::string taken;                              // every byte we sent
+    Names subscribed;
+
+    void take(std::string_view bytes) {
+        taken += bytes;
+        while (!bytes.empty()) {
+            const std::string_view piece = bytes.substr(0, ReplyReader::feed_max);
+            bytes.remove_prefix(piece.size());
+            reader.feed(piece);
+            ReplyReader::Result result;
+            while ((result = reader.next()) == ReplyReader::Result::reply) {
+                const Reply command = reader.reply();
+                require(command.is(ReplyType::array) && command.size() > 0, "we send commands");
+                auto& words = commands.emplace_back();
+                for (std::size_t i = 0; i < command.size(); ++i) words.emplace_back(command[i].text());
+            }
+            require(result == ReplyReader::Result::more, "we speak the protocol", reader.error());
+        }
+    }
+
+    std::string answer() {
+        const std::vector<std::string> words = std::move(commands.front());
+        commands.pop_front();
+        if (words[0] == "PUBLISH") return ":1\r\n";
+        if (words[0] == "PING") return subscribed.empty() ? "+PONG\r\n" : "*2\r\n$4\r\npong\r\n$0\r\n\r\n";
+        if (words[0] == "INFO") {
+            std::string out;
+            append_bulk(out, "# Stats\r\ntotal_connections_received:7\r\nclient_output_buffer_limit_disconnections:1\r\n");
+            return out;
+        }
+        if (!words[0].ends_with("SUBSCRIBE")) return "+OK\r\n";
+        const bool pattern = words[0].front() == 'P', subscribe = words[0].find("UN") == std::string::npos;
+        std::string word(words[0]), out;
+        for (char& c : word) c = static_cast<char>(c | 0x20);
+        for (std::size_t i = 1; i < words.size(); ++i) {
+            const std::pair name(pattern ? TargetKind::pattern : TargetKind::channel, words[i]);
+            if (subscribe)
+                subscribed.insert(name);
+            else
+                subscribed.erase(name);
+            out += "*3\r\n";
+            append_bulk(out, word);
+            append_bulk(out, words[i]);
+            append_count(out, ':', subscribed.size());
+        }
+        return out;
+    }
+};
+
+// What a link tells, and what of that must hold.
+template <class Base>
+struct LinkListener : Base {
+    static void look_at(const Error& why) {
+        require(static_cast<bool>(why), "a failure has a status", why.text);
+        require(why.text.find(password) == std::string::npos, "no text has the password", why.text);
+    }
+    void link_ready() override {}
+    void link_lost(const Error& why) override { look_at(why); }
+    void link_failed(const Error& why, bool) override { look_at(why); }
+    void link_retry(std::uint32_t, TimeMs delay) override {
+        require(delay >= 0 && delay <= 2000, "the delay is within its limits");
+    }
+    void link_login_refused(const Error& why) override { look_at(why); }
+};
+
+struct PublisherListener : LinkListener<Publisher::Listener> {
+    std::size_t probes = 0;  // asked and not answered, or forgotten
+
+    void probe_answered(const Outcome&) override { require(probes-- > 0, "only a probe is answered"); }
+};
+
+struct SubscriberListener : LinkListener<Subscriber::Listener> {
+    Names wanted;
+    std::uint64_t messages = 0;
+
+    void confirmed(TargetKind kind, const NameRef& name) override {
+        require(wanted.contains({kind, std::string(name->view())}), "only what is wanted is confirmed", name->view());
+    }
+    void refused(TargetKind kind, const NameRef& name, const Error& why) override {
+        require(wanted.contains({kind, std::string(name->view())}), "only what is wanted is refused", name->view());
+        require(static_cast<bool>(why), "a refusal has a status", why.text);
+    }
+    void message(TargetKind, std::string_view, std::string_view, std::string_view) override { ++messages; }
+};
+
+// A link and its connection.
+class Side {
+   public:
+    explicit Side(Link& link) : link_(link) {}
+
+    // Does what the link wishes, as its driver would after each call.
+    void attend(TimeMs now) {
+        for (int turn = 0; turn < 2; ++turn) {
+            switch (link_.request()) {
+                case Link::Request::open: opening_ = true; break;
+                case Link::Request::close: opening_ = connected_ = false; break;
+                case Link::Request::none: break;
+            }
+            if (connected_ && !held_) write(SIZE_MAX, now);
+            if (link_.deadline() > now) break;
+            require(turn == 0, "tick() leads to a later deadline");
+            link_.tick(now);
+        }
+        const Link::State state = link_.state();
+        require(state == Link::State::stopped || link_.deadline() != never, "whoever is not at rest has a deadline");
+        require(connected_ == (state == Link::State::greeting || state == Link::State::ready), "connected as it thinks");
+    }
+
+    void open(TimeMs now) {
+        if (!std::exchange(opening_, false)) return;
+        connection_ = std::make_unique<Connection>();
+        connected_ = true;
+        link_.opened(now);
+    }
+    void refuse(TimeMs now) {
+        if (std::exchange(opening_, false)) link_.closed({Status::CONNECT_FAILED, "refused"}, now);
+    }
+    void break_off(TimeMs now) {
+        if (std::exchange(connected_, false)) link_.closed({Status::CONNECTION_LOST, "reset"}, now);
+    }
+    void say(std::string_view bytes, TimeMs now) {
+        if (connected_ && !bytes.empty()) link_.received(bytes, now);
+    }
+    void answer(std::uint64_t count, TimeMs now) {
+        std::string bytes;
+        for (; connected_ && count > 0 && !connection_->commands.empty(); --count) bytes += connection_->answer();
+        say(bytes, now);
+    }
+    void answer_error(std::string_view text, TimeMs now) {
+        if (!connected_ || connection_->commands.empty()) return;
+        connection_->commands.pop_front();
+        say("-" + std::string(text.substr(0, text.find_first_of("\r\n"))) + "\r\n", now);
+    }
+    void echo(TimeMs now) { say(std::exchange(connection_->taken, {}), now); }
+    void send_message(TimeMs now) {
+        if (!connected_ || connection_->subscribed.empty()) return;
+        const auto& [kind, name] = *connection_->subscribed.begin();
+        std::string bytes;
+        if (kind == TargetKind::channel)
+            append_command(bytes, {"message", name, "payload"});
+        else
+            append_command(bytes, {"pmessage", name, "channel", "payload"});
+        say(bytes, now);
+    }
+    void hold(bool held) { held_ = held; }
+    bool held() const { return held_; }
+    void write(std::size_t size, TimeMs now) {
+        if (!connected_) return;
+        const std::string_view bytes = link_.output(now).substr(0, size);
+        connection_->take(bytes);
+        link_.wrote(bytes.size(), now);
+    }
+    Link& link() { return link_; }
+    const Names& subscribed() const { return connection_->subscribed; }
+
+   private:
+    Link& link_;
+    std::unique_ptr<Connection> connection_ = std::make_unique<Connection>();
+    bool opening_ = false, connected_ = false, held_ = false;
+};
+
+class Run {
+   public:
+    explicit Run(const Config& config)
+        : config_(config),
+          publisher_(config.link, config.offline, [] { return 0.5; }, publisher_listener_,
+                     [this](const PublishRecord& record, const Outcome&) {
+                         const auto number = reinterpret_cast<std::uintptr_t>(record.user_data);
+                         require(number < settled_.size() && !settled_[number], "a publish is settled once");
+                         settled_[number] = true;
+                         ++settled_count_;
+                     },
+                     [this](std::size_t count, std::size_t) { unqueued_ += count; }),
+          subscriber_(config.link, config.linger, [] { return 0.5; }, listener_) {
+        publisher_.start(now_);
+        subscriber_.start(now_);
+        attend();
+    }
+
+    void step(const Script::Step& step) {
+        const std::string name(step.argument.substr(0, 1024));
+        switch (step.verb) {
+            case 'P': side_ = &publishing_; break;
+            case 'S': side_ = &subscribing_; break;
+            case 'o': side_->open(now_); break;
+            case 'r': side_->refuse(now_); break;
+            case 'x': side_->break_off(now_); break;
+            case '<': side_->say(step.argument, now_); break;
+            case 'a': side_->answer(std::max<std::uint64_t>(step.number(1000), 1), now_); break;
+            case 'e': side_->answer_error(step.argument, now_); break;
+            case 'E': side_->echo(now_); break;
+            case 'm': side_->send_message(now_); break;
+            case 'h': side_->hold(!side_->held()); break;
+            case 'k': side_->write(step.number(100000), now_); break;
+            case 'c':
+                side_->link().set_credentials(name, std::string(password), now_);
+                break;
+            case 'n':
+                publisher_.renew({Status::CONNECTION_LOST, "renewed"}, now_);
+                subscriber_.renew({Status::CONNECTION_LOST, "renewed"}, now_);
+                break;
+            case 'b':
+                ++publisher_listener_.probes;
+                publisher_.probe("probe", step.argument);
+                break;
+            case 'w': want(TargetKind::channel, name); break;
+            case 'W': want(TargetKind::pattern, name); break;
+            case 'u': unwant(TargetKind::channel, name); break;
+            case 'U': unwant(TargetKind::pattern, name); break;
+            case 'p': publish(step.argument); break;
+            case 't': pass(static_cast<TimeMs>(step.number(100000))); break;
+            default: break;
+        }
+        attend();
+    }
+
+    // From here on the server is a good one.
+    void finish() {
+        for (Side* side : {&publishing_, &subscribing_}) {
+            side->hold(false);
+            side->break_off(now_);
+        }
+        attend();
+        for (int round = 0; !at_rest(); ++round) {
+            require(round < 1000, "it comes to rest");
+            for (Side* side : {&publishing_, &subscribing_}) {
+                side->open(now_);
+                attend();
+                side->answer(SIZE_MAX, now_);
+            }
+            attend();
+            pass(100);
+        }
+        if (subscriber_.state() == Link::State::ready)
+            require(subscribing_.subscribed() == listener_.wanted, "Redis has what is wanted");
+        publisher_.fail_all({Status::CLOSED, "closed"});
+        check();
+        require(settled_count_ == settled_.size(), "every publish is settled in the end");
+        require(unqueued_ == settled_.size(), "nothing counts as unsent in the end");
+    }
+
+   private:
+    bool at_rest() const {
+        const bool publisher = publisher_.state() == Link::State::stopped || publisher_.state() == Link::State::ready;
+        const bool subscriber = subscriber_.state() == Link::State::stopped ||
+                                (subscriber_.state() == Link::State::ready && subscriber_.tracker().settled());
+        return publisher && subscriber && publisher_.queue().unsettled() == 0;
+    }
+    void want(TargetKind kind, const std::string& name) {
+        listener_.wanted.insert({kind, name});
+        subscriber_.want(kind, Name::make(name), now_);
+    }
+    void unwant(TargetKind kind, const std::string& name) {
+        listener_.wanted.erase({kind, name});
+        subscriber_.unwant(kind, name, now_);
+    }
+    void publish(std::string_view payload) {
+        PublishBatch batch;
+        PublishRecord record;
+        record.deadline = now_ + 3000;
+        record.user_data = reinterpret_cast<void*>(settled_.size());
+        settled_.push_back(false);
+        batch.add("channel", payload, record);
+        publisher_.publish(std::move(batch));
+    }
+    // In pieces, as a driver that wakes for every deadline.
+    void pass(TimeMs by) {
+        for (const TimeMs end = now_ + by; now_ < end;) {
+            now_ = std::min(end, std::max(now_ + 1, std::min(publisher_.deadline(), subscriber_.deadline())));
+            attend();
+        }
+    }
+    void attend() {
+        publishing_.attend(now_);
+        subscribing_.attend(now_);
+        check();
+    }
+    void check() const {
+        require(publisher_.queue().unsettled() == settled_.size() - settled_count_, "unsettled is what is not settled");
+    }
+
+    const Config config_;
+    TimeMs now_ = 1000;
+    PublisherListener publisher_listener_;
+    SubscriberListener listener_;
+    std::vector<bool> settled_;  // by the number of the publish
+    std::size_t settled_count_ = 0, unqueued_ = 0;
+    Publisher publisher_;
+    Subscriber subscriber_;
+    Side publishing_{publisher_}, subscribing_{subscriber_};
+    Side* side_ = &subscribing_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view input = fanwire::fuzz::text_of(data, size);
+    if (input.find(password) != input.npos) return 0;  // a server that knows it may say it
+    Script script(input);
+    Script::Step step;
+    if (!script.next(step)) return 0;
+    Run run(Config(step.verb == 'C' ? step.number(255) : 0));
+    do {
+        run.step(step);
+    } while (script.next(step));
+    run.finish();
+    return 0;
+}

@@ -1,0 +1,69 @@
+// parse_url() and redact_url() on any text.
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "core/base/error.h"
+#include "core/base/url.h"
+#include "tests/fuzz/script.h"
+
+using namespace fanwire::core;
+using fanwire::fuzz::require;
+
+namespace {
+
+// What stands between the last ':' of the user information and its '@': a password that nobody may show. Only of URLs
+// that have it in plain characters, and long enough not to be a part of something else by chance.
+std::string password_of(const Url& url) {
+    for (const UrlPart& part : url.parts)
+        if (part.setting == "password" && part.value.size() >= 6) return part.value;
+    return {};
+}
+
+// The value of the first "password=" in what is or could be a query; empty when it is short or stands elsewhere, too, or
+// an '@' leaves it open where the query begins.
+std::string query_password_of(const std::string& text) {
+    if (text.find('@') != text.npos) return {};
+    const std::size_t query = text.find('?', std::min(text.find("://"), text.size()));
+    if (query == text.npos) return {};
+    std::size_t at = text.find("password=", query);
+    if (at == text.npos || (at - 1 != query && text[at - 1] != '&')) return {};
+    at += 9;
+    const std::string value = text.substr(at, text.find('&', at) - at);
+    return value.size() >= 6 && text.find(value) == at && text.rfind(value) == at ? value : std::string();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string text(fanwire::fuzz::text_of(data, size));
+    const std::string shown = redact_url(text);
+    const std::string value = query_password_of(text);
+    require(value.empty() || shown.find(value) == shown.npos, "no password of a query is shown, be it a URL or not", shown);
+    try {
+        const Url url = parse_url(text);
+        require(redact_url(shown) == shown, "a redacted URL is redacted", shown);
+        std::set<std::string> seen;
+        for (const UrlPart& part : url.parts) require(seen.insert(part.setting).second, "no setting comes twice", part.setting);
+        require(url.transport == Transport::memory || url.memory_name.empty(), "only memory:// has that name", text);
+
+        // What is shown is a URL still, and says the same but for what is secret.
+        const std::string password = password_of(url);
+        const Url again = parse_url(shown);
+        require(again.transport == url.transport && again.memory_name == url.memory_name, "the same place", shown);
+        require(again.parts.size() == url.parts.size(), "the same settings", shown);
+        for (std::size_t i = 0; i < url.parts.size(); ++i) {
+            const UrlPart &before = url.parts[i], &after = again.parts[i];
+            require(before.setting == after.setting, "the same settings", shown);
+            const bool secret = before.setting == "password";
+            require(before.value == after.value || (secret && after.value == "***"), "the same values", shown);
+            require(!secret || before.value.empty() || after.value == "***", "no secrets", shown);
+        }
+        if (!password.empty() && text.find(password) == text.rfind(password))
+            require(shown.find(password) == shown.npos, "the password is not shown", shown);
+    } catch (const Failure& failure) {
+        require(failure.status() == Status::INVALID_URL, "INVALID_URL", failure.what());
+        require(!failure.error().text.empty(), "there is a text", text);
+    }
+    return 0;
+}

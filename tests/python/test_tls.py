@@ -1,0 +1,63 @@
+"""TLS: it works from Python, next to Python's own ssl module, and what goes wrong has a class of its own."""
+
+import ssl
+import subprocess
+from pathlib import Path
+
+import fanwire
+import pytest
+from conftest import DEADLINE_S
+from redis_server import RedisServer, free_port
+
+MAKE = Path(__file__).parent.parent / "support" / "certificates.sh"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("certificates")
+    subprocess.run([MAKE, folder], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tls_url(certificates):
+    tls_port = free_port()
+    server = RedisServer(
+        *("--tls-port", str(tls_port), "--tls-auth-clients", "no", "--tls-ca-cert-file", certificates / "ca.pem"),
+        *("--tls-cert-file", certificates / "server.pem", "--tls-key-file", certificates / "server.key"),
+    )
+    yield f"rediss://127.0.0.1:{tls_port}"
+    server.stop()
+
+
+async def test_round_trip(tls_url, certificates, channel):
+    ssl.create_default_context()  # the same library, at work in the same process
+    payload = bytes(range(256)) * 1000
+    async with fanwire.connect(tls_url, tls_ca_file=certificates / "ca.pem") as bus:
+        messages = bus.subscribe(channel)
+        await messages.ready
+        assert await bus.publish(channel, payload) == 1
+        assert (await anext(messages)).data == payload
+    ssl.create_default_context()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "said"),
+    [
+        ({"tls_ca_file": "other-ca.pem"}, fanwire.TlsUntrustedError, "CN=ca"),
+        ({"tls_ca_file": "ca.pem", "tls_server_name": "elsewhere"}, fanwire.TlsWrongNameError, "redis.test"),
+    ],
+)
+def test_refusals_have_classes(tls_url, certificates, settings, error, said):
+    settings = {**settings, "tls_ca_file": certificates / settings["tls_ca_file"], "max_reconnect_attempts": 1}
+    with fanwire.Client(tls_url, **settings) as client, pytest.raises(error, match=said):
+        client.wait_connected(DEADLINE_S)
+
+
+def test_settings(tls_url, certificates):
+    with fanwire.Client(tls_url, tls_verify=False) as client:
+        client.wait_connected(DEADLINE_S)
+    with pytest.raises(fanwire.InvalidOptionError, match="tls_ca_file.*garbage.pem"):
+        fanwire.Client(tls_url, tls_ca_file=certificates / "garbage.pem")
+    with pytest.raises(fanwire.InvalidOptionError, match="tls_ca_file.*rediss://"):
+        fanwire.Client("redis://127.0.0.1", tls_ca_file=certificates / "ca.pem")
