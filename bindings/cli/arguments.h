@@ -16,7 +16,7 @@ class Arguments;
 // A flag of a command. The parser and the help are both made from these rows.
 struct Flag {
     const char* name;   // "count", given as --count
-    const char* value;  // what stands for its value in the help, "N"; null for a flag without one; "[N]": may be left out
+    const char* value;  // what stands for its value in the help: "N", or "[N]" if it may be left out; null for none
     const char* help;
 };
 

@@ -40,7 +40,7 @@ class Observed {
     // What waits in the inbox is taken from it.
     void drain();
 
-    // Waits for the first attempt to connect, and throws why it failed. False when a signal came or the deadline passed.
+    // Waits for the first attempt to connect; throws why it failed. False when a signal came or the deadline passed.
     bool connect(const Deadline& deadline) { return session_.connect(deadline); }
 
     // Waits until the health is settled, the deadline passed or a signal came. Observes it for the last time.

@@ -65,6 +65,6 @@ class BaseBus:
         self._closed = True
 
     def _forget_forked(self) -> None:
-        """The process is a forked child: the engine is the parent's, and locks may be held by threads that are not here."""
+        """The process is a forked child: the engine is the parent's, and locks may be held by threads not here."""
         self._forked = True
         self._forget()

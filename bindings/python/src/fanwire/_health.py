@@ -64,7 +64,7 @@ class Latency:
     """buckets[i] counts what took more than 2**(i-1) and at most 2**i microseconds, the last one also all above."""
 
     def percentile(self, percent: float) -> int | None:
-        """What `percent` of all took at most, in microseconds: a power of two, or max_us. None when there was nothing."""
+        """What `percent` of all took at most, in microseconds: a power of two or max_us. None when there was nothing."""
         if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 <= percent <= 100:
             raise InvalidArgumentError(f"percent must be a number from 0 to 100, not {percent!r}")
         if self.count == 0:

@@ -29,8 +29,8 @@ def closed(bus: Abandonable) -> None:
     _open.discard(bus)
 
 
-# While the interpreter still works: threads that wait in the engine must not come back into one that is ending. They are
-# stopped first: daemon threads are not to be told of an end that nobody asked for.
+# While the interpreter still works: threads that wait in the engine must not come back into one that is ending. They
+# are stopped first: daemon threads are not to be told of an end that nobody asked for.
 @atexit.register
 def _abandon_all() -> None:
     _native.keep_threads_out()

@@ -120,8 +120,8 @@ PYBIND11_MODULE(_native, module) {
 }
 #undef PyInit__native
 
-// The exception classes and types of the module exist once in a process. pybind11 must not be asked: up to Python 3.11 it
-// waits for ever when a subinterpreter does.
+// The exception classes and types of the module exist once in a process. pybind11 must not be asked: up to Python 3.11
+// it waits for ever when a subinterpreter does.
 extern "C" PYBIND11_EXPORT PyObject* PyInit__native() {
     if (PyInterpreterState_Get() == PyInterpreterState_Main()) return make_module();
     PyErr_SetString(PyExc_ImportError, "fanwire works in the main interpreter only, not in subinterpreters");

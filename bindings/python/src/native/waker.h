@@ -40,8 +40,8 @@ class Waker {
     std::vector<std::uint64_t> take();
 
  private:
-    // In a forked child the descriptor is still the parent's, whose wake-ups must not be taken away, and the mutex may be
-    // held by a thread that does not exist: nothing of this does anything there.
+    // In a forked child the descriptor is still the parent's, whose wake-ups must not be taken away, and the mutex may
+    // be held by a thread that does not exist: nothing of this does anything there.
     bool forked() const { return generation_ != fork_generation(); }
     void signal() noexcept;
 
