@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <string_view>
 
 #include "bindings/cli/failure.h"
 
@@ -29,6 +30,16 @@ bool is_boolean(const std::string& setting) {
     return false;
 }
 
+// "--watch" and "--watch 2" are both said; the value of such a flag is a number.
+bool is_optional(const Flag& flag) {
+    return flag.value != nullptr && flag.value[0] == '[';
+}
+
+bool starts_number(const std::vector<std::string>& words, size_t index) {
+    return index < words.size() && !words[index].empty() &&
+           std::string_view("0123456789.").find(words[index][0]) != std::string_view::npos;
+}
+
 const Flag* find_flag(const Command& command, const std::string& name) {
     for (const Flag& flag : command.flags) {
         if (name == flag.name) return &flag;
@@ -47,6 +58,15 @@ fanwire_option_info setting_at(size_t index) {
     fanwire_option_info row = {};
     check(fanwire_option_at(index, &row, sizeof row));
     return row;
+}
+
+std::string effective(const fanwire_options* options, const char* name) {
+    size_t size = 0;
+    const int status = fanwire_options_get(options, name, nullptr, &size);
+    if (status != FANWIRE_LIMIT_REACHED) check(status);
+    std::string value(size, '\0');
+    if (size != 0) check(fanwire_options_get(options, name, value.data(), &size));
+    return value.c_str();
 }
 
 std::string flag_of(const std::string& setting) {
@@ -90,6 +110,13 @@ Arguments::Arguments(const Command& command, const std::vector<std::string>& wor
 
         if (const Flag* flag = find_flag(command, name)) {
             if (flag->value == nullptr && has_value) throw usage_error("--" + name + " takes no value" + see_help);
+            if (is_optional(*flag) && !has_value && !starts_number(words, i + 1)) {
+                flags_[name].push_back("");
+                continue;
+            }
+            if (flag->value != nullptr && has_value && equals + 1 == word.size()) {
+                throw usage_error("--" + name + " needs a value" + see_help);
+            }
             flags_[name].push_back(flag->value != nullptr ? value() : "");
         } else if (name == "set") {
             const std::string pair = value();

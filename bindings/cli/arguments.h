@@ -16,7 +16,7 @@ class Arguments;
 // A flag of a command. The parser and the help are both made from these rows.
 struct Flag {
     const char* name;   // "count", given as --count
-    const char* value;  // what stands for its value in the help, "N"; null for a flag without one
+    const char* value;  // what stands for its value in the help: "N", or "[N]" if it may be left out; null for none
     const char* help;
 };
 
@@ -63,6 +63,9 @@ std::string quoted(const std::string& word);
 
 // Row `index` of the library's table of settings.
 fanwire_option_info setting_at(size_t index);
+
+// The value that a setting would have now; passwords read "***".
+std::string effective(const fanwire_options* options, const char* name);
 
 // "connect_timeout_ms" -> "connect-timeout-ms"
 std::string flag_of(const std::string& setting);

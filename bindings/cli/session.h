@@ -19,8 +19,8 @@ class Session {
     // Opens an engine with the settings of the command line, and an inbox that gets everything it reports.
     explicit Session(Arguments& arguments);
 
-    fanwire_engine* engine() { return engine_.get(); }
-    fanwire_inbox* inbox() { return inbox_.get(); }
+    fanwire_engine* engine() const { return engine_.get(); }
+    fanwire_inbox* inbox() const { return inbox_.get(); }
     const Signals& signals() const { return signals_; }
 
     // Blocks until events wait, a signal came, the deadline passed or one of `others` is ready (revents tells).
@@ -30,7 +30,7 @@ class Session {
     bool drain(const std::function<void(const fanwire_event&)>& handle);
 
     // Waits until both links to Redis are ready; throws what went wrong when the first attempt fails. False when a
-    // signal came or the deadline passed. Only for sessions without subscriptions: it would swallow their events.
+    // signal came or the deadline passed. It swallows all other events, those of subscriptions too.
     bool connect(const Deadline& deadline);
 
     // Sends what was accepted and disconnects.

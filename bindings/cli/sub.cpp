@@ -156,8 +156,14 @@ class Subscriber {
     static std::string gap(const fanwire_event& event) {
         const std::string count =
             event.count == FANWIRE_COUNT_UNKNOWN ? "messages may be" : std::to_string(event.count) + " messages are";
-        return count + (event.reason == FANWIRE_GAP_OVERFLOW ? " missing, stdout is read too slowly"
-                                                             : " missing, the connection was down");
+        switch (event.reason) {
+            case FANWIRE_GAP_OVERFLOW:
+                return count + " missing, stdout is read too slowly";
+            case FANWIRE_GAP_OUTPUT_BUFFER:
+                return count + " missing, Redis closed the connection for its client-output-buffer-limit";
+            default:
+                return count + " missing, the connection was down";
+        }
     }
 
     void print(const fanwire_event& event) {

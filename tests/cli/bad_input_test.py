@@ -49,6 +49,14 @@ class Usage(BadInput):
         self.assert_fails(run("sub", "chat", "--json=yes"), 2, "--json")
         self.assert_fails(run("sub", "chat", "--set", "port"), 2, "--set")
         self.assert_fails(run("info", "--settings", "html"), 2, "html")
+        for words, said in ((("--watch", "--check"), "only one"), (("--watch", "--metrics", "json"), "only one"),
+                            (("--metrics", "xml"), "xml"), (("--metrics", "json", "--json"), "--metrics json"),
+                            (("--watch=",), "needs a value"), (("--watch=soon",), "seconds"), (("--watch", "0"), "seconds"),
+                            (("--count", "2"), "--watch"), (("--channel", "chat"), "--watch"),
+                            (("--pattern", "*"), "--check"), (("--watch", "--count", "0"), "--count"),
+                            (("--watch", "--channel", ""), "channel")):
+            with self.subTest(words=words):
+                self.assert_fails(run("info", *words), 2, said)
         self.assert_fails(run("sub", "--stdin", "one", "two"), 2, "--stdin")
 
     def test_bad_numbers(self):

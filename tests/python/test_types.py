@@ -31,6 +31,12 @@ async def main() -> int:
         clean_bytes: bytes = fanwire.clean_json(b"{}")
         print(clean_text, clean_bytes)
         receivers: int = await bus.publish("chat", {"any": "value"})
+        bus.set_credentials("alice", None)
+        health: fanwire.Health = bus.health()
+        verdict: fanwire.Verdict = health.verdict
+        silence: int | None = health.silence_ms
+        reason: fanwire.FanwireError | None = health.error
+        print(verdict, silence, reason, bus.metrics("json"), bus.metrics(format="prometheus"))
     try:
         bus = await fanwire.connect()
     except fanwire.ConnectFailedError as error:
@@ -49,6 +55,8 @@ def blocking() -> None:
             print(data, stream.get(timeout=1).channel_bytes)
         count: int = client.publish("chat", b"x", timeout=1.5)
         stats: dict[str, int] = client.stats()
+        p99: int | None = client.latency().delivery.percentile(99)
+        print(p99, client.health().ok)
         print(count, stats, client.connected, fanwire.__version__, fanwire.settings()[0].help)
 '''
 

@@ -21,6 +21,7 @@ from ._aio_stream import Stream
 from ._aio_subscription import Subscription
 from ._client_subscription import ClientStream, ClientSubscription
 from ._events import Event
+from ._health import Health, Latencies, Latency, Verdict
 from ._native import Message, clean_json, dependencies
 from ._settings import Setting, effective_settings, settings
 from .aio import Bus, connect
@@ -35,10 +36,14 @@ __all__ = [
     "ClientStream",
     "ClientSubscription",
     "Event",
+    "Health",
+    "Latencies",
+    "Latency",
     "Message",
     "Setting",
     "Stream",
     "Subscription",
+    "Verdict",
     "__version__",
     "clean_json",
     "connect",

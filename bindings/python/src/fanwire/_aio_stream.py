@@ -17,7 +17,7 @@ from ._aio_subscription import Subscription
 from ._events import Event, to_event
 from ._native import Message
 from ._subscription import OnEvent
-from .errors import ClosedError, UnsubscribedError
+from .errors import ClosedError, ForkedError, UnsubscribedError
 
 if TYPE_CHECKING:
     from .aio import Bus
@@ -173,5 +173,5 @@ class AsyncHandlerSubscription(PulledSubscription):
     def _unsubscribe_quietly(self) -> None:
         try:
             self.unsubscribe()
-        except (UnsubscribedError, ClosedError):
+        except (UnsubscribedError, ClosedError, ForkedError):
             pass

@@ -56,6 +56,7 @@ class Subscription(BaseSubscription):
         self._settle_ready(UnsubscribedError("the subscription was unsubscribed"))
 
     async def _wait_ready(self) -> None:
+        self._bus._refuse_forked()
         if self._stopped:
             raise UnsubscribedError("the subscription was unsubscribed")
         error = self._ended or self._failure

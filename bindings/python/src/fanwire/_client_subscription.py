@@ -103,6 +103,7 @@ class ClientStream(ClientSubscription):
 
     def _next(self, deadline: float | None) -> Message | Event | None:
         """The next message or event; None when there will not be another one."""
+        self._client._refuse_forked()  # before the lock, whose owner may be a thread of the parent
         if not self._consumer.acquire(timeout=-1 if deadline is None else _left(deadline)):
             raise TimeoutError("no message in time")
         try:

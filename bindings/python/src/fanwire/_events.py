@@ -20,7 +20,7 @@ Kind = Literal[
     "reconnecting",
     "error",
 ]
-Reason = Literal["reconnect", "overflow"]
+Reason = Literal["reconnect", "overflow", "output_buffer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,9 @@ class Event:
     - active: Redis confirmed it for the first time
     - lost: the link broke (error: why); it is still wanted
     - resumed: Redis confirmed it again
-    - gap: messages are missing here (reason; count, or None when nobody can know)
+    - gap: messages are missing here (count, or None when nobody can know). The reason is "reconnect" (the link was
+      down), "overflow" (the inbox was full; the count is exact) or "output_buffer" (as reconnect, most likely because
+      Redis closed the link for its client-output-buffer-limit)
     - failed: Redis refused it (error: why); it is tried again slowly
     - ended: the last one (error: UnsubscribedError or ClosedError)
 
@@ -40,7 +42,7 @@ class Event:
 
     - connected, disconnected (error, will_reconnect)
     - reconnecting (count: which attempt in a row; delay: seconds until it is made)
-    - error: an attempt to connect failed (error, will_reconnect)
+    - error: an attempt to connect failed, or the login after set_credentials() (error, will_reconnect)
     """
 
     kind: Kind

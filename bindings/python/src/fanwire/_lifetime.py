@@ -12,9 +12,9 @@ from . import _native
 
 class Abandonable(Protocol):
     def _abandon(self) -> None:
-        """Closes at once, without waiting for anything but the engine's own thread."""
+        """Closes at once, in this thread: no other one comes back from the engine any more."""
 
-    def _forget(self) -> None:
+    def _forget_forked(self) -> None:
         """Counts as closed from now on; the process is a forked child, where the engine does not run."""
 
 
@@ -29,18 +29,18 @@ def closed(bus: Abandonable) -> None:
     _open.discard(bus)
 
 
-# While the interpreter still works: threads that wait in the engine must not come back into one that is ending.
+# While the interpreter still works: threads that wait in the engine must not come back into one that is ending. They
+# are stopped first: daemon threads are not to be told of an end that nobody asked for.
 @atexit.register
 def _abandon_all() -> None:
+    _native.keep_threads_out()
     for bus in list(_open):
         bus._abandon()
-    _native.keep_threads_out()
 
 
 def _after_fork_in_child() -> None:
-    _native.note_fork()
     for bus in list(_open):
-        bus._forget()
+        bus._forget_forked()
     _open.clear()
 
 

@@ -41,14 +41,15 @@ def make_options(url: str | None, settings: dict[str, SettingValue]) -> _native.
     if url is not None:
         if not isinstance(url, str):
             raise InvalidUrlError(f"the URL must be a str, not {type(url).__name__}")
-        options.set("url", _to_text("url", url))
+        options.set("url", to_text("url", url))
     for name, value in settings.items():
         if value is not None:
-            options.set(name, _to_text(name, value))
+            options.set(name, to_text(name, value))
     return options
 
 
-def _to_text(name: str, value: object) -> str:
+def to_text(name: str, value: object) -> str:
+    """A setting's value as the engine takes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, os.PathLike):

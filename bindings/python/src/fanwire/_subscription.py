@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self, cast
 
 from . import _native
 from ._events import Event
-from .errors import FanwireError
+from .errors import FanwireError, ForkedError
 
 if TYPE_CHECKING:
     from .errors import ClosedError, UnsubscribedError
@@ -56,12 +56,19 @@ class BaseSubscription:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._stopped and self.state != "ended":
-            self.unsubscribe()
+        try:
+            if not self._stopped and self.state != "ended":
+                self.unsubscribe()
+        except ForkedError:  # a child that leaves the block has nothing to end
+            pass
 
     def __repr__(self) -> str:
         what = "pattern" if self._is_pattern else "channel"
-        return f"<fanwire.{self._public_name} of {what} {self._name!r}, {self.state}>"
+        try:
+            state: str = self.state
+        except ForkedError:
+            state = "of another process"
+        return f"<fanwire.{self._public_name} of {what} {self._name!r}, {state}>"
 
     def _note_end(self, event: Event) -> None:
         if event.kind == "ended":

@@ -13,6 +13,7 @@ from typing import Any, Self, overload
 from . import _lifetime, _native
 from ._aio_stream import BATCH, AsyncHandler, AsyncHandlerSubscription, PulledSubscription, Stream
 from ._aio_subscription import Handler, Subscription
+from ._base_bus import BaseBus
 from ._events import Event, to_error, to_event
 from ._handlers import CAUGHT, check_callable, is_async
 from ._native import Message
@@ -69,13 +70,11 @@ def connect(url: str | None = None, /, *, on_event: OnEvent | None = None, **set
     return Connecting(url, on_event, settings)
 
 
-class Bus:
+class Bus(BaseBus):
     """One engine: its connections to Redis, and all that is published and subscribed through them.
 
     For use in the thread of the event loop that it was made in, which keeps it alive until it is closed.
     """
-
-    _closed = True  # until it is open
 
     def __init__(self, options: _native.Options, on_event: OnEvent | None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -99,24 +98,11 @@ class Bus:
         self._closed = False
         _lifetime.opened(self)
 
-    @property
-    def connected(self) -> bool:
-        """Whether both links to Redis are ready now."""
-        return self._engine.connected()
-
-    def stats(self) -> dict[str, int]:
-        """Counters since the bus was opened. Also after close()."""
-        return self._engine.stats()
-
     async def publish(self, channel: str | bytes, value: Any) -> int:
         """Publishes and waits for the outcome: the number of receivers as Redis counts them."""
         outcome: asyncio.Future[int] = self._loop.create_future()
         self._engine.publish_async(channel, encode(value), self._inbox, outcome)
         return await outcome
-
-    def publish_nowait(self, channel: str | bytes, value: Any) -> None:
-        """Publishes without asking for the outcome, which is counted in stats(). Raises when it is refused at once."""
-        self._engine.publish(channel, encode(value))
 
     @overload
     def subscribe(
@@ -166,6 +152,8 @@ class Bus:
         closed already stays so.
         """
         timeout_ms = to_ms(timeout)
+        if self._forked:
+            return
         first = self._closing is None
         if self._closing is None:
             self._closing = self._loop.create_task(self._close(timeout_ms))
@@ -193,6 +181,8 @@ class Bus:
                 raise
 
     def __repr__(self) -> str:
+        if self._forked:
+            return "<fanwire.Bus of another process>"
         state = "closed" if self._closed else "connected" if self.connected else "not connected"
         return f"<fanwire.Bus {self._options.get('url')!r}, {state}>"
 
@@ -207,6 +197,7 @@ class Bus:
     ) -> Subscription:
         check_callable(handler, "handler")
         check_callable(on_event, "on_event")
+        self._refuse_forked()
         if handler is not None and not is_async(handler):
             subscription = Subscription(self, name, is_pattern, on_event, handler)
             subscription._native = self._engine.subscribe(name, is_pattern, self._inbox, subscription)
@@ -359,6 +350,3 @@ class Bus:
             self._engine.close(0)
         except FanwireError:
             pass
-
-    def _forget(self) -> None:
-        self._closed = True

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, overload
 
 from . import _lifetime, _native
+from ._base_bus import BaseBus
 from ._client_subscription import _BATCH, ClientStream, ClientSubscription, Handler
 from ._dispatcher import Dispatcher
 from ._handlers import check_callable, is_async
@@ -17,16 +18,17 @@ from ._subscription import OnEvent
 from ._values import encode
 from .errors import ClosedError, FanwireError, InvalidArgumentError, TimeoutError
 
+# How long a client that was left open may keep its process from ending.
+_ABANDON_MS = 500
 
-class Client:
+
+class Client(BaseBus):
     """One engine: its connections to Redis, and all that is published and subscribed through them. For any threads.
 
     Settings are keyword arguments, listed by fanwire.settings(). Raises when the first attempt to connect fails
     (ConnectFailedError, AuthFailedError, ...); afterwards it connects again by itself for as long as it is open.
     Handlers and on_event, which gets each Event of the connection, are called in one thread of the client's own.
     """
-
-    _closed = True  # until it is open
 
     def __init__(
         self, url: str | None = None, /, *, on_event: OnEvent | None = None, **settings: SettingValue
@@ -50,15 +52,6 @@ class Client:
             self._close_quietly()
             raise
 
-    @property
-    def connected(self) -> bool:
-        """Whether both links to Redis are ready now."""
-        return self._engine.connected()
-
-    def stats(self) -> dict[str, int]:
-        """Counters since the client was made. Also after close()."""
-        return self._engine.stats()
-
     def publish(self, channel: str | bytes, value: Any, timeout: float | None = None) -> int:
         """Publishes and waits for the outcome: the number of receivers as Redis counts them.
 
@@ -73,10 +66,6 @@ class Client:
             return outcomes.publish(self._engine, channel, payload, timeout_ms)
         finally:
             self._outcomes.of_thread = outcomes
-
-    def publish_nowait(self, channel: str | bytes, value: Any) -> None:
-        """Publishes without asking for the outcome, which is counted in stats(). Raises when it is refused at once."""
-        self._engine.publish(channel, encode(value))
 
     @overload
     def subscribe(
@@ -144,6 +133,8 @@ class Client:
                 raise
 
     def __repr__(self) -> str:
+        if self._forked:
+            return "<fanwire.Client of another process>"
         state = "closed" if self._closed else "connected" if self.connected else "not connected"
         return f"<fanwire.Client {self._options.get('url')!r}, {state}>"
 
@@ -157,6 +148,7 @@ class Client:
     ) -> ClientSubscription:
         check_callable(handler, "handler")
         check_callable(on_event, "on_event")
+        self._refuse_forked()
         if handler is None:
             inbox = _native.Inbox(self._options, _BATCH)
             stream = ClientStream(self, name, is_pattern, on_event, inbox)
@@ -215,11 +207,14 @@ class Client:
         if self._closed:
             return
         warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+        self._forget()
         try:
-            self.close(0.5)
+            self._engine.close(_ABANDON_MS)
         except FanwireError:
             pass
+        self._stop_dispatcher(_ABANDON_MS / 1000)
 
-    def _forget(self) -> None:
-        self._closed = True
+    def _forget_forked(self) -> None:
+        super()._forget_forked()
+        self._lock = threading.Lock()  # the former may be held by a thread that is not here
 

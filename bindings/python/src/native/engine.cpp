@@ -1,48 +1,40 @@
 #include "engine.h"
 
+#include <pybind11/stl.h>
+
 #include "bytes_view.h"
-#include "fork.h"
 #include "gil.h"
 #include "stats.h"
 #include "waiting.h"
 
 namespace fanwire::python {
 
-Subscription::~Subscription() {
-    if (generation_ == fork_generation()) fanwire_subscription_destroy(&handle_);
-}
-
 void Subscription::unsubscribe() {
-    refuse_forked(generation_);
     check(fanwire_unsubscribe(handle_));
 }
 
 int Subscription::state() const {
-    refuse_forked(generation_);
     int state = 0;
     check(fanwire_subscription_state_get(handle_, &state));
     return state;
 }
 
 void Subscription::wait_active(std::uint64_t timeout_ms) {
-    refuse_forked(generation_);
     check(wait_in_slices(timeout_ms, [&](std::uint64_t ms) { return fanwire_subscription_wait_active(handle_, ms); }));
 }
 
-Engine::Engine(const Options& options, const Inbox* events) : generation_(fork_generation()) {
+Engine::Engine(const Options& options, const Inbox* events) {
     if (events != nullptr) check(fanwire_options_set_engine_inbox(options.handle(), events->handle(), nullptr));
     check(fanwire_engine_open(&handle_, options.handle()));
 }
 
 Engine::~Engine() {
-    if (generation_ != fork_generation()) return;  // there is no IO thread to stop here
     const WithoutGil without_gil;
     fanwire_engine_destroy(&handle_);
 }
 
 // TIMEOUT may mean that the slice of waiting is over, or that the attempt was: the counter tells.
 void Engine::wait_connected(std::uint64_t timeout_ms) {
-    refuse_forked(generation_);
     bool failed = false;
     const int status = wait_in_slices(timeout_ms, [&](std::uint64_t ms) {
         const int waited = fanwire_engine_wait_connected(handle_, ms);
@@ -56,12 +48,12 @@ void Engine::wait_connected(std::uint64_t timeout_ms) {
 }
 
 bool Engine::connected() const {
-    refuse_forked(generation_);
-    return fanwire_engine_wait_connected(handle_, 0) == FANWIRE_OK;
+    const int status = fanwire_engine_wait_connected(handle_, 0);
+    if (status == FANWIRE_FORKED) check(status);
+    return status == FANWIRE_OK;
 }
 
 void Engine::close(std::uint64_t timeout_ms) {
-    if (generation_ != fork_generation()) return;
     int status = FANWIRE_OK;
     {
         const WithoutGil without_gil;
@@ -70,13 +62,32 @@ void Engine::close(std::uint64_t timeout_ms) {
     check(status);
 }
 
+void Engine::set_credentials(const std::optional<std::string>& username, const std::optional<std::string>& password) {
+    const auto text = [](const std::optional<std::string>& value, const char* name) -> const char* {
+        if (!value) return nullptr;
+        refuse_nul(*value, name, FANWIRE_INVALID_OPTION);
+        return value->c_str();
+    };
+    check(fanwire_engine_set_credentials(handle_, text(username, "username"), text(password, "password")));
+}
+
 py::dict Engine::stats() const {
-    refuse_forked(generation_);
     return engine_stats(handle_);
 }
 
+py::tuple Engine::health() const {
+    return engine_health(handle_);
+}
+
+py::tuple Engine::latency(int kind) const {
+    return engine_latency(handle_, kind);
+}
+
+std::string Engine::metrics(int format) const {
+    return engine_metrics(handle_, format);
+}
+
 void Engine::publish(py::handle channel, py::handle value) {
-    refuse_forked(generation_);
     const BytesView name = BytesView::of_name(channel, "channel");
     const BytesView payload = BytesView::of_payload(value);
     check(fanwire_publish(handle_, name.data(), name.size(), payload.data(), payload.size()));
@@ -93,7 +104,6 @@ void Engine::publish_async(py::handle channel, py::handle value, Inbox& inbox, p
 }
 
 void Engine::publish_async(py::handle channel, py::handle value, fanwire_inbox* inbox, void* user_data) {
-    refuse_forked(generation_);
     const BytesView name = BytesView::of_name(channel, "channel");
     const BytesView payload = BytesView::of_payload(value);
     check(fanwire_publish_async(handle_, name.data(), name.size(), payload.data(), payload.size(), inbox, user_data));
@@ -101,13 +111,12 @@ void Engine::publish_async(py::handle channel, py::handle value, fanwire_inbox* 
 
 std::unique_ptr<Subscription> Engine::subscribe(py::handle name, bool is_pattern, Inbox& inbox,
                                                 py::handle target_object) {
-    refuse_forked(generation_);
     const BytesView bytes = BytesView::of_name(name, is_pattern ? "pattern" : "channel");
     Target* target = target_object.is_none() ? nullptr : inbox.targets().add(target_object);
     fanwire_subscription* handle = nullptr;
     const auto subscribe = is_pattern ? fanwire_psubscribe : fanwire_subscribe;
     const int status = subscribe(&handle, handle_, bytes.data(), bytes.size(), inbox.handle(), target);
-    if (status == FANWIRE_OK) return std::make_unique<Subscription>(handle, generation_);
+    if (status == FANWIRE_OK) return std::make_unique<Subscription>(handle);
     const Failure failure{status, fanwire_last_error()};
     if (target != nullptr) inbox.targets().remove(target);
     throw failure;
@@ -124,7 +133,11 @@ void define_engine(py::module_& module) {
         .def("wait_connected", &Engine::wait_connected)
         .def("connected", &Engine::connected)
         .def("close", &Engine::close)
+        .def("set_credentials", &Engine::set_credentials)
         .def("stats", &Engine::stats)
+        .def("health", &Engine::health)
+        .def("latency", &Engine::latency)
+        .def("metrics", &Engine::metrics)
         .def("publish", &Engine::publish)
         .def("publish_async", py::overload_cast<py::handle, py::handle, Inbox&, py::handle>(&Engine::publish_async))
         .def("subscribe", &Engine::subscribe);

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "failure.h"
 #include "inbox.h"
@@ -12,8 +14,8 @@ namespace fanwire::python {
 
 class Subscription {
  public:
-    Subscription(fanwire_subscription* handle, std::uint64_t generation) : handle_(handle), generation_(generation) {}
-    ~Subscription();
+    explicit Subscription(fanwire_subscription* handle) : handle_(handle) {}
+    ~Subscription() { fanwire_subscription_destroy(&handle_); }
     Subscription(const Subscription&) = delete;
     Subscription& operator=(const Subscription&) = delete;
 
@@ -23,7 +25,6 @@ class Subscription {
 
  private:
     fanwire_subscription* handle_;
-    const std::uint64_t generation_;
 };
 
 class Engine {
@@ -38,7 +39,12 @@ class Engine {
     // What wait_connected() goes by; the counter in stats() may be a moment behind.
     bool connected() const;
     void close(std::uint64_t timeout_ms);
+    // None: the server's default user; no password.
+    void set_credentials(const std::optional<std::string>& username, const std::optional<std::string>& password);
     py::dict stats() const;
+    py::tuple health() const;
+    py::tuple latency(int kind) const;
+    std::string metrics(int format) const;
 
     void publish(py::handle channel, py::handle value);
     // `target` is what the outcome in `inbox` will be for.
@@ -47,7 +53,6 @@ class Engine {
     std::unique_ptr<Subscription> subscribe(py::handle name, bool is_pattern, Inbox& inbox, py::handle target);
 
  private:
-    const std::uint64_t generation_;
     fanwire_engine* handle_ = nullptr;
 };
 

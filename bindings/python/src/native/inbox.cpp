@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "fork.h"
 #include "gil.h"
 #include "message.h"
 #include "waiting.h"
@@ -70,7 +69,7 @@ void support_garbage_collection(PyHeapTypeObject* heap_type) {
 }  // namespace
 
 Inbox::Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker> waker, std::uint64_t key)
-    : waker_(std::move(waker)), source_{key, false}, generation_(fork_generation()), capacity_(capacity) {
+    : waker_(std::move(waker)), source_{key, false}, capacity_(capacity) {
     check(fanwire_inbox_create(&handle_, options.handle()));
     if (!waker_) return;
     waker_->add();
@@ -82,7 +81,6 @@ Inbox::Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker
 }
 
 Inbox::~Inbox() {
-    if (generation_ != fork_generation()) return;  // the threads that may hold its locks do not exist here
     {
         const WithoutGil without_gil;
         fanwire_inbox_destroy(&handle_);
@@ -91,7 +89,6 @@ Inbox::~Inbox() {
 }
 
 py::list Inbox::drain(std::size_t limit) {
-    refuse_forked(generation_);
     Drained drained(spare_, capacity_);
     check(fanwire_inbox_drain(handle_, drained.events(), sizeof(fanwire_event), std::min(limit, capacity_),
                               &drained.count));
@@ -130,7 +127,6 @@ py::object Inbox::take_target(const fanwire_event& event) {
 }
 
 bool Inbox::wait(std::uint64_t timeout_ms) {
-    refuse_forked(generation_);
     const int status = wait_in_slices(timeout_ms, [&](std::uint64_t ms) { return fanwire_inbox_wait(handle_, ms); });
     if (status == FANWIRE_TIMEOUT) return false;
     check(status);

@@ -30,7 +30,6 @@ class Inbox {
 
     Targets& targets() { return targets_; }
     fanwire_inbox* handle() const { return handle_; }
-    std::uint64_t generation() const { return generation_; }
 
  private:
     py::object take_item(fanwire_event& event);
@@ -38,7 +37,6 @@ class Inbox {
 
     const std::shared_ptr<Waker> waker_;
     Waker::Source source_;
-    const std::uint64_t generation_;
     fanwire_inbox* handle_ = nullptr;
     Targets targets_;
     std::size_t capacity_;

@@ -63,6 +63,7 @@ void define_constants(py::module_& module) {
     py::dict reasons;
     reasons[py::int_(int{FANWIRE_GAP_RECONNECT})] = "reconnect";
     reasons[py::int_(int{FANWIRE_GAP_OVERFLOW})] = "overflow";
+    reasons[py::int_(int{FANWIRE_GAP_OUTPUT_BUFFER})] = "output_buffer";
     module.attr("GAP_REASONS") = reasons;
 
     py::dict states;
@@ -73,6 +74,22 @@ void define_constants(py::module_& module) {
     states[py::int_(int{FANWIRE_SUBSCRIPTION_ENDED})] = "ended";
     module.attr("SUBSCRIPTION_STATES") = states;
 
+    py::dict verdicts;
+    verdicts[py::int_(int{FANWIRE_HEALTH_OK})] = "ok";
+    verdicts[py::int_(int{FANWIRE_HEALTH_DEGRADED})] = "degraded";
+    verdicts[py::int_(int{FANWIRE_HEALTH_DOWN})] = "down";
+    module.attr("HEALTH_VERDICTS") = verdicts;
+
+    py::dict kinds_of_latency;
+    kinds_of_latency["publish"] = int{FANWIRE_LATENCY_PUBLISH};
+    kinds_of_latency["delivery"] = int{FANWIRE_LATENCY_DELIVERY};
+    module.attr("LATENCY_KINDS") = kinds_of_latency;
+
+    py::dict formats;
+    formats["json"] = int{FANWIRE_METRICS_JSON};
+    formats["prometheus"] = int{FANWIRE_METRICS_PROMETHEUS};
+    module.attr("METRICS_FORMATS") = formats;
+
     module.attr("FOREVER") = py::int_(FANWIRE_FOREVER);
 }
 
@@ -80,16 +97,18 @@ void define_constants(py::module_& module) {
 
 }  // namespace fanwire::python
 
+// Called by PyInit__native() below.
+#define PyInit__native make_module
 PYBIND11_MODULE(_native, module) {
     using namespace fanwire::python;
     register_failure_translator();
     check(FANWIRE_CHECK_VERSION());
+    watch_forks();
     module.def("version", fanwire_version);
     module.def("dependencies", dependencies);
     module.def("status_table", status_table);
     module.def("option_table", option_table);
     module.def("set_error_classes", set_error_classes);
-    module.def("note_fork", note_fork);
     module.def("keep_threads_out", keep_threads_out);
     define_constants(module);
     define_message(module);
@@ -98,4 +117,13 @@ PYBIND11_MODULE(_native, module) {
     define_inbox(module);
     define_engine(module);
     define_outcomes(module);
+}
+#undef PyInit__native
+
+// The exception classes and types of the module exist once in a process. pybind11 must not be asked: up to Python 3.11
+// it waits for ever when a subinterpreter does.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__native() {
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return make_module();
+    PyErr_SetString(PyExc_ImportError, "fanwire works in the main interpreter only, not in subinterpreters");
+    return nullptr;
 }

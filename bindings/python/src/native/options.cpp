@@ -4,13 +4,9 @@
 
 namespace fanwire::python {
 
-namespace {
-
 void refuse_nul(const std::string& text, const char* what, int status) {
     if (text.size() != std::strlen(text.c_str())) throw Failure{status, std::string(what) + " holds a NUL character"};
 }
-
-}  // namespace
 
 void Options::set(const std::string& name, const std::string& value) {
     refuse_nul(name, "the name of a setting", FANWIRE_UNKNOWN_OPTION);

@@ -24,6 +24,9 @@ class Options {
     fanwire_options* handle_ = nullptr;
 };
 
+// Throws a Failure of `status` when the text, which C would cut short, holds a NUL.
+void refuse_nul(const std::string& text, const char* what, int status);
+
 void define_options(py::module_& module);
 
 }  // namespace fanwire::python

@@ -3,18 +3,16 @@
 #include <string>
 
 #include "bytes_view.h"
-#include "fork.h"
 #include "gil.h"
 #include "waiting.h"
 
 namespace fanwire::python {
 
-Outcomes::Outcomes() : generation_(fork_generation()) {
+Outcomes::Outcomes() {
     check(fanwire_inbox_create(&inbox_, nullptr));
 }
 
 Outcomes::~Outcomes() {
-    if (generation_ != fork_generation()) return;
     const WithoutGil without_gil;
     fanwire_inbox_destroy(&inbox_);
 }
@@ -31,7 +29,6 @@ bool Outcomes::take(std::uintptr_t number, fanwire_event& outcome) {
 }
 
 std::uint64_t Outcomes::publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms) {
-    refuse_forked(generation_);
     const std::uintptr_t number = ++last_number_;
     engine.publish_async(channel, value, inbox_, reinterpret_cast<void*>(number));
 

@@ -23,7 +23,6 @@ class Outcomes {
  private:
     bool take(std::uintptr_t number, fanwire_event& outcome);
 
-    const std::uint64_t generation_;
     fanwire_inbox* inbox_ = nullptr;
     std::uintptr_t last_number_ = 0;
 };

@@ -51,18 +51,21 @@ Waker::~Waker() {
 }
 
 void Waker::add() {
+    if (forked()) return;
     const std::lock_guard lock(mutex_);
     if (noted_.capacity() <= sources_) noted_.reserve(2 * sources_ + 8);
     ++sources_;
 }
 
 void Waker::remove(Source& source) {
+    if (forked()) return;
     const std::lock_guard lock(mutex_);
     --sources_;
     if (source.noted) std::erase(noted_, &source);
 }
 
 void Waker::wake(Source& source) noexcept {
+    if (forked()) return;
     const std::lock_guard lock(mutex_);
     if (source.noted) return;
     source.noted = true;
@@ -71,6 +74,7 @@ void Waker::wake(Source& source) noexcept {
 }
 
 void Waker::ring() noexcept {
+    if (forked()) return;
     const std::lock_guard lock(mutex_);
     signal();
 }
@@ -82,6 +86,7 @@ void Waker::signal() noexcept {
 }
 
 std::vector<std::uint64_t> Waker::take() {
+    if (forked()) return {};
     const std::lock_guard lock(mutex_);
     std::uint64_t sink[8];
     while (read(read_fd_, sink, sizeof sink) < 0 && errno == EINTR) continue;

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <vector>
 
+#include "fork.h"
+
 namespace fanwire::python {
 
 // A bus has one inbox for all its handlers, and one for each subscription that is consumed at its own pace. Watching
@@ -38,8 +40,12 @@ class Waker {
     std::vector<std::uint64_t> take();
 
  private:
+    // In a forked child the descriptor is still the parent's, whose wake-ups must not be taken away, and the mutex may
+    // be held by a thread that does not exist: nothing of this does anything there.
+    bool forked() const { return generation_ != fork_generation(); }
     void signal() noexcept;
 
+    const std::uint64_t generation_ = fork_generation();
     std::mutex mutex_;
     std::vector<Source*> noted_;  // has room for all sources
     std::size_t sources_ = 0;

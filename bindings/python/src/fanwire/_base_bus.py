@@ -1,0 +1,70 @@
+"""What a bus of the asyncio and one of the blocking interface have in common: none of it waits for anything."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from . import _native
+from ._health import Health, Latencies, health_of, latencies_of, metrics_of
+from ._settings import to_text
+from ._values import encode
+from .errors import ForkedError
+
+
+class BaseBus:
+    _engine: _native.Engine
+    _options: _native.Options
+    _closed = True  # until it is open
+    _forked = False  # this process is a forked child of the one that opened it
+
+    @property
+    def connected(self) -> bool:
+        """Whether both links to Redis are ready now."""
+        return self._engine.connected()
+
+    def set_credentials(self, username: str | None, password: str | None) -> None:
+        """Logs in as another user, or with another password, from now on. Returns at once.
+
+        Connections made later use them, and the publish link logs in anew without a break. The subscribe link stays
+        as it is when only the password is another one; with another username it is made anew, with the usual lost, gap
+        and resumed. A login that Redis refuses leaves a live link as it was, and is told as an "error" event of the
+        connection with an AuthFailedError. None: the server's default user; no password.
+        """
+        name = None if username is None else to_text("username", username)
+        secret = None if password is None else to_text("password", password)
+        self._engine.set_credentials(name, secret)
+
+    def health(self) -> Health:
+        """Whether delivery works, from what the engine knows; also after close()."""
+        return health_of(self._engine)
+
+    def stats(self) -> dict[str, int]:
+        """Counters since it was opened. Also after close()."""
+        return self._engine.stats()
+
+    def latency(self) -> Latencies:
+        """How long publishes and deliveries have taken since it was opened."""
+        return latencies_of(self._engine)
+
+    def metrics(self, format: Literal["prometheus", "json"] = "prometheus") -> str:
+        """Health, stats and latencies as text: Prometheus's exposition format 0.0.4, or one JSON object."""
+        return metrics_of(self._engine, format)
+
+    def publish_nowait(self, channel: str | bytes, value: Any) -> None:
+        """Publishes without asking for the outcome, which is counted in stats(). Raises when it is refused at once."""
+        self._engine.publish(channel, encode(value))
+
+    def _refuse_forked(self) -> None:
+        if self._forked:
+            raise ForkedError("opened before a fork: open another one in this process")
+
+    # ---- For _lifetime
+
+    def _forget(self) -> None:
+        """Counts as closed from now on."""
+        self._closed = True
+
+    def _forget_forked(self) -> None:
+        """The process is a forked child: the engine is the parent's, and locks may be held by threads not here."""
+        self._forked = True
+        self._forget()

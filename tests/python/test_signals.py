@@ -1,0 +1,226 @@
+"""Signals reach a process that waits in the engine, whatever it waits for. No test relies on a lapse of time."""
+
+import pytest
+from child import run
+
+# Interrupts the main thread by a timer. When it has been found at the same instruction three times it waits there, as
+# its handlers run meanwhile; then `act` is called.
+WATCH = """
+def when_waiting(act):
+    found = []
+
+    def on_alarm(number, frame):
+        where = (frame.f_code, frame.f_lasti)
+        found[:] = [*found, where] if found and found[-1] == where else [where]
+        if len(found) == 3:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            act()
+
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "list(stream)",
+        "list(stream.events())",
+        "stream.get()",
+        "stream.get(timeout=100)",
+        "client.publish('a', 'x')",
+        "client.publish('a', 'x', timeout=100)",
+        "subscription.wait_ready(None)",
+        "fanwire.Client(url, connect_timeout_ms=100000)",
+        "client.close(None)",
+        "client.close(100)",
+    ],
+)
+def test_ctrl_c_while_blocked(own_redis, wait):
+    """Redis stands still: nothing is answered, and nothing ends."""
+    code = f"""
+{WATCH}
+client = fanwire.Client(url, publish_timeout_ms=100000, heartbeat_timeout_ms=100000)
+stream = client.subscribe("a", on_event=lambda event: None)
+stream.wait_ready()
+client.publish("a", "x")
+assert stream.get().text == "x"
+os.kill({own_redis._process.pid}, signal.SIGSTOP)
+subscription = client.subscribe("b")
+client.publish_nowait("b", "x")
+try:
+    when_waiting(interrupt)
+    {wait}
+except KeyboardInterrupt:
+    print("interrupted")
+try:
+    client.close(0)
+except (fanwire.TimeoutError, KeyboardInterrupt):
+    pass
+"""
+    done = run(code, own_redis.url)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
+@pytest.mark.parametrize("wait", ["stream.get()", "next(stream)", "next(events)"])
+def test_a_handler_runs_while_waiting_and_the_wait_goes_on(url, wait):
+    """It may even call the client that is waiting."""
+    done = run(
+        WATCH
+        + f"""
+client = fanwire.Client(url)
+stream = client.subscribe("a")
+events = stream.events()
+assert next(events).kind == "active"
+when_waiting(lambda: client.publish("a", "from the handler"))
+print({wait}.text)
+client.close()
+""",
+        url,
+    )
+    assert (done.stdout, done.stderr) == ("from the handler\n", "")
+
+
+def test_a_handler_that_raises_ends_a_wait(memory_url):
+    done = run(
+        WATCH
+        + """
+def give_up():
+    raise LookupError("enough")
+
+client = fanwire.Client(url)
+stream = client.subscribe("a")
+try:
+    when_waiting(give_up)
+    list(stream)
+except LookupError as error:
+    print(error)
+client.publish("a", "it still works")
+print(stream.get().text)
+client.close()
+""",
+        memory_url,
+    )
+    assert (done.stdout, done.stderr) == ("enough\nit still works\n", "")
+
+
+def test_ctrl_c_in_an_event_loop(url):
+    """asyncio cancels the main task, which closes its bus."""
+    done = run(
+        """
+async def main():
+    async with fanwire.connect(url) as bus:
+        stream = bus.subscribe("a")
+        await stream.ready
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)  # runs once it waits below
+        try:
+            async for message in stream:
+                pass
+        finally:
+            print("left", stream.state)
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+        url,
+    )
+    assert (done.stdout, done.stderr) == ("left active\ninterrupted\n", "")
+
+
+def test_sigterm_ends_a_program_that_waits(own_redis):
+    """As servers do it: the handler raises SystemExit, the blocks are left, the client is closed."""
+    done = run(
+        WATCH
+        + """
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(5))
+with fanwire.Client(url, on_event=lambda event: None) as client:
+    with client.subscribe("a") as stream:
+        stream.wait_ready()
+        when_waiting(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        stream.get()
+""",
+        own_redis.url,
+        status=5,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_ctrl_c_in_a_handler_wakes_a_stream_all_the_same(memory_url):
+    done = run(
+        """
+        got = []
+
+        def handler(message):
+            raise KeyboardInterrupt
+
+        async def receive(stream):
+            async for message in stream:
+                got.append(message.text)
+
+        async def main():
+            global bus, task
+            bus = await fanwire.connect(url)
+            await bus.subscribe("a", handler).ready
+            stream = bus.subscribe("a")
+            task = asyncio.ensure_future(receive(stream))
+            await stream.ready
+            for _ in range(10):  # until it waits for a message
+                await asyncio.sleep(0)
+            bus.publish_nowait("a", "x")
+            while bus.stats()["delivered"] < 2:  # both inboxes are to wake the loop together
+                time.sleep(0.001)
+            await asyncio.sleep(10)
+
+        async def rest():
+            while not got:
+                await asyncio.sleep(0.005)
+            await bus.close()
+
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(main())
+        except KeyboardInterrupt:
+            print("interrupted")
+        loop.run_until_complete(asyncio.wait_for(rest(), 5))
+        print(*got)
+        """,
+        memory_url,
+    )
+    assert done.stdout == "interrupted\nx\n"
+
+
+def test_ctrl_c_in_a_handler_loses_no_other_event(memory_url):
+    done = run(
+        """
+        got = []
+
+        def handler(message):
+            got.append(message.text)
+            if message.text == "3":
+                raise KeyboardInterrupt
+
+        async def main():
+            global bus
+            bus = await fanwire.connect(url)
+            await bus.subscribe("a", handler).ready
+            for number in range(10):
+                bus.publish_nowait("a", str(number))
+            while len(got) < 10:
+                await asyncio.sleep(0.001)
+
+        loop = asyncio.new_event_loop()
+        for _ in range(2):
+            try:
+                loop.run_until_complete(main() if not got else bus.close())
+            except KeyboardInterrupt:
+                print("interrupted")
+        print(*got)
+        """,
+        memory_url,
+    )
+    assert done.stdout == "interrupted\n0 1 2 3 4 5 6 7 8 9\n"
