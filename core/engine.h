@@ -120,7 +120,7 @@ class Engine : private BackendListener {
     void queue(Subscription& subscription) noexcept;
     void check_room(std::size_t size) const;
 
-    const ForkGuard fork_guard_;
+    const ForkGuard fork_guard_{true};  // each publish asks it
     const Settings settings_;
     const Namespace names_;
     const Log log_;

@@ -73,7 +73,7 @@ int fanwire_options_set_engine_inbox(fanwire_options* options, fanwire_inbox* in
     return guarded([&] {
         auto& handle = checked(options);
         fanwire::core::EventTarget events{checked(inbox).inbox, user_data};
-        if (!handle.fork_guard) handle.fork_guard = std::make_unique<fanwire::core::ForkGuard>();
+        if (!handle.fork_guard) handle.fork_guard = std::make_unique<fanwire::core::ForkGuard>(false);
         handle.events = std::move(events);
     });
 }

@@ -88,6 +88,7 @@ void RedisBackend::unsubscribe(TargetKind kind, const NameRef& name) {
 void RedisBackend::publish(PublishBatch&& batch) { publisher_.publish(std::move(batch)); }
 
 void RedisBackend::set_credentials(const std::string& username, const std::string& password) {
+    credentials_accepted_ = false;
     publisher_.set_credentials(username, password, now_ms());
     subscriber_.set_credentials(username, password, now_ms());
 }
@@ -196,6 +197,7 @@ Error RedisBackend::named(const Connection& connection, const Error& why) {
 void RedisBackend::PublishSide::link_ready() {
     backend_.listener_.on_publishable(true);
     backend_.link_ready();
+    link_login_accepted();
 }
 
 void RedisBackend::PublishSide::link_lost(const Error& why) {
@@ -215,6 +217,13 @@ void RedisBackend::PublishSide::link_retry(std::uint32_t attempt, TimeMs delay) 
     if (backend_.subscriber_.state() == Link::State::ready) backend_.reconnecting(attempt, delay);
 }
 
+// The publish link tries the credentials first: the subscribe link is not risked for those that are wrong.
+void RedisBackend::PublishSide::link_login_accepted() {
+    backend_.credentials_accepted_ = true;
+    backend_.subscriber_.credentials_accepted(now_ms());
+    backend_.subscribe_connection_.flush();
+}
+
 void RedisBackend::PublishSide::link_login_refused(const Error& why) {
     backend_.listener_.on_login_refused(named(backend_.publish_connection_, why));
 }
@@ -231,6 +240,8 @@ void RedisBackend::PublishSide::probe_answered(const Outcome& outcome) {
 }
 
 void RedisBackend::SubscribeSide::link_ready() {
+    if (backend_.credentials_accepted_) backend_.subscriber_.credentials_accepted(now_ms());
+    if (backend_.subscriber_.state() != Link::State::ready) return;  // credentials were set during its greeting
     backend_.listener_.on_gap_reason(backend_.subscriber_.output_buffer_killed() ? GapReason::output_buffer
                                                                                  : GapReason::reconnect);
     backend_.link_ready();

@@ -35,6 +35,7 @@ class RedisBackend : public Backend {
         void link_lost(const Error& why) override;
         void link_failed(const Error& why, bool will_retry) override;
         void link_retry(std::uint32_t attempt, TimeMs delay) override;
+        void link_login_accepted() override;
         void link_login_refused(const Error& why) override;
         void probe_answered(const Outcome& outcome) override;
 
@@ -79,6 +80,7 @@ class RedisBackend : public Backend {
     Probe probe_;
     const NameRef probe_name_;
     bool probe_confirmed_ = false;
+    bool credentials_accepted_ = false;  // by the publish link: those that were set last
     Loop::Timer probe_timer_;
     bool connected_ = false;
     bool given_up_ = false;

@@ -5,8 +5,9 @@
 
 namespace fanwire::core {
 
-ForkGuard::ForkGuard() : pid_(getpid()) {
+ForkGuard::ForkGuard([[maybe_unused]] bool often) : pid_(getpid()) {
 #ifdef MADV_WIPEONFORK
+    if (!often) return;
     const auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     void* page = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) return;

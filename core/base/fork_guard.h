@@ -10,12 +10,13 @@ namespace fanwire::core {
 
 class ForkGuard {
    public:
-    ForkGuard();
+    // `often`: it is asked so often that a getpid() each time would cost too much. Takes a page of memory.
+    explicit ForkGuard(bool often);
     ~ForkGuard();
     ForkGuard(const ForkGuard&) = delete;
     ForkGuard& operator=(const ForkGuard&) = delete;
 
-    // Costs a load where the kernel wipes a page for us (Linux 4.14), else a getpid().
+    // Costs a getpid() or, if it is asked often and the kernel can wipe a page for us (Linux 4.14), a load.
     bool forked() const;
 
    private:

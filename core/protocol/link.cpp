@@ -88,8 +88,8 @@ void Link::take_replies(TimeMs now) {
                 failed_attempts_ = 0;
                 heartbeat_.start(now);
                 on_ready(now);
-                listener_.link_ready();
                 if (late_credentials_) on_credentials(*std::exchange(late_credentials_, std::nullopt), now);
+                if (state_ == State::ready) listener_.link_ready();
         }
     }
 }

@@ -43,7 +43,8 @@ class Link {
         virtual void link_failed(const Error& why, bool will_retry) = 0;
         // Attempt number `attempt` in a row follows in `delay` ms.
         virtual void link_retry(std::uint32_t attempt, TimeMs delay) = 0;
-        // Credentials set on a ready link were refused: it goes on as it was.
+        // Credentials set on a ready link were accepted; were refused, and it goes on as it was.
+        virtual void link_login_accepted() {}
         virtual void link_login_refused(const Error&) {}
     };
 
@@ -90,6 +91,7 @@ class Link {
     const ServerStats& server_stats() const { return handshake_.stats(); }
     // Breaks a ready link for a reason of ours and makes it anew at once.
     void renew(Error why, TimeMs now);
+    void login_accepted() { listener_.link_login_accepted(); }
     void login_refused(const Error& why) { listener_.link_login_refused(why); }
 
     // The server has said something that it must not say: the link is closed.

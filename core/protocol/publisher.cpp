@@ -84,7 +84,10 @@ void Publisher::on_credentials(bool, TimeMs now) {
 void Publisher::answered(PublishRecord::Kind kind, const Reply& reply) {
     const bool refused = reply.is(ReplyType::error);
     if (kind == PublishRecord::Kind::auth) {
-        if (refused) login_refused(auth_error(reply.text(), login().password));
+        if (refused)
+            login_refused(auth_error(reply.text(), login().password));
+        else
+            login_accepted();
         return;
     }
     Outcome outcome;

@@ -1,6 +1,7 @@
 #include "core/protocol/subscriber.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/protocol/command.h"
 
@@ -52,7 +53,7 @@ void Subscriber::on_ready(TimeMs) {
     output_buffer_killed_ = closed_by_server_ && now.output_buffer_kills && stats_.output_buffer_kills &&
                             *now.output_buffer_kills > *stats_.output_buffer_kills &&
                             now.connections.value_or(0) >= stats_.connections.value_or(0);
-    closed_by_server_ = false;
+    closed_by_server_ = other_user_ = false;
     stats_ = now;
     tracker_.begin();
 }
@@ -63,8 +64,10 @@ void Subscriber::on_down(const Error& why, TimeMs) {
 }
 
 // Redis lets no subscribed connection log in again, and keeps one that has logged in whatever becomes of its password.
-void Subscriber::on_credentials(bool username_changed, TimeMs now) {
-    if (username_changed) renew(Error::of(Status::CONNECTION_LOST, {"connecting anew as another user"}), now);
+void Subscriber::on_credentials(bool username_changed, TimeMs) { other_user_ = other_user_ || username_changed; }
+
+void Subscriber::credentials_accepted(TimeMs now) {
+    if (std::exchange(other_user_, false)) renew({Status::CONNECTION_LOST, "connecting anew as another user"}, now);
 }
 
 void Subscriber::send_ping(TimeMs) {

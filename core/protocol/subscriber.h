@@ -26,6 +26,9 @@ class Subscriber : public Link {
     const SubscriptionTracker& tracker() const { return tracker_; }
     // Breaks the connection and makes another.
     using Link::renew;
+    // The server accepts the credentials that were set: a connection of another user is made anew. Until this is known
+    // it is left alone.
+    void credentials_accepted(TimeMs now);
     // Whether Redis had most likely closed the connection before this one because its output buffer was too large.
     bool output_buffer_killed() const { return output_buffer_killed_; }
 
@@ -45,6 +48,7 @@ class Subscriber : public Link {
     SubscriptionTracker tracker_;
     Listener& listener_;
     ServerStats stats_;          // as they were when the present connection, or the one before it, began
+    bool other_user_ = false;  // the connection is not that of the user who was set
     bool closed_by_server_ = false;
     bool output_buffer_killed_ = false;
 };

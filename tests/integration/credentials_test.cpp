@@ -84,6 +84,26 @@ TEST_F(Credentials, AnotherUserMakesTheSubscribeLinkAnew) {
     EXPECT_EQ(users(), "pub:two sub:two");
 }
 
+TEST_F(Credentials, AnUnknownUserDoesNotTakeTheLiveLinksDown) {
+    acl({"SETUSER", "app", "on", ">right", "~*", "&*", "+@all"});
+    Engine engine = open("app", "right");
+    Subscription subscription = subscribe(engine, "chat", inbox);
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_set_credentials(engine, "nobody", "x"));
+    EXPECT_EQ(next_of(events, FANWIRE_EVENT_ERROR).status, FANWIRE_AUTH_FAILED);
+    EXPECT_EQ(publish(engine, "chat", "goes on"), 1u);
+    EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "goes on");
+    EXPECT_EQ(users(), "pub:app sub:app");
+
+    // Another user while that one is still wrong: the links go over to it.
+    acl({"SETUSER", "two", "on", ">2", "~*", "&*", "+@all"});
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_set_credentials(engine, "two", "2"));
+    inbox.next(FANWIRE_EVENT_LOST);
+    inbox.next(FANWIRE_EVENT_GAP);
+    inbox.next(FANWIRE_EVENT_RESUMED);
+    EXPECT_EQ(publish(engine, "chat", "as two"), 1u);
+    EXPECT_EQ(users(), "pub:two sub:two");
+}
+
 TEST_F(Credentials, TheyEndTheWaitOfAnEngineThatCouldNotLogIn) {
     acl({"SETUSER", "app", "on", ">right", "~*", "&*", "+@all"});
     Options options({{"url", server.url()}, {"username", "app"}, {"password", "wrong"},

@@ -127,7 +127,9 @@ TEST_F(SubscriberTest, TheSameUserIsNotDisturbedAndAnotherConnectsAnew) {
     link.set_credentials("", "new password", 2);
     EXPECT_EQ(link.state(), Link::State::ready);
     EXPECT_EQ(write(2), "");
-    link.set_credentials("me", "secret", 3);
+    link.set_credentials("me", "secret", 2);
+    EXPECT_EQ(link.state(), Link::State::ready);  // who knows whether they are right
+    link.credentials_accepted(3);
     EXPECT_EQ(take(), Strings{"lost: connecting anew as another user"});
     EXPECT_EQ(link.request(), Link::Request::close);
     EXPECT_EQ(link.deadline(), 3);
@@ -135,6 +137,10 @@ TEST_F(SubscriberTest, TheSameUserIsNotDisturbedAndAnotherConnectsAnew) {
     link.request();
     link.opened(3);
     EXPECT_TRUE(write(3).starts_with("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n"));
+    link.received("+OK\r\n+OK\r\n+PONG\r\n", 4);
+    EXPECT_EQ(take(), Strings{"ready"});
+    link.credentials_accepted(5);  // it is theirs already
+    EXPECT_EQ(link.state(), Link::State::ready);
 }
 
 struct OutputBufferTest : SubscriberTest {

@@ -337,8 +337,8 @@ FANWIRE_API int fanwire_engine_wait_connected(fanwire_engine *engine, uint64_t t
  * waits for its next attempt makes it at once, and the publish link, if connected, logs in anew without a break.
  * Redis lets no subscribed connection log in again (RESP2): with the same username the subscribe link stays as it
  * is, since Redis keeps a connection that has logged in; with another username it is made anew, with the usual LOST,
- * GAP and RESUMED. A login that Redis refuses on a live link leaves that link as it was, and is told as an ERROR event
- * with AUTH_FAILED. username NULL or "": the server's default user; password NULL or "": none; with neither, the links
+ * GAP and RESUMED, once the publish link has logged in. A login that Redis refuses leaves live links as they were, and
+ * is told as an ERROR event with AUTH_FAILED. username NULL or "": the server's default user; password NULL or "": none; with neither, the links
  * are made anew, since nobody can be logged out. Both are copied. What is in use already changes nothing.
  * Returns at once; nothing happens on memory://.
  * Errors: INVALID_OPTION (longer than the settings username and password may be), CLOSED, NO_MEMORY. */
