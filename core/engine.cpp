@@ -297,17 +297,19 @@ void Engine::woken() {
     wake_pending_.store(false, std::memory_order_release);
     // Read first: once it is set nothing more is accepted, so what is taken below is all there is.
     const bool close_asked = close_asked_.load(std::memory_order_acquire);
+    bool complete = true;
     try {
         run_commands();
         take_publishes();
     } catch (const std::bad_alloc&) {  // what is left, with what failed, has its next turn
         log_.write(LogLevel::error, "out of memory");
         wake();
+        complete = false;
     }
     backend_->flush();
     fanout_.commit();
 
-    if (!close_asked) return;
+    if (!close_asked || (!complete && std::chrono::steady_clock::now() < close_deadline_)) return;
     closing_ = true;
     if (close_is_due())
         finish();
@@ -522,10 +524,9 @@ void Engine::on_disconnected(const Error& why) {
     log_.write(LogLevel::warn, {"disconnected: ", why.text});
     {
         std::lock_guard lock(monitor_->mutex);
-        connection_ = Connection::failed;
+        connection_ = Connection::pending;  // no attempt has failed yet
         connection_error_ = why;
     }
-    monitor_->changed.notify_all();
     metrics_.connected.set(0);
     metrics_.disconnects.add();
     Event event = Event::of(EventKind::disconnected, why);

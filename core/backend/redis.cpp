@@ -134,10 +134,11 @@ void RedisBackend::check_probe() {
             break;
         case Probe::Verdict::send:
             try {
-                publisher_.probe(probe_name_->view(), probe_.sent(now_us()));
+                publisher_.probe(probe_name_->view(), probe_.next());
+                probe_.sent(now_us());
                 listener_.on_probe_sent();
-            } catch (const std::bad_alloc&) {  // the next one may find some
-                probe_.refused(now);
+            } catch (const std::bad_alloc&) {
+                probe_.later(now);
             }
             break;
         case Probe::Verdict::failed: {
@@ -201,6 +202,7 @@ void RedisBackend::PublishSide::link_ready() {
 }
 
 void RedisBackend::PublishSide::link_lost(const Error& why) {
+    backend_.probe_.forget_answers();
     backend_.listener_.on_publishable(false);
     backend_.link_lost(named(backend_.publish_connection_, why));
 }
@@ -263,6 +265,10 @@ void RedisBackend::SubscribeSide::link_failed(const Error& why, bool will_retry)
 
 void RedisBackend::SubscribeSide::link_retry(std::uint32_t attempt, TimeMs delay) {
     backend_.reconnecting(attempt, delay);
+}
+
+void RedisBackend::SubscribeSide::message_arriving() {
+    if (backend_.probe_.running()) backend_.probe_.delivered(now_ms());
 }
 
 void RedisBackend::SubscribeSide::message(TargetKind kind, std::string_view target, std::string_view channel,

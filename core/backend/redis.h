@@ -50,6 +50,7 @@ class RedisBackend : public Backend {
         void link_lost(const Error& why) override;
         void link_failed(const Error& why, bool will_retry) override;
         void link_retry(std::uint32_t attempt, TimeMs delay) override;
+        void message_arriving() override;
         void message(TargetKind kind, std::string_view target, std::string_view channel,
                      std::string_view payload) override;
         void confirmed(TargetKind kind, const NameRef& name) override;

@@ -69,6 +69,12 @@ std::string label_value(std::string_view text) {
     return out;
 }
 
+// Microseconds as seconds. Not by printf, whose point is the locale's.
+std::string seconds(std::uint64_t us) {
+    const std::string fraction = number(us % 1000000);
+    return number(us / 1000000) + "." + std::string(6 - fraction.size(), '0') + fraction;
+}
+
 class Exposition {
    public:
     explicit Exposition(std::string labels) : labels_(std::move(labels)) {}
@@ -84,14 +90,10 @@ class Exposition {
         std::uint64_t below = 0;
         for (std::size_t i = 0; i + 1 < latency.buckets.size(); ++i) {
             below += latency.buckets[i];
-            char bound[32];
-            std::snprintf(bound, sizeof bound, "%.9g", std::ldexp(1e-6, static_cast<int>(i)));
-            sample(name + "_bucket", number(below), ",le=\"" + std::string(bound) + "\"");
+            sample(name + "_bucket", number(below), ",le=\"" + seconds(std::uint64_t{1} << i) + "\"");
         }
         sample(name + "_bucket", number(latency.count), ",le=\"+Inf\"");
-        char sum[40];
-        std::snprintf(sum, sizeof sum, "%.6f", static_cast<double>(latency.sum_us) / 1e6);
-        sample(name + "_sum", sum);
+        sample(name + "_sum", seconds(latency.sum_us));
         sample(name + "_count", number(latency.count));
     }
     std::string text() && { return std::move(text_); }

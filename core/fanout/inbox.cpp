@@ -103,6 +103,7 @@ bool Inbox::push_missing(Subscription& subscription) noexcept {
     if (closed_) return false;
     ++dropped_;
     subscription.metrics().dropped.add();
+    subscription.metrics().gaps.add();
     Event gap = overflow_gap(subscription.user_data(), 1);
     try {
         if (say_unsaid())
@@ -181,6 +182,8 @@ bool Inbox::conflate(Subscription& subscription, Event& event) {
     if (found == latest_.end() || found->second < subscription.behind_states) return false;
     const std::uint64_t place = found->second;
     Entry& entry = queue_[place - queue_first_];
+    // A larger one has to make room like any other, or it might push out itself.
+    if (bytes_ - cost_of(entry.event) + cost_of(event) > limits_.bytes) return false;
     const Latest key{&subscription, event.message->channel()};
     auto node = latest_.extract(found);
     node.key() = key;
@@ -194,10 +197,6 @@ bool Inbox::conflate(Subscription& subscription, Event& event) {
     }
     ++dropped_;
     subscription.metrics().dropped.add();
-    try {
-        while (bytes_ > limits_.bytes) push_out_oldest();
-    } catch (const std::bad_alloc&) {  // it is in its place; what is too much leaves with the next one
-    }
     return true;
 }
 
@@ -233,6 +232,7 @@ void Inbox::note(Subscription& subscription, const Event& event) noexcept {
         gap.count = unsaid.missing;
         add_to_gap(gap, event);
         if (message && !unsaid.gap) subscription.metrics().gaps.add();
+        if (!message && unsaid.gap) subscription.metrics().gaps.sub();
         unsaid.gap = static_cast<std::uint8_t>(gap.reason);
         unsaid.missing = gap.count;
     }
@@ -352,6 +352,7 @@ void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription::Fol
             kept = std::move(event);
         else
             add_to_gap(kept, event);
+        if (!state && !message) subscription.metrics().gaps.sub();  // two have become one
         return;
     }
     if (message) {
@@ -409,7 +410,10 @@ bool Inbox::pop(Entry& entry) {
         ++front_first_;
         const bool next_is_its = front_.empty() && !queue_.empty() && queue_.front().subscription == entry.subscription;
         if (next_is_its && entry.event.kind == EventKind::gap && queue_.front().conflated > 0)
-            add_to_gap(entry.event, take_conflated(queue_.front()));  // one GAP for one place
+        {  // one GAP for one place
+            add_to_gap(entry.event, take_conflated(queue_.front()));
+            entry.subscription->metrics().gaps.sub();
+        }
         return true;
     }
     if (!queue_.empty()) {

@@ -57,6 +57,7 @@ void Handshake::start(std::string& out) {
     stats_ = {};
     const std::size_t before = out.size();
     append_auth(out, config_.username, config_.password);
+    sent_password_ = config_.password;
     if (out.size() != before) expected_.push_back(Step::auth);
     if (config_.db != 0) {
         append_command(out, {"SELECT", std::to_string(config_.db)});
@@ -85,7 +86,7 @@ Handshake::Progress Handshake::reply(const Reply& reply) {
 
     switch (step) {
         case Step::auth:
-            if (refused) error_ = auth_error(reply.text(), config_.password);
+            if (refused) error_ = auth_error(reply.text(), sent_password_);
             break;
         case Step::select:
             if (refused) error_ = error_of_reply("SELECT " + std::to_string(config_.db), reply.text());

@@ -57,6 +57,7 @@ class Handshake {
     enum class Step { auth, select, setname, stats, ping };
 
     HandshakeConfig config_;
+    std::string sent_password_;  // config_'s may be another by the time of the answer
     std::deque<Step> expected_;
     Error error_;
     ServerStats stats_;

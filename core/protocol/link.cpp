@@ -52,19 +52,22 @@ void Link::received(std::string_view bytes, TimeMs now) {
         const std::string_view piece = bytes.substr(0, ReplyReader::feed_max);
         bytes.remove_prefix(piece.size());
         reader_.feed(piece);
-        take_replies(now);
+        if (!take_replies(now) && state_ == State::ready) on_partial(now);
     }
 }
 
-void Link::take_replies(TimeMs now) {
+// Whether there were any.
+bool Link::take_replies(TimeMs now) {
+    bool any = false;
     while (state_ == State::greeting || state_ == State::ready) {
         switch (reader_.next()) {
             case ReplyReader::Result::more:
-                return;
+                return any;
             case ReplyReader::Result::broken:
                 protocol_error("the server does not speak the Redis protocol: " + reader_.error(), now);
-                return;
+                return any;
             case ReplyReader::Result::reply:
+                any = true;
                 break;
         }
         if (state_ == State::ready) {
@@ -80,7 +83,7 @@ void Link::take_replies(TimeMs now) {
                 break;
             case Handshake::Progress::failed:
                 fail(handshake_.error(), now);
-                return;
+                return any;
             case Handshake::Progress::done:
                 state_ = State::ready;
                 deadline_ = never;
@@ -92,12 +95,15 @@ void Link::take_replies(TimeMs now) {
                 if (state_ == State::ready) listener_.link_ready();
         }
     }
+    return any;
 }
 
 void Link::protocol_error(std::string text, TimeMs now) { fail({Status::PROTOCOL_ERROR, std::move(text)}, now); }
 
 void Link::closed(Error why, TimeMs now) {
+    closed_by_peer_ = why.status == Status::CONNECTION_LOST;
     if (state_ == State::opening || state_ == State::greeting || state_ == State::ready) fail(std::move(why), now);
+    closed_by_peer_ = false;
 }
 
 void Link::fail(Error why, TimeMs now, bool retry_at_once) {
@@ -110,7 +116,10 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
         listener_.link_lost(why);
     }
     const auto attempts_max = config_.reconnect_attempts_max;
-    if (!was_ready) ++failed_attempts_;
+    // Credentials that came while it was greeting with others deserve an attempt of their own.
+    const bool other_credentials = late_credentials_.has_value();
+    late_credentials_.reset();
+    if (!was_ready && !other_credentials) ++failed_attempts_;
     const bool retry = attempts_max == 0 || failed_attempts_ < attempts_max;
     state_ = retry ? State::waiting : State::stopped;
     deadline_ = never;
@@ -118,14 +127,15 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
     if (!was_ready) listener_.link_failed(why, retry);
     if (!retry) return;
     const TimeMs backoff = backoff_.next();
-    const TimeMs delay = retry_at_once ? 0 : backoff;
+    const TimeMs delay = retry_at_once || other_credentials ? 0 : backoff;
     deadline_ = now + delay;
     listener_.link_retry(backoff_.failures(), delay);
 }
 
 void Link::set_credentials(const std::string& username, const std::string& password, TimeMs now) {
     const bool username_changed = username != login().username;
-    if (state_ != State::waiting && !username_changed && password == login().password) return;
+    if (state_ != State::waiting && !refused_ && !username_changed && password == login().password) return;
+    refused_ = false;
     handshake_.set_credentials(username, password);
     if (state_ == State::waiting)
         deadline_ = now;

@@ -84,6 +84,8 @@ class Link {
     virtual void on_down(const Error& why, TimeMs now) = 0;
     virtual void on_given_up(const Error& why) = 0;
     virtual void send_ping(TimeMs now) = 0;
+    // Part of a reply came in, and nothing was complete.
+    virtual void on_partial(TimeMs) {}
     // The credentials of a ready link have changed.
     virtual void on_credentials(bool, TimeMs) {}
 
@@ -92,7 +94,12 @@ class Link {
     // Breaks a ready link for a reason of ours and makes it anew at once.
     void renew(Error why, TimeMs now);
     void login_accepted() { listener_.link_login_accepted(); }
-    void login_refused(const Error& why) { listener_.link_login_refused(why); }
+    void login_refused(const Error& why) {
+        refused_ = true;
+        listener_.link_login_refused(why);
+    }
+    // Whether the other end closed the connection that on_down() is about.
+    bool closed_by_peer() const { return closed_by_peer_; }
 
     // The server has said something that it must not say: the link is closed.
     void protocol_error(std::string text, TimeMs now);
@@ -102,7 +109,7 @@ class Link {
     Heartbeat heartbeat_;
 
    private:
-    void take_replies(TimeMs now);
+    bool take_replies(TimeMs now);
     void fail(Error why, TimeMs now, bool retry_at_once = false);
 
     LinkConfig config_;
@@ -115,6 +122,8 @@ class Link {
     Request request_ = Request::none;
     TimeMs deadline_ = never;  // of opening and greeting together, or the end of waiting
     bool first_bytes_ = true;
+    bool closed_by_peer_ = false;
+    bool refused_ = false;                  // the credentials that were set last; they may be set again
     std::optional<bool> late_credentials_;  // set while greeting: they are for when it is ready. Other username?
     std::int64_t failed_attempts_ = 0;  // in a row
 };

@@ -20,23 +20,30 @@ Probe::Verdict Probe::check(TimeMs now) const {
 
 TimeMs Probe::deadline() const { return deadline_; }
 
-std::string Probe::sent(std::uint64_t now_us) {
+void Probe::sent(std::uint64_t now_us) {
     state_ = State::awaited;
     deadline_ = never;
     sent_us_ = now_us;
     answered_ = unheard_ = false;
-    return std::to_string(++number_);
+    ++number_;
+    ++unanswered_;
+}
+
+// Whether this answer is about the probe that is awaited, and not about one before it.
+bool Probe::answers_the_last() {
+    if (unanswered_ > 0) --unanswered_;
+    return unanswered_ == 0 && state_ == State::awaited;
 }
 
 void Probe::published(std::uint64_t receivers, TimeMs now) {
-    if (state_ != State::awaited) return;
+    if (!answers_the_last()) return;
     answered_ = true;
     unheard_ = receivers == 0;
     deadline_ = now + timeout_;
 }
 
 void Probe::refused(TimeMs now) {
-    if (state_ != State::awaited) return;
+    if (!answers_the_last()) return;
     state_ = State::waiting;
     deadline_ = now + interval_;
 }

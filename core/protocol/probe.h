@@ -30,11 +30,15 @@ class Probe {
     Verdict check(TimeMs now) const;
     TimeMs deadline() const;
 
-    // A probe is sent now: its payload.
-    std::string sent(std::uint64_t now_us);
+    // The payload of the probe that is due; it is sent now; there was no memory for it.
+    std::string next() const { return std::to_string(number_ + 1); }
+    void sent(std::uint64_t now_us);
+    void later(TimeMs now) { deadline_ = now + interval_; }
     // Redis has counted the probe's receivers; has refused it.
     void published(std::uint64_t receivers, TimeMs now);
     void refused(TimeMs now);
+    // The publish link broke: what it was asked will not be answered.
+    void forget_answers() { unanswered_ = 0; }
     // Another message came in.
     void delivered(TimeMs now);
     // A message came in on the probe's channel. True when it is the one that is awaited; `round_trip_us` is set then.
@@ -43,9 +47,12 @@ class Probe {
    private:
     enum class State { off, waiting, awaited };
 
+    bool answers_the_last();
+
     TimeMs interval_, timeout_;
     State state_ = State::off;
     TimeMs deadline_ = never;  // of the next one, or of the one that is awaited
+    std::uint32_t unanswered_ = 0;  // probes sent on the publish link; answers come in order
     bool answered_ = false;
     std::uint64_t number_ = 0;
     std::uint64_t sent_us_ = 0;

@@ -86,11 +86,23 @@ void PublishQueue::wrote(std::size_t size) noexcept {
     drop_front_bytes();
 }
 
-void PublishQueue::erase_unsent(std::size_t count) {
-    const auto first = records_.begin() + static_cast<std::ptrdiff_t>(in_flight_);
-    const auto last = first + static_cast<std::ptrdiff_t>(count);
-    for (auto record = first; record != last; ++record) begin_ += record->size;
-    records_.erase(first, last);
+// What is written in part has to be completed, and the link's own commands have no deadline.
+std::size_t PublishQueue::first_that_may_expire() const {
+    std::size_t i = in_flight_ + (front_sent_ > 0 ? 1 : 0);
+    while (i < records_.size() && records_[i].kind != PublishRecord::Kind::publish) ++i;
+    return i;
+}
+
+void PublishQueue::erase_unsent(std::size_t first, std::size_t count) {
+    std::size_t at = begin_, size = 0;
+    for (std::size_t i = in_flight_; i < first; ++i) at += records_[i].size;
+    for (std::size_t i = first; i < first + count; ++i) size += records_[i].size;
+    if (first == in_flight_)
+        begin_ += size;
+    else
+        bytes_.erase(at, size);
+    const auto from = records_.begin() + static_cast<std::ptrdiff_t>(first);
+    records_.erase(from, from + static_cast<std::ptrdiff_t>(count));
     drop_front_bytes();
 }
 
@@ -195,19 +207,22 @@ void PublishQueue::tick(TimeMs now) {
     };
     for (; expired_ < in_flight_ && is_over(records_[expired_]); ++expired_)
         settle(records_[expired_], Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered in time"}));
-    std::size_t late = 0, bytes = 0;  // our own commands are never late
-    for (std::size_t i = in_flight_; front_sent_ == 0 && i < records_.size() && records_[i].deadline <= now; ++i, ++late) {
+    const std::size_t first = first_that_may_expire();
+    std::size_t late = 0, bytes = 0;
+    for (std::size_t i = first; i < records_.size() && records_[i].deadline <= now; ++i, ++late) {
         bytes += records_[i].size;
         settle(records_[i], Error::of(Status::TIMEOUT, {"not sent within publish_timeout_ms"}));
     }
-    erase_unsent(late);
-    if (late) unqueued_(late, bytes);
+    if (late == 0) return;
+    erase_unsent(first, late);
+    unqueued_(late, bytes);
 }
 
 TimeMs PublishQueue::deadline() const {
     TimeMs next = never;
     for (std::size_t i = expired_; i < in_flight_ && next == never; ++i) next = records_[i].deadline;
-    if (has_unsent() && front_sent_ == 0) next = std::min(next, front_unsent().deadline);
+    const std::size_t first = first_that_may_expire();
+    if (first < records_.size()) next = std::min(next, records_[first].deadline);
     return next;
 }
 

@@ -88,7 +88,8 @@ class PublishQueue {
 
    private:
     const PublishRecord& front_unsent() const { return records_[in_flight_]; }
-    void erase_unsent(std::size_t count);
+    std::size_t first_that_may_expire() const;
+    void erase_unsent(std::size_t first, std::size_t count);
     void drop_front_bytes();
     void forget_own() noexcept;
     void settle(const PublishRecord& record, Error error, std::uint64_t receivers = 0);

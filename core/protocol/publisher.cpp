@@ -47,6 +47,7 @@ void Publisher::on_reply(const Reply& reply, TimeMs now) {
 }
 
 void Publisher::on_down(const Error& why, TimeMs) {
+    sent_passwords_.clear();
     queue_.link_down(why);
     if (offline_ == Offline::fail) queue_.fail_unsent(Error::of(Status::NOT_CONNECTED, {"not sent: ", why.text}));
 }
@@ -75,17 +76,26 @@ void Publisher::probe(std::string_view channel, std::string_view payload) {
 void Publisher::on_credentials(bool, TimeMs now) {
     std::string command;
     append_auth(command, login().username, login().password);
-    if (command.empty())  // nobody can be logged out
+    if (command.empty()) {  // nobody can be logged out
         renew(Error::of(Status::CONNECTION_LOST, {"connecting anew, without a login"}), now);
-    else
+        return;
+    }
+    sent_passwords_.push_back(login().password);
+    try {
         queue_.append_own(PublishRecord::Kind::auth, std::move(command));
+    } catch (...) {
+        sent_passwords_.pop_back();
+        throw;
+    }
 }
 
 void Publisher::answered(PublishRecord::Kind kind, const Reply& reply) {
     const bool refused = reply.is(ReplyType::error);
     if (kind == PublishRecord::Kind::auth) {
+        const std::string password = std::move(sent_passwords_.front());
+        sent_passwords_.pop_front();
         if (refused)
-            login_refused(auth_error(reply.text(), login().password));
+            login_refused(auth_error(reply.text(), password));
         else
             login_accepted();
         return;

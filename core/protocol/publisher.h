@@ -1,6 +1,9 @@
 // The link that sends: a Link whose output is the queue of publishes.
 #pragma once
 
+#include <deque>
+#include <string>
+
 #include "core/base/settings.h"
 #include "core/protocol/link.h"
 #include "core/protocol/publish_queue.h"
@@ -52,6 +55,7 @@ class Publisher : public Link {
     Listener& listener_;
     PublishQueue queue_;
     Error given_up_;
+    std::deque<std::string> sent_passwords_;  // of each AUTH that is not answered
 };
 
 }  // namespace fanwire::core

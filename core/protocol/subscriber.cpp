@@ -58,8 +58,8 @@ void Subscriber::on_ready(TimeMs) {
     tracker_.begin();
 }
 
-void Subscriber::on_down(const Error& why, TimeMs) {
-    closed_by_server_ = why.status == Status::CONNECTION_LOST;
+void Subscriber::on_down(const Error&, TimeMs) {
+    closed_by_server_ = closed_by_peer();
     tracker_.end();
 }
 

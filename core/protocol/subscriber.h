@@ -13,6 +13,8 @@ class Subscriber : public Link {
         // `target` is the channel or the pattern it came by. Views are valid during the call.
         virtual void message(TargetKind kind, std::string_view target, std::string_view channel,
                              std::string_view payload) = 0;
+        // Part of a large one came in.
+        virtual void message_arriving() {}
     };
 
     // `config` should ask for the server's stats.
@@ -42,6 +44,7 @@ class Subscriber : public Link {
     void on_down(const Error& why, TimeMs now) override;
     void on_given_up(const Error&) override { tracker_.end(); }
     void send_ping(TimeMs now) override;
+    void on_partial(TimeMs) override { listener_.message_arriving(); }
     void on_credentials(bool username_changed, TimeMs now) override;
     bool take(const Reply& reply, TimeMs now);
 

@@ -130,8 +130,8 @@ TEST(MetricsText, IsPrometheus) {
         << text;
     EXPECT_NE(text.find("fanwire_health{client=\"a\\\"b\",namespace=\"ws\\n\",verdict=\"ok\"} 1\n"), text.npos);
     EXPECT_NE(text.find("# TYPE fanwire_connected gauge\nfanwire_connected{"), text.npos);
-    EXPECT_NE(text.find("le=\"2e-06\"} 0\n"), text.npos);
-    EXPECT_NE(text.find("le=\"4e-06\"} 2\n"), text.npos);
+    EXPECT_NE(text.find("le=\"0.000002\"} 0\n"), text.npos);
+    EXPECT_NE(text.find("le=\"0.000004\"} 2\n"), text.npos);
     EXPECT_NE(text.find("le=\"+Inf\"} 2\n"), text.npos);
     EXPECT_NE(text.find("fanwire_delivery_latency_seconds_sum{client=\"a\\\"b\",namespace=\"ws\\n\"} 0.000006\n"), text.npos);
     EXPECT_EQ(text.back(), '\n');

@@ -350,12 +350,33 @@ TEST_F(InboxTest, ConflateHoldsToTheLimitOfBytes) {
     message(*a, std::string(100, '2'));
     message(*a, std::string(100, '3'));
     message(*a, std::string(100, '4'));       // in the place of 3
-    message(*a, std::string(100 + one, '5'));  // in the place of 4; as much again is pushed out at the front
+    message(*a, std::string(100 + one, '5'));  // too large for that place: the oldest make room
     EXPECT_LE(inbox->stats().queued_bytes, 3 * one);
-    EXPECT_EQ(drain(), "b:gap(1) a:" + std::string(100, '2') + " a:gap(2) a:" + std::string(100 + one, '5'));
+    EXPECT_EQ(drain(), "b:gap(1) a:gap(2) a:4444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444 a:" + std::string(100 + one, '5'));
     message(*a, std::string(100, '6'));
     message(*a, std::string(4 * one, '7'));  // larger than the limit itself
     EXPECT_EQ(drain(), "a:" + std::string(100, '6') + " a:gap(1)");
+}
+
+TEST_F(InboxTest, ConflateKeepsTheLastHoweverLarge) {
+    const std::size_t one = Message::make(ScopedName{Name::make("a"), 0}, {}, std::string(100, 'x'))->cost();
+    open(100, Overflow::conflate, 3 * one);
+    message(*a, std::string(50, '1'));
+    message(*b, std::string(100 + one, '2'));
+    message(*a, std::string(100 + one / 2, '3'));  // would push itself out of the first place
+    EXPECT_EQ(drain(), "a:gap(1) b:gap(1) a:" + std::string(100 + one / 2, '3'));
+    EXPECT_EQ(a->metrics().gaps.get(), 1u);
+    EXPECT_EQ(a->metrics().delivered.get(), 1u);
+}
+
+TEST_F(InboxTest, GapsThatBecomeOneAreCountedOnce) {
+    open(2, Overflow::conflate);
+    message(*a, "1");
+    message(*a, "2");
+    message(*a, "3");  // in the place of 2
+    message(*b, "4");  // pushes out 1
+    EXPECT_EQ(drain(), "a:gap(2) a:3 b:4");
+    EXPECT_EQ(a->metrics().gaps.get(), 1u);
 }
 
 // Whatever is dropped, each subscription finds its messages in order, the last of a burst among them, and every missing

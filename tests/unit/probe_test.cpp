@@ -14,7 +14,9 @@ struct ProbeTest : testing::Test {
     }
     std::string send(TimeMs now) {
         EXPECT_EQ(probe.check(now), Verdict::send);
-        return probe.sent(static_cast<std::uint64_t>(now) * 1000);
+        const std::string payload = probe.next();
+        probe.sent(static_cast<std::uint64_t>(now) * 1000);
+        return payload;
     }
     Probe probe{1000, 400};
     std::uint64_t round_trip_us = 0;
@@ -86,6 +88,37 @@ TEST_F(ProbeTest, ARefusedOneIsTriedAgainLater) {
     probe.refused(10);
     EXPECT_EQ(probe.deadline(), 1010);
     send(1010);
+}
+
+// The subscribe link came back while the publish link stayed: the answer to the probe before is no answer to this one.
+TEST_F(ProbeTest, AnAnswerIsThatOfTheOldestThatHasNone) {
+    probe.begin(0);
+    send(0);
+    probe.end();
+    probe.begin(10);
+    send(10);
+    probe.published(1, 20);
+    EXPECT_EQ(probe.deadline(), never);
+    probe.published(1, 30);
+    EXPECT_EQ(probe.deadline(), 430);
+    probe.end();
+
+    probe.begin(40);
+    send(40);
+    probe.forget_answers();  // the publish link broke
+    probe.end();
+    probe.begin(50);
+    send(50);
+    probe.refused(60);
+    EXPECT_EQ(probe.deadline(), 1060);
+}
+
+TEST_F(ProbeTest, WithoutMemoryItIsLater) {
+    probe.begin(0);
+    EXPECT_EQ(probe.check(0), Verdict::send);
+    probe.later(0);
+    EXPECT_EQ(probe.deadline(), 1000);
+    send(1000);
 }
 
 TEST(Probe, IsOffWithoutAnInterval) {

@@ -201,6 +201,32 @@ TEST_F(PublishQueueTest, TheLinksOwnCommandsDieWithTheConnection) {
     EXPECT_EQ(take(), (Strings{"1 OK 1", "2 OK 2"}));
 }
 
+TEST_F(PublishQueueTest, WhatStandsBehindAPartOrAnOwnCommandExpiresToo) {
+    publish("ws:a", "one", 100);
+    publish("ws:a", "two", 100);
+    publish("ws:a", "three", 100);
+    publish("ws:a", "four", 200);
+    write(10);
+    EXPECT_EQ(queue.deadline(), 100);
+    queue.tick(100);
+    EXPECT_EQ(take(), (Strings{"2 TIMEOUT", "3 TIMEOUT"}));
+    EXPECT_EQ(unsent, 2u);
+    EXPECT_EQ(queue.deadline(), 200);
+    EXPECT_EQ(write(), command("ws:a", "one").substr(10) + command("ws:a", "four"));
+    EXPECT_TRUE(reply(":1\r\n"));
+    EXPECT_TRUE(reply(":4\r\n"));
+    EXPECT_EQ(take(), (Strings{"1 OK 1", "4 OK 4"}));
+
+    queue.append_own(PublishRecord::Kind::probe, "PROBE");
+    publish("ws:a", "five", 300);
+    EXPECT_EQ(queue.deadline(), 300);
+    queue.tick(300);
+    EXPECT_EQ(take(), Strings{"5 TIMEOUT"});
+    EXPECT_EQ(write(), "PROBE");
+    EXPECT_EQ(unsent, 0u);
+    EXPECT_EQ(unsent_bytes, 0u);
+}
+
 TEST_F(PublishQueueTest, FailingTheUnsentLeavesTheSent) {
     publish("ws:a", "one");
     write();

@@ -214,6 +214,39 @@ TEST_F(PublisherTest, CredentialsEndTheWaitForTheNextAttempt) {
     EXPECT_TRUE(link->output(3).starts_with("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$3\r\nnew\r\n"));
 }
 
+TEST_F(PublisherTest, CredentialsThatWereRefusedMayBeSetAgain) {
+    open(Offline::queue);
+    connect();
+    for (TimeMs now : {5, 7}) {
+        link->set_credentials("me", "new", now);
+        EXPECT_TRUE(link->output(now).starts_with("*3\r\n$4\r\nAUTH\r\n")) << now;
+        link->wrote(link->output(now).size(), now);
+        link->received("-WRONGPASS not yet\r\n", now + 1);
+    }
+}
+
+TEST_F(PublisherTest, APasswordOfBeforeIsNotRepeatedEither) {
+    open(Offline::queue);
+    connect();
+    link->set_credentials("me", "s3cret-A", 5);
+    link->set_credentials("me", "s3cret-B", 5);
+    link->wrote(link->output(5).size(), 5);
+    link->received("-ERR AUTH me s3cret-A: denied\r\n-ERR AUTH me s3cret-B: denied\r\n", 6);
+    for (const std::string& event : take()) EXPECT_EQ(event.find("s3cret"), event.npos) << event;
+}
+
+TEST_F(PublisherTest, CredentialsSetDuringAGreetingThatFailsAreTriedAtOnce) {
+    open(Offline::queue);
+    link->start(0);
+    link->request();
+    link->opened(0);
+    link->wrote(link->output(0).size(), 0);
+    link->set_credentials("me", "new", 1);
+    link->received("-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n", 2);
+    EXPECT_EQ(link->state(), Link::State::waiting);
+    EXPECT_EQ(link->deadline(), 2);
+}
+
 TEST_F(PublisherTest, NoCredentialsAtAllNeedANewConnection) {
     open(Offline::queue);
     connect();

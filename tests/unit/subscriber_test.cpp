@@ -24,6 +24,8 @@ struct SubscriberTest : testing::Test, Subscriber::Listener {
                          std::string(channel) + " " + std::string(payload));
     }
 
+    void message_arriving() override { ++arriving; }
+
     void connect() {
         link.start(0);
         link.request();
@@ -41,6 +43,7 @@ struct SubscriberTest : testing::Test, Subscriber::Listener {
     void want(const char* name, TargetKind kind = TargetKind::channel) { link.want(kind, Name::make(name), 0); }
 
     std::vector<std::string> events;
+    int arriving = 0;
     Subscriber link{
         [] {
             LinkConfig config;
@@ -180,6 +183,26 @@ TEST_F(OutputBufferTest, AGrownCountTellsWhoClosedTheConnection) {
     lose(Status::CONNECTION_LOST, 30);
     greet(info(5, 4), 40);  // nobody was killed this time
     EXPECT_FALSE(asking.output_buffer_killed());
+}
+
+TEST_F(OutputBufferTest, WhatWeBreakOurselvesIsNotPutDownToRedis) {
+    greet(info(1, 3), 0);
+    asking.renew({Status::CONNECTION_LOST, "our own decision"}, 10);
+    greet(info(3, 4), 20);  // another client was killed meanwhile
+    EXPECT_FALSE(asking.output_buffer_killed());
+}
+
+TEST_F(SubscriberTest, PartsOfALargeMessageAreToldAndAPongIsNot) {
+    connect();
+    link.received("*3\r\n$7\r\nmessage\r\n$4\r\nws:a\r\n$100\r\nxx", 1);
+    EXPECT_EQ(arriving, 1);
+    link.received(std::string(50, 'x'), 2);
+    EXPECT_EQ(arriving, 2);
+    link.received(std::string(48, 'x') + "\r\n", 3);
+    EXPECT_EQ(arriving, 2);
+    link.tick(5000);  // asks
+    link.received("*2\r\n$4\r\npong\r\n$0\r\n\r\n", 5001);
+    EXPECT_EQ(arriving, 2);
 }
 
 TEST_F(OutputBufferTest, WhatCannotBeKnownIsNotClaimed) {

@@ -338,8 +338,8 @@ FANWIRE_API int fanwire_engine_wait_connected(fanwire_engine *engine, uint64_t t
  * Redis lets no subscribed connection log in again (RESP2): with the same username the subscribe link stays as it
  * is, since Redis keeps a connection that has logged in; with another username it is made anew, with the usual LOST,
  * GAP and RESUMED, once the publish link has logged in. A login that Redis refuses leaves live links as they were, and
- * is told as an ERROR event with AUTH_FAILED. username NULL or "": the server's default user; password NULL or "": none; with neither, the links
- * are made anew, since nobody can be logged out. Both are copied. What is in use already changes nothing.
+ * is told as an ERROR event with AUTH_FAILED. username NULL or "": the server's default user; password NULL or "": none; with neither, the publish
+ * link is made anew, since nobody can be logged out. Both are copied. What is in use already changes nothing.
  * Returns at once; nothing happens on memory://.
  * Errors: INVALID_OPTION (longer than the settings username and password may be), CLOSED, NO_MEMORY. */
 FANWIRE_API int fanwire_engine_set_credentials(fanwire_engine *engine, const char *username, const char *password);
@@ -414,7 +414,7 @@ FANWIRE_API void fanwire_subscription_destroy(fanwire_subscription **subscriptio
 typedef enum fanwire_health_verdict {
     FANWIRE_HEALTH_OK = 1,       /* both links work, every wanted channel is confirmed, the probe (if on) comes back */
     FANWIRE_HEALTH_DEGRADED = 2, /* both links work, but something that is wanted is not delivered, or not known to be */
-    FANWIRE_HEALTH_DOWN = 3      /* a link is down, or the engine is closed */
+    FANWIRE_HEALTH_DOWN = 3      /* a link is down, the IO thread is held up, or the engine is closed */
 } fanwire_health_verdict;
 
 /* "Is delivery working?" Grows at the end. */
@@ -424,7 +424,7 @@ typedef struct fanwire_health {
     int publish_link;        /* 1: ready */
     int subscribe_link;      /* 1: ready */
     uint64_t unconfirmed;    /* distinct channels and patterns wanted and not confirmed, the refused ones included */
-    uint64_t refused;        /* ... of them refused by Redis */
+    uint64_t refused;        /* ... of them refused by Redis; all, once max_reconnect_attempts were made */
     uint64_t silence_ms;     /* since anything was received on the subscribe link; FANWIRE_COUNT_UNKNOWN: never */
     uint64_t probe_age_ms;   /* since a probe last came back; FANWIRE_COUNT_UNKNOWN: none has, or probe_interval_ms is 0 */
     uint64_t probe_us;       /* round trip of that probe, microseconds */
