@@ -191,10 +191,14 @@ struct TlsSession::Callbacks {
         TlsSession& self = session(wire);
         BIO_clear_retry_flags(wire);
         *done = 0;
-        if (self.output_.size() - self.sent_ > output_max) return 0;
+        if (self.output_.size() - self.sent_ > output_max) {
+            self.unsaid_ = Error::of(Status::TLS_FAILED, {"the server makes us answer more than it reads"});
+            return 0;
+        }
         try {
             self.output_.insert(self.output_.end(), data, data + size);
         } catch (const std::bad_alloc&) {
+            self.unsaid_ = Error::of(Status::NO_MEMORY, {"out of memory"});
             return 0;
         }
         *done = size;
@@ -228,10 +232,11 @@ struct TlsSession::Callbacks {
 // ---- TlsContext ---------------------------------------------------------------------------------------------------
 
 TlsContext::TlsContext(Config config) : config_(normalised(std::move(config))) {
-    const ErrorMark mark;
     // Who initialises OpenSSL first decides whether it tears itself down at exit(). It must not while an engine that the
-    // program left open is still at work on its thread; the process's end frees everything anyway.
+    // program left open is still at work on its thread; the process's end frees everything anyway. Before anything else:
+    // even ERR_set_mark() initialises.
     OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, nullptr);
+    const ErrorMark mark;
     try {
         context_ = SSL_CTX_new(TLS_client_method());
         // No BIO_get_new_index(): its numbers are few and for the whole process, and nobody looks for ours.
@@ -241,7 +246,9 @@ TlsContext::TlsContext(Config config) : config_(normalised(std::move(config))) {
         BIO_meth_set_read_ex(wire_, TlsSession::Callbacks::read);
         BIO_meth_set_write_ex(wire_, TlsSession::Callbacks::write);
         BIO_meth_set_ctrl(wire_, TlsSession::Callbacks::control);
-        SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
+        // 0: any; the system's policy may be stricter already.
+        if (SSL_CTX_get_min_proto_version(context_) < TLS1_2_VERSION)
+            SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
         SSL_CTX_set_options(context_, SSL_OP_NO_RENEGOTIATION);
         SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
         trust();
@@ -269,13 +276,16 @@ void TlsContext::trust() {
     SSL_CTX_set_verify(context_, config_.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
                        config_.verify ? TlsSession::Callbacks::verify : nullptr);
     if (!config_.verify) return;
+    // An empty name would mean that any will do, and one with a dot before it any of a domain.
+    const bool usable = !config_.server_name.empty() && config_.server_name.front() != '.';
     X509_VERIFY_PARAM* expected = SSL_CTX_get0_param(context_);
     X509_VERIFY_PARAM_set_hostflags(expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    const bool set = is_ip_address(config_.server_name)
-                         ? X509_VERIFY_PARAM_set1_ip_asc(expected, config_.server_name.c_str())
-                         : X509_VERIFY_PARAM_set1_host(expected, config_.server_name.data(), config_.server_name.size());
-    // An empty name would mean that any will do.
-    if (!set || config_.server_name.empty())
+    const auto set = [&] {
+        return is_ip_address(config_.server_name)
+                   ? X509_VERIFY_PARAM_set1_ip_asc(expected, config_.server_name.c_str())
+                   : X509_VERIFY_PARAM_set1_host(expected, config_.server_name.data(), config_.server_name.size());
+    };
+    if (!usable || set() != 1)
         throw Failure(Status::INVALID_OPTION, "tls_server_name must be a host name or an IP address, not " +
                                                   quote(config_.server_name));
 }
@@ -297,6 +307,9 @@ void TlsContext::use_certificate() {
             reject("tls_key_file", config_.key_file, "is not the key of the certificate in tls_cert_file");
         reject_content("tls_key_file", config_.key_file, "has no private key in PEM form");
     }
+    // A key of another type than the certificate's is kept beside it without a word.
+    if (SSL_CTX_check_private_key(context_) != 1)
+        reject("tls_key_file", config_.key_file, "is not the key of the certificate in tls_cert_file");
     SSL_CTX_set_default_passwd_cb_userdata(context_, nullptr);
     SSL_CTX_set_default_passwd_cb(context_, nullptr);
 }
@@ -362,12 +375,14 @@ std::size_t TlsSession::read(char* buffer, std::size_t size) {
     return done;
 }
 
-void TlsSession::write(std::string_view bytes) {
-    if (state_ != State::open || bytes.empty()) return;
+bool TlsSession::write(std::string_view bytes) {
+    if (state_ != State::open) return false;
+    if (bytes.empty()) return true;
     std::size_t done = 0;
     ERR_clear_error();
     const int result = SSL_write_ex(ssl_, bytes.data(), bytes.size(), &done);
     if (result != 1) judge(result);
+    return result == 1;
 }
 
 void TlsSession::finish() {
@@ -394,8 +409,11 @@ void TlsSession::judge(int result) {
         return;
     }
     const unsigned long code = ERR_peek_error();
-    if (untrusted_ && ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    // What the verification found ended the handshake, whatever OpenSSL lists as the first cause.
+    if (untrusted_ && state_ == State::handshaking)
         fail(std::move(untrusted_));
+    else if (unsaid_)
+        fail(std::move(unsaid_));
     else
         fail(error_of(code));
     ERR_clear_error();

@@ -76,8 +76,10 @@ class TlsSession {
     void advance();
     // Bytes of the application, as many as there are and fit.
     std::size_t read(char* buffer, std::size_t size);
-    // Takes all, unless it fails. Large texts should be cut, as output() holds as much.
-    void write(std::string_view bytes);
+    // Takes all or nothing. Nothing when the connection is over, and while a message of TLS itself has come in part:
+    // then again after the next read(), with the same bytes or others. Large texts should be cut, as output() holds as
+    // much.
+    [[nodiscard]] bool write(std::string_view bytes);
     // Says goodbye, if there is somebody to say it to.
     void finish();
 
@@ -101,6 +103,7 @@ class TlsSession {
     State state_ = State::handshaking;
     Error error_;
     Error untrusted_;           // what the verification of the certificate found
+    Error unsaid_;              // why output() could not take something
     bool cert_asked_ = false;   // the server wants a certificate of ours
     bool received_ = false;     // bytes of the application came
     bool first_input_ = true;

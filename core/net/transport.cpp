@@ -97,7 +97,7 @@ void Transport::forget() {
     tls_.reset();
     close_socket();
     connected_ = false;
-    write_failing_ = false;
+    write_failing_ = tls_waits_ = resume_posted_ = false;
     addresses_.clear();
     next_address_ = 0;
 }
@@ -174,7 +174,7 @@ void Transport::address_failed(Status status, const std::string& why) {
     watch_.reset();
     probe_.reset();
     tls_.reset();
-    write_failing_ = false;
+    write_failing_ = tls_waits_ = resume_posted_ = false;
     close_socket();
     try_next();
 }
@@ -345,21 +345,28 @@ void Transport::tls_readable() {
         flush_tls();
         if (size > 0) owner_.transport_received({buffer_.data(), size});
         if (*generation_ != generation) return;
+        if (tls_->state() == TlsSession::State::open && std::exchange(tls_waits_, false)) owner_.transport_writable();
+        if (*generation_ != generation) return;
         if (tls_->state() == TlsSession::State::ended) return ended("closed the connection");
         if (tls_->state() == TlsSession::State::failed)
             return broken(tls_->error().status, peer_ + ": " + tls_->error().text);
     }
     // The descriptor will not tell of what was received already.
-    if (!tls_->hungry()) later([this] { readable(); });
+    if (tls_->hungry() || std::exchange(resume_posted_, true)) return;
+    later([this] {
+        resume_posted_ = false;
+        readable();
+    });
 }
 
 std::size_t Transport::tls_write(std::string_view bytes) {
     std::size_t done = 0;
     while (connected_ && !write_failing_ && done < bytes.size() && flush_tls()) {
         const std::string_view piece = bytes.substr(done, read_size);
-        tls_->write(piece);
-        if (tls_->state() == TlsSession::State::failed) {
-            later([this] { broken(tls_->error().status, peer_ + ": " + tls_->error().text); });
+        if (!tls_->write(piece)) {
+            if (tls_->state() == TlsSession::State::failed)
+                later([this] { broken(tls_->error().status, peer_ + ": " + tls_->error().text); });
+            tls_waits_ = true;
             return done;
         }
         done += piece.size();

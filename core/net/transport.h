@@ -104,6 +104,8 @@ class Transport {
     std::unique_ptr<TlsSession> tls_;
     std::vector<char> wire_buffer_;  // what TLS has not taken yet
     std::unique_ptr<PlaintextProbe> probe_;
+    bool tls_waits_ = false;      // write() took less than it was given, and a read has to come first
+    bool resume_posted_ = false;  // readable() will be called without the descriptor's saying so
     bool write_failing_ = false;
 };
 

@@ -296,9 +296,16 @@ TEST_F(Tls, FilesThatAreOfNoUseAreNamedAtOpen) {
     refused(with("client.pem", "missing.key"), {"tls_key_file", "missing.key", "No such file"});
     refused(with("client.pem", "garbage.pem"), {"tls_key_file", "garbage.pem", "PEM"});
     refused(with("client.pem", "server.key"), {"tls_key_file", "server.key", "tls_cert_file"});
+    refused(with("client.pem", "rsa.key"), {"tls_key_file", "rsa.key", "tls_cert_file"});  // kept beside it by OpenSSL
+    refused(trusting({{"tls_server_name", ".redis.test"}}), {"tls_server_name"});
     refused(with("client.pem", "encrypted.key"), {"tls_key_file", "encrypted.key", "is encrypted"});
     refused(trusting({{"tls_cert_file", file("client.pem")}}), {"tls_cert_file", "tls_key_file"});
     refused(trusting({{"tls_key_file", file("client.key")}}), {"tls_key_file", "tls_cert_file"});
+}
+
+TEST_F(Tls, AnAuthorityOfTheSameNameIsNotTheSame) {
+    const Seen failed = failure_of(url_of(*server), {{"tls_ca_file", file("same-name-ca.pem")}});
+    EXPECT_EQ(failed.status, FANWIRE_TLS_UNTRUSTED) << failed.text;
 }
 
 // ---- The process around it --------------------------------------------------------------------------------
@@ -343,6 +350,24 @@ TEST_F(Tls, ServersThatGoAwayRaiseNoSignal) {
 TEST(TlsExit, WithLiveEngines) {
     RedisServer server = server_with();
     EXPECT_EXIT(exit_with_live_engines(url_of(server)), testing::ExitedWithCode(7), "");
+}
+
+// ... nor while handshakes fail one after the other, which is when it looks at everything that OpenSSL would free.
+[[noreturn]] void exit_in_a_storm(const std::string& url) {
+    alarm(60);
+    static auto& all = *new std::vector<Engine>(4);
+    for (Engine& engine : all) {
+        Options options({{"url", url}, {"tls_ca_file", file("other-ca.pem")}, {"reconnect_delay_ms", "1"},
+                         {"max_reconnect_delay_ms", "1"}});
+        fanwire_engine_open(engine.out(), options);
+    }
+    until([&] { return stats_of(all.back()).connect_errors > 5; });
+    std::exit(testing::Test::HasFailure() ? 1 : 7);
+}
+
+TEST(TlsExit, WhileHandshakesFail) {
+    RedisServer server = server_with();
+    for (int i = 0; i < 20; ++i) EXPECT_EXIT(exit_in_a_storm(url_of(server)), testing::ExitedWithCode(7), "") << i;
 }
 
 TEST_F(Tls, ManyConnectionsLeaveNothingBehind) {

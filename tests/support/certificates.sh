@@ -70,6 +70,11 @@ here=DNS:localhost,DNS:redis.test,IP:127.0.0.1,IP:::1
 
 authority ca
 authority other-ca
+# Not the authority that signed anything here, but of its name: what making one's certificates anew leaves behind.
+key same-name-ca
+openssl req -x509 -new -key same-name-ca.key -out same-name-ca.pem -days 20000 -subj /CN=ca -config openssl.cnf \
+    -extensions authority 2>log
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.key 2>log
 leaf server ca server $here $past $after
 leaf wrong-name ca elsewhere DNS:elsewhere.test,IP:192.0.2.1 $past $after
 leaf wildcard ca wildcard DNS:*.redis.test $past $after

@@ -135,8 +135,8 @@ TEST(Tls, BytesInAnyPieces) {
                 ASSERT_EQ(received.size(), 1u + 16383 + 16384 + 16385 + 60000);
                 EXPECT_TRUE(received.ends_with(text.substr(0, 60000)));
 
-                session.write(text.substr(0, 70000));
-                session.write("x");
+                ASSERT_TRUE(session.write(text.substr(0, 70000)));
+                ASSERT_TRUE(session.write("x"));
                 while (!session.output().empty()) {
                     const std::size_t n = std::min(piece, session.output().size());
                     server.take(session.output().substr(0, n));
@@ -156,7 +156,7 @@ TEST(Tls, NothingIsReadyThatIsNot) {
     EXPECT_TRUE(session.output().empty());
     char buffer[16];
     EXPECT_EQ(session.read(buffer, sizeof buffer), 0u);
-    session.write("too early");
+    EXPECT_FALSE(session.write("too early"));
     EXPECT_TRUE(session.output().empty());
     join(session, server);
     EXPECT_TRUE(session.answered());
@@ -169,6 +169,48 @@ TEST(Tls, NothingIsReadyThatIsNot) {
     EXPECT_FALSE(session.hungry()) << "there is one more byte";
     EXPECT_EQ(session.read(buffer, sizeof buffer), 1u);
     EXPECT_TRUE(session.hungry());
+}
+
+// A ticket that comes in several records keeps OpenSSL from writing until it is complete.
+TEST(Tls, NothingIsLostWhileATicketComesInPieces) {
+    Server server([](SSL_CTX* ctx) {
+        SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
+        SSL_CTX_set_max_send_fragment(ctx, 512);
+        SSL_CTX_set_session_ticket_cb(
+            ctx,
+            [](SSL* ssl, void*) {
+                const std::string data(3000, 'x');
+                return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), data.data(), data.size());
+            },
+            [](SSL*, SSL_SESSION*, const unsigned char*, std::size_t, SSL_TICKET_STATUS, void*) {
+                return static_cast<SSL_TICKET_RETURN>(SSL_TICKET_RETURN_IGNORE);
+            },
+            nullptr);
+    });
+    TlsSession session(trusting());
+    session.advance();
+    server.take(take_output(session));
+    server.accept();
+    feed(session, server.give(), 1 << 20);
+    ASSERT_EQ(session.state(), TlsSession::State::open) << session.error().text;
+    server.take(take_output(session));
+    server.accept();
+    const std::string tickets = server.give();
+    ASSERT_GT(tickets.size(), 1000u);
+    const std::size_t record = 5 + (static_cast<unsigned char>(tickets[3]) << 8 | static_cast<unsigned char>(tickets[4]));
+    feed(session, tickets.substr(0, record), 1 << 20);
+    EXPECT_FALSE(session.write("one"));
+    EXPECT_EQ(session.state(), TlsSession::State::open);
+    feed(session, tickets.substr(record), 1 << 20);
+    EXPECT_TRUE(session.write("two"));
+    server.take(take_output(session));
+    EXPECT_EQ(server.read(), "two");
+
+    // What is said behind the server's goodbye is not taken either.
+    server.write("last");
+    SSL_shutdown(server.ssl());
+    EXPECT_EQ(feed(session, server.give(), 1 << 20), "last");
+    EXPECT_FALSE(session.write("three"));
 }
 
 TEST(Tls, Goodbyes) {
@@ -235,7 +277,7 @@ TEST(Tls, BrokenRecordsEndIt) {
     EXPECT_EQ(feed(session, bytes, 1000), "");
     EXPECT_EQ(session.state(), TlsSession::State::failed);
     EXPECT_EQ(name_of(session.error().status), "TLS_FAILED") << session.error().text;
-    session.write("more");  // does nothing
+    EXPECT_FALSE(session.write("more"));
     char byte;
     EXPECT_EQ(session.read(&byte, 1), 0u);
 }

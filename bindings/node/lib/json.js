@@ -20,6 +20,11 @@ function parseCleaned(bytes, start, size, text) {
 /** The JSON in a string or Uint8Array, cleaned; the value itself when there is nothing to take out. */
 function cleanJson(json) {
   if (typeof json === 'string') return suspicious.test(json) ? addon.cleanJsonText(json) ?? json : json;
+  // Other threads may write to shared memory while the addon looks at it: it gets a copy.
+  if (json instanceof Uint8Array && json.buffer instanceof SharedArrayBuffer) {
+    const own = Buffer.from(json);
+    return addon.cleanJsonBytes(own, 0, own.length) ?? json;
+  }
   if (json instanceof Uint8Array) return addon.cleanJsonBytes(json, 0, json.length) ?? json;
   throw makeError('INVALID_ARGUMENT', `the JSON must be a string or a Uint8Array, not ${kindOf(json)}`);
 }

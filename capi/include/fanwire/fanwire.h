@@ -310,7 +310,8 @@ FANWIRE_API void fanwire_message_release(fanwire_message *message);
  * *changed becomes 1 if there was something to take out, else 0; *size is the buffer's size in and the bytes of the
  * result out. Only when *changed is 1 is the result written to buffer, without a NUL; it is smaller than the text.
  * buffer may be `json` itself to clean in place, or NULL with *size 0 to ask: so text that needs nothing, as almost all
- * does, costs one pass over it and no copy. There is no limit of size or nesting. Thread: any.
+ * does, costs one pass over it and no copy. There is no limit of size or nesting. Thread: any; nobody may write to
+ * `json` during the call.
  * Errors: INVALID_ARGUMENT; LIMIT_REACHED when the buffer is too small (*size says what it takes); NO_MEMORY. */
 FANWIRE_API int fanwire_json_clean(const char *json, size_t json_size, char *buffer, size_t *size, int *changed);
 
@@ -323,6 +324,8 @@ FANWIRE_API int fanwire_options_set_engine_inbox(fanwire_options *options, fanwi
 
 /* Opens an engine in *engine, owned by the caller: reads the settings (options may be NULL), starts its IO thread,
  * begins to connect and returns at once. Connects again for as long as it is open, whatever happens.
+ * A program that uses OpenSSL itself and ends by exit() should destroy its engines with TLS first: OpenSSL frees at
+ * exit() what they use, unless an engine was the first in the process to initialise it.
  * Errors: those of the settings, SYSTEM_ERROR, NO_MEMORY. That no server answers is not one: see below. */
 FANWIRE_API int fanwire_engine_open(fanwire_engine **engine, const fanwire_options *options);
 
