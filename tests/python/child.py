@@ -11,6 +11,7 @@ from conftest import DEADLINE_S
 PRELUDE = """
 import asyncio, gc, os, signal, sys, threading, time
 import fanwire
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it ignored
 """
 
 RESOURCE_WARNINGS = ("-W", "always::ResourceWarning")
