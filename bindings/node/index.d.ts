@@ -26,6 +26,18 @@ export interface Settings {
   password?: string;
   /** database to SELECT; pub/sub itself is the same in all of them */
   db?: number | string;
+  /** speak TLS 1.2 or 1.3 to the server; rediss:// sets it */
+  tls?: boolean;
+  /** PEM file of the authorities to trust; empty: the system's */
+  tlsCaFile?: string;
+  /** PEM file of our certificate and its chain, for servers that demand one; needs tlsKeyFile */
+  tlsCertFile?: string;
+  /** PEM file of our certificate's private key, not encrypted */
+  tlsKeyFile?: string;
+  /** name or address that the server's certificate must be for, and the SNI; empty: the host */
+  tlsServerName?: string;
+  /** false: take any certificate, so that anybody in between can read and change everything */
+  tlsVerify?: boolean;
   /** name of our connections in CLIENT LIST */
   clientName?: string;
   /** channels are {namespace}:{channel} in Redis; empty: no prefix */

@@ -135,14 +135,15 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
 void Link::set_credentials(const std::string& username, const std::string& password, TimeMs now) {
     const bool username_changed = username != login().username;
     if (state_ != State::waiting && !refused_ && !username_changed && password == login().password) return;
-    refused_ = false;
     handshake_.set_credentials(username, password);
+    refused_ = true;  // until it is done: should that fail, it may be asked for again
     if (state_ == State::waiting)
         deadline_ = now;
     else if (state_ == State::greeting)
         late_credentials_ = late_credentials_.value_or(false) || username_changed;
     else if (state_ == State::ready)
         on_credentials(username_changed, now);
+    refused_ = false;
 }
 
 void Link::renew(Error why, TimeMs now) {

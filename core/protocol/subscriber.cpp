@@ -67,7 +67,8 @@ void Subscriber::on_down(const Error&, TimeMs) {
 void Subscriber::on_credentials(bool username_changed, TimeMs) { other_user_ = other_user_ || username_changed; }
 
 void Subscriber::credentials_accepted(TimeMs now) {
-    if (std::exchange(other_user_, false)) renew({Status::CONNECTION_LOST, "connecting anew as another user"}, now);
+    if (std::exchange(other_user_, false))
+        renew(Error::of(Status::CONNECTION_LOST, {"connecting anew as another user"}), now);
 }
 
 void Subscriber::send_ping(TimeMs) {

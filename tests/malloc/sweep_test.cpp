@@ -121,6 +121,8 @@ class Life {
         if (!testing::Test::HasFatalFailure()) publish();
         if (!testing::Test::HasFatalFailure()) overflow();
         if (!testing::Test::HasFatalFailure() && foreign_) reconnect();
+        if (!testing::Test::HasFatalFailure()) ask();
+        if (!testing::Test::HasFatalFailure() && foreign_) credentials();
         if (!testing::Test::HasFatalFailure()) unsubscribe();
         close();
     }
@@ -140,6 +142,7 @@ class Life {
         set("heartbeat_timeout_ms", "1000");
         set("unsubscribe_linger_ms", "0");
         set("client_name", "swept");
+        set("probe_interval_ms", "20");
         MUST("inbox_create", [&] { return fanwire_inbox_create(&inbox_, options); });
         MUST("inbox_create", [&] { return fanwire_inbox_create(&outcomes_, options); });
         MUST("inbox_create", [&] { return fanwire_inbox_create(&dispatched_, options); });
@@ -293,6 +296,26 @@ class Life {
         }, true);
     }
 
+    void ask() {
+        fanwire_health health;
+        MUST("health", [&] { return fanwire_engine_health(engine_, &health, sizeof health); });
+        char text[16384];
+        for (const int format : {FANWIRE_METRICS_JSON, FANWIRE_METRICS_PROMETHEUS})
+            MUST("metrics", [&] {
+                std::size_t size = sizeof text;
+                return fanwire_engine_metrics(engine_, format, text, &size);
+            });
+    }
+
+    // The server takes any password for its default user; a username makes the subscribe link anew.
+    void credentials() {
+        const int before = exact_.gaps;
+        MUST("set_credentials", [&] { return fanwire_engine_set_credentials(engine_, "default", "any"); });
+        until("the GAP", [&] { return exact_.gaps > before; }, true);
+        const std::uint64_t from = told_;
+        until("a message", [&] { return exact_.last > from && pattern_.last > from; }, true);
+    }
+
     void unsubscribe() {
         MUST("unsubscribe", [&] { return fanwire_unsubscribe(pattern_.handle); });
         EXPECT_EQ(fanwire_unsubscribe(pattern_.handle), FANWIRE_UNSUBSCRIBED);
@@ -379,12 +402,12 @@ std::size_t live_once(const std::string& url, fanwire::test::RawClient* foreign,
 }
 
 void sweep(const std::string& url, fanwire::test::RawClient* foreign, std::size_t run, std::size_t step) {
+    Life(url, foreign).run();  // what is made once in a process is made now
     if (std::getenv("FANWIRE_MALLOC_AT")) {
         live_once(url, foreign, from_environment("FANWIRE_MALLOC_AT", 1), from_environment("FANWIRE_MALLOC_RUN", 1));
         return;
     }
     step = from_environment("FANWIRE_MALLOC_STEP", step);
-    Life(url, foreign).run();  // what is made once in a process is made now
     std::size_t lives = 0;
     // How many allocations a life has depends on how its threads meet: the end is where several lives have not come so far.
     int short_lives = 0;

@@ -115,3 +115,13 @@ test('random texts', () => {
   assert.ok(valid > 5000, `${valid} were valid`);
   assert.ok(cleaned > 1000, `${cleaned} were cleaned`);
 });
+
+test('shared memory is looked at once', () => {
+  const text = Buffer.from('{"a":1,"__proto__":{"b":2}}');
+  const shared = new Uint8Array(new SharedArrayBuffer(text.length));
+  shared.set(text);
+  assert.equal(cleanJson(shared).toString(), '{"a":1}');
+  assert.equal(Buffer.from(shared).toString(), text.toString());
+  shared.set(Buffer.from('{"a":1,"__prot0__":{"b":2}}'));
+  assert.equal(cleanJson(shared), shared);
+});
