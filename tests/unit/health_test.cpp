@@ -88,7 +88,7 @@ TEST(Health, BelievesOnlyAProbeOfThePresentLinks) {
 
 TEST(Latency, SortsIntoPowersOfTwo) {
     Latency latency;
-    for (const std::uint64_t us : {0, 1, 2, 3, 4, 5}) latency.add(us);
+    for (std::uint64_t us = 0; us < 6; ++us) latency.add(us);
     latency.add(std::uint64_t{1} << 40, 2);
     const LatencySnapshot now = latency.snapshot();
     EXPECT_EQ(now.count, 8u);
