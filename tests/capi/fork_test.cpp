@@ -4,6 +4,10 @@
 
 #include "support.h"
 
+// The thread sanitizer refuses threads in a child of fork(), unless it is told that they are wanted.
+extern "C" const char* __tsan_default_options();
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+
 namespace capi_test {
 namespace {
 

@@ -215,8 +215,8 @@ void Subscriber::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
-void Subscriber::calm() {
-    calm_ = true;
+void Subscriber::calm(bool yes) {
+    calm_ = yes;
 }
 
 void Subscriber::run() {

@@ -89,8 +89,8 @@ class Subscriber {
     ~Subscriber();
 
     void start();
-    // From now on it neither pauses nor churns.
-    void calm();
+    // Whether it stops pausing and churning for now.
+    void calm(bool yes);
     // Whether every lasting subscription has seen the stream up to and with `number`.
     bool has_seen(StreamId stream, Number number) const;
     void stop();

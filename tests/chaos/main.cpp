@@ -118,7 +118,10 @@ class Run {
             const auto before = faults_->counts();
             faults_->one();
             // Each must get well by itself, and not by the next break.
-            if (++rounds % 16 == 0) expect_confirmed();
+            if (++rounds % 16 == 0) {
+                expect_confirmed();
+                for (const auto& subscriber : subscribers_) subscriber->calm(false);
+            }
             if (arguments_.verbose) tell_faults(begin, before);
             if (Clock::now() < next_line) continue;
             tell_progress(begin);
@@ -149,14 +152,15 @@ class Run {
 
     // The faults are over: everything desired must be confirmed and receive again, by itself.
     void recover() {
-        for (const auto& subscriber : subscribers_) subscriber->calm();
         for (const auto& publisher : publishers_) publisher->stop();
         expect_confirmed();
         for (std::size_t publisher = 0; publisher < publishers; ++publisher)
             for (std::size_t channel = 0; channel < channels; ++channel) last_of_stream(publisher, channel);
     }
 
+    // Nobody changes what he wants meanwhile: else it would never be the same as what is confirmed.
     void expect_confirmed() {
+        for (const auto& subscriber : subscribers_) subscriber->calm(true);
         const Clock::time_point deadline = Clock::now() + seconds(60);
         for (const auto& subscriber : subscribers_) {
             const bool confirmed = until(deadline, [&] {

@@ -46,7 +46,7 @@ constexpr const char* usage =
     "grow.\n";
 
 constexpr std::size_t exact = 250, patterns = 50;
-constexpr std::size_t growth_max = 1024 * 1024;  // bytes: what the allocator may hold on to, whatever the number
+[[maybe_unused]] constexpr std::size_t growth_max = 1024 * 1024;  // bytes: what the allocator may hold on to, whatever the number
 
 void check(int status, const char* what) {
     if (status != FANWIRE_OK)

@@ -197,7 +197,8 @@ TEST(Tls, NothingIsLostWhileATicketComesInPieces) {
     server.accept();
     const std::string tickets = server.give();
     ASSERT_GT(tickets.size(), 1000u);
-    const std::size_t record = 5 + (static_cast<unsigned char>(tickets[3]) << 8 | static_cast<unsigned char>(tickets[4]));
+    const auto byte = [&](std::size_t at) -> std::size_t { return static_cast<unsigned char>(tickets[at]); };
+    const std::size_t record = 5 + (byte(3) << 8 | byte(4));  // RFC 8446, section 5.1
     feed(session, tickets.substr(0, record), 1 << 20);
     EXPECT_FALSE(session.write("one"));
     EXPECT_EQ(session.state(), TlsSession::State::open);
