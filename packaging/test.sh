@@ -50,17 +50,16 @@ while [ $# -gt 0 ]; do
         --soak=*) soak_reconnects=${1#*=} suites+=(soak) ;;
         --fuzz) suites+=(fuzz); fuzz_minutes=${2:-}; shift ;;
         --fuzz=*) suites+=(fuzz); fuzz_minutes=${1#*=} ;;
-        --simulate) simulate=${2:-}; suites=(simulate); shift ;;
-        --simulate=*) simulate=${1#*=}; suites=(simulate) ;;
+        --simulate) simulate=${2:-}; suites+=(simulate); shift ;;
+        --simulate=*) simulate=${1#*=}; suites+=(simulate) ;;
         -h | --help) usage; exit 0 ;;
         *) printf 'test.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
     esac
     shift || true
 done
-case $fuzz_minutes in
-    "" | *[!0-9]*) echo "test.sh: --fuzz takes a number of minutes" >&2; exit 2 ;;
-esac
 [ ${#suites[@]} -gt 0 ] || suites=("${all_suites[@]}")
+# Each once, in the order given.
+mapfile -t suites < <(printf '%s\n' "${suites[@]}" | awk '!seen[$0]++')
 for suite in "${suites[@]}"; do
     if [ "$suite" = simulate ]; then
         [[ $simulate =~ ^[1-9][0-9]{0,8}$ ]] && continue
@@ -73,8 +72,8 @@ for suite in "${suites[@]}"; do
     esac
 done
 
-for number in "$chaos_minutes" "$soak_reconnects"; do
-    [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "test.sh: --chaos and --soak take a number above 0" >&2; exit 2; }
+for number in "$chaos_minutes" "$soak_reconnects" "$fuzz_minutes"; do
+    [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "test.sh: --chaos, --soak and --fuzz take a number above 0" >&2; exit 2; }
 done
 
 # shellcheck source=packaging/lib.sh

@@ -22,7 +22,9 @@ while [ $# -gt 0 ]; do
     esac
     shift || true
 done
-case $minutes$jobs in *[!0-9]* | "") usage >&2; exit 2 ;; esac
+for number in "$minutes" "$jobs"; do
+    [[ $number =~ ^[1-9][0-9]*$ ]] || { usage >&2; exit 2; }
+done
 
 source=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$source/../.." && pwd)/build/fuzz

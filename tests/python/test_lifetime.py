@@ -351,3 +351,75 @@ def test_many_threads_publish(url):
         url,
     )
     assert (done.stdout, done.stderr) == ("2400 0\n", "")
+
+
+def test_a_client_opened_and_closed_while_the_interpreter_ends(url):
+    """By an atexit handler from before the import, which runs after ours."""
+    done = run(
+        """
+import atexit
+
+def late():
+    with fanwire.Client(url) as client:
+        assert client.publish("a", "late") == 0
+    print("closed")
+
+atexit.unregister(fanwire._lifetime._abandon_all)
+atexit.register(late)
+atexit.register(fanwire._lifetime._abandon_all)
+""",
+        url,
+    )
+    assert (done.stdout, done.stderr) == ("closed\n", "")
+
+
+def test_a_bus_closed_by_an_atexit_handler(url):
+    done = run(
+        """
+import atexit
+
+loop = asyncio.new_event_loop()
+
+async def opened():
+    return await fanwire.connect(url)
+
+async def ended(bus):
+    sent = asyncio.ensure_future(bus.publish("a", "last"))
+    await asyncio.sleep(0)
+    await bus.close()
+    return await sent
+
+def close():
+    print(loop.run_until_complete(ended(bus)))
+    loop.close()
+
+bus = loop.run_until_complete(opened())
+atexit.register(close)
+""",
+        url,
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_warnings_that_are_errors_leave_nothing_open(own_redis):
+    done = run(
+        """
+import atexit, socket
+
+def report():
+    with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))) as link:
+        while True:  # their connections end a moment after they are closed
+            link.sendall(b"CLIENT LIST\\r\\n")
+            if b"name=fanwire" not in link.recv(65536):
+                break
+    print("none is left")
+
+atexit.unregister(fanwire._lifetime._abandon_all)
+atexit.register(report)
+atexit.register(fanwire._lifetime._abandon_all)
+clients = [fanwire.Client(url), fanwire.Client(url)]
+""",
+        own_redis.url,
+        options=("-W", "error::ResourceWarning"),
+    )
+    assert done.stdout == "none is left\n" and "unclosed" in done.stderr

@@ -41,8 +41,7 @@ class LatencyHistogram {
     if (typeof percent !== 'number' || !(percent >= 0 && percent <= 100)) {
       throw makeError('INVALID_ARGUMENT', `a percentile is a number from 0 to 100, not ${String(percent)}`);
     }
-    // The buckets and the count are read one after the other: only the buckets agree with each other.
-    const total = this.buckets.reduce((sum, count) => sum + count, 0);
+    const total = this.count;
     if (total === 0) return null;
     const rank = Math.max(1, Math.ceil((percent / 100) * total));
     let seen = 0;

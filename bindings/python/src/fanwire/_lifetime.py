@@ -18,6 +18,8 @@ class Abandonable(Protocol):
         """Counts as closed from now on; the process is a forked child, where the engine does not run."""
 
 
+ending = False  # no thread but this one comes back from the engine any more
+
 _open: weakref.WeakSet[Abandonable] = weakref.WeakSet()
 
 
@@ -33,9 +35,17 @@ def closed(bus: Abandonable) -> None:
 # are stopped first: daemon threads are not to be told of an end that nobody asked for.
 @atexit.register
 def _abandon_all() -> None:
+    global ending
+    ending = True
     _native.keep_threads_out()
+    first: BaseException | None = None
     for bus in list(_open):
-        bus._abandon()
+        try:
+            bus._abandon()
+        except BaseException as error:  # a warning that was made an error, say: the others are closed all the same
+            first = first or error
+    if first is not None:
+        raise first
 
 
 def _after_fork_in_child() -> None:

@@ -310,7 +310,15 @@ class Bus(BaseBus):
         start = self._loop.time()
         executor = ThreadPoolExecutor(1, "fanwire-close")  # the default one may be busy with things that wait for us
         try:
-            await self._loop.run_in_executor(executor, self._engine.close, timeout_ms)
+            if _lifetime.ending:  # no other thread comes back from the engine
+                self._engine.close(timeout_ms)
+            else:
+                try:
+                    closing = self._loop.run_in_executor(executor, self._engine.close, timeout_ms)
+                except RuntimeError:  # the interpreter is ending: there are no new threads
+                    self._engine.close(timeout_ms)
+                else:
+                    await closing
         finally:
             executor.shutdown(wait=False)
             await self._deliver_rest(start + timeout_ms / 1000)
@@ -344,9 +352,10 @@ class Bus(BaseBus):
     def _abandon(self) -> None:
         if self._closed:
             return
-        warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+        text = f"unclosed {self!r}"
         self._forget()
         try:
             self._engine.close(0)
         except FanwireError:
             pass
+        warnings.warn(text, ResourceWarning, source=self)  # last, as it may be an error

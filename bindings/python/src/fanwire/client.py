@@ -172,6 +172,9 @@ class Client(BaseBus):
 
     def _close_engine(self, timeout_ms: int) -> None:
         """Has a thread close it, which Ctrl-C need not wait for."""
+        if _lifetime.ending:
+            self._engine.close(timeout_ms)
+            return
         failures: list[Exception] = []
 
         def close() -> None:
@@ -206,13 +209,14 @@ class Client(BaseBus):
     def _abandon(self) -> None:
         if self._closed:
             return
-        warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+        text = f"unclosed {self!r}"
         self._forget()
         try:
             self._engine.close(_ABANDON_MS)
         except FanwireError:
             pass
         self._stop_dispatcher(_ABANDON_MS / 1000)
+        warnings.warn(text, ResourceWarning, source=self)  # last, as it may be an error
 
     def _forget_forked(self) -> None:
         super()._forget_forked()
