@@ -212,7 +212,8 @@ export ASAN_SYMBOLIZER_PATH=/usr/lib/llvm-14/bin/llvm-symbolizer
 sanitizer_tests=(-R '^(unit|capi|integration|malloc|chaos)\.')
 
 suite_asan() {
-    run asan "build asan" build_preset asan -DCMAKE_C_COMPILER=clang-14 -DCMAKE_CXX_COMPILER=clang++-14 &&
+    run asan "build asan" build_preset asan -DFANWIRE_CLI=OFF -DCMAKE_C_COMPILER=clang-14 \
+        -DCMAKE_CXX_COMPILER=clang++-14 &&
         ctest_suite asan -- "${sanitizer_tests[@]}"
 }
 
@@ -220,7 +221,7 @@ suite_asan() {
 suite_tsan() {
     local fixed=()
     if setarch "$(uname -m)" -R true 2>/dev/null; then fixed=(setarch "$(uname -m)" -R); fi
-    build_tsan() { build_preset tsan -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++; }
+    build_tsan() { build_preset tsan -DFANWIRE_CLI=OFF -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++; }
     export -f build_tsan build_preset
     export jobs
     run tsan "build tsan" "${fixed[@]}" bash -c build_tsan && ctest_suite tsan "${fixed[@]}" -- "${sanitizer_tests[@]}"
