@@ -207,15 +207,17 @@ void PublishQueue::tick(TimeMs now) {
     };
     for (; expired_ < in_flight_ && is_over(records_[expired_]); ++expired_)
         settle(records_[expired_], Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered in time"}));
-    const std::size_t first = first_that_may_expire();
-    std::size_t late = 0, bytes = 0;
-    for (std::size_t i = first; i < records_.size() && records_[i].deadline <= now; ++i, ++late) {
-        bytes += records_[i].size;
-        settle(records_[i], Error::of(Status::TIMEOUT, {"not sent within publish_timeout_ms"}));
+    // In runs: the link's own commands stand between them.
+    for (std::size_t first = first_that_may_expire();; first = first_that_may_expire()) {
+        std::size_t late = 0, bytes = 0;
+        for (std::size_t i = first; i < records_.size() && records_[i].deadline <= now; ++i, ++late) {
+            bytes += records_[i].size;
+            settle(records_[i], Error::of(Status::TIMEOUT, {"not sent within publish_timeout_ms"}));
+        }
+        if (late == 0) return;
+        erase_unsent(first, late);
+        unqueued_(late, bytes);
     }
-    if (late == 0) return;
-    erase_unsent(first, late);
-    unqueued_(late, bytes);
 }
 
 TimeMs PublishQueue::deadline() const {

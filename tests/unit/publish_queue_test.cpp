@@ -217,11 +217,13 @@ TEST_F(PublishQueueTest, WhatStandsBehindAPartOrAnOwnCommandExpiresToo) {
     EXPECT_TRUE(reply(":4\r\n"));
     EXPECT_EQ(take(), (Strings{"1 OK 1", "4 OK 4"}));
 
-    queue.append_own(PublishRecord::Kind::probe, "PROBE");
     publish("ws:a", "five", 300);
+    queue.append_own(PublishRecord::Kind::probe, "PROBE");
+    publish("ws:a", "six", 300);
     EXPECT_EQ(queue.deadline(), 300);
     queue.tick(300);
-    EXPECT_EQ(take(), Strings{"5 TIMEOUT"});
+    EXPECT_EQ(take(), (Strings{"5 TIMEOUT", "6 TIMEOUT"}));
+    EXPECT_EQ(queue.deadline(), never);
     EXPECT_EQ(write(), "PROBE");
     EXPECT_EQ(unsent, 0u);
     EXPECT_EQ(unsent_bytes, 0u);
