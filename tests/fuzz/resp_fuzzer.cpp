@@ -142,7 +142,7 @@ class Side {
 
     // Does what the link wishes, as its driver would after each call.
     void attend(TimeMs now) {
-        for (int turn = 0; turn < 2; ++turn) {
+        for (int turn = 0; turn < 3; ++turn) {
             switch (link_.request()) {
                 case Link::Request::open: opening_ = true; break;
                 case Link::Request::close: opening_ = connected_ = false; break;
@@ -150,7 +150,8 @@ class Side {
             }
             if (connected_ && !held_) write(SIZE_MAX, now);
             if (link_.deadline() > now) break;
-            require(turn == 0, "tick() leads to a later deadline");
+            // An attempt that ends is followed at once by one with the credentials that were set meanwhile.
+            require(turn < 2, "tick() leads to a later deadline");
             link_.tick(now);
         }
         const Link::State state = link_.state();
