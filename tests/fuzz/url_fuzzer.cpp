@@ -16,12 +16,13 @@ namespace {
 // that have it in plain characters, and long enough not to be a part of something else by chance.
 std::string password_of(const Url& url) {
     for (const UrlPart& part : url.parts)
-        if (part.setting == "password" && part.value.size() >= 6) return part.value;
+        if (part.setting == "password" && part.value.size() >= 6 && part.value.find("***") == part.value.npos)
+            return part.value;
     return {};
 }
 
-// The value of the first "password=" in what is or could be a query; empty when it is short or stands elsewhere, too, or
-// an '@' leaves it open where the query begins.
+// The value of the first "password=" in what is or could be a query; empty when it is short, stands elsewhere, too, or has
+// in it what is shown in place of secrets, or when an '@' leaves it open where the query begins.
 std::string query_password_of(const std::string& text) {
     if (text.find('@') != text.npos) return {};
     const std::size_t query = text.find('?', std::min(text.find("://"), text.size()));
@@ -30,6 +31,7 @@ std::string query_password_of(const std::string& text) {
     if (at == text.npos || (at - 1 != query && text[at - 1] != '&')) return {};
     at += 9;
     const std::string value = text.substr(at, text.find('&', at) - at);
+    if (value.find("***") != value.npos) return {};
     return value.size() >= 6 && text.find(value) == at && text.rfind(value) == at ? value : std::string();
 }
 
