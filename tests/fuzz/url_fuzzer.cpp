@@ -61,9 +61,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             require(before.value == after.value || (secret && after.value == "***"), "the same values", shown);
             require(!secret || before.value.empty() || after.value == "***", "no secrets", shown);
         }
-        // Unless the same text stands in the query, too, where it is nobody's password.
-        const std::size_t at = text.find(password);
-        if (!password.empty() && at == text.rfind(password) && (at == text.npos || at < text.find('?')))
+        // If it stands there once and plainly: the same text elsewhere is nobody's password.
+        const std::size_t at = text.find(password), end = at + password.size();
+        const bool of_user = at != text.npos && at > 0 && text[at - 1] == ':' && text.compare(end, 1, "@") == 0;
+        const bool of_query = at != text.npos && at >= 9 && text.compare(at - 9, 9, "password=") == 0;
+        if (!password.empty() && (of_user || of_query) && at == text.rfind(password))
             require(shown.find(password) == shown.npos, "the password is not shown", shown);
     } catch (const Failure& failure) {
         require(failure.status() == Status::INVALID_URL, "INVALID_URL", failure.what());
