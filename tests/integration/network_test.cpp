@@ -118,7 +118,8 @@ TEST(Network, CutAtEachByteOfAMessage) {
     for (std::size_t bytes = 0; bytes <= message.size(); ++bytes) {
         SCOPED_TRACE(bytes);
         proxy.cut_after(Which::subscribers, FaultProxy::to_client, bytes, ending(bytes, message.size()));
-        publish(elsewhere, "chat", "hello");
+        // With nothing to come it is cut at once, and the next connection might be there before the message.
+        if (bytes > 0) publish(elsewhere, "chat", "hello");
         // Whole or not at all; and nothing of it stands in the next connection's way.
         if (bytes == message.size()) {
             EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "hello");
