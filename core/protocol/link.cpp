@@ -49,6 +49,10 @@ void Link::received(std::string_view bytes, TimeMs now) {
         }
     }
     while (!bytes.empty() && (state_ == State::greeting || state_ == State::ready)) {
+        if (state_ == State::ready && reader_.idle()) {
+            bytes.remove_prefix(scan(bytes, now));
+            if (bytes.empty() || state_ != State::ready) continue;
+        }
         const std::string_view piece = bytes.substr(0, ReplyReader::feed_max);
         bytes.remove_prefix(piece.size());
         reader_.feed(piece);

@@ -81,6 +81,9 @@ class Link {
     // Of the part that knows what the link is for.
     virtual void on_ready(TimeMs now) = 0;
     virtual void on_reply(const Reply& reply, TimeMs now) = 0;
+    // Takes from the front of what a ready link received the whole replies that it can read without the reader; how
+    // many bytes. What it leaves is for the reader.
+    virtual std::size_t scan(std::string_view, TimeMs) { return 0; }
     virtual void on_down(const Error& why, TimeMs now) = 0;
     virtual void on_given_up(const Error& why) = 0;
     virtual void send_ping(TimeMs now) = 0;

@@ -129,6 +129,10 @@ void ReplyReader::feed(std::string_view bytes) {
         throw std::bad_alloc();
 }
 
+bool ReplyReader::idle() const {
+    return error_.empty() && hiredis_->reader->ridx == -1 && hiredis_->reader->pos == hiredis_->reader->len;
+}
+
 ReplyReader::Result ReplyReader::next() {
     if (!error_.empty()) return Result::broken;
     // A reply may arrive in pieces: its nodes stay until it is whole and the one before it has been used up.

@@ -44,6 +44,9 @@ class ReplyReader {
     static constexpr std::size_t feed_max = 16 * 1024;
     void feed(std::string_view bytes);
 
+    // Whether it holds nothing: what is fed next begins a reply.
+    bool idle() const;
+
     Result next();
     // The reply that next() announced.
     Reply reply() const { return Reply(this, 0); }
