@@ -51,16 +51,24 @@ void Link::received(std::string_view bytes, TimeMs now) {
     while (!bytes.empty() && (state_ == State::greeting || state_ == State::ready)) {
         if (state_ == State::ready && reader_.idle()) {
             bytes.remove_prefix(scan(bytes, now));
-            if (bytes.empty() || state_ != State::ready) continue;
+            const std::string left = scan_left();
+            for (std::string_view rest = left; !rest.empty() && state_ == State::ready;)
+                rest.remove_prefix(read(rest.substr(0, ReplyReader::feed_max), now));
+            if (bytes.empty() || state_ != State::ready || (!left.empty() && reader_.idle())) continue;
         }
-        const std::string_view piece = bytes.substr(0, ReplyReader::feed_max);
-        bytes.remove_prefix(piece.size());
-        reader_.feed(piece);
-        if (!take_replies(now) && state_ == State::ready) on_partial(now);
+        bytes.remove_prefix(read(bytes.substr(0, ReplyReader::feed_max), now));
     }
 }
 
-// Whether there were any.
+// Gives the piece to the reader; how many bytes of it are done with. The others begin with something for scan().
+std::size_t Link::read(std::string_view piece, TimeMs now) {
+    reader_.feed(piece);
+    if (!take_replies(now) && state_ == State::ready) on_partial(now);
+    if (state_ != State::ready || !can_scan(reader_.unread())) return piece.size();
+    return piece.size() - reader_.drop_unread();
+}
+
+// Whether there were any. Stops in front of what scan() can take.
 bool Link::take_replies(TimeMs now) {
     bool any = false;
     while (state_ == State::greeting || state_ == State::ready) {
@@ -80,6 +88,7 @@ bool Link::take_replies(TimeMs now) {
             // It was answered like any other error; but on this connection nothing can succeed any more.
             if (unknown && state_ == State::ready)
                 fail({Status::AUTH_FAILED, "the server no longer knows who is logged in"}, now);
+            if (can_scan(reader_.unread())) return any;
             continue;
         }
         switch (handshake_.reply(reader_.reply())) {

@@ -81,9 +81,13 @@ class Link {
     // Of the part that knows what the link is for.
     virtual void on_ready(TimeMs now) = 0;
     virtual void on_reply(const Reply& reply, TimeMs now) = 0;
-    // Takes from the front of what a ready link received the whole replies that it can read without the reader; how
-    // many bytes. What it leaves is for the reader.
+    // Takes from the front of what a ready link received the replies that it can read without the reader; how many
+    // bytes. Part of one it may keep; what it leaves is for the reader, and before that scan_left().
     virtual std::size_t scan(std::string_view, TimeMs) { return 0; }
+    // Whether scan() takes a reply that begins like this.
+    virtual bool can_scan(std::string_view) const { return false; }
+    // What scan() has kept and cannot read after all.
+    virtual std::string scan_left() { return {}; }
     virtual void on_down(const Error& why, TimeMs now) = 0;
     virtual void on_given_up(const Error& why) = 0;
     virtual void send_ping(TimeMs now) = 0;
@@ -112,6 +116,7 @@ class Link {
     Heartbeat heartbeat_;
 
    private:
+    std::size_t read(std::string_view piece, TimeMs now);
     bool take_replies(TimeMs now);
     void fail(Error why, TimeMs now, bool retry_at_once = false);
 

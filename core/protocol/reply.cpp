@@ -133,8 +133,21 @@ bool ReplyReader::idle() const {
     return error_.empty() && hiredis_->reader->ridx == -1 && hiredis_->reader->pos == hiredis_->reader->len;
 }
 
+std::string_view ReplyReader::unread() const {
+    const redisReader& reader = *hiredis_->reader;
+    if (!error_.empty() || reader.ridx != -1 || reader.pos == reader.len) return {};
+    return {reader.buf + reader.pos, reader.len - reader.pos};
+}
+
+std::size_t ReplyReader::drop_unread() {
+    const std::size_t size = unread().size();
+    hiredis_->reader->pos += size;
+    return size;
+}
+
 ReplyReader::Result ReplyReader::next() {
     if (!error_.empty()) return Result::broken;
+    if (idle()) return Result::more;  // hiredis would begin a reply of which there is nothing yet
     // A reply may arrive in pieces: its nodes stay until it is whole and the one before it has been used up.
     if (hiredis_->reader->ridx == -1) {
         nodes_.clear();

@@ -46,6 +46,10 @@ class ReplyReader {
 
     // Whether it holds nothing: what is fed next begins a reply.
     bool idle() const;
+    // What was fed and belongs to no reply so far: nothing, if one has begun. Valid until the next call that changes it.
+    std::string_view unread() const;
+    // Forgets that; how many bytes.
+    std::size_t drop_unread();
 
     Result next();
     // The reply that next() announced.

@@ -17,6 +17,25 @@ std::string_view Subscriber::output(TimeMs now) {
     return Link::output(now);
 }
 
+std::size_t Subscriber::scan(std::string_view bytes, TimeMs now) {
+    bool any = false;
+    const std::size_t used = scanner_.scan(bytes, [&](const PushFrame& frame) {
+        any = true;
+        listener_.message(frame.by_pattern ? TargetKind::pattern : TargetKind::channel, frame.target, frame.channel,
+                          frame.payload);
+        return state() == State::ready;
+    });
+    if (!any && used > 0 && state() == State::ready) on_partial(now);
+    return used;
+}
+
+std::string Subscriber::scan_left() {
+    if (scanner_.left().empty()) return {};
+    std::string left(scanner_.left());
+    scanner_.forget();
+    return left;
+}
+
 void Subscriber::on_reply(const Reply& reply, TimeMs now) {
     if (!take(reply, now)) protocol_error("the server sent a reply that answers nothing we asked", now);
 }
@@ -55,11 +74,13 @@ void Subscriber::on_ready(TimeMs) {
                             now.connections.value_or(0) >= stats_.connections.value_or(0);
     closed_by_server_ = other_user_ = false;
     stats_ = now;
+    scanner_.forget();
     tracker_.begin();
 }
 
 void Subscriber::on_down(const Error&, TimeMs) {
     closed_by_server_ = closed_by_peer();
+    scanner_.forget();
     tracker_.end();
 }
 

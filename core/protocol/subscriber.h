@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/protocol/link.h"
+#include "core/protocol/push_scanner.h"
 #include "core/protocol/tracker.h"
 
 namespace fanwire::core {
@@ -41,6 +42,9 @@ class Subscriber : public Link {
    private:
     void on_ready(TimeMs) override;
     void on_reply(const Reply& reply, TimeMs now) override;
+    std::size_t scan(std::string_view bytes, TimeMs now) override;
+    bool can_scan(std::string_view bytes) const override { return begins_push(bytes); }
+    std::string scan_left() override;
     void on_down(const Error& why, TimeMs now) override;
     void on_given_up(const Error&) override { tracker_.end(); }
     void send_ping(TimeMs now) override;
@@ -49,6 +53,7 @@ class Subscriber : public Link {
     bool take(const Reply& reply, TimeMs now);
 
     SubscriptionTracker tracker_;
+    PushScanner scanner_;
     Listener& listener_;
     ServerStats stats_;          // as they were when the present connection, or the one before it, began
     bool other_user_ = false;  // the connection is not that of the user who was set

@@ -1,0 +1,115 @@
+#include "core/protocol/push_scanner.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace fanwire::core {
+
+namespace {
+
+constexpr std::string_view message_head = "*3\r\n$7\r\nmessage\r\n", pmessage_head = "*4\r\n$8\r\npmessage\r\n";
+// A frame of a known size gets its memory at once up to this; beyond, as its bytes come in.
+constexpr std::size_t reserved_max = std::size_t{1} << 20;
+// How much is added to a kept beginning that does not say its size yet. The rest goes back if it was too much.
+constexpr std::size_t step = 512;
+constexpr std::size_t kept_memory_max = std::size_t{64} << 10;  // of a kept part, for the next one
+constexpr std::size_t digits_max = 9;  // Redis's strings are at most 512 MB
+
+// A bulk string's "$<size>\r\n" at `at`, which moves behind it.
+PushScan read_size(std::string_view bytes, std::size_t& at, std::size_t& size) {
+    std::size_t i = at;
+    if (i == bytes.size()) return PushScan::partial;
+    if (bytes[i] != '$') return PushScan::other;
+    const std::size_t first = ++i;
+    std::size_t value = 0;
+    for (; i < bytes.size(); ++i) {
+        const auto digit = static_cast<unsigned char>(bytes[i] - '0');
+        if (digit > 9) break;
+        if (i - first == digits_max) return PushScan::other;
+        value = value * 10 + digit;
+    }
+    if (i - first > 1 && bytes[first] == '0') return PushScan::other;
+    if (i == bytes.size()) return PushScan::partial;
+    if (i == first || bytes[i] != '\r') return PushScan::other;
+    if (i + 1 == bytes.size()) return PushScan::partial;
+    if (bytes[i + 1] != '\n') return PushScan::other;
+    at = i + 2;
+    size = value;
+    return PushScan::message;
+}
+
+// The bytes of a bulk string of `size` at `at`, which moves behind their line's end.
+PushScan read_bytes(std::string_view bytes, std::size_t& at, std::size_t size, std::string_view& out) {
+    const std::size_t left = bytes.size() - at;
+    if (left < size + 2) return left == size + 1 && bytes.back() != '\r' ? PushScan::other : PushScan::partial;
+    const char* const end = bytes.data() + at + size;
+    if (end[0] != '\r' || end[1] != '\n') return PushScan::other;
+    out = bytes.substr(at, size);
+    at += size + 2;
+    return PushScan::message;
+}
+
+}  // namespace
+
+bool begins_push(std::string_view bytes) {
+    return bytes.starts_with(message_head) || bytes.starts_with(pmessage_head);
+}
+
+PushScan scan_push(std::string_view bytes, PushFrame& frame) {
+    frame.size = 0;
+    frame.by_pattern = bytes.size() > 1 && bytes[1] == '4';
+    const std::string_view head = frame.by_pattern ? pmessage_head : message_head;
+    if (bytes.size() < head.size()) return head.starts_with(bytes) ? PushScan::partial : PushScan::other;
+    if (std::memcmp(bytes.data(), head.data(), head.size()) != 0) return PushScan::other;
+    std::size_t at = head.size(), size = 0;
+    PushScan found = read_size(bytes, at, size);
+    if (found == PushScan::message) found = read_bytes(bytes, at, size, frame.target);
+    frame.channel = frame.target;
+    if (found == PushScan::message && frame.by_pattern) {
+        found = read_size(bytes, at, size);
+        if (found == PushScan::message) found = read_bytes(bytes, at, size, frame.channel);
+    }
+    if (found != PushScan::message) return found;
+    found = read_size(bytes, at, size);
+    if (found != PushScan::message) return found;
+    frame.size = at + size + 2;
+    return read_bytes(bytes, at, size, frame.payload);
+}
+
+void PushScanner::keep(std::string_view bytes, const PushFrame& frame) {
+    kept_.reserve(frame.size == 0 ? bytes.size() : std::min(frame.size, std::max(bytes.size(), reserved_max)));
+    kept_ = bytes;
+    size_ = frame.size;
+}
+
+// Adds to what is kept; whether that makes it a whole frame.
+bool PushScanner::complete(std::string_view bytes, PushFrame& frame, std::size_t& taken) {
+    const std::size_t before = kept_.size();
+    const std::size_t wanted = std::min(bytes.size(), size_ != 0 ? size_ - before : step);
+    kept_ += bytes.substr(0, wanted);
+    taken = wanted;
+    if (size_ != 0 && kept_.size() < size_) return false;
+    const PushScan found = scan_push(kept_, frame);
+    if (found == PushScan::message) {
+        taken = frame.size - before;
+        return true;
+    }
+    if (found == PushScan::other) {
+        kept_.resize(before);
+        taken = 0;
+        other_ = true;
+        return false;
+    }
+    size_ = frame.size;
+    if (size_ != 0) kept_.reserve(std::min(size_, std::max(kept_.size(), reserved_max)));
+    return false;
+}
+
+void PushScanner::forget() {
+    kept_.clear();
+    if (kept_.capacity() > kept_memory_max) std::string().swap(kept_);
+    size_ = 0;
+    other_ = false;
+}
+
+}  // namespace fanwire::core

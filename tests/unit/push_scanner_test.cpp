@@ -1,0 +1,197 @@
+// Messages read in place: exactly the frames that Redis writes, and the same events as by the reader, however the bytes
+// are cut.
+#include "core/protocol/push_scanner.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/protocol/command.h"
+#include "core/protocol/subscriber.h"
+
+namespace fanwire::core {
+namespace {
+
+std::string message(std::string_view channel, std::string_view payload) {
+    std::string out;
+    append_command(out, {"message", channel, payload});
+    return out;
+}
+std::string pmessage(std::string_view pattern, std::string_view channel, std::string_view payload) {
+    std::string out;
+    append_command(out, {"pmessage", pattern, channel, payload});
+    return out;
+}
+
+PushScan scan(std::string_view bytes) {
+    PushFrame frame;
+    return scan_push(bytes, frame);
+}
+
+TEST(ScanPush, ReadsAMessage) {
+    const std::string bytes = message("ws:a", "hello\r\n*3") + "*3";
+    PushFrame frame;
+    ASSERT_EQ(scan_push(bytes, frame), PushScan::message);
+    EXPECT_FALSE(frame.by_pattern);
+    EXPECT_EQ(frame.target, "ws:a");
+    EXPECT_EQ(frame.channel, "ws:a");
+    EXPECT_EQ(frame.payload, "hello\r\n*3");
+    EXPECT_EQ(frame.size, bytes.size() - 2);
+}
+
+TEST(ScanPush, ReadsAPatternsMessage) {
+    const std::string bytes = pmessage("ws:*", "ws:a", "");
+    PushFrame frame;
+    ASSERT_EQ(scan_push(bytes, frame), PushScan::message);
+    EXPECT_TRUE(frame.by_pattern);
+    EXPECT_EQ(frame.target, "ws:*");
+    EXPECT_EQ(frame.channel, "ws:a");
+    EXPECT_EQ(frame.payload, "");
+    EXPECT_EQ(frame.size, bytes.size());
+}
+
+TEST(ScanPush, EveryBeginningIsPartial) {
+    for (const std::string& bytes : {message("ws:abc", "0123456789"), pmessage("ws:*", "ws:a", "x"), message("", "")})
+        for (std::size_t n = 0; n < bytes.size(); ++n) EXPECT_EQ(scan(bytes.substr(0, n)), PushScan::partial) << n;
+}
+
+TEST(ScanPush, LeavesEverythingElseToTheReader) {
+    for (const char* bytes :
+         {"+OK\r\n", "*3\r\n$9\r\nsubscribe\r\n", "*3\r\n$7\r\nmessagf", "*4\r\n$7\r\nmessage\r\n", "*3\r\n$8\r\npmessage",
+          "*2\r\n$7\r\nmessage\r\n", "*3\r\n$7\r\nmessage\r\n$-1\r\n", "*3\r\n$7\r\nmessage\r\n:1\r\n",
+          "*3\r\n$7\r\nmessage\r\n$01\r\na\r\n", "*3\r\n$7\r\nmessage\r\n$+1\r\na\r\n", "*3\r\n$7\r\nmessage\r\n$\r\n",
+          "*3\r\n$7\r\nmessage\r\n$1x", "*3\r\n$7\r\nmessage\r\n$1\rx", "*3\r\n$7\r\nmessage\r\n$1\r\nax",
+          "*3\r\n$7\r\nmessage\r\n$1\r\na\rx", "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1234567890",
+          "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nbxx", "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nbx",
+          "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n*1\r\n:1\r\n", "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$-1\r\n"})
+        EXPECT_EQ(scan(bytes), PushScan::other) << bytes;
+}
+
+TEST(PushScanner, ADeclaredSizeIsNotBelievedBeforeItsBytesCome) {
+    PushScanner scanner;
+    const auto none = [](const PushFrame&) { return true; };
+    const std::string bytes = "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$999999999\r\nxxxx";
+    EXPECT_EQ(scanner.scan(bytes, none), bytes.size());
+    EXPECT_TRUE(scanner.partial());
+    EXPECT_EQ(scanner.left(), "");
+}
+
+TEST(PushScanner, WhatIsNoMessageAfterAllIsLeftWhole) {
+    PushScanner scanner;
+    int messages = 0;
+    const auto count = [&](const PushFrame&) { return ++messages, true; };
+    const std::string first = message("a", "b") + "*3\r\n$7\r\nmess", second = "y\r\n";
+    EXPECT_EQ(scanner.scan(first, count), first.size());
+    EXPECT_EQ(scanner.scan(second, count), 0u);
+    EXPECT_EQ(messages, 1);
+    EXPECT_EQ(scanner.left(), "*3\r\n$7\r\nmess");
+    scanner.forget();
+    EXPECT_FALSE(scanner.partial());
+}
+
+// A link whose messages are all read by the reader.
+class ByReader : public Subscriber {
+    using Subscriber::Subscriber;
+    std::size_t scan(std::string_view, TimeMs) override { return 0; }
+    bool can_scan(std::string_view) const override { return false; }
+};
+
+struct Heard : Subscriber::Listener {
+    void link_ready() override { text += "ready\n"; }
+    void link_lost(const Error& why) override { text += "lost " + why.text + "\n"; }
+    void link_failed(const Error&, bool) override { text += "failed\n"; }
+    void link_retry(std::uint32_t, TimeMs) override {}
+    void confirmed(TargetKind, const NameRef& name) override { text += "+" + std::string(name->view()) + "\n"; }
+    void refused(TargetKind, const NameRef& name, const Error&) override { text += "!" + std::string(name->view()) + "\n"; }
+    void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload) override {
+        text += kind == TargetKind::pattern ? "p " : "m ";
+        for (const std::string_view part : {target, channel, payload}) {
+            text += part;
+            text += '|';
+        }
+        text += '\n';
+    }
+    std::string text;
+};
+
+template <class Link>
+std::string hear(const std::vector<std::string>& pieces) {
+    Heard heard;
+    LinkConfig config;
+    config.handshake = {"", "", "fanwire", 0};
+    Link link(config, 500, [] { return 0.5; }, heard);
+    for (const char* name : {"a", "b", "c"}) link.want(TargetKind::channel, Name::make(name), 0);
+    link.start(0);
+    link.request();
+    link.opened(0);
+    link.wrote(link.output(0).size(), 0);
+    bool greeted = false;
+    for (const std::string& piece : pieces) {
+        link.received(piece, 0);
+        if (!greeted && link.state() == Subscriber::State::ready) {
+            greeted = true;
+            link.wrote(link.output(0).size(), 0);
+        }
+    }
+    return heard.text;
+}
+
+std::string random_frame(std::mt19937& random, int& acknowledged) {
+    static const char* const odd[] = {
+        "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$-1\r\n",      "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n:17\r\n",
+        "*3\r\n+message\r\n+a\r\n+b\r\n",                  "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n*2\r\n:1\r\n+x\r\n",
+        "*3\r\n$7\r\nmessage\r\n$01\r\na\r\n$1\r\nb\r\n",  "*4\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n",
+        "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nbxy",     "*3\r\n$7\r\nmessage\r\n:1\r\n$1\r\nb\r\n",
+        "*4\r\n$8\r\npmessage\r\n$1\r\na\r\n$-1\r\n$1\r\nc\r\n",
+    };
+    static const char* const fatal[] = {"*3\r\n$8\r\npmessage\r\n$1\r\na\r\n$1\r\nb\r\n", "what\r\n", "*3\r\n$7\r\nmessage\r\n$x\r\n",
+                                        ":1\r\n", "*3\r\n$7\r\nmessagf\r\n$1\r\na\r\n$1\r\nb\r\n", "*99999999\r\n"};
+    const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+    const auto bytes = [&] {
+        std::string out(below(20) == 0 ? below(30000) : below(40), ' ');
+        for (char& c : out) c = "\r\n$*3:ax"[below(8)];
+        return out;
+    };
+    switch (below(40)) {
+        case 0: return odd[below(std::size(odd))];
+        case 1: return below(20) == 0 ? fatal[below(std::size(fatal))] : odd[below(std::size(odd))];
+        case 2:
+            if (acknowledged < 3) {
+                std::string out;
+                append_bulk(out, std::string(1, static_cast<char>('a' + acknowledged++)));
+                return "*3\r\n$9\r\nsubscribe\r\n" + out + ":1\r\n";
+            }
+            [[fallthrough]];
+        case 3: case 4: case 5: case 6: case 7: case 8: return pmessage(bytes(), bytes(), bytes());
+        default: return message(bytes(), bytes());
+    }
+}
+
+TEST(PushScanner, SaysWhatTheReaderWouldHoweverTheBytesAreCut) {
+    std::size_t messages = 0, breaks = 0;
+    for (unsigned seed = 0; seed < 300; ++seed) {
+        std::mt19937 random(seed);
+        std::string stream = "+OK\r\n+PONG\r\n";
+        std::vector<std::string> pieces{stream};
+        stream.clear();
+        int acknowledged = 0;
+        for (std::size_t i = random() % 120; i > 0; --i) stream += random_frame(random, acknowledged);
+        const std::size_t most = seed % 3 == 0 ? 7 : seed % 3 == 1 ? 300 : 65536;
+        for (std::size_t at = 0; at < stream.size();) {
+            const std::size_t size = std::min<std::size_t>(stream.size() - at, 1 + random() % most);
+            pieces.push_back(stream.substr(at, size));
+            at += size;
+        }
+        const std::string heard = hear<Subscriber>(pieces);
+        ASSERT_EQ(heard, hear<ByReader>(pieces)) << "seed " << seed;
+        messages += static_cast<std::size_t>(std::count(heard.begin(), heard.end(), '|')) / 3;
+        breaks += heard.find("lost") != heard.npos ? 1 : 0;
+    }
+    EXPECT_GT(messages, 5000u);
+    EXPECT_GT(breaks, 10u);
+}
+
+}  // namespace
+}  // namespace fanwire::core
