@@ -461,8 +461,8 @@ void Engine::finish() {
 }
 
 void Engine::on_message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                        MessageRef& shared) {
-    metrics_.received.add();
+                        MessageRef* shared) {
+    metrics_.received.add_alone();
     fanout_.message(kind, target, channel, payload, read_us_, shared);
 }
 
@@ -609,8 +609,8 @@ void Engine::on_heard() { heard_at_.store(now_ms(), std::memory_order_relaxed); 
 
 void Engine::on_bytes(std::size_t in, std::size_t out) {
     if (in > 0) read_us_ = now_us();
-    metrics_.bytes_in.add(in);
-    metrics_.bytes_out.add(out);
+    metrics_.bytes_in.add_alone(in);
+    metrics_.bytes_out.add_alone(out);
 }
 
 void Engine::on_turn_end() {

@@ -91,7 +91,7 @@ class Engine : private BackendListener {
     void finish();
 
     void on_message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                    MessageRef& shared) override;
+                    MessageRef* shared) override;
     void on_confirmed(TargetKind kind, const NameRef& name) override;
     void on_refused(TargetKind kind, const NameRef& name, const Error& why) override;
     void on_subscriptions_lost(const Error& why) override;

@@ -137,7 +137,7 @@ struct fanwire_inbox {
     std::mutex mutex;                                           // of what follows
     std::vector<std::weak_ptr<fanwire::core::Engine>> engines;  // with subscriptions that use it
     std::unique_ptr<fanwire::core::Dispatcher> dispatcher;
-    std::vector<fanwire::core::Event> drained;
+    fanwire::core::Inbox::Batch drained;
     const fanwire::core::ForkGuard fork_guard{false};  // each batch asks it, and there may be many inboxes
 
     bool forked() const { return fork_guard.forked(); }

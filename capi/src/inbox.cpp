@@ -7,6 +7,21 @@
 using namespace fanwire::capi;
 using namespace fanwire::core;
 
+namespace {
+
+void add_parts(fanwire_event& out, const Message& message) {
+    out.channel = message.channel().data();
+    out.channel_size = message.channel().size();
+    if (message.has_pattern()) {
+        out.pattern = message.pattern().data();
+        out.pattern_size = message.pattern().size();
+    }
+    out.payload = message.payload().data();
+    out.payload_size = message.payload().size();
+}
+
+}  // namespace
+
 fanwire_event fanwire::capi::to_c(const Event& event) {
     fanwire_event out{};
     out.kind = static_cast<int>(event.kind);
@@ -23,14 +38,7 @@ fanwire_event fanwire::capi::to_c(const Event& event) {
         out.text = message.payload().data();
         return out;
     }
-    out.channel = message.channel().data();
-    out.channel_size = message.channel().size();
-    if (message.has_pattern()) {
-        out.pattern = message.pattern().data();
-        out.pattern_size = message.pattern().size();
-    }
-    out.payload = message.payload().data();
-    out.payload_size = message.payload().size();
+    add_parts(out, message);
     return out;
 }
 
@@ -47,6 +55,31 @@ void check_array(fanwire_event* events, size_t event_size, size_t count) {
     if (event_size < first_event_size) reject("event_size is smaller than the first version of fanwire_event");
     if (event_size % alignof(fanwire_event) != 0) reject("event_size is not the size of a fanwire_event");
 }
+
+// Where drained events go: the caller's array.
+struct ToArray {
+    fanwire_event* events;
+    size_t event_size;
+    size_t next = 0;
+
+    fanwire_event& place() {
+        fanwire_event& out = element(events, event_size, next++);
+        if (event_size > sizeof(fanwire_event)) std::memset(static_cast<void*>(&out), 0, event_size);
+        return out;
+    }
+    void message(Subscription& subscription, Message* message) {
+        fanwire_event& out = place();
+        out = {};
+        out.kind = FANWIRE_EVENT_MESSAGE;
+        out.user_data = subscription.user_data();
+        out.message = to_c(message);  // the caller's now
+        add_parts(out, *message);
+    }
+    void event(Subscription*, Event&& event) {
+        place() = to_c(event);
+        event.message.detach();
+    }
+};
 
 void refuse_dispatched(const fanwire_inbox& handle) {
     if (handle.dispatcher) reject("a dispatcher is running: it drains this inbox");
@@ -115,16 +148,8 @@ int fanwire_inbox_drain(fanwire_inbox* inbox, fanwire_event* events, size_t even
         check_array(events, event_size, capacity);
         std::lock_guard lock(handle.mutex);
         refuse_dispatched(handle);
-        handle.drained.clear();
-        handle.drained.reserve(std::min<size_t>(capacity, 1024));
-        handle.inbox->drain(handle.drained, capacity);
-        for (size_t i = 0; i < handle.drained.size(); ++i) {
-            fanwire_event& out = element(events, event_size, i);
-            if (event_size > sizeof(fanwire_event)) std::memset(static_cast<void*>(&out), 0, event_size);
-            out = to_c(handle.drained[i]);
-            handle.drained[i].message.detach();  // the caller's now
-        }
-        *count = handle.drained.size();
+        *count = handle.inbox->drain(handle.drained, capacity, ToArray{events, event_size});
+        handle.drained.release();
     });
 }
 
@@ -142,9 +167,10 @@ int fanwire_inbox_wait(fanwire_inbox* inbox, uint64_t timeout_ms) {
 int fanwire_events_release(fanwire_event* events, size_t event_size, size_t count) {
     return guarded([&] {
         check_array(events, event_size, count);
+        MessageReleaser messages;
         for (size_t i = 0; i < count; ++i) {
             fanwire_event& event = element(events, event_size, i);
-            fanwire_message_release(event.message);
+            messages.release(reinterpret_cast<Message*>(event.message));
             event.message = nullptr;
         }
     });

@@ -13,9 +13,10 @@ class BackendListener {
    public:
     virtual ~BackendListener() = default;
 
-    // `shared`: set it to nothing for a new payload; leave it as it is for the same payload to another target.
+    // `shared`: null, or what several targets of one payload have in common: holds nothing for the first, and is left as it
+    // is for the others.
     virtual void on_message(TargetKind kind, std::string_view target, std::string_view channel,
-                            std::string_view payload, MessageRef& shared) = 0;
+                            std::string_view payload, MessageRef* shared) = 0;
     virtual void on_confirmed(TargetKind kind, const NameRef& name) = 0;
     virtual void on_refused(TargetKind kind, const NameRef& name, const Error& why) = 0;
     // No subscription is confirmed any more.

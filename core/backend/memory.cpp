@@ -31,12 +31,12 @@ void MemoryBackend::publish(PublishBatch&& batch) {
         Outcome outcome;
         MessageRef shared;
         if (channels_.contains(channel)) {
-            listener_.on_message(TargetKind::channel, channel, channel, payload, shared);
+            listener_.on_message(TargetKind::channel, channel, channel, payload, &shared);
             ++outcome.receivers;
         }
         for (const auto& [pattern, name] : patterns_) {
             if (!glob_match(pattern, channel)) continue;
-            listener_.on_message(TargetKind::pattern, pattern, channel, payload, shared);
+            listener_.on_message(TargetKind::pattern, pattern, channel, payload, &shared);
             ++outcome.receivers;
         }
         listener_.on_unqueued(1, record.size);

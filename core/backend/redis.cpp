@@ -283,8 +283,7 @@ void RedisBackend::SubscribeSide::message(TargetKind kind, std::string_view targ
         backend_.probe_timer_.at(probe.deadline());
         return;
     }
-    MessageRef unshared;
-    backend_.listener_.on_message(kind, target, channel, payload, unshared);
+    backend_.listener_.on_message(kind, target, channel, payload, nullptr);
 }
 
 void RedisBackend::SubscribeSide::confirmed(TargetKind kind, const NameRef& name) {

@@ -15,6 +15,8 @@ namespace fanwire::core {
 class Counter {
    public:
     void add(std::uint64_t n = 1) { value_.fetch_add(n, std::memory_order_relaxed); }
+    // Where one thread is the only one that ever writes.
+    void add_alone(std::uint64_t n = 1) { value_.store(get() + n, std::memory_order_relaxed); }
     void sub(std::uint64_t n = 1) { value_.fetch_sub(n, std::memory_order_relaxed); }
     void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
     void raise_to(std::uint64_t n) {

@@ -52,9 +52,10 @@ class Ref {
 
 class RefCount {
    public:
-    void retain() { count_.fetch_add(1, std::memory_order_relaxed); }
+    void retain(std::uint32_t count = 1) { count_.fetch_add(count, std::memory_order_relaxed); }
     // True when this was the last reference.
     bool release() {
+        if (count_.load(std::memory_order_acquire) == 1) return true;  // and nobody else has one to copy
         // acq_rel and not release with a fence: the thread sanitizer does not see fences.
         return count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
     }

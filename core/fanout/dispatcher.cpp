@@ -1,5 +1,7 @@
 #include "core/fanout/dispatcher.h"
 
+#include <utility>
+
 #include "core/base/thread.h"
 
 namespace fanwire::core {
@@ -11,8 +13,8 @@ constexpr std::size_t batch = 256;
 Dispatcher::Dispatcher(std::shared_ptr<Inbox> inbox, Callback callback) : state_(std::make_shared<State>()) {
     state_->inbox = std::move(inbox);
     state_->callback = std::move(callback);
-    state_->events.reserve(batch);
-    state_->owners.reserve(batch);
+    state_->items.reserve(batch);
+    state_->batch.reserve(batch);
     thread_ = start_thread("fanwire-handler", [state = state_] { run(state); });
 }
 
@@ -26,21 +28,33 @@ Dispatcher::~Dispatcher() {
 }
 
 void Dispatcher::run(const std::shared_ptr<State>& state) {
-    std::vector<Event>& events = state->events;
-    std::vector<SubscriptionRef>& owners = state->owners;
+    struct Collect {
+        std::vector<Item>& items;
+        void message(Subscription& subscription, Message* message) {
+            Event event = Event::of(EventKind::message);
+            event.user_data = subscription.user_data();
+            event.message = MessageRef::adopt(message);
+            items.push_back({std::move(event), &subscription});
+        }
+        void event(Subscription* subscription, Event&& event) { items.push_back({std::move(event), subscription}); }
+    };
+    std::vector<Item>& items = state->items;
     while (!state->stop.load() && state->inbox->wait()) {
-        state->inbox->drain(events, batch, &owners);
-        for (std::size_t i = 0; i < events.size() && !state->stop.load(); ++i) {
+        state->inbox->drain(state->batch, batch, Collect{items});
+        for (std::size_t i = 0; i < items.size() && !state->stop.load(); ++i) {
+            const auto& [event, subscription] = items[i];
             // Given up since the drain, perhaps by the callback before this one: nothing follows but its end.
-            if (owners[i] && owners[i]->given_up() && events[i].kind != EventKind::ended) continue;
+            if (subscription && subscription->given_up() && event.kind != EventKind::ended) continue;
             try {
-                state->callback(events[i]);
+                state->callback(event);
             } catch (...) {
                 state->errors.fetch_add(1, std::memory_order_relaxed);
             }
         }
-        events.clear();
-        owners.clear();
+        MessageReleaser messages;
+        for (Item& item : items) messages.release(item.event.message.detach());
+        items.clear();
+        state->batch.release();
     }
 }
 

@@ -22,14 +22,19 @@ class Dispatcher {
     std::uint64_t callback_errors() const { return state_->errors.load(std::memory_order_relaxed); }
 
    private:
+    struct Item {
+        Event event;
+        Subscription* subscription;  // kept alive by the batch once it has ended
+    };
     // Outlives the Dispatcher when that is destroyed from within the callback.
     struct State {
         std::shared_ptr<Inbox> inbox;
         Callback callback;
         std::atomic<bool> stop{false};
         std::atomic<std::uint64_t> errors{0};
-        std::vector<Event> events;  // of the thread; with room for a batch, so that draining never fails
-        std::vector<SubscriptionRef> owners;
+        // Of the thread; with room for a batch, so that draining never fails.
+        std::vector<Item> items;
+        Inbox::Batch batch;
     };
     static void run(const std::shared_ptr<State>& state);
 

@@ -1,10 +1,15 @@
 #include "core/fanout/fanout.h"
 
+#include <algorithm>
+#include <bit>
 #include <new>
+#include <optional>
+#include <utility>
 
 namespace fanwire::core {
 
-Fanout::~Fanout() = default;
+// What is left goes to its inboxes, which may be read on.
+Fanout::~Fanout() { commit(); }
 
 Fanout::Topic* Fanout::find(TargetKind kind, std::string_view target) {
     Topics& all = topics(kind);
@@ -91,32 +96,63 @@ void Fanout::end(Subscription& subscription, const Error& why) {
 }
 
 MessageRef Fanout::make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
-                                std::uint64_t received_us, MessageRef& shared) const {
-    ScopedName from, by;
-    if (kind == TargetKind::channel) {
-        from = topic.subscriptions.front()->target();
-    } else {
-        from = {Name::make(channel), channel_prefix_size_};
-        by = topic.subscriptions.front()->target();
+                                std::uint64_t received_us, const MessageRef* shared) const {
+    const ScopedName& target = topic.subscriptions.front()->target();
+    std::string_view from = target.view();
+    std::optional<std::string_view> by;
+    if (kind == TargetKind::pattern) {
+        by = from;
+        from = channel.substr(std::min<std::size_t>(channel.size(), channel_prefix_size_));
     }
-    if (shared) return Message::make_sharing(std::move(from), std::move(by), shared);
-    return shared = Message::make(std::move(from), std::move(by), payload, received_us);
+    if (shared && *shared) return Message::make_sharing(from, by, *shared, pool_.get());
+    return Message::make(from, by, payload, received_us, pool_.get());
 }
 
 void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                     std::uint64_t received_us, MessageRef& shared) noexcept {
+                     std::uint64_t received_us, MessageRef* shared) noexcept {
     Topic* topic = find(kind, target);
     // Given up a moment ago; or wanted again while Redis still has to unsubscribe it: the stream begins with ACTIVE.
     if (!topic || !topic->confirmed) return;
-    Event event = Event::of(EventKind::message);
+    const auto& subscriptions = topic->subscriptions;
+    Message* message;
     try {
-        event.message = make_message(*topic, kind, channel, payload, received_us, shared);
+        message = make_message(*topic, kind, channel, payload, received_us, shared).detach();
     } catch (const std::bad_alloc&) {
-        for (const SubscriptionRef& subscription : topic->subscriptions)
+        for (const SubscriptionRef& subscription : subscriptions) {
+            flush_stage_of(subscription->inbox().get());
             if (subscription->inbox()->push_missing(*subscription)) wake_later(subscription->inbox());
+        }
         return;
     }
-    for (const SubscriptionRef& subscription : topic->subscriptions) push(*subscription, event);
+    if (shared && !*shared) *shared = MessageRef::share(message);
+    if (subscriptions.size() > 1) message->retain(static_cast<std::uint32_t>(subscriptions.size() - 1));
+    for (const SubscriptionRef& subscription : subscriptions) stage(*subscription, message);
+}
+
+void Fanout::stage(Subscription& subscription, Message* message) noexcept {
+    OutcomeSink* const sink = subscription.inbox().get();
+    Stage& stage = stage_of(sink);
+    if (stage.sink != sink || stage.count == Stage::capacity) {
+        flush(stage);
+        if (!stage.deliveries) stage.deliveries.reset(new (std::nothrow) Delivery[Stage::capacity]);
+        if (!stage.deliveries) {
+            const Delivery delivery{message, &subscription};
+            if (subscription.inbox()->push(&delivery, 1)) wake_later(subscription.inbox());
+            return;
+        }
+        stage.sink = sink;
+        staged_ |= 1u << (&stage - stages_.data());
+    }
+    stage.deliveries[stage.count++] = {message, &subscription};
+}
+
+void Fanout::flush(Stage& stage) noexcept {
+    if (stage.count == 0) return;
+    const std::shared_ptr<Inbox>& inbox = stage.deliveries[0].subscription->inbox();
+    if (inbox->push(stage.deliveries.get(), stage.count)) wake_later(inbox);
+    stage.sink = nullptr;
+    stage.count = 0;
+    staged_ &= ~(1u << (&stage - stages_.data()));
 }
 
 void Fanout::active(TargetKind kind, std::string_view target) noexcept {
@@ -198,15 +234,19 @@ void Fanout::set_refused(Topic& topic, const Error& why) noexcept {
 
 void Fanout::push(Subscription& subscription, Event event) noexcept {
     event.user_data = subscription.user_data();
+    flush_stage_of(subscription.inbox().get());
     if (subscription.inbox()->push(subscription, std::move(event))) wake_later(subscription.inbox());
 }
 
 void Fanout::settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) noexcept {
+    flush_stage_of(sink.get());
     if (sink->settle(user_data, outcome)) wake_later(sink);
 }
 
 void Fanout::tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept {
-    if (inbox && inbox->push(std::move(event))) wake_later(inbox);
+    if (!inbox) return;
+    flush_stage_of(inbox.get());
+    if (inbox->push(std::move(event))) wake_later(inbox);
 }
 
 void Fanout::wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept {
@@ -217,7 +257,8 @@ void Fanout::wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept {
     }
 }
 
-void Fanout::commit() {
+void Fanout::commit() noexcept {
+    while (staged_ != 0) flush(stages_[static_cast<std::size_t>(std::countr_zero(staged_))]);
     for (const std::shared_ptr<OutcomeSink>& sink : to_wake_) sink->signal();
     to_wake_.clear();
 }

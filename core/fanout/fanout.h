@@ -1,6 +1,7 @@
 // Who in this process wants what: from one message of the backend to the inboxes of its subscriptions. IO thread only.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string_view>
 #include <unordered_map>
@@ -40,10 +41,11 @@ class Fanout {
     void remove_all(const Error& why) noexcept;
 
     // What the backend reports. Names are wire names.
-    // `shared`: nothing for a new payload; it then keeps the message whose payload other targets may share.
+    // `shared`: null when no other target has this payload. It holds nothing for a new payload, and then the message whose
+    // payload the other targets share.
     // `received_us`: when it was read.
     void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                 std::uint64_t received_us, MessageRef& shared) noexcept;
+                 std::uint64_t received_us, MessageRef* shared) noexcept;
     void active(TargetKind kind, std::string_view target) noexcept;
     void failed(TargetKind kind, std::string_view target, const Error& why) noexcept;
     void failed_all(const Error& why) noexcept;
@@ -55,8 +57,9 @@ class Fanout {
     void settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) noexcept;
     void tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
 
-    // Wakes the consumers that have something new. To be called after each batch.
-    void commit();
+    // Gives the inboxes the messages that are still ours and wakes the consumers that have something new. To be called
+    // after each batch.
+    void commit() noexcept;
 
    private:
     struct Topic {
@@ -68,10 +71,28 @@ class Fanout {
     // Keys are views of the topics' own names.
     using Topics = std::unordered_map<std::string_view, std::unique_ptr<Topic>>;
 
+    // Messages for one inbox that it has not been given yet, so that it is locked once for many. Other events of that
+    // inbox go behind them.
+    struct Stage {
+        static constexpr std::size_t capacity = 256;
+        OutcomeSink* sink = nullptr;  // the inbox, which the subscriptions keep alive; null when there are none
+        std::size_t count = 0;
+        std::unique_ptr<Delivery[]> deliveries;
+    };
+    static constexpr std::size_t stages_count = 16;
+
     Topics& topics(TargetKind kind) { return kind == TargetKind::channel ? channels_ : patterns_; }
     Topic* find(TargetKind kind, std::string_view target);
     MessageRef make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
-                            std::uint64_t received_us, MessageRef& shared) const;
+                            std::uint64_t received_us, const MessageRef* shared) const;
+    Stage& stage_of(const OutcomeSink* sink) {
+        return stages_[(reinterpret_cast<std::uintptr_t>(sink) >> 4) * 0x9e3779b97f4a7c15u >> 60];
+    }
+    void stage(Subscription& subscription, Message* message) noexcept;
+    void flush(Stage& stage) noexcept;
+    void flush_stage_of(const OutcomeSink* sink) noexcept {
+        if (Stage& stage = stage_of(sink); stage.sink == sink) flush(stage);
+    }
     void push(Subscription& subscription, Event event) noexcept;
     void wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept;
     void become_active(Subscription& subscription);
@@ -85,6 +106,9 @@ class Fanout {
     const std::uint32_t channel_prefix_size_;
     GapReason gap_reason_ = GapReason::reconnect;
     Topics channels_, patterns_;
+    std::array<Stage, stages_count> stages_;
+    std::uint32_t staged_ = 0;  // bits: those that hold something
+    MessagePool::Owner pool_ = MessagePool::make();
     std::vector<std::shared_ptr<OutcomeSink>> to_wake_;
 };
 

@@ -1,10 +1,6 @@
 #include "core/fanout/inbox.h"
 
-#include <algorithm>
-#include <new>
 #include <utility>
-
-#include "core/base/clock.h"
 
 namespace fanwire::core {
 
@@ -17,9 +13,6 @@ bool is_state(EventKind kind) {
 
 constexpr std::size_t late_kept_max = 4096;  // more slots for outcomes than this are given back when none is outstanding
 
-// What a message counts against the limit of bytes.
-std::size_t cost_of(const Event& event) { return event.kind == EventKind::message ? event.message->cost() : 0; }
-
 Event overflow_gap(void* user_data, std::uint64_t count) {
     Event gap = Event::of(EventKind::gap);
     gap.reason = GapReason::overflow;
@@ -29,9 +22,7 @@ Event overflow_gap(void* user_data, std::uint64_t count) {
 }
 
 void add_to_gap(Event& gap, const Event& dropped) {
-    if (dropped.kind == EventKind::message) {
-        if (gap.count != count_unknown) ++gap.count;
-    } else if (gap.count == count_unknown || dropped.count == count_unknown) {
+    if (gap.count == count_unknown || dropped.count == count_unknown) {
         // An overflow's count would be known, so one of the two is due to a break.
         if (gap.reason == GapReason::overflow) gap.reason = dropped.reason;
         gap.count = count_unknown;
@@ -40,41 +31,27 @@ void add_to_gap(Event& gap, const Event& dropped) {
     }
 }
 
-// Adds up the times from reading to draining: messages of one read come in a row and took the same time.
-class DeliveryTimes {
-   public:
-    ~DeliveryTimes() { flush(); }
-    void add(Metrics& metrics, std::uint64_t received_us) {
-        if (&metrics != metrics_ || received_us != received_us_) {
-            flush();
-            metrics_ = &metrics;
-            received_us_ = received_us;
-        }
-        ++count_;
-    }
-
-   private:
-    void flush() {
-        if (count_ == 0) return;
-        if (now_ == 0) now_ = now_us();
-        metrics_->delivery_latency.add(now_ > received_us_ ? now_ - received_us_ : 0, std::exchange(count_, 0));
-    }
-
-    Metrics* metrics_ = nullptr;
-    std::uint64_t received_us_ = 0, count_ = 0, now_ = 0;
-};
+// What follows stands behind something new: nothing more is folded into what is at the back. Written only if need be, as
+// the consumer reads the subscription meanwhile.
+void end_folding(Subscription& subscription) {
+    if (subscription.at_back.gap != 0 || subscription.at_back.state != 0) subscription.at_back = {};
+}
 
 }  // namespace
 
 Inbox::Inbox(InboxLimits limits, MakePollable make_pollable)
-    : limits_(limits), make_pollable_(std::move(make_pollable)) {}
+    : limits_(limits),
+      make_pollable_(std::move(make_pollable)),
+      conflation_(limits.overflow == Overflow::conflate ? std::make_unique<Conflation>() : nullptr) {}
 
 Inbox::~Inbox() { close(); }
 
-bool Inbox::full(const Event& event) const {
-    if (event.kind == EventKind::message)
-        return messages_ >= limits_.count || bytes_ + cost_of(event) > limits_.bytes;
-    return states_ >= limits_.count;
+// Whether there is room for one more message. Those that are being drained do not keep one out when nothing else does.
+bool Inbox::message_fits(std::size_t cost) {
+    if (messages_ >= limits_.count) return false;
+    if (bytes_ + cost <= limits_.bytes) return true;
+    bytes_ -= released_bytes_.exchange(0, std::memory_order_relaxed);
+    return bytes_ + cost <= limits_.bytes || (messages_ == 0 && cost <= limits_.bytes);
 }
 
 bool Inbox::become_signalled() {
@@ -83,13 +60,85 @@ bool Inbox::become_signalled() {
     return true;
 }
 
+// ---- pushing -------------------------------------------------------------------------------------------------------
+
+bool Inbox::push(const Delivery* deliveries, std::size_t count) noexcept {
+    MessageReleaser dropped;  // after the lock
+    std::lock_guard lock(mutex_);
+    if (closed_) {
+        for (std::size_t i = 0; i < count; ++i) dropped.release(deliveries[i].message);
+        return false;
+    }
+    for (std::size_t done = append_fitting(deliveries, count); done < count; ++done) {
+        const Delivery& delivery = deliveries[done];
+        try {
+            if (say_unsaid()) {
+                push_message(delivery);
+                continue;
+            }
+        } catch (const std::bad_alloc&) {
+        }
+        note_missing(*delivery.subscription);
+        dropped.release(delivery.message);
+    }
+    return become_signalled();
+}
+
+// The first ones, as long as there is nothing to it; how many.
+std::size_t Inbox::append_fitting(const Delivery* deliveries, std::size_t count) noexcept {
+    if (unsaid_first_ || conflation_ || messages_ >= limits_.count) return 0;
+    std::size_t fitting = 0, bytes = bytes_;
+    for (const std::size_t most = std::min(count, limits_.count - messages_); fitting < most; ++fitting) {
+        const std::size_t cost = deliveries[fitting].message->cost();
+        if (bytes + cost > limits_.bytes) break;
+        bytes += cost;
+    }
+    const std::size_t done = queue_.append(deliveries, fitting);
+    for (std::size_t i = done; i < fitting; ++i) bytes -= deliveries[i].message->cost();
+    bytes_ = bytes;
+    messages_ += done;
+    for (std::size_t i = 0; i < done;) {
+        Metrics& metrics = deliveries[i].subscription->metrics();
+        const std::size_t first = i;
+        for (; i < done && &deliveries[i].subscription->metrics() == &metrics; ++i)
+            end_folding(*deliveries[i].subscription);
+        metrics.delivered.add(i - first);
+    }
+    return done;
+}
+
+// Takes over the reference, unless it throws std::bad_alloc, and then has changed nothing.
+void Inbox::push_message(const Delivery& delivery) {
+    Subscription& subscription = *delivery.subscription;
+    const std::size_t cost = delivery.message->cost();
+    if (!message_fits(cost)) {
+        if (limits_.overflow == Overflow::drop_newest || cost > limits_.bytes) {
+            fold_message(Where::back, subscription);
+            delivery.message->release();
+            return;
+        }
+        if (conflation_ && conflate(delivery)) return;
+        while (!message_fits(cost)) push_out_oldest();
+    }
+    queue_.push_back(delivery);
+    ++messages_;
+    bytes_ += cost;
+    if (conflation_) conflation_->added(subscription, *delivery.message, back_place() - 1);
+    end_folding(subscription);
+    subscription.metrics().delivered.add();
+}
+
 bool Inbox::push(Subscription& subscription, Event event) noexcept {
+    if (event.kind == EventKind::message) {
+        const Delivery delivery{event.message.detach(), &subscription};
+        return push(&delivery, 1);
+    }
     std::lock_guard lock(mutex_);
     if (closed_) return false;
     if (event.kind == EventKind::ended) subscription.retain();  // given back by the drain
     try {
         if (say_unsaid())
-            take(subscription, event);
+            push_other(subscription, event);
         else
             note(subscription, event);
     } catch (const std::bad_alloc&) {
@@ -101,37 +150,15 @@ bool Inbox::push(Subscription& subscription, Event event) noexcept {
 bool Inbox::push_missing(Subscription& subscription) noexcept {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
-    ++dropped_;
-    subscription.metrics().dropped.add();
-    subscription.metrics().gaps.add();
-    Event gap = overflow_gap(subscription.user_data(), 1);
     try {
         if (say_unsaid())
-            fold(queue_, queue_first_, subscription.at_back, subscription, gap);
+            fold_message(Where::back, subscription);
         else
-            note(subscription, gap);
+            note_missing(subscription);
     } catch (const std::bad_alloc&) {
-        note(subscription, gap);
+        note_missing(subscription);
     }
     return become_signalled();
-}
-
-// Puts the event where it belongs; changes nothing if it throws std::bad_alloc.
-void Inbox::take(Subscription& subscription, Event& event) {
-    if (event.kind == EventKind::ended) return append(&subscription, event);
-    if (event.kind == EventKind::message && limits_.overflow != Overflow::drop_newest &&
-        cost_of(event) <= limits_.bytes) {
-        if (limits_.overflow == Overflow::conflate && full(event) && conflate(subscription, event)) return;
-        while (full(event)) push_out_oldest();
-    }
-    if (full(event)) {
-        fold(queue_, queue_first_, subscription.at_back, subscription, event);
-        return;
-    }
-    const bool message = event.kind == EventKind::message;
-    append(&subscription, event);
-    subscription.at_back = {};  // what follows stands behind this event
-    if (message) subscription.metrics().delivered.add();
 }
 
 bool Inbox::push(Event event) noexcept {
@@ -143,7 +170,7 @@ bool Inbox::push(Event event) noexcept {
         if (outcome && said_late_ < late_.size())  // outcomes keep their order
             add_late(event);
         else
-            append(nullptr, event);
+            append_other(nullptr, event);
     } catch (const std::bad_alloc&) {
         if (!outcome) return false;
         add_late(event);
@@ -152,59 +179,126 @@ bool Inbox::push(Event event) noexcept {
     return become_signalled();
 }
 
-// Changes nothing if it throws std::bad_alloc.
-void Inbox::append(Subscription* subscription, Event& event) {
-    queue_.emplace_back();
-    const bool message = event.kind == EventKind::message;
-    const bool state = is_state(event.kind) || event.kind == EventKind::gap;
-    messages_ += message ? 1 : 0;
-    states_ += state ? 1 : 0;
-    bytes_ += cost_of(event);
-    queue_.back() = {std::move(event), subscription};
-    if (limits_.overflow != Overflow::conflate || !subscription) return;
-    const std::uint64_t place = queue_first_ + queue_.size() - 1;
-    if (!message) {
-        subscription->behind_states = place + 1;
-        return;
-    }
-    // The key is a view of the message it leads to: it must not outlive that, so the former one goes first.
-    const Latest key{subscription, queue_.back().event.message->channel()};
-    latest_.erase(key);
-    try {
-        latest_.emplace(key, place);
-    } catch (const std::bad_alloc&) {  // nothing will take its place
-    }
+// Puts the event where it belongs; changes nothing if it throws std::bad_alloc.
+void Inbox::push_other(Subscription& subscription, Event& event) {
+    if (event.kind == EventKind::ended) return append_other(&subscription, event);
+    if (states_ >= limits_.count) return fold(Where::back, subscription, event);
+    append_other(&subscription, event);
+    end_folding(subscription);
 }
 
+// Changes nothing if it throws std::bad_alloc.
+void Inbox::append_other(Subscription* subscription, Event& event) {
+    others_.make_room();
+    queue_.make_room();
+    states_ += is_state(event.kind) || event.kind == EventKind::gap ? 1 : 0;
+    others_.push_back({std::move(event), subscription});
+    queue_.push_back({nullptr, subscription});
+    if (subscription) subscription->behind_states = back_place();
+}
+
+// ---- too much ------------------------------------------------------------------------------------------------------
+
 // Puts the message in the place of the newest of its channel; false when there is none that it may replace.
-bool Inbox::conflate(Subscription& subscription, Event& event) {
-    const auto found = latest_.find({&subscription, event.message->channel()});
-    if (found == latest_.end() || found->second < subscription.behind_states) return false;
-    const std::uint64_t place = found->second;
-    Entry& entry = queue_[place - queue_first_];
+bool Inbox::conflate(const Delivery& delivery) {
+    Subscription& subscription = *delivery.subscription;
+    const std::uint64_t place = conflation_->find(subscription, *delivery.message);
+    if (place == 0 || place < subscription.behind_states) return false;
+    Message*& message = queue_[place - queue_first_].message;
+    bytes_ -= released_bytes_.exchange(0, std::memory_order_relaxed);
     // A larger one has to make room like any other, or it might push out itself.
-    if (bytes_ - cost_of(entry.event) + cost_of(event) > limits_.bytes) return false;
-    const Latest key{&subscription, event.message->channel()};
-    auto node = latest_.extract(found);
-    node.key() = key;
-    bytes_ += cost_of(event);
-    bytes_ -= cost_of(entry.event);
-    entry.event = std::move(event);
-    latest_.insert(std::move(node));
-    if (entry.conflated++ == 0) {
-        ++conflated_entries_;
-        subscription.metrics().gaps.add();
-    }
+    if (bytes_ - message->cost() + delivery.message->cost() > limits_.bytes) return false;
+    const bool first = conflation_->replaced_at(place) == 0;
+    conflation_->replaced(subscription, *delivery.message, place);
+    bytes_ += delivery.message->cost();
+    bytes_ -= message->cost();
+    std::exchange(message, delivery.message)->release();
+    if (first) subscription.metrics().gaps.add();
     ++dropped_;
     subscription.metrics().dropped.add();
     return true;
 }
 
-void Inbox::forget_latest(const Entry& entry, std::uint64_t place) {
-    if (entry.event.kind != EventKind::message) return;
-    const auto found = latest_.find({entry.subscription, entry.event.message->channel()});
-    if (found != latest_.end() && found->second == place) latest_.erase(found);
+// Moves what is oldest in the queue out of the counted part, folded if it may be. Changes nothing if it throws
+// std::bad_alloc.
+void Inbox::push_out_oldest() {
+    const auto [message, subscription] = queue_.front();
+    if (!message && (!subscription || others_.front().event.kind == EventKind::ended)) {
+        front_.make_room();
+        front_.push_back(pop_other());
+        return;
+    }
+    const bool wanted = !subscription->given_up();
+    if (!message) {
+        Event event = others_.front().event;
+        if (wanted) fold(Where::front, *subscription, event);
+        pop_other();
+        return;
+    }
+    if (const std::uint64_t replaced = conflation_ ? conflation_->replaced_at(queue_first_) : 0) {
+        Event gap = overflow_gap(subscription->user_data(), replaced);
+        if (wanted) fold(Where::front, *subscription, gap);
+        conflation_->take_replaced(queue_first_);
+    }
+    if (wanted) fold_message(Where::front, *subscription);
+    bytes_ -= message->cost();
+    pop_message()->release();
 }
+
+// The event that stands for its like in that place, if it is still there.
+Event* Inbox::folded(Where where, std::uint64_t place) {
+    if (where == Where::front) return place < front_first_ ? nullptr : &front_[place - front_first_].event;
+    return place < others_first_ ? nullptr : &others_[place - others_first_].event;
+}
+
+// Makes it, at the end; its place. Changes nothing if it throws std::bad_alloc.
+std::uint64_t Inbox::add_folded(Where where, Subscription& subscription, Event&& event) {
+    if (where == Where::front) {
+        front_.make_room();
+        front_.push_back({std::move(event), &subscription});
+        return front_first_ + front_.size() - 1;
+    }
+    others_.make_room();
+    queue_.make_room();
+    others_.push_back({std::move(event), &subscription});
+    queue_.push_back({nullptr, &subscription});
+    ++states_;
+    subscription.behind_states = back_place();
+    return others_first_ + others_.size() - 1;
+}
+
+// Puts a state change or a GAP into the one that stands for its like. Changes nothing if it throws std::bad_alloc.
+void Inbox::fold(Where where, Subscription& subscription, Event& event) {
+    Subscription::FoldPlaces& places = where == Where::front ? subscription.at_front : subscription.at_back;
+    const bool state = is_state(event.kind);
+    std::uint64_t& place = state ? places.state : places.gap;
+    Event* const kept = folded(where, place);
+    if (!kept) {
+        place = add_folded(where, subscription, std::move(event));
+    } else if (state) {
+        *kept = std::move(event);
+    } else {
+        add_to_gap(*kept, event);
+        subscription.metrics().gaps.sub();  // two have become one
+    }
+}
+
+// The same for a message that is dropped: it is one more in the GAP.
+void Inbox::fold_message(Where where, Subscription& subscription) {
+    Subscription::FoldPlaces& places = where == Where::front ? subscription.at_front : subscription.at_back;
+    Metrics& metrics = subscription.metrics();
+    if (Event* const kept = folded(where, places.gap)) {
+        if (kept->count != count_unknown) ++kept->count;
+    } else {
+        places.gap = add_folded(where, subscription, overflow_gap(subscription.user_data(), 1));
+        metrics.gaps.add();
+    }
+    ++dropped_;
+    metrics.dropped.add();
+    if (where == Where::front) metrics.delivered.sub();  // it was, and is no longer
+}
+
+// ---- without memory ------------------------------------------------------------------------------------------------
 
 // Into the slot that reserve_outcome() has kept.
 void Inbox::add_late(const Event& event) noexcept {
@@ -212,7 +306,7 @@ void Inbox::add_late(const Event& event) noexcept {
     late_.push_back({event.user_data, event.status, event.count});
 }
 
-// There is no memory for an entry: the subscription itself keeps what has to be said.
+// There is no memory for a place: the subscription itself keeps what has to be said.
 void Inbox::note(Subscription& subscription, const Event& event) noexcept {
     Subscription::Unsaid& unsaid = subscription.unsaid;
     if (event.kind == EventKind::ended) {
@@ -222,20 +316,26 @@ void Inbox::note(Subscription& subscription, const Event& event) noexcept {
         unsaid.state = static_cast<std::uint8_t>(event.kind);
         unsaid.state_status = event.status;
     } else {
-        const bool message = event.kind == EventKind::message;
-        if (message) {
-            ++dropped_;
-            subscription.metrics().dropped.add();
-        }
         Event gap = Event::of(EventKind::gap);
-        gap.reason = unsaid.gap ? static_cast<GapReason>(unsaid.gap) : message ? GapReason::overflow : event.reason;
+        gap.reason = unsaid.gap ? static_cast<GapReason>(unsaid.gap) : event.reason;
         gap.count = unsaid.missing;
         add_to_gap(gap, event);
-        if (message && !unsaid.gap) subscription.metrics().gaps.add();
-        if (!message && unsaid.gap) subscription.metrics().gaps.sub();
+        if (unsaid.gap) subscription.metrics().gaps.sub();
         unsaid.gap = static_cast<std::uint8_t>(gap.reason);
         unsaid.missing = gap.count;
     }
+    list_unsaid(subscription);
+}
+
+void Inbox::note_missing(Subscription& subscription) noexcept {
+    ++dropped_;
+    subscription.metrics().dropped.add();
+    subscription.metrics().gaps.add();
+    note(subscription, overflow_gap(nullptr, 1));
+}
+
+void Inbox::list_unsaid(Subscription& subscription) noexcept {
+    Subscription::Unsaid& unsaid = subscription.unsaid;
     if (std::exchange(unsaid.listed, true)) return;
     unsaid.next = nullptr;
     (unsaid_first_ ? unsaid_last_->unsaid.next : unsaid_first_) = &subscription;
@@ -243,51 +343,48 @@ void Inbox::note(Subscription& subscription, const Event& event) noexcept {
 }
 
 // The next thing that is still to be said of the first subscription in the list; false when there is none.
-bool Inbox::pop_unsaid(Entry& entry) noexcept {
+bool Inbox::pop_unsaid(Other& other) noexcept {
     while (unsaid_first_) {
         Subscription& subscription = *unsaid_first_;
         Subscription::Unsaid& unsaid = subscription.unsaid;
-        entry.subscription = &subscription;
-        entry.event = {};
-        entry.event.user_data = subscription.user_data();
+        other = {{}, &subscription};
+        other.event.user_data = subscription.user_data();
         if (unsaid.gap) {
-            entry.event.kind = EventKind::gap;
-            entry.event.reason = static_cast<GapReason>(std::exchange(unsaid.gap, std::uint8_t{0}));
-            entry.event.count = std::exchange(unsaid.missing, 0);
+            other.event.kind = EventKind::gap;
+            other.event.reason = static_cast<GapReason>(std::exchange(unsaid.gap, std::uint8_t{0}));
+            other.event.count = std::exchange(unsaid.missing, 0);
             return true;
         }
         if (unsaid.state) {
-            entry.event.kind = static_cast<EventKind>(std::exchange(unsaid.state, std::uint8_t{0}));
-            entry.event.status = unsaid.state_status;
+            other.event.kind = static_cast<EventKind>(std::exchange(unsaid.state, std::uint8_t{0}));
+            other.event.status = unsaid.state_status;
             return true;
         }
         unsaid_first_ = unsaid.next;
         unsaid.listed = false;
         if (!unsaid.ended) continue;
         unsaid.ended = false;
-        entry.event.kind = EventKind::ended;
-        entry.event.status = unsaid.ended_status;
+        other.event.kind = EventKind::ended;
+        other.event.status = unsaid.ended_status;
         return true;
     }
     return false;
 }
 
-// Makes entries of what is unsaid, now that there may be memory; false when there still is not.
+// Gives places to what is unsaid, now that there may be memory; false when there still is none.
 bool Inbox::say_unsaid() noexcept {
     while (unsaid_first_) {
         try {
-            queue_.emplace_back();
+            others_.make_room();
+            queue_.make_room();
         } catch (const std::bad_alloc&) {
             return false;
         }
-        Entry& entry = queue_.back();
-        if (!pop_unsaid(entry)) {
-            queue_.pop_back();
-            break;
-        }
-        entry.subscription->at_back = {};
-        entry.subscription->behind_states = queue_first_ + queue_.size();
-        states_ += entry.event.kind != EventKind::ended ? 1 : 0;
+        Other other;
+        if (!pop_unsaid(other)) break;
+        Subscription& subscription = *other.subscription;
+        end_folding(subscription);
+        append_other(&subscription, other.event);
     }
     return true;
 }
@@ -299,72 +396,7 @@ std::size_t Inbox::count_unsaid() const {
     return count;
 }
 
-Inbox::Entry Inbox::pop_queue() {
-    if (limits_.overflow == Overflow::conflate) forget_latest(queue_.front(), queue_first_);
-    Entry entry = std::move(queue_.front());
-    queue_.pop_front();
-    ++queue_first_;
-    messages_ -= entry.event.kind == EventKind::message ? 1 : 0;
-    states_ -= is_state(entry.event.kind) || entry.event.kind == EventKind::gap ? 1 : 0;
-    bytes_ -= cost_of(entry.event);
-    return entry;
-}
-
-// Moves the queue's oldest entry out of the counted part, folded if it may be. Changes nothing if it throws
-// std::bad_alloc.
-void Inbox::push_out_oldest() {
-    Entry& oldest = queue_.front();
-    Subscription* const subscription = oldest.subscription;
-    if (!subscription || oldest.event.kind == EventKind::ended) {
-        front_.emplace_back();
-        front_.back() = pop_queue();
-        return;
-    }
-    const bool wanted = !subscription->given_up();
-    if (oldest.conflated > 0) {
-        Event gap = overflow_gap(oldest.event.user_data, oldest.conflated);
-        if (wanted) fold(front_, front_first_, subscription->at_front, *subscription, gap);
-        take_conflated(oldest);
-    }
-    if (wanted) {
-        Event event = oldest.event;
-        fold(front_, front_first_, subscription->at_front, *subscription, event);
-    }
-    pop_queue();
-}
-
-// Puts the event into the entry that stands for its like, or makes that entry at the end of `into`; changes nothing if it
-// throws std::bad_alloc.
-void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places,
-                 Subscription& subscription, Event& event) {
-    const bool state = is_state(event.kind), message = event.kind == EventKind::message;
-    std::uint64_t& place = state ? places.state : places.gap;
-    const bool found = place >= first;  // still there
-    if (!found) into.emplace_back();
-    if (message) {
-        ++dropped_;
-        subscription.metrics().dropped.add();
-        if (&into == &front_) subscription.metrics().delivered.sub();  // it was, and is no longer
-    }
-    if (found) {
-        Event& kept = into[place - first].event;
-        if (state)
-            kept = std::move(event);
-        else
-            add_to_gap(kept, event);
-        if (!state && !message) subscription.metrics().gaps.sub();  // two have become one
-        return;
-    }
-    if (message) {
-        event = overflow_gap(event.user_data, 1);
-        subscription.metrics().gaps.add();
-    }
-    into.back() = {std::move(event), &subscription};
-    place = first + into.size() - 1;
-    if (&into != &queue_) return;
-    ++states_;
-    subscription.behind_states = place + 1;
-}
+// ---- waking --------------------------------------------------------------------------------------------------------
 
 void Inbox::signal() noexcept {
     {
@@ -397,82 +429,112 @@ void Inbox::cancel_outcome() {
     --outcomes_;
 }
 
-// The GAP that stands before the entry; from now on none does.
-Event Inbox::take_conflated(Entry& entry) {
-    --conflated_entries_;
-    return overflow_gap(entry.event.user_data, std::exchange(entry.conflated, 0));
+// ---- the consumer --------------------------------------------------------------------------------------------------
+
+// The message at the queue's front; what it cost is still to be taken off.
+Message* Inbox::pop_message() {
+    const auto [message, subscription] = queue_.pop_front();
+    if (conflation_) conflation_->removed(*subscription, *message, queue_first_);
+    ++queue_first_;
+    --messages_;
+    return message;
 }
 
-bool Inbox::pop(Entry& entry) {
+Inbox::Other Inbox::pop_other() {
+    queue_.pop_front();
+    ++queue_first_;
+    ++others_first_;
+    Other other = others_.pop_front();
+    states_ -= is_state(other.event.kind) || other.event.kind == EventKind::gap ? 1 : 0;
+    return other;
+}
+
+// Moves up to `capacity` of what waits into the batch; whether more waits. Throws std::bad_alloc, having taken nothing.
+bool Inbox::take(Batch& batch, std::size_t capacity) {
+    std::lock_guard lock(mutex_);
+    batch.places.clear();
+    batch.events.clear();
+    // Room first, so that nothing popped is lost.
+    const std::size_t others = front_.size() + others_.size() + (conflation_ ? conflation_->replaced_places() : 0) + count_unsaid();
+    batch.places.reserve(std::min(capacity, messages_ + others));
+    batch.events.reserve(std::min(capacity, others));
+    while (batch.places.size() < capacity) {
+        if (front_.empty() && !conflation_) {  // messages in a row
+            const std::size_t most = std::min(capacity - batch.places.size(), queue_.run());
+            const Delivery* const first = most > 0 ? &queue_.front() : nullptr;
+            std::size_t count = 0;
+            while (count < most && first[count].message) ++count;
+            if (count > 0) {
+                batch.places.insert(batch.places.end(), first, first + count);
+                queue_.drop(count);
+                queue_first_ += count;
+                messages_ -= count;
+                continue;
+            }
+        }
+        if (!take_one(batch)) break;
+    }
+    // What they cost is left to drain(), unless those that come meanwhile would find no room.
+    if (bytes_ > limits_.bytes / 2) bytes_ -= released_bytes_.exchange(0, std::memory_order_relaxed);
+    batch.settled = bytes_ > limits_.bytes / 2;
+    if (batch.settled)
+        for (const Delivery& place : batch.places) bytes_ -= place.message ? place.message->cost() : 0;
+    if (outcomes_ == 0 && late_.capacity() > late_kept_max) std::vector<LateOutcome>().swap(late_);
+    if (!empty()) return true;
+    signalled_ = false;
+    if (pollable_) pollable_->clear();
+    return false;
+}
+
+// What is oldest; false when there is nothing.
+bool Inbox::take_one(Batch& batch) {
     if (!front_.empty()) {
-        entry = std::move(front_.front());
-        front_.pop_front();
+        Other other = front_.pop_front();
         ++front_first_;
-        const bool next_is_its = front_.empty() && !queue_.empty() && queue_.front().subscription == entry.subscription;
-        if (next_is_its && entry.event.kind == EventKind::gap && queue_.front().conflated > 0)
+        const bool next_is_its = front_.empty() && !queue_.empty() && queue_.front().subscription == other.subscription;
+        if (next_is_its && other.event.kind == EventKind::gap && conflation_ && conflation_->replaced_at(queue_first_) > 0)
         {  // one GAP for one place
-            add_to_gap(entry.event, take_conflated(queue_.front()));
-            entry.subscription->metrics().gaps.sub();
+            add_to_gap(other.event, overflow_gap(nullptr, conflation_->take_replaced(queue_first_)));
+            other.subscription->metrics().gaps.sub();
         }
-        return true;
-    }
-    if (!queue_.empty()) {
-        if (queue_.front().conflated > 0) {
-            Subscription* const subscription = queue_.front().subscription;
-            entry = {take_conflated(queue_.front()), subscription};
-        } else {
-            entry = pop_queue();
-        }
-        return true;
-    }
-    if (said_late_ < late_.size()) {
+        took(batch, std::move(other));
+    } else if (!queue_.empty()) {
+        Subscription* const subscription = queue_.front().subscription;
+        if (!queue_.front().message)
+            took(batch, pop_other());
+        else if (conflation_ && conflation_->replaced_at(queue_first_) > 0)
+            took(batch, {overflow_gap(subscription->user_data(), conflation_->take_replaced(queue_first_)), subscription});
+        else
+            batch.places.push_back({pop_message(), subscription});
+    } else if (said_late_ < late_.size()) {
         const LateOutcome& late = late_[said_late_++];
-        entry = {};
-        entry.event.kind = EventKind::published;
-        entry.event.user_data = late.user_data;
-        entry.event.status = late.status;
-        entry.event.count = late.receivers;
+        Event event = Event::of(EventKind::published);
+        event.user_data = late.user_data;
+        event.status = late.status;
+        event.count = late.receivers;
         if (said_late_ == late_.size()) {
             late_.clear();
             said_late_ = 0;
         }
-        return true;
+        took(batch, {std::move(event), nullptr});
+    } else {
+        Other other;
+        if (!pop_unsaid(other)) return false;
+        took(batch, std::move(other));
     }
-    return pop_unsaid(entry);
+    return true;
 }
 
-void Inbox::drain(std::vector<Event>& events, std::size_t capacity, std::vector<SubscriptionRef>* owners) {
-    Subscription* ended = nullptr;  // of the unsaid list they have left
-    {
-        std::lock_guard lock(mutex_);
-        // Room first, so that nothing popped is lost.
-        const std::size_t most =
-            std::min(capacity, events.size() + front_.size() + queue_.size() + conflated_entries_ + count_unsaid());
-        events.reserve(most);
-        if (owners) owners->reserve(most);
-        Entry entry;
-        DeliveryTimes times;
-        while (events.size() < capacity && pop(entry)) {
-            const bool last = entry.event.kind == EventKind::ended;
-            if (!entry.subscription) {
-                --(entry.event.kind == EventKind::published ? outcomes_ : engine_events_);
-            } else if (last) {
-                entry.subscription->unsaid.next = std::exchange(ended, entry.subscription);
-            } else if (entry.subscription->given_up()) {
-                continue;
-            } else if (entry.event.kind == EventKind::message) {
-                times.add(entry.subscription->metrics(), entry.event.message->received_us());
-            }
-            events.push_back(std::move(entry.event));
-            if (owners) owners->push_back(SubscriptionRef::share(entry.subscription));
-            ++drained_;
-        }
-        if (outcomes_ == 0 && late_.capacity() > late_kept_max) std::vector<LateOutcome>().swap(late_);
-        if (empty()) {
-            signalled_ = false;
-            if (pollable_) pollable_->clear();
-        }
-    }
+void Inbox::took(Batch& batch, Other&& other) {
+    if (!other.subscription)
+        --(other.event.kind == EventKind::published ? outcomes_ : engine_events_);
+    else if (other.event.kind == EventKind::ended)
+        other.subscription->unsaid.next = std::exchange(batch.ended, other.subscription);
+    batch.places.push_back({nullptr, other.subscription});
+    batch.events.push_back(std::move(other.event));
+}
+
+void Inbox::Batch::release() noexcept {
     while (ended) {
         Subscription* const subscription = std::exchange(ended, ended->unsaid.next);
         subscription->release();
@@ -519,13 +581,22 @@ int Inbox::fd() {
     return pollable_->fd();
 }
 
+// Subscriptions that end here are destroyed under the mutex: what they own calls nothing of ours.
 void Inbox::close() {
+    const auto discard = [](Other other) {
+        if (other.subscription && other.event.kind == EventKind::ended) other.subscription->release();
+    };
     {
         std::lock_guard lock(mutex_);
         closed_ = true;
-        latest_.clear();
-        discard(front_);
-        discard(queue_);
+        if (conflation_) conflation_->clear();
+        MessageReleaser messages;
+        while (!front_.empty()) discard(front_.pop_front());
+        while (!queue_.empty()) messages.release(queue_.pop_front().message);
+        while (!others_.empty()) discard(others_.pop_front());
+        front_.clear();
+        queue_.clear();
+        others_.clear();
         while (unsaid_first_) {
             Subscription* const subscription = std::exchange(unsaid_first_, unsaid_first_->unsaid.next);
             const bool ended = std::exchange(subscription->unsaid, {}).ended;
@@ -533,21 +604,17 @@ void Inbox::close() {
         }
         late_.clear();
         said_late_ = 0;
-        messages_ = bytes_ = states_ = conflated_entries_ = 0;
+        messages_ = bytes_ = states_ = 0;
+        released_bytes_.store(0, std::memory_order_relaxed);
     }
     arrived_.notify_all();
 }
 
-// Subscriptions that end here are destroyed under the mutex: what they own calls nothing of ours.
-void Inbox::discard(std::deque<Entry>& entries) {
-    for (Entry& entry : entries)
-        if (entry.subscription && entry.event.kind == EventKind::ended) entry.subscription->release();
-    entries.clear();
-}
-
 InboxStats Inbox::stats() const {
     std::lock_guard lock(mutex_);
-    return {front_.size() + queue_.size() + conflated_entries_ + count_unsaid(), bytes_, drained_, dropped_};
+    const std::size_t replaced = conflation_ ? conflation_->replaced_places() : 0;
+    return {front_.size() + queue_.size() + replaced + count_unsaid(),
+            bytes_ - released_bytes_.load(std::memory_order_relaxed), drained_.load(std::memory_order_relaxed), dropped_};
 }
 
 }  // namespace fanwire::core

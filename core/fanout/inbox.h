@@ -13,20 +13,27 @@
 //
 // Pushing never fails. An event for which there is no memory is noted in its subscription itself, folded as above, or for
 // an outcome in the slot that reserve_outcome() has kept; the inbox says it, without its text, before anything newer.
+//
+// A message's place in the queue is two pointers. What else there is to tell stands in a queue of its own, `others_`, and
+// has an empty place among the messages. Both sides move many places under one lock; what a drained message is and what
+// it cost is looked up without it.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <string_view>
-#include <unordered_map>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include "core/base/pollable.h"
 #include "core/base/settings.h"
+#include "core/fanout/block_queue.h"
+#include "core/fanout/conflation.h"
+#include "core/fanout/delivery_times.h"
 #include "core/fanout/event.h"
 #include "core/fanout/subscription.h"
 #include "core/message/outcome.h"
@@ -41,6 +48,13 @@ struct InboxLimits {
 
 struct InboxStats {
     std::uint64_t queued = 0, queued_bytes = 0, drained = 0, dropped = 0;
+};
+
+// A message, with one reference to it, for a subscription. The subscription is kept alive by the fan-out, then by its
+// ENDED event.
+struct Delivery {
+    Message* message = nullptr;  // in an inbox, null: something else has this place
+    Subscription* subscription = nullptr;
 };
 
 class Inbox : public OutcomeSink {
@@ -61,6 +75,8 @@ class Inbox : public OutcomeSink {
     // An event of `subscription`; counts in its engine's metrics what is delivered and dropped. An ENDED event keeps
     // the subscription alive until it is drained. True when the consumer is to be woken: signal() must follow.
     [[nodiscard]] bool push(Subscription& subscription, Event event) noexcept;
+    // Messages, in order; takes over the references.
+    [[nodiscard]] bool push(const Delivery* deliveries, std::size_t count) noexcept;
     // A message of it that could not be made: one more that is missing.
     [[nodiscard]] bool push_missing(Subscription& subscription) noexcept;
     // An event of no subscription: of an engine, or an outcome that has its slot. An engine's is not kept when there is no
@@ -81,9 +97,37 @@ class Inbox : public OutcomeSink {
 
     // ---- the consumer ----
 
-    // Appends up to `capacity` events to `events`, oldest first; and to `owners`, if given, their subscriptions. Throws
-    // std::bad_alloc, having taken nothing, when their own capacity does not suffice and cannot grow.
-    void drain(std::vector<Event>& events, std::size_t capacity, std::vector<SubscriptionRef>* owners = nullptr);
+    // Where drain() moves events to; its memory serves the next drain. It keeps the subscriptions alive whose ENDED was
+    // drained, until the next drain or its own end.
+    class Batch {
+       public:
+        Batch() = default;
+        ~Batch() { release(); }
+        Batch(Batch&& other) noexcept
+            : places(std::move(other.places)),
+              events(std::move(other.events)),
+              ended(std::exchange(other.ended, nullptr)) {}
+        Batch& operator=(Batch&&) = delete;
+        void release() noexcept;
+        // So that draining up to `capacity` events never fails.
+        void reserve(std::size_t capacity) {
+            places.reserve(capacity);
+            events.reserve(capacity);
+        }
+
+       private:
+        friend class Inbox;
+        std::vector<Delivery> places;  // those without a message: the next of `events`
+        std::vector<Event> events;
+        Subscription* ended = nullptr;  // of the unsaid list they have left
+        bool settled = false;           // the cost of its messages no longer counts as queued
+    };
+
+    // Gives up to `capacity` events, oldest first, to `sink`: sink.message(Subscription&, Message*) with the reference, or
+    // sink.event(Subscription*, Event&&), which may not throw. Returns how many. Throws std::bad_alloc, having taken
+    // nothing, when the batch cannot grow.
+    template <class Sink>
+    std::size_t drain(Batch& batch, std::size_t capacity, Sink&& sink);
     // Waits until something is queued (true), the deadline passes, or interrupt() / close() is called (false).
     bool wait(std::chrono::steady_clock::time_point deadline);
     bool wait();
@@ -98,69 +142,68 @@ class Inbox : public OutcomeSink {
     InboxStats stats() const;
 
    private:
-    struct Entry {
+    // Whatever is not simply a message.
+    struct Other {
         Event event;
-        Subscription* subscription = nullptr;  // kept alive by the fan-out, then by its ENDED entry
-        std::uint64_t conflated = 0;  // messages that this one has replaced
+        Subscription* subscription = nullptr;
     };
     struct LateOutcome {
         void* user_data;
         Status status;
         std::uint64_t receivers;
     };
-    // The newest message of a subscription and a channel, for conflate. The channel's bytes are those of the message in
-    // the queue.
-    struct Latest {
-        const Subscription* subscription;
-        std::string_view channel;
-        bool operator==(const Latest&) const = default;
-    };
-    struct LatestHash {
-        std::size_t operator()(const Latest& key) const {
-            return std::hash<std::string_view>()(key.channel) ^ (std::hash<const void*>()(key.subscription) << 1);
-        }
-    };
+    enum class Where { front, back };
+    static constexpr std::size_t taken_max = 1024;  // under one lock
 
-    bool full(const Event& event) const;
+    bool message_fits(std::size_t cost);
     bool become_signalled();
-    void take(Subscription& subscription, Event& event);
-    void append(Subscription* subscription, Event& event);
+    std::size_t append_fitting(const Delivery* deliveries, std::size_t count) noexcept;
+    void push_message(const Delivery& delivery);
+    void push_other(Subscription& subscription, Event& event);
+    void append_other(Subscription* subscription, Event& event);
     void note(Subscription& subscription, const Event& event) noexcept;
+    void note_missing(Subscription& subscription) noexcept;
+    void list_unsaid(Subscription& subscription) noexcept;
     void add_late(const Event& event) noexcept;
     bool say_unsaid() noexcept;
-    bool pop_unsaid(Entry& entry) noexcept;
+    bool pop_unsaid(Other& other) noexcept;
     std::size_t count_unsaid() const;
-    Entry pop_queue();
-    bool conflate(Subscription& subscription, Event& event);
-    Event take_conflated(Entry& entry);
-    void forget_latest(const Entry& entry, std::uint64_t place);
+    Other pop_other();
+    Message* pop_message();
+    bool conflate(const Delivery& delivery);
     void push_out_oldest();
-    void fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places, Subscription& subscription,
-              Event& event);
-    bool pop(Entry& entry);
+    void fold(Where where, Subscription& subscription, Event& event);
+    void fold_message(Where where, Subscription& subscription);
+    Event* folded(Where where, std::uint64_t place);
+    std::uint64_t add_folded(Where where, Subscription& subscription, Event&& event);
+    bool take(Batch& batch, std::size_t capacity);
+    bool take_one(Batch& batch);
+    void took(Batch& batch, Other&& other);
     bool empty() const { return front_.empty() && queue_.empty() && !unsaid_first_ && said_late_ == late_.size(); }
-    void discard(std::deque<Entry>& entries);
+    std::uint64_t back_place() const { return queue_first_ + queue_.size(); }  // of what is appended next
 
     const InboxLimits limits_;
     const MakePollable make_pollable_;
 
     mutable std::mutex mutex_;
     std::condition_variable arrived_;
-    std::deque<Entry> front_;  // older than everything in queue_; only folded and always-kept entries
-    std::deque<Entry> queue_;
-    std::uint64_t front_first_ = 1;  // sequence number of front_[0]; they name places that outlive pops
-    std::uint64_t queue_first_ = 1;
-    std::unordered_map<Latest, std::uint64_t, LatestHash> latest_;  // places in queue_; only for conflate
-    std::size_t messages_ = 0, bytes_ = 0;  // of queue_: its messages
-    std::size_t states_ = 0;                // of queue_: its state changes and GAPs
-    std::size_t conflated_entries_ = 0;     // of queue_: those with a GAP before them
+    // Older than everything in queue_; only folded and always-kept events. Sequence numbers, beginning with that of [0],
+    // name places that outlive pops.
+    BlockQueue<Other, 16> front_;
+    BlockQueue<Delivery, 64> queue_;
+    BlockQueue<Other, 16> others_;  // for each place of queue_ that has no message, in order
+    std::uint64_t front_first_ = 1, queue_first_ = 1, others_first_ = 1;
+    std::unique_ptr<Conflation> conflation_;  // only for conflate
+    std::size_t messages_ = 0;  // of queue_
+    std::size_t bytes_ = 0;     // of those messages and of the drained ones in released_bytes_
+    std::size_t states_ = 0;    // of queue_: its state changes and GAPs
     Subscription *unsaid_first_ = nullptr, *unsaid_last_ = nullptr;  // behind everything in queue_
     std::vector<LateOutcome> late_;  // has room for outcomes_; behind everything in queue_
     std::size_t said_late_ = 0;      // of late_: drained
     std::atomic<bool> retired_{false};
     std::size_t outcomes_ = 0;
     std::size_t engine_events_ = 0;
-    std::uint64_t drained_ = 0, dropped_ = 0;
+    std::uint64_t dropped_ = 0;
     bool signalled_ = false;     // the consumer knows, or will by the signal() that is due
     bool signal_is_due_ = false;
     bool interrupted_ = false;
@@ -169,6 +212,50 @@ class Inbox : public OutcomeSink {
 
     std::mutex wake_mutex_;  // held while the wake function runs; never taken under mutex_
     Wake wake_;
+
+    // Written by the consumer without the mutex. The cost of messages is known when they are looked at; until then they
+    // count as queued.
+    alignas(64) std::atomic<std::size_t> released_bytes_{0};
+    std::atomic<std::uint64_t> drained_{0};
 };
+
+template <class Sink>
+std::size_t Inbox::drain(Batch& batch, std::size_t capacity, Sink&& sink) {
+    batch.release();
+    std::size_t given = 0;
+    for (bool more = true; more && given < capacity;) {
+        try {
+            more = take(batch, std::min(capacity - given, taken_max));
+        } catch (const std::bad_alloc&) {
+            if (given == 0) throw;
+            break;
+        }
+        DeliveryTimes times;
+        MessageReleaser unwanted;
+        std::size_t bytes = 0, event = 0;
+        const std::size_t count = batch.places.size();
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto [message, subscription] = batch.places[i];
+            if (!message) {
+                Event& other = batch.events[event++];
+                if (subscription && other.kind != EventKind::ended && subscription->given_up()) continue;
+                sink.event(subscription, std::move(other));
+                ++given;
+                continue;
+            }
+            bytes += message->cost();
+            if (subscription->given_up()) {
+                unwanted.release(message);
+                continue;
+            }
+            times.add(*subscription, message->received_us());
+            sink.message(*subscription, message);
+            ++given;
+        }
+        if (bytes > 0 && !batch.settled) released_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    }
+    drained_.store(drained_.load(std::memory_order_relaxed) + given, std::memory_order_relaxed);
+    return given;
+}
 
 }  // namespace fanwire::core

@@ -2,38 +2,75 @@
 
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace fanwire::core {
 
-MessageRef Message::make(ScopedName channel, ScopedName pattern, std::string_view payload,
-                         std::uint64_t received_us) {
-    void* memory = ::operator new(sizeof(Message) + payload.size() + 1);
-    Message* message = new (memory) Message(std::move(channel), std::move(pattern), nullptr);
-    char* to = reinterpret_cast<char*>(message + 1);
-    if (!payload.empty()) std::memcpy(to, payload.data(), payload.size());
-    to[payload.size()] = '\0';
+namespace {
+
+// The bytes and a NUL; returns what follows.
+char* put(char* to, std::string_view bytes) {
+    if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
+    to[bytes.size()] = '\0';
+    return to + bytes.size() + 1;
+}
+
+}  // namespace
+
+Message* Message::allocate(std::string_view channel, std::optional<std::string_view> pattern, std::size_t payload_size,
+                           MessagePool* pool) {
+    const std::size_t names = channel.size() + 1 + (pattern ? pattern->size() + 1 : 0);
+    const std::size_t size = sizeof(Message) + names + payload_size;
+    if (size > MessagePool::piece_max) pool = nullptr;
+    Message* const message = new (pool ? pool->take(size) : ::operator new(size)) Message;
+    message->pool_ = pool;
+    message->channel_size_ = static_cast<std::uint32_t>(channel.size());
+    char* const behind = put(message->bytes(), channel);
+    if (pattern) {
+        message->pattern_size_ = static_cast<std::uint32_t>(pattern->size());
+        put(behind, *pattern);
+    }
+    return message;
+}
+
+MessageRef Message::make(std::string_view channel, std::optional<std::string_view> pattern, std::string_view payload,
+                         std::uint64_t received_us, MessagePool* pool) {
+    Message* const message = allocate(channel, pattern, payload.size() + 1, pool);
+    char* const to = message->bytes() + message->names_size();
+    put(to, payload);
     message->payload_ = to;
     message->payload_size_ = payload.size();
     message->received_us_ = received_us;
     return MessageRef::adopt(message);
 }
 
-MessageRef Message::make_sharing(ScopedName channel, ScopedName pattern, MessageRef owner) {
-    void* memory = ::operator new(sizeof(Message));
-    Message* message = new (memory) Message(std::move(channel), std::move(pattern), std::move(owner));
-    message->payload_ = message->owner_->payload_;
-    message->payload_size_ = message->owner_->payload_size_;
-    message->received_us_ = message->owner_->received_us_;
+MessageRef Message::make_sharing(std::string_view channel, std::optional<std::string_view> pattern, MessageRef owner,
+                                 MessagePool* pool) {
+    Message* const message = allocate(channel, pattern, 0, pool);
+    message->payload_ = owner->payload_;
+    message->payload_size_ = owner->payload_size_;
+    message->received_us_ = owner->received_us_;
+    message->owner_ = std::move(owner);
     return MessageRef::adopt(message);
 }
 
-MessageRef Message::make_text(std::string_view text) { return make({}, {}, text); }
+void Message::release() noexcept {
+    if (refs_.release()) MessageReleaser().dispose(*this);
+}
 
-void Message::release() {
-    if (!refs_.release()) return;
-    tag_ = 0;
-    this->~Message();
-    ::operator delete(this);
+void MessageReleaser::dispose(Message& message) noexcept {
+    message.tag_ = 0;
+    MessagePool* const pool = message.pool_;
+    const std::size_t size = message.size();
+    message.~Message();
+    if (!pool) return ::operator delete(&message);
+    if (pool != pool_ || count_ == pieces_.size()) flush();
+    pool_ = pool;
+    pieces_[count_++] = {&message, size};
+}
+
+void MessageReleaser::flush() noexcept {
+    if (count_ > 0) pool_->give_back(pieces_.data(), std::exchange(count_, 0));
 }
 
 }  // namespace fanwire::core

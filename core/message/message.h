@@ -1,9 +1,12 @@
 // What subscribers share: a channel, the pattern it came by, and a payload. Immutable, one allocation.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
+#include "core/message/message_pool.h"
 #include "core/message/name.h"
 
 namespace fanwire::core {
@@ -24,41 +27,75 @@ class Message {
     // First in memory, so that the C boundary can tell a message from another handle.
     static constexpr std::uint32_t tag_value = 0x6d736731;  // "msg1"
 
-    // Copies the payload. `pattern` has no name for messages of an exact subscription. `received_us`: when it was read.
-    static MessageRef make(ScopedName channel, ScopedName pattern, std::string_view payload,
-                           std::uint64_t received_us = 0);
+    // Copies channel, pattern (none for messages of an exact subscription) and payload, the names as users see them.
+    // `received_us`: when it was read. `pool`: for its memory when it is small; the caller is its taking thread.
+    static MessageRef make(std::string_view channel, std::optional<std::string_view> pattern, std::string_view payload,
+                           std::uint64_t received_us = 0, MessagePool* pool = nullptr);
 
     // Another message with the payload of `owner`, which is shared and not copied.
-    static MessageRef make_sharing(ScopedName channel, ScopedName pattern, MessageRef owner);
+    static MessageRef make_sharing(std::string_view channel, std::optional<std::string_view> pattern, MessageRef owner,
+                                   MessagePool* pool = nullptr);
 
     // A text that an event carries, kept as the payload of a message without a channel.
-    static MessageRef make_text(std::string_view text);
+    static MessageRef make_text(std::string_view text) { return make({}, {}, text); }
 
     bool has_tag() const { return tag_ == tag_value; }
-    std::string_view channel() const { return channel_.view(); }
-    std::string_view pattern() const { return pattern_.view(); }
-    bool has_pattern() const { return static_cast<bool>(pattern_.name); }
-    // A NUL that is not counted follows the bytes.
+    // A NUL that is not counted follows the bytes of each.
+    std::string_view channel() const { return {bytes(), channel_size_}; }
+    std::string_view pattern() const {
+        return has_pattern() ? std::string_view(bytes() + channel_size_ + 1, pattern_size_) : std::string_view();
+    }
+    bool has_pattern() const { return pattern_size_ != no_pattern; }
     std::string_view payload() const { return {payload_, payload_size_}; }
     std::uint64_t received_us() const { return received_us_; }
     // What a queue is charged for holding it.
-    std::size_t cost() const { return sizeof(Message) + payload_size_ + channel().size(); }
+    std::size_t cost() const { return sizeof(Message) + payload_size_ + channel_size_; }
 
-    void retain() { refs_.retain(); }
-    void release();
+    void retain(std::uint32_t count = 1) { refs_.retain(count); }
+    void release() noexcept;
 
    private:
-    Message(ScopedName channel, ScopedName pattern, MessageRef owner)
-        : channel_(std::move(channel)), pattern_(std::move(pattern)), owner_(std::move(owner)) {}
+    friend class MessageReleaser;
+    static constexpr std::uint32_t no_pattern = UINT32_MAX;
+
+    Message() = default;
+    static Message* allocate(std::string_view channel, std::optional<std::string_view> pattern,
+                             std::size_t payload_size, MessagePool* pool);
+    char* bytes() { return reinterpret_cast<char*>(this + 1); }
+    const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
+    std::size_t names_size() const { return channel_size_ + (has_pattern() ? pattern_size_ + 2u : 1u); }
+    std::size_t size() const { return sizeof(Message) + names_size() + (owner_ ? 0 : payload_size_ + 1); }
 
     std::uint32_t tag_ = tag_value;
     RefCount refs_;
-    ScopedName channel_;
-    ScopedName pattern_;
-    MessageRef owner_;  // whose payload this is, when not our own
+    MessagePool* pool_ = nullptr;  // where its memory is from
     const char* payload_ = "";
     std::size_t payload_size_ = 0;
     std::uint64_t received_us_ = 0;
+    MessageRef owner_;  // whose payload this is, when not our own
+    std::uint32_t channel_size_ = 0, pattern_size_ = no_pattern;
+};
+
+// Releases many messages: their memory goes back to its pool in blocks.
+class MessageReleaser {
+   public:
+    MessageReleaser() = default;
+    ~MessageReleaser() { flush(); }
+    MessageReleaser(const MessageReleaser&) = delete;
+    MessageReleaser& operator=(const MessageReleaser&) = delete;
+
+    void release(Message* message) noexcept {
+        if (message && message->refs_.release()) dispose(*message);
+    }
+
+   private:
+    friend class Message;
+    void dispose(Message& message) noexcept;
+    void flush() noexcept;
+
+    MessagePool* pool_ = nullptr;
+    std::size_t count_ = 0;
+    std::array<MessagePool::Piece, 64> pieces_;
 };
 
 }  // namespace fanwire::core

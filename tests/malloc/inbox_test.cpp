@@ -7,6 +7,7 @@
 #include "core/fanout/fanout.h"
 #include "core/net/event_fd.h"
 #include "tests/malloc/failing_malloc.h"
+#include "tests/support/drained.h"
 
 namespace fanwire::core {
 namespace {
@@ -21,18 +22,17 @@ class InboxWithoutMemory : public testing::Test {
         return subscription;
     }
     void message(const std::string& channel, const std::string& payload) {
-        MessageRef unshared;
         const malloc_test::InCall scope;
-        fanout.message(TargetKind::channel, channel, channel, payload, 0, unshared);
+        fanout.message(TargetKind::channel, channel, channel, payload, 0, nullptr);
+        fanout.commit();
     }
     // "message 1", "gap 2", ... of what waits.
     std::vector<std::string> drain() {
         static const char* names[] = {"",    "message", "active", "lost",      "resumed",   "gap",
                                       "failed", "ended", "published", "connected"};
-        std::vector<Event> events;
-        inbox->drain(events, SIZE_MAX);
+        const Drained drained(*inbox);
         std::vector<std::string> said;
-        for (const Event& event : events) {
+        for (const Event& event : drained.events) {
             std::string text = names[static_cast<int>(event.kind)];
             if (event.kind == EventKind::message) text += " " + std::string(event.message->payload());
             if (event.kind == EventKind::gap)
@@ -83,13 +83,12 @@ TEST_F(InboxWithoutMemory, StatesAndTheEndAreKept) {
     }
     memory_is_back();
     EXPECT_GE(inbox->stats().queued, 100u);
-    std::vector<Event> events;
-    std::vector<SubscriptionRef> owners;
-    inbox->drain(events, SIZE_MAX, &owners);
+    const Drained drained(*inbox);
+    const std::vector<Event>& events = drained.events;
     for (std::size_t i = 0; i < all.size(); ++i) {
         std::vector<EventKind> seen;
         for (std::size_t e = 0; e < events.size(); ++e)
-            if (owners[e] == all[i]) seen.push_back(events[e].kind);
+            if (drained.owners[e] == all[i].get()) seen.push_back(events[e].kind);
         ASSERT_FALSE(seen.empty()) << i;
         EXPECT_EQ(seen.back(), i < 50 ? EventKind::ended : EventKind::resumed) << i;
         if (i >= 50) {
@@ -114,8 +113,7 @@ TEST_F(InboxWithoutMemory, EveryOutcomeHasItsSlot) {
             }
         }
         memory_is_back();
-        std::vector<Event> first;
-        inbox->drain(first, 10);
+        EXPECT_EQ(Drained(*inbox, 10).events.size(), 10u);
         Said expected, rest = drain();
         for (int i = 10; i < count; ++i) expected.push_back("published " + std::to_string(i));
         EXPECT_EQ(rest, expected);
@@ -125,11 +123,15 @@ TEST_F(InboxWithoutMemory, EveryOutcomeHasItsSlot) {
 TEST_F(InboxWithoutMemory, DrainingTakesNothingThatItCannotGive) {
     const auto a = subscribe("a");
     message("a", "1");
-    std::vector<Event> events;
+    struct Nothing {
+        void message(Subscription&, Message*) { ADD_FAILURE(); }
+        void event(Subscription*, Event&&) { ADD_FAILURE(); }
+    };
+    Inbox::Batch batch;
     malloc_test::arm(1, 1);
     {
         const malloc_test::InCall scope;
-        EXPECT_THROW(inbox->drain(events, SIZE_MAX), std::bad_alloc);
+        EXPECT_THROW(inbox->drain(batch, SIZE_MAX, Nothing()), std::bad_alloc);
     }
     memory_is_back();
     EXPECT_EQ(drain(), (Said{"active", "message 1"}));

@@ -11,6 +11,7 @@
 
 #include "core/base/clock.h"
 #include "core/net/event_fd.h"
+#include "tests/support/drained.h"
 
 namespace fanwire::core {
 namespace {
@@ -27,8 +28,7 @@ struct InboxTest : testing::Test {
     }
     bool message(Subscription& to, const std::string& text) {
         Event event = Event::of(EventKind::message);
-        event.user_data = &to;
-        event.message = Message::make(to.target(), {}, text);
+        event.message = Message::make(to.target().view(), {}, text);
         return inbox->push(to, event);
     }
     bool state(Subscription& to, EventKind kind) {
@@ -42,12 +42,12 @@ struct InboxTest : testing::Test {
     }
     // "a:text", "b:gap(3)", ...
     std::string drain(std::size_t capacity = 1000) {
-        std::vector<Event> events;
-        inbox->drain(events, capacity);
+        const Drained drained(*inbox, capacity);
         std::string text;
-        for (const Event& event : events) {
+        for (std::size_t i = 0; i < drained.events.size(); ++i) {
+            const Event& event = drained.events[i];
             if (!text.empty()) text += ' ';
-            if (event.user_data) text += event.user_data == a.get() ? "a:" : "b:";
+            if (drained.owners[i]) text += drained.owners[i] == a.get() ? "a:" : "b:";
             switch (event.kind) {
                 case EventKind::message: text += event.message->payload(); break;
                 case EventKind::gap:
@@ -214,9 +214,7 @@ TEST_F(InboxTest, EndedKeepsTheSubscriptionAlive) {
     Subscription* kept = a.get();
     a = nullptr;
     EXPECT_EQ(kept->state(), SubscriptionState::pending);  // the sanitizer would object
-    std::vector<Event> events;
-    inbox->drain(events, 10);
-    EXPECT_EQ(events.size(), 2u);
+    EXPECT_EQ(Drained(*inbox, 10).events.size(), 2u);
 }
 
 TEST_F(InboxTest, WakesOnceForEmptyToNonEmpty) {
@@ -268,10 +266,10 @@ TEST_F(InboxTest, NothingIsMissingWithoutAGap) {
              random() % 3 ? SIZE_MAX : 400 + random() % 2000);
         std::map<void*, std::uint64_t> pushed, expected;
         const auto check = [&](std::size_t capacity) {
-            std::vector<Event> events;
-            inbox->drain(events, capacity);
-            for (const Event& event : events) {
-                std::uint64_t& next = expected[event.user_data];
+            const Drained drained(*inbox, capacity);
+            for (std::size_t i = 0; i < drained.events.size(); ++i) {
+                const Event& event = drained.events[i];
+                std::uint64_t& next = expected[drained.owners[i]];
                 if (event.kind == EventKind::gap) {
                     next += event.count;
                 } else {
@@ -344,7 +342,7 @@ TEST_F(InboxTest, ConflateDoesNotMoveAMessageOverAStateChange) {
 }
 
 TEST_F(InboxTest, ConflateHoldsToTheLimitOfBytes) {
-    const std::size_t one = Message::make(ScopedName{Name::make("a"), 0}, {}, std::string(100, 'x'))->cost();
+    const std::size_t one = Message::make("a", {}, std::string(100, 'x'))->cost();
     open(100, Overflow::conflate, 3 * one);
     message(*b, std::string(100, '1'));
     message(*a, std::string(100, '2'));
@@ -359,7 +357,7 @@ TEST_F(InboxTest, ConflateHoldsToTheLimitOfBytes) {
 }
 
 TEST_F(InboxTest, ConflateKeepsTheLastHoweverLarge) {
-    const std::size_t one = Message::make(ScopedName{Name::make("a"), 0}, {}, std::string(100, 'x'))->cost();
+    const std::size_t one = Message::make("a", {}, std::string(100, 'x'))->cost();
     open(100, Overflow::conflate, 3 * one);
     message(*a, std::string(50, '1'));
     message(*b, std::string(100 + one, '2'));
@@ -409,12 +407,11 @@ TEST_F(InboxTest, ConflateAccountsForEveryMessage) {
 TEST_F(InboxTest, MeasuresTheTimeFromReadingToDraining) {
     open(10, Overflow::drop_oldest);
     Event event = Event::of(EventKind::message);
-    event.message = Message::make(a->target(), {}, "x", now_us() - 5000);
+    event.message = Message::make("a", {}, "x", now_us() - 5000);
     ASSERT_TRUE(inbox->push(*a, event));
     inbox->signal();
     message(*a, "not read from anywhere");
-    std::vector<Event> events;
-    inbox->drain(events, 10);
+    EXPECT_EQ(drain(), "a:x a:not read from anywhere");
     const LatencySnapshot latency = a->metrics().delivery_latency.snapshot();
     EXPECT_EQ(latency.count, 2u);
     EXPECT_GE(latency.max_us, 5000u);

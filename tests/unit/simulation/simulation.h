@@ -16,6 +16,7 @@
 #include "core/net/event_fd.h"
 #include "core/protocol/publisher.h"
 #include "core/protocol/subscriber.h"
+#include "tests/support/drained.h"
 #include "tests/unit/simulation/wire.h"
 
 namespace fanwire::core::simulation {
@@ -115,10 +116,9 @@ class Simulation : private Subscriber::Listener {
     }
     void drain(std::size_t which, std::size_t capacity) {
         fanout_.commit();
-        std::vector<Event> events;
-        inboxes_[which]->drain(events, capacity);
-        EXPECT_LE(events.size(), capacity);
-        for (const Event& event : events) see(*static_cast<Watched*>(event.user_data), event);
+        const Drained drained(*inboxes_[which], capacity);
+        EXPECT_LE(drained.events.size(), capacity);
+        for (const Event& event : drained.events) see(*static_cast<Watched*>(event.user_data), event);
     }
     void drain_all() {
         drain(0, SIZE_MAX);
@@ -244,8 +244,7 @@ class Simulation : private Subscriber::Listener {
     void message(TargetKind kind, std::string_view target, std::string_view channel,
                  std::string_view payload) override {
         position_[{kind, std::string(target)}] = redis.place.at(std::stoull(std::string(payload))) + 1;
-        MessageRef unshared;
-        fanout_.message(kind, target, channel, payload, 0, unshared);
+        fanout_.message(kind, target, channel, payload, 0, nullptr);
     }
 
     // ---- What a consumer sees ----

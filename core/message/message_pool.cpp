@@ -1,0 +1,71 @@
+#include "core/message/message_pool.h"
+
+#include <new>
+#include <utility>
+
+namespace fanwire::core {
+
+void* MessagePool::refill(std::size_t cls) {
+    if (std::unique_lock lock(mutex_, std::try_to_lock); lock && !returned_[cls].empty()) {
+        std::swap(ready_[cls], returned_[cls]);
+        returned_bytes_ -= ready_[cls].size() * cls * granule;
+        lock.unlock();
+        refs_.fetch_add(static_cast<std::int64_t>(ready_[cls].size()), std::memory_order_relaxed);
+        void* const piece = ready_[cls].back();
+        ready_[cls].pop_back();
+        return piece;
+    }
+    void* const piece = ::operator new(cls * granule);
+    refs_.fetch_add(1, std::memory_order_relaxed);
+    return piece;
+}
+
+bool MessagePool::keep(const Piece& piece) noexcept {
+    const std::size_t cls = class_of(piece.size);
+    if (closed_ || returned_bytes_ + cls * granule > kept_max) return false;
+    try {
+        returned_[cls].push_back(piece.memory);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    returned_bytes_ += cls * granule;
+    return true;
+}
+
+void MessagePool::give_back(const Piece* pieces, std::size_t count) noexcept {
+    std::size_t kept = 0;
+    if (std::unique_lock lock(mutex_, std::try_to_lock); lock)
+        while (kept < count && keep(pieces[kept])) ++kept;
+    for (std::size_t i = kept; i < count; ++i) ::operator delete(pieces[i].memory);
+    unref(static_cast<std::int64_t>(count));
+}
+
+void MessagePool::close() noexcept {
+    std::int64_t gone = 1;
+    {
+        std::lock_guard lock(mutex_);
+        closed_ = true;
+        for (auto& pieces : returned_) {
+            for (void* piece : pieces) ::operator delete(piece);
+            pieces.clear();
+        }
+        returned_bytes_ = 0;
+    }
+    for (auto& pieces : ready_) {
+        for (void* piece : pieces) ::operator delete(piece);
+        gone += static_cast<std::int64_t>(pieces.size());
+        pieces.clear();
+    }
+    unref(gone);
+}
+
+void MessagePool::unref(std::int64_t count) noexcept {
+    if (refs_.fetch_sub(count, std::memory_order_acq_rel) == count) delete this;
+}
+
+std::size_t MessagePool::kept() const {
+    std::lock_guard lock(mutex_);
+    return returned_bytes_;
+}
+
+}  // namespace fanwire::core
