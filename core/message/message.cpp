@@ -8,35 +8,53 @@ namespace fanwire::core {
 
 namespace {
 
+// Names are short: two words that overlap cost less than a call.
+void copy(char* to, const char* from, std::size_t size) {
+    if (size > 32) {
+        std::memcpy(to, from, size);
+    } else if (size >= 16) {
+        std::memcpy(to, from, 16);
+        std::memcpy(to + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        std::memcpy(to, from, 8);
+        std::memcpy(to + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+        std::memcpy(to, from, 4);
+        std::memcpy(to + size - 4, from + size - 4, 4);
+    } else {
+        for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+    }
+}
+
 // The bytes and a NUL; returns what follows.
 char* put(char* to, std::string_view bytes) {
-    if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
+    copy(to, bytes.data(), bytes.size());
     to[bytes.size()] = '\0';
     return to + bytes.size() + 1;
 }
 
 }  // namespace
 
-Message* Message::allocate(std::string_view channel, std::optional<std::string_view> pattern, std::size_t payload_size,
-                           MessagePool* pool) {
+inline Message* Message::allocate(std::string_view channel, std::optional<std::string_view> pattern,
+                                  std::size_t payload_size, MessagePool* pool, char*& behind_names) {
     const std::size_t names = channel.size() + 1 + (pattern ? pattern->size() + 1 : 0);
     const std::size_t size = sizeof(Message) + names + payload_size;
     if (size > MessagePool::piece_max) pool = nullptr;
     Message* const message = new (pool ? pool->take(size) : ::operator new(size)) Message;
     message->pool_ = pool;
     message->channel_size_ = static_cast<std::uint32_t>(channel.size());
-    char* const behind = put(message->bytes(), channel);
+    behind_names = put(message->bytes(), channel);
     if (pattern) {
         message->pattern_size_ = static_cast<std::uint32_t>(pattern->size());
-        put(behind, *pattern);
+        behind_names = put(behind_names, *pattern);
     }
     return message;
 }
 
 MessageRef Message::make(std::string_view channel, std::optional<std::string_view> pattern, std::string_view payload,
                          std::uint64_t received_us, MessagePool* pool) {
-    Message* const message = allocate(channel, pattern, payload.size() + 1, pool);
-    char* const to = message->bytes() + message->names_size();
+    char* to;
+    Message* const message = allocate(channel, pattern, payload.size() + 1, pool, to);
     put(to, payload);
     message->payload_ = to;
     message->payload_size_ = payload.size();
@@ -46,7 +64,8 @@ MessageRef Message::make(std::string_view channel, std::optional<std::string_vie
 
 MessageRef Message::make_sharing(std::string_view channel, std::optional<std::string_view> pattern, MessageRef owner,
                                  MessagePool* pool) {
-    Message* const message = allocate(channel, pattern, 0, pool);
+    char* unused;
+    Message* const message = allocate(channel, pattern, 0, pool, unused);
     message->payload_ = owner->payload_;
     message->payload_size_ = owner->payload_size_;
     message->received_us_ = owner->received_us_;

@@ -60,7 +60,7 @@ class Message {
 
     Message() = default;
     static Message* allocate(std::string_view channel, std::optional<std::string_view> pattern,
-                             std::size_t payload_size, MessagePool* pool);
+                             std::size_t payload_size, MessagePool* pool, char*& behind_names);
     char* bytes() { return reinterpret_cast<char*>(this + 1); }
     const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
     std::size_t names_size() const { return channel_size_ + (has_pattern() ? pattern_size_ + 2u : 1u); }

@@ -1,6 +1,7 @@
 #include "core/protocol/push_scanner.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 namespace fanwire::core {
@@ -49,6 +50,62 @@ PushScan read_bytes(std::string_view bytes, std::size_t& at, std::size_t size, s
     return PushScan::message;
 }
 
+// Whether 16 bytes and one more are the same.
+bool same_head(const char* bytes, std::string_view head) {
+    std::uint64_t a[2], b[2];
+    std::memcpy(a, bytes, 16);
+    std::memcpy(b, head.data(), 16);
+    return a[0] == b[0] && a[1] == b[1] && std::memcmp(bytes + 16, head.data() + 16, head.size() - 16) == 0;
+}
+
+constexpr std::size_t size_line_max = 1 + digits_max + 2;
+
+// read_size() where size_line_max bytes can be looked at. False: see there.
+inline bool read_size_fast(const char*& at, std::size_t& size) {
+    if (at[0] != '$') return false;
+    const char* const first = ++at;
+    std::size_t value = static_cast<unsigned char>(*at++ - '0');
+    if (value > 9) return false;
+    for (unsigned digit; (digit = static_cast<unsigned char>(*at - '0')) <= 9; ++at) {
+        if (static_cast<std::size_t>(at - first) == digits_max || value == 0) return false;
+        value = value * 10 + digit;
+    }
+    if (at[0] != '\r' || at[1] != '\n') return false;
+    at += 2;
+    size = value;
+    return true;
+}
+
+// scan_push() for a whole message with so much behind it that no size needs to be looked at byte by byte. False: it may
+// be anything.
+bool scan_fast(std::string_view bytes, PushFrame& frame) {
+    if (bytes.size() < pmessage_head.size() + size_line_max) return false;
+    const char* at = bytes.data();
+    const char* const end = at + bytes.size();
+    std::size_t size = 0;
+    // Of a string whose size stands at `at`, and behind it `more` bytes.
+    const auto read = [&](std::string_view& out, std::size_t more) {
+        if (!read_size_fast(at, size) || static_cast<std::size_t>(end - at) < size + 2 + more) return false;
+        out = {at, size};
+        at += size + 2;
+        return at[-2] == '\r' && at[-1] == '\n';
+    };
+    frame.by_pattern = at[1] == '4';
+    if (!frame.by_pattern) {
+        if (!same_head(at, message_head)) return false;
+        at += message_head.size();
+        if (!read(frame.target, size_line_max)) return false;
+        frame.channel = frame.target;
+    } else {
+        if (!same_head(at, pmessage_head)) return false;
+        at += pmessage_head.size();
+        if (!read(frame.target, size_line_max) || !read(frame.channel, size_line_max)) return false;
+    }
+    if (!read(frame.payload, 0)) return false;
+    frame.size = static_cast<std::size_t>(at - bytes.data());
+    return true;
+}
+
 }  // namespace
 
 bool begins_push(std::string_view bytes) {
@@ -56,6 +113,7 @@ bool begins_push(std::string_view bytes) {
 }
 
 PushScan scan_push(std::string_view bytes, PushFrame& frame) {
+    if (scan_fast(bytes, frame)) return PushScan::message;
     frame.size = 0;
     frame.by_pattern = bytes.size() > 1 && bytes[1] == '4';
     const std::string_view head = frame.by_pattern ? pmessage_head : message_head;
