@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <new>
-#include <optional>
 #include <utility>
 
 namespace fanwire::core {
@@ -95,17 +94,31 @@ void Fanout::end(Subscription& subscription, const Error& why) {
     push(subscription, Event::of(EventKind::ended, why));
 }
 
-MessageRef Fanout::make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
+inline MessageRef Fanout::make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
                                 std::uint64_t received_us, const MessageRef* shared) const {
     const ScopedName& target = topic.subscriptions.front()->target();
-    std::string_view from = target.view();
-    std::optional<std::string_view> by;
-    if (kind == TargetKind::pattern) {
-        by = from;
-        from = channel.substr(std::min<std::size_t>(channel.size(), channel_prefix_size_));
+    MessageNames names{target.view(), {}};
+    if (kind == TargetKind::pattern)
+        names = {channel.substr(std::min<std::size_t>(channel.size(), channel_prefix_size_)), names.channel, true};
+    if (shared && *shared) return Message::make_sharing(names, *shared, pool_.get());
+    return Message::make(names, payload, received_us, pool_.get());
+}
+
+inline void Fanout::stage(Subscription& subscription, Message* message) noexcept {
+    OutcomeSink* const sink = subscription.inbox().get();
+    Stage& stage = stage_of(sink);
+    if (stage.sink != sink || stage.count == Stage::capacity) {
+        flush(stage);
+        if (!stage.deliveries) stage.deliveries.reset(new (std::nothrow) Delivery[Stage::capacity]);
+        if (!stage.deliveries) {
+            const Delivery delivery{message, &subscription};
+            if (subscription.inbox()->push(&delivery, 1)) wake_later(subscription.inbox());
+            return;
+        }
+        stage.sink = sink;
+        staged_ |= 1u << (&stage - stages_.data());
     }
-    if (shared && *shared) return Message::make_sharing(from, by, *shared, pool_.get());
-    return Message::make(from, by, payload, received_us, pool_.get());
+    stage.deliveries[stage.count++] = {message, &subscription};
 }
 
 void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
@@ -127,23 +140,6 @@ void Fanout::message(TargetKind kind, std::string_view target, std::string_view 
     if (shared && !*shared) *shared = MessageRef::share(message);
     if (subscriptions.size() > 1) message->retain(static_cast<std::uint32_t>(subscriptions.size() - 1));
     for (const SubscriptionRef& subscription : subscriptions) stage(*subscription, message);
-}
-
-void Fanout::stage(Subscription& subscription, Message* message) noexcept {
-    OutcomeSink* const sink = subscription.inbox().get();
-    Stage& stage = stage_of(sink);
-    if (stage.sink != sink || stage.count == Stage::capacity) {
-        flush(stage);
-        if (!stage.deliveries) stage.deliveries.reset(new (std::nothrow) Delivery[Stage::capacity]);
-        if (!stage.deliveries) {
-            const Delivery delivery{message, &subscription};
-            if (subscription.inbox()->push(&delivery, 1)) wake_later(subscription.inbox());
-            return;
-        }
-        stage.sink = sink;
-        staged_ |= 1u << (&stage - stages_.data());
-    }
-    stage.deliveries[stage.count++] = {message, &subscription};
 }
 
 void Fanout::flush(Stage& stage) noexcept {

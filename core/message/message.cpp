@@ -35,26 +35,26 @@ char* put(char* to, std::string_view bytes) {
 
 }  // namespace
 
-inline Message* Message::allocate(std::string_view channel, std::optional<std::string_view> pattern,
-                                  std::size_t payload_size, MessagePool* pool, char*& behind_names) {
-    const std::size_t names = channel.size() + 1 + (pattern ? pattern->size() + 1 : 0);
-    const std::size_t size = sizeof(Message) + names + payload_size;
+inline Message* Message::allocate(const MessageNames& names, std::size_t payload_size, MessagePool* pool,
+                                  char*& behind_names) {
+    const std::size_t names_size = names.channel.size() + 1 + (names.by_pattern ? names.pattern.size() + 1 : 0);
+    const std::size_t size = sizeof(Message) + names_size + payload_size;
     if (size > MessagePool::piece_max) pool = nullptr;
     Message* const message = new (pool ? pool->take(size) : ::operator new(size)) Message;
     message->pool_ = pool;
-    message->channel_size_ = static_cast<std::uint32_t>(channel.size());
-    behind_names = put(message->bytes(), channel);
-    if (pattern) {
-        message->pattern_size_ = static_cast<std::uint32_t>(pattern->size());
-        behind_names = put(behind_names, *pattern);
+    message->channel_size_ = static_cast<std::uint32_t>(names.channel.size());
+    behind_names = put(message->bytes(), names.channel);
+    if (names.by_pattern) {
+        message->pattern_size_ = static_cast<std::uint32_t>(names.pattern.size());
+        behind_names = put(behind_names, names.pattern);
     }
     return message;
 }
 
-MessageRef Message::make(std::string_view channel, std::optional<std::string_view> pattern, std::string_view payload,
-                         std::uint64_t received_us, MessagePool* pool) {
+MessageRef Message::make(const MessageNames& names, std::string_view payload, std::uint64_t received_us,
+                         MessagePool* pool) {
     char* to;
-    Message* const message = allocate(channel, pattern, payload.size() + 1, pool, to);
+    Message* const message = allocate(names, payload.size() + 1, pool, to);
     put(to, payload);
     message->payload_ = to;
     message->payload_size_ = payload.size();
@@ -62,10 +62,9 @@ MessageRef Message::make(std::string_view channel, std::optional<std::string_vie
     return MessageRef::adopt(message);
 }
 
-MessageRef Message::make_sharing(std::string_view channel, std::optional<std::string_view> pattern, MessageRef owner,
-                                 MessagePool* pool) {
+MessageRef Message::make_sharing(const MessageNames& names, MessageRef owner, MessagePool* pool) {
     char* unused;
-    Message* const message = allocate(channel, pattern, 0, pool, unused);
+    Message* const message = allocate(names, 0, pool, unused);
     message->payload_ = owner->payload_;
     message->payload_size_ = owner->payload_size_;
     message->received_us_ = owner->received_us_;

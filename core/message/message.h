@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "core/message/message_pool.h"
@@ -22,22 +21,28 @@ struct ScopedName {
     std::string_view view() const { return name ? name->view().substr(prefix_size) : std::string_view(); }
 };
 
+// What a message came by, as users see it: without the namespace.
+struct MessageNames {
+    std::string_view channel;
+    std::string_view pattern;
+    bool by_pattern = false;  // else there is no pattern: it is of an exact subscription
+};
+
 class Message {
    public:
     // First in memory, so that the C boundary can tell a message from another handle.
     static constexpr std::uint32_t tag_value = 0x6d736731;  // "msg1"
 
-    // Copies channel, pattern (none for messages of an exact subscription) and payload, the names as users see them.
-    // `received_us`: when it was read. `pool`: for its memory when it is small; the caller is its taking thread.
-    static MessageRef make(std::string_view channel, std::optional<std::string_view> pattern, std::string_view payload,
-                           std::uint64_t received_us = 0, MessagePool* pool = nullptr);
+    // Copies names and payload. `received_us`: when it was read. `pool`: for its memory when it is small; the caller is
+    // its taking thread.
+    static MessageRef make(const MessageNames& names, std::string_view payload, std::uint64_t received_us = 0,
+                           MessagePool* pool = nullptr);
 
     // Another message with the payload of `owner`, which is shared and not copied.
-    static MessageRef make_sharing(std::string_view channel, std::optional<std::string_view> pattern, MessageRef owner,
-                                   MessagePool* pool = nullptr);
+    static MessageRef make_sharing(const MessageNames& names, MessageRef owner, MessagePool* pool = nullptr);
 
     // A text that an event carries, kept as the payload of a message without a channel.
-    static MessageRef make_text(std::string_view text) { return make({}, {}, text); }
+    static MessageRef make_text(std::string_view text) { return make({}, text); }
 
     bool has_tag() const { return tag_ == tag_value; }
     // A NUL that is not counted follows the bytes of each.
@@ -59,8 +64,7 @@ class Message {
     static constexpr std::uint32_t no_pattern = UINT32_MAX;
 
     Message() = default;
-    static Message* allocate(std::string_view channel, std::optional<std::string_view> pattern,
-                             std::size_t payload_size, MessagePool* pool, char*& behind_names);
+    static Message* allocate(const MessageNames& names, std::size_t payload_size, MessagePool* pool, char*& behind_names);
     char* bytes() { return reinterpret_cast<char*>(this + 1); }
     const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
     std::size_t names_size() const { return channel_size_ + (has_pattern() ? pattern_size_ + 2u : 1u); }

@@ -28,7 +28,7 @@ struct InboxTest : testing::Test {
     }
     bool message(Subscription& to, const std::string& text) {
         Event event = Event::of(EventKind::message);
-        event.message = Message::make(to.target().view(), {}, text);
+        event.message = Message::make({to.target().view(), {}}, text);
         return inbox->push(to, event);
     }
     bool state(Subscription& to, EventKind kind) {
@@ -342,7 +342,7 @@ TEST_F(InboxTest, ConflateDoesNotMoveAMessageOverAStateChange) {
 }
 
 TEST_F(InboxTest, ConflateHoldsToTheLimitOfBytes) {
-    const std::size_t one = Message::make("a", {}, std::string(100, 'x'))->cost();
+    const std::size_t one = Message::make({"a", {}}, std::string(100, 'x'))->cost();
     open(100, Overflow::conflate, 3 * one);
     message(*b, std::string(100, '1'));
     message(*a, std::string(100, '2'));
@@ -357,7 +357,7 @@ TEST_F(InboxTest, ConflateHoldsToTheLimitOfBytes) {
 }
 
 TEST_F(InboxTest, ConflateKeepsTheLastHoweverLarge) {
-    const std::size_t one = Message::make("a", {}, std::string(100, 'x'))->cost();
+    const std::size_t one = Message::make({"a", {}}, std::string(100, 'x'))->cost();
     open(100, Overflow::conflate, 3 * one);
     message(*a, std::string(50, '1'));
     message(*b, std::string(100 + one, '2'));
@@ -407,7 +407,7 @@ TEST_F(InboxTest, ConflateAccountsForEveryMessage) {
 TEST_F(InboxTest, MeasuresTheTimeFromReadingToDraining) {
     open(10, Overflow::drop_oldest);
     Event event = Event::of(EventKind::message);
-    event.message = Message::make("a", {}, "x", now_us() - 5000);
+    event.message = Message::make({"a", {}}, "x", now_us() - 5000);
     ASSERT_TRUE(inbox->push(*a, event));
     inbox->signal();
     message(*a, "not read from anywhere");

@@ -1,0 +1,141 @@
+// The fan-out gives an inbox its messages many at a time: nothing else may come to stand before or behind them that was
+// said after or before.
+#include "core/fanout/fanout.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/net/event_fd.h"
+#include "tests/support/drained.h"
+
+namespace fanwire::core {
+namespace {
+
+struct FanoutTest : testing::Test {
+    std::shared_ptr<Inbox> make_inbox(std::size_t count = SIZE_MAX, std::size_t bytes = SIZE_MAX) {
+        return std::make_shared<Inbox>(InboxLimits{count, bytes, Overflow::drop_oldest}, make_event_fd);
+    }
+    SubscriptionRef subscribe(const std::string& channel, const std::shared_ptr<Inbox>& inbox) {
+        auto made = SubscriptionRef::adopt(
+            new Subscription(TargetKind::channel, {Name::make("ws:" + channel), 3}, inbox, nullptr, monitor));
+        fanout.add(made);
+        fanout.active(TargetKind::channel, "ws:" + channel);
+        return made;
+    }
+    void message(const std::string& channel, const std::string& payload) {
+        fanout.message(TargetKind::channel, "ws:" + channel, "ws:" + channel, payload, 0, nullptr);
+    }
+    static std::string said(const Drained& drained) {
+        std::string text;
+        for (const Event& event : drained.events)
+            text += event.kind == EventKind::message ? "m" + std::string(event.message->payload()) + " "
+                                                     : std::to_string(static_cast<int>(event.kind)) + " ";
+        return text;
+    }
+    ~FanoutTest() override { fanout.remove_all({Status::CLOSED, "closed"}); }
+
+    const std::shared_ptr<Monitor> monitor = std::make_shared<Monitor>();
+    Fanout fanout{monitor->metrics, 3};
+};
+
+TEST_F(FanoutTest, KeepsTheOrderOfMessagesAndEverythingElse) {
+    const auto inbox = make_inbox();
+    const auto a = subscribe("a", inbox);
+    ASSERT_TRUE(inbox->reserve_outcome());
+    message("a", "1");
+    message("a", "2");
+    fanout.settle(inbox, nullptr, {});
+    message("a", "3");
+    fanout.tell(inbox, Event::of(EventKind::connected));
+    message("a", "4");
+    fanout.lost({Status::CONNECTION_LOST, "lost"});
+    fanout.active(TargetKind::channel, "ws:a");
+    message("a", "5");
+    fanout.remove(*a, {Status::UNSUBSCRIBED, "unsubscribed"});
+    fanout.commit();
+    EXPECT_EQ(said(Drained(*inbox)), "2 m1 m2 8 m3 9 m4 3 5 4 m5 7 ");
+}
+
+TEST_F(FanoutTest, WakesAtTheEndOfATurnAndOnce) {
+    const auto inbox = make_inbox();
+    const auto a = subscribe("a", inbox);
+    fanout.commit();
+    Drained{*inbox};
+    int wakes = 0;
+    inbox->set_wake([&] { ++wakes; });
+    for (int i = 0; i < 1000; ++i) message("a", "x");
+    EXPECT_EQ(wakes, 0);
+    fanout.commit();
+    EXPECT_EQ(wakes, 1);
+    EXPECT_EQ(Drained(*inbox).events.size(), 1000u);
+    inbox->set_wake(nullptr);
+}
+
+// More inboxes than can be held back at once, in any order.
+TEST_F(FanoutTest, GivesEachInboxItsOwnInOrder) {
+    std::vector<std::shared_ptr<Inbox>> inboxes;
+    std::vector<SubscriptionRef> subscriptions;
+    std::vector<std::vector<std::string>> expected(50), seen(50);
+    for (std::size_t i = 0; i < 50; ++i) {
+        inboxes.push_back(make_inbox());
+        subscriptions.push_back(subscribe(std::to_string(i), inboxes[i]));
+        subscriptions.push_back(subscribe("all", inboxes[i]));
+    }
+    std::mt19937 random(3);
+    for (int i = 0; i < 5000; ++i) {
+        const std::string payload = std::to_string(i);
+        if (const std::size_t which = random() % 60; which < 50) {
+            message(std::to_string(which), payload);
+            expected[which].push_back(payload);
+        } else {
+            message("all", payload);
+            for (auto& all : expected) all.push_back(payload);
+        }
+        if (random() % 500 == 0) fanout.commit();
+    }
+    fanout.commit();
+    for (std::size_t i = 0; i < 50; ++i) {
+        const Drained drained(*inboxes[i]);
+        for (const Event& event : drained.events)
+            if (event.kind == EventKind::message) seen[i].emplace_back(event.message->payload());
+    }
+    EXPECT_EQ(seen, expected);
+}
+
+TEST_F(FanoutTest, CountsWhatOverflowsInABlock) {
+    const auto inbox = make_inbox(100);
+    const auto a = subscribe("a", inbox);
+    for (int i = 0; i < 1000; ++i) message("a", std::to_string(i));
+    fanout.commit();
+    const Drained drained(*inbox);
+    std::uint64_t messages = 0, missing = 0;
+    for (const Event& event : drained.events) {
+        messages += event.kind == EventKind::message ? 1 : 0;
+        missing += event.kind == EventKind::gap ? event.count : 0;
+    }
+    EXPECT_EQ(messages, 100u);
+    EXPECT_EQ(missing, 900u);
+    EXPECT_EQ(monitor->metrics.delivered.get(), 100u);
+    EXPECT_EQ(monitor->metrics.dropped.get(), 900u);
+    EXPECT_EQ(inbox->stats().queued_bytes, 0u);
+}
+
+TEST_F(FanoutTest, AMessageByAPatternHasBothNamesWithoutTheNamespace) {
+    const auto inbox = make_inbox();
+    const auto all = SubscriptionRef::adopt(
+        new Subscription(TargetKind::pattern, {Name::make("ws:a*"), 3}, inbox, nullptr, monitor));
+    fanout.add(all);
+    fanout.active(TargetKind::pattern, "ws:a*");
+    fanout.message(TargetKind::pattern, "ws:a*", "ws:abc", "x", 0, nullptr);
+    fanout.commit();
+    const Drained drained(*inbox);
+    ASSERT_EQ(drained.events.size(), 2u);
+    EXPECT_EQ(drained.events[1].message->channel(), "abc");
+    EXPECT_EQ(drained.events[1].message->pattern(), "a*");
+}
+
+}  // namespace
+}  // namespace fanwire::core
