@@ -1,5 +1,6 @@
 // Both links against a server that says whatever the script wants it to, in virtual time; in the end it behaves, and
 // everything must have come to rest.
+// What the subscribing link tells is the same when all messages go through the reader of replies.
 //
 // Steps: C BITS first: how to begin (see Config). P and S: the following ones are about the publishing or the
 // subscribing link. o: its connection is made; r: refused; x: broken. < BYTES: the server says this. a N: it answers N
@@ -124,15 +125,42 @@ struct PublisherListener : LinkListener<Publisher::Listener> {
 struct SubscriberListener : LinkListener<Subscriber::Listener> {
     Names wanted;
     std::uint64_t messages = 0;
+    std::string heard;  // everything, in order
 
+    void link_ready() override { heard += "ready\n"; }
+    void link_lost(const Error& why) override {
+        look_at(why);
+        heard += "lost " + why.text + "\n";
+    }
+    void link_failed(const Error& why, bool) override {
+        look_at(why);
+        heard += "failed " + why.text + "\n";
+    }
     void confirmed(TargetKind kind, const NameRef& name) override {
+        heard.append("+").append(name->view()) += '\n';
         require(wanted.contains({kind, std::string(name->view())}), "only what is wanted is confirmed", name->view());
     }
     void refused(TargetKind kind, const NameRef& name, const Error& why) override {
+        heard.append("!").append(name->view()) += '\n';
         require(wanted.contains({kind, std::string(name->view())}), "only what is wanted is refused", name->view());
         require(static_cast<bool>(why), "a refusal has a status", why.text);
     }
-    void message(TargetKind, std::string_view, std::string_view, std::string_view) override { ++messages; }
+    void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload) override {
+        ++messages;
+        heard += kind == TargetKind::pattern ? 'p' : 'm';
+        for (const std::string_view part : {target, channel, payload}) heard.append("|").append(part);
+        heard += '\n';
+    }
+};
+
+// Reads every message by the reader, none in place.
+class ByReader : public Subscriber {
+   public:
+    using Subscriber::Subscriber;
+
+   private:
+    std::size_t scan(std::string_view, TimeMs) override { return 0; }
+    bool can_scan(std::string_view) const override { return false; }
 };
 
 // A link and its connection.
@@ -215,7 +243,7 @@ class Side {
 
 class Run {
    public:
-    explicit Run(const Config& config)
+    Run(const Config& config, bool by_reader)
         : config_(config),
           publisher_(config.link, config.offline, [] { return 0.5; }, publisher_listener_,
                      [this](const PublishRecord& record, const Outcome&) {
@@ -225,7 +253,7 @@ class Run {
                          ++settled_count_;
                      },
                      [this](std::size_t count, std::size_t) { unqueued_ += count; }),
-          subscriber_(config.link, config.linger, [] { return 0.5; }, listener_) {
+          made_(by_reader ? make<ByReader>() : make<Subscriber>()) {
         publisher_.start(now_);
         subscriber_.start(now_);
         attend();
@@ -293,7 +321,13 @@ class Run {
         require(unqueued_ == settled_.size(), "nothing counts as unsent in the end");
     }
 
+    const SubscriberListener& listener() const { return listener_; }
+
    private:
+    template <class Kind>
+    std::unique_ptr<Subscriber> make() {
+        return std::make_unique<Kind>(config_.link, config_.linger, [] { return 0.5; }, listener_);
+    }
     bool at_rest() const {
         const bool publisher = publisher_.state() == Link::State::stopped || publisher_.state() == Link::State::ready;
         const bool subscriber = subscriber_.state() == Link::State::stopped ||
@@ -340,7 +374,8 @@ class Run {
     std::vector<bool> settled_;  // by the number of the publish
     std::size_t settled_count_ = 0, unqueued_ = 0;
     Publisher publisher_;
-    Subscriber subscriber_;
+    std::unique_ptr<Subscriber> made_;
+    Subscriber& subscriber_ = *made_;
     Side publishing_{publisher_}, subscribing_{subscriber_};
     Side* side_ = &subscribing_;
 };
@@ -350,13 +385,20 @@ class Run {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view input = fanwire::fuzz::text_of(data, size);
     if (input.find(password) != input.npos) return 0;  // a server that knows it may say it
-    Script script(input);
-    Script::Step step;
-    if (!script.next(step)) return 0;
-    Run run(Config(step.verb == 'C' ? step.number(255) : 0));
-    do {
-        run.step(step);
-    } while (script.next(step));
-    run.finish();
+    const auto play = [&](bool by_reader) {
+        Script script(input);
+        Script::Step step;
+        if (!script.next(step)) return SubscriberListener();
+        Run run(Config(step.verb == 'C' ? step.number(255) : 0), by_reader);
+        do {
+            run.step(step);
+        } while (script.next(step));
+        run.finish();
+        return run.listener();
+    };
+    const SubscriberListener heard = play(false);
+    // All again by the reader, if there was anything to read in place.
+    if (heard.messages > 0 || input.find("essage") != input.npos)
+        require(heard.heard == play(true).heard, "messages read in place are what the reader makes of them", heard.heard);
     return 0;
 }
