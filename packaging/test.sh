@@ -317,7 +317,7 @@ choose_python
 mkdir -p "$reports"
 # The demo builds the packages as its users do, and once more after the suites that test them. CMake reads the launchers.
 export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
-export CCACHE_DIR=$root/build/ccache CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+export CCACHE_DIR=$root/build/ccache CCACHE_NOHASHDIR=1
 
 for suite in "${suites[@]}"; do
     from=$SECONDS
