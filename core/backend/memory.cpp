@@ -1,7 +1,5 @@
 #include "core/backend/memory.h"
 
-#include "core/message/glob.h"
-
 namespace fanwire::core {
 
 void MemoryBackend::start() {
@@ -9,16 +7,13 @@ void MemoryBackend::start() {
     listener_.on_connected();
 }
 
-void MemoryBackend::subscribe(TargetKind kind, const NameRef& name) {
-    names(kind).emplace(name->view(), name);
-    listener_.on_confirmed(kind, name);
+void MemoryBackend::subscribe(Topic& topic) {
+    if (topic.kind() == TargetKind::pattern) patterns_.add(topic);
+    listener_.on_confirmed(topic);
 }
 
-void MemoryBackend::unsubscribe(TargetKind kind, const NameRef& name) {
-    const auto found = names(kind).find(name->view());
-    if (found == names(kind).end()) return;
-    const NameRef keep = found->second;  // the key is a view of it
-    names(kind).erase(found);
+void MemoryBackend::unsubscribe(Topic& topic) {
+    if (topic.kind() == TargetKind::pattern) patterns_.remove(topic);
 }
 
 void MemoryBackend::publish(PublishBatch&& batch) {
@@ -30,15 +25,15 @@ void MemoryBackend::publish(PublishBatch&& batch) {
 
         Outcome outcome;
         MessageRef shared;
-        if (channels_.contains(channel)) {
+        const Topic* const exact = topics_.find(TargetKind::channel, channel);
+        if (exact && exact->confirmed) {
             listener_.on_message(TargetKind::channel, channel, channel, payload, shared);
             ++outcome.receivers;
         }
-        for (const auto& [pattern, name] : patterns_) {
-            if (!glob_match(pattern, channel)) continue;
-            listener_.on_message(TargetKind::pattern, pattern, channel, payload, shared);
+        patterns_.for_each_match(channel, [&](const Topic& pattern) {
+            listener_.on_message(TargetKind::pattern, pattern.view(), channel, payload, shared);
             ++outcome.receivers;
-        }
+        });
         listener_.on_unqueued(1, record.size);
         listener_.on_settled(record, outcome);
     }

@@ -135,8 +135,8 @@ class Inbox : public OutcomeSink {
     Event take_conflated(Entry& entry);
     void forget_latest(const Entry& entry, std::uint64_t place);
     void push_out_oldest();
-    void fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places, Subscription& subscription,
-              Event& event);
+    void fold(std::deque<Entry>& into, std::uint64_t first, Subscription& subscription, Event& event);
+    void forget_places(Subscription& subscription) noexcept;
     bool pop(Entry& entry);
     bool empty() const { return front_.empty() && queue_.empty() && !unsaid_first_ && said_late_ == late_.size(); }
     void discard(std::deque<Entry>& entries);
