@@ -16,7 +16,7 @@ class MemoryBackend : public Backend {
     void start() override;
     void subscribe(TargetKind kind, const NameRef& name) override;
     void unsubscribe(TargetKind kind, const NameRef& name) override;
-    void publish(PublishBatch&& batch) override;
+    void publish(PublishBatch& batch) override;
     void set_credentials(const std::string&, const std::string&) override {}
     void flush() override {}
     std::size_t unsettled() const override { return 0; }
