@@ -75,11 +75,12 @@ Namespace::Namespace(std::string_view name, ChannelRules rules) : rules_(rules) 
     if (name.empty()) return;
     channel_prefix_ = std::string(name) + ":";
     pattern_prefix_ = escape(name) + ":";
+    may_be_reserved_ = channel_prefix_.starts_with(reserved);  // they end with its only colon, or differ
 }
 
 void Namespace::check_channel(std::string_view channel) const {
     check(channel, rules_, TargetKind::channel);
-    check_reserved(channel_prefix_, channel, TargetKind::channel);
+    if (may_be_reserved_) check_reserved(channel_prefix_, channel, TargetKind::channel);
 }
 
 std::string Namespace::channel(std::string_view channel) const {
@@ -89,7 +90,7 @@ std::string Namespace::channel(std::string_view channel) const {
 
 std::string Namespace::pattern(std::string_view pattern) const {
     check(pattern, rules_, TargetKind::pattern);
-    check_reserved(pattern_prefix_, pattern, TargetKind::pattern);
+    if (may_be_reserved_) check_reserved(pattern_prefix_, pattern, TargetKind::pattern);
     return pattern_prefix_ + std::string(pattern);
 }
 

@@ -31,6 +31,7 @@ class Namespace {
  private:
     std::string channel_prefix_;
     std::string pattern_prefix_;
+    bool may_be_reserved_ = true;  // names with these prefixes
     ChannelRules rules_;
 };
 
