@@ -11,18 +11,19 @@ namespace {
 
 struct PublishQueueTest : testing::Test {
     void publish(const std::string& channel, const std::string& payload, TimeMs deadline = never) {
-        PublishBatch batch;
-        PublishRecord record;
-        record.deadline = deadline;
-        record.user_data = reinterpret_cast<void*>(++accepted);
-        batch.add(channel, payload, record);
-        unsent_bytes += batch.bytes.size();
+        batch.deadline = deadline;
+        unsent_bytes += batch.add("", channel, payload, nullptr, reinterpret_cast<void*>(++accepted));
         ++unsent;
-        queue.append(std::move(batch));
+        queue.append(batch);
+        EXPECT_TRUE(batch.empty());
     }
     std::string write(std::size_t max = SIZE_MAX) {
-        const std::string bytes(queue.output().substr(0, max));
-        queue.wrote(bytes.size());
+        std::string bytes;
+        while (!queue.output().empty() && bytes.size() < max) {
+            const std::string_view piece = queue.output().substr(0, max - bytes.size());
+            bytes += piece;
+            queue.wrote(piece.size());
+        }
         return bytes;
     }
     bool reply(const std::string& bytes) {
@@ -36,11 +37,15 @@ struct PublishQueueTest : testing::Test {
     std::size_t unsent = 0, unsent_bytes = 0;
     std::vector<std::string> outcomes;
     ReplyReader reader;
-    PublishQueue queue{[this](const PublishRecord& record, const Outcome& outcome) {
-                           const auto number = reinterpret_cast<std::uintptr_t>(record.user_data);
-                           outcomes.push_back(std::to_string(number) + " " +
-                                              find_status(static_cast<int>(outcome.error.status))->name +
-                                              (outcome.error ? "" : " " + std::to_string(outcome.receivers)));
+    PublishBatch batch;
+    PublishQueue queue{[this](const SettledRun& run) {
+                           EXPECT_FALSE(run.publishes.empty());
+                           for (const Settled& publish : run.publishes) {
+                               const auto number = reinterpret_cast<std::uintptr_t>(publish.user_data);
+                               outcomes.push_back(std::to_string(number) + " " +
+                                                  find_status(static_cast<int>(run.error.status))->name +
+                                                  (run.error ? "" : " " + std::to_string(publish.receivers)));
+                           }
                        },
                        [this](std::size_t count, std::size_t bytes) {
                            unsent -= count;
@@ -78,15 +83,15 @@ TEST_F(PublishQueueTest, EncodesAndSettlesInOrder) {
     EXPECT_FALSE(reply(":1\r\n"));  // nobody asked
 }
 
-TEST_F(PublishQueueTest, ARecordKnowsItsChannelAndPayload) {
-    PublishBatch batch;
-    batch.add("first", "x", {});
-    batch.add("channel", std::string(1000, 'p'), {});
-    const PublishRecord& record = batch.records[1];
-    const std::string_view bytes = std::string_view(batch.bytes).substr(batch.records[0].size);
-    EXPECT_EQ(record.channel(bytes), "channel");
-    EXPECT_EQ(record.payload(bytes), std::string(1000, 'p'));
-    EXPECT_EQ(record.size, bytes.size());
+TEST_F(PublishQueueTest, WhatIsEncodedCanBeReadBack) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, CommandChunk::usual}) {
+        const std::string payload(size, 'p');
+        const std::uint32_t encoded = batch.add("ws:", "a\r\n", payload);
+        const std::string_view bytes = batch.chunks.back().view();
+        const EncodedPublish publish(bytes.substr(bytes.size() - encoded));
+        EXPECT_EQ(publish.channel, "ws:a\r\n");
+        EXPECT_EQ(publish.payload, payload);
+    }
 }
 
 // Written means: the last byte has gone. What was written may have been executed; what was not is sent anew, whole.

@@ -24,8 +24,9 @@ struct PublisherTest : testing::Test, Publisher::Listener {
         config.handshake = {"", "", "fanwire", 0};
         link = std::make_unique<Publisher>(
             config, offline, [] { return 0.5; }, *this,
-            [this](const PublishRecord&, const Outcome& outcome) {
-                events.push_back(find_status(static_cast<int>(outcome.error.status))->name);
+            [this](const SettledRun& run) {
+                for ([[maybe_unused]] const Settled& publish : run.publishes)
+                    events.push_back(find_status(static_cast<int>(run.error.status))->name);
             },
             [](std::size_t, std::size_t) {});
     }
@@ -38,10 +39,9 @@ struct PublisherTest : testing::Test, Publisher::Listener {
     }
     void publish(const std::string& payload, TimeMs deadline = never) {
         PublishBatch batch;
-        PublishRecord record;
-        record.deadline = deadline;
-        batch.add("ws:a", payload, record);
-        link->publish(std::move(batch));
+        batch.deadline = deadline;
+        batch.add("ws:", "a", payload);
+        link->publish(batch);
     }
     std::vector<std::string> take() { return std::exchange(events, {}); }
 
