@@ -28,15 +28,6 @@ Event overflow_gap(void* user_data, std::uint64_t count) {
     return gap;
 }
 
-void make_places(Subscription& subscription) {
-    if (!subscription.places) subscription.places = std::make_unique<Subscription::Places>();
-}
-
-// Whether something that is no message stands behind that place.
-bool has_state_behind(std::uint64_t place, const Subscription& subscription) {
-    return subscription.places && place < subscription.places->behind_states;
-}
-
 std::uint64_t missing_of(const Subscription::Unsaid& unsaid) {
     return unsaid.missing == Subscription::unsaid_unknown ? count_unknown : unsaid.missing;
 }
@@ -101,6 +92,9 @@ bool Inbox::push(Subscription& subscription, Event event) noexcept {
     if (closed_) return false;
     if (event.kind == EventKind::ended) subscription.retain();  // given back by the drain
     try {
+        const bool folds = event.kind == EventKind::message ? limits_.overflow == Overflow::drop_newest
+                                                            : event.kind != EventKind::ended;
+        if (folds && full(event)) make_places(subscription);  // before anything is said
         if (say_unsaid())
             take(subscription, event);
         else
@@ -119,6 +113,7 @@ bool Inbox::push_missing(Subscription& subscription) noexcept {
     subscription.metrics().gaps.add();
     Event gap = overflow_gap(subscription.user_data(), 1);
     try {
+        make_places(subscription);  // first: what is unsaid is said only where this can follow
         if (say_unsaid())
             fold(queue_, queue_first_, subscription, gap);
         else
@@ -143,7 +138,7 @@ void Inbox::take(Subscription& subscription, Event& event) {
     }
     const bool message = event.kind == EventKind::message;
     append(&subscription, event);
-    if (subscription.places) subscription.places->at_back = {};  // what follows stands behind this event
+    if (Places* const places = places_of(subscription)) places->at_back = {};  // what follows stands behind this event
     if (message) subscription.metrics().delivered.add();
 }
 
@@ -178,7 +173,7 @@ void Inbox::append(Subscription* subscription, Event& event) {
     if (!conflates) return;
     const std::uint64_t place = queue_first_ + queue_.size() - 1;
     if (!message) {
-        subscription->places->behind_states = place + 1;
+        places_of(*subscription)->behind_states = place + 1;
         return;
     }
     // The key is a view of the message it leads to: it must not outlive that, so the former one goes first.
@@ -305,9 +300,9 @@ bool Inbox::say_unsaid() noexcept {
             queue_.pop_back();
             break;
         }
-        if (entry.subscription->places) {
-            entry.subscription->places->at_back = {};
-            entry.subscription->places->behind_states = queue_first_ + queue_.size();
+        if (Places* const places = places_of(*entry.subscription)) {
+            places->at_back = {};
+            places->behind_states = queue_first_ + queue_.size();
         } else if (limits_.overflow == Overflow::conflate) {
             latest_.clear();  // there is no place to say what may not be replaced: nothing is
         }
@@ -361,8 +356,8 @@ void Inbox::push_out_oldest() {
 // Puts the event into the entry that stands for its like, or makes that entry at the end of `into`; changes nothing if it
 // throws std::bad_alloc.
 void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription& subscription, Event& event) {
-    make_places(subscription);
-    Subscription::FoldPlaces& places = &into == &front_ ? subscription.places->at_front : subscription.places->at_back;
+    Places& all = make_places(subscription);
+    FoldPlaces& places = &into == &front_ ? all.at_front : all.at_back;
     const bool state = is_state(event.kind), message = event.kind == EventKind::message;
     std::uint64_t& place = state ? places.state : places.gap;
     const bool found = place >= first;  // still there
@@ -389,16 +384,40 @@ void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription& sub
     place = first + into.size() - 1;
     if (&into != &queue_) return;
     ++states_;
-    subscription.places->behind_states = place + 1;
+    all.behind_states = place + 1;
+}
+
+Inbox::Places& Inbox::make_places(Subscription& subscription) {
+    if (Places* const there = places_of(subscription)) return *there;
+    if (free_places_ == 0) {
+        places_.emplace_back();
+        subscription.places = static_cast<std::uint32_t>(places_.size());
+    } else {
+        subscription.places = free_places_;
+        free_places_ = static_cast<std::uint32_t>(places_[free_places_ - 1].behind_states);
+        places_[subscription.places - 1] = {};
+    }
+    ++used_places_;
+    return places_[subscription.places - 1];
 }
 
 // When none of them is that of an entry any more.
 void Inbox::forget_places(Subscription& subscription) noexcept {
-    if (!subscription.places) return;
-    const Subscription::Places& places = *subscription.places;
-    if (std::max(places.at_front.gap, places.at_front.state) < front_first_ &&
-        std::max(places.at_back.gap, places.at_back.state) < queue_first_ && places.behind_states <= queue_first_)
-        subscription.places.reset();
+    Places* const places = places_of(subscription);
+    if (!places) return;
+    if (std::max(places->at_front.gap, places->at_front.state) >= front_first_ ||
+        std::max(places->at_back.gap, places->at_back.state) >= queue_first_ || places->behind_states > queue_first_)
+        return;
+    places->behind_states = std::exchange(free_places_, std::exchange(subscription.places, 0));
+    if (--used_places_ > 0) return;
+    free_places_ = 0;
+    places_.clear();
+}
+
+// Whether something of it that is no message stands behind that place.
+bool Inbox::has_state_behind(std::uint64_t place, const Subscription& subscription) {
+    const Places* const places = places_of(subscription);
+    return places && place < places->behind_states;
 }
 
 void Inbox::signal() noexcept {

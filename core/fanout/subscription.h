@@ -147,17 +147,6 @@ class Subscription {
 
     // ---- Of the inbox, under its mutex (see inbox.h) ----
 
-    // Where its folded entries stand, if it has any.
-    struct FoldPlaces {
-        std::uint64_t gap = 0;
-        std::uint64_t state = 0;
-    };
-    struct Places {
-        FoldPlaces at_front, at_back;
-        std::uint64_t behind_states = 0;  // the place behind its newest entry that is no message (for conflate)
-    };
-    std::unique_ptr<Places> places;
-
     // What happened and found no memory for an entry.
     struct Unsaid {
         Subscription* next = nullptr;
@@ -170,6 +159,9 @@ class Subscription {
     };
     static constexpr std::uint32_t unsaid_unknown = UINT32_MAX;
     Unsaid unsaid;
+
+    // Which of the inbox's places it has: where its folded entries stand. 0: it has none.
+    std::uint32_t places = 0;
 
     // ---- Of the fan-out, on the IO thread ----
 

@@ -21,6 +21,13 @@ class PatternIndex {
     // In no particular order. The function may neither add nor remove one.
     template <class Function>
     void for_each_match(std::string_view channel, Function&& function) const {
+        for_each_candidate(channel, [&](const Topic& pattern) {
+            if (glob_match(pattern.view(), channel)) function(pattern);
+        });
+    }
+    // Those whose literal beginning is that of the channel.
+    template <class Function>
+    void for_each_candidate(std::string_view channel, Function&& function) const {
         // Of the prefixes of `rest`, the longest that is there is the last entry up to `rest` or a prefix of what that has
         // in common with it: whatever stands between a prefix and `rest` begins with that prefix.
         for (std::string_view rest = channel;;) {
@@ -30,8 +37,7 @@ class PatternIndex {
             const std::string_view prefix = entry->first;
             const std::size_t common = common_size(prefix, rest);
             if (common == prefix.size())
-                for (const Topic* const pattern : entry->second)
-                    if (glob_match(pattern->view(), channel)) function(*pattern);
+                for (const Topic* const pattern : entry->second) function(*pattern);
             if (prefix.empty()) return;
             rest = rest.substr(0, common == prefix.size() ? common - 1 : common);
         }
