@@ -286,8 +286,11 @@ TEST_F(PublishQueueTest, ManyPublishesInPieces) {
 TEST_F(PublishQueueTest, AScanTakesPlainNumbers) {
     for (const char* payload : {"1", "2", "3"}) publish("c", payload);
     EXPECT_EQ(queue.scan(":1\r\n"), 0u) << "nothing is in flight";
+    EXPECT_FALSE(queue.can_scan(":1\r\n"));
     write();
     EXPECT_EQ(queue.scan(":1\r"), 0u);
+    EXPECT_FALSE(queue.can_scan(":1\r"));
+    EXPECT_TRUE(queue.can_scan(":1\r\n+"));
     for (const char* other : {":-1\r\n", ":01\r\n", ":1\n\r\n", ":\r\n", "-ERR\r\n", "+1\r\n", ":1234567890123456789\r\n"})
         EXPECT_EQ(queue.scan(other), 0u) << other;
     EXPECT_EQ(queue.scan(":7\r\n:12345678901234567"), 4u);
