@@ -218,7 +218,7 @@ bool PublishQueue::reply(const Reply& reply) {
 
 std::size_t PublishQueue::scan(std::string_view bytes) {
     const std::size_t size = bytes.size();
-    while (in_flight_ > 0 && expired_ == 0 && records_.front().kind == Kind::publish) {
+    while (publish_in_front()) {
         const Group& group = groups_.front();
         const std::size_t max = std::min(group.records, in_flight_);
         std::size_t count = 0;
@@ -232,6 +232,11 @@ std::size_t PublishQueue::scan(std::string_view bytes) {
         if (count < max) break;
     }
     return size - bytes.size();
+}
+
+bool PublishQueue::can_scan(std::string_view bytes) const {
+    std::uint64_t receivers;
+    return publish_in_front() && take_number(bytes, receivers);
 }
 
 void PublishQueue::link_down(const Error& why) {

@@ -53,6 +53,8 @@ class PublishQueue {
     // Settles by the whole plain numbers of receivers in front of `bytes`, which begin a reply; how many bytes those are.
     // What is anything else, or answers nothing, is left to reply().
     [[nodiscard]] std::size_t scan(std::string_view bytes);
+    // Whether it would take anything.
+    bool can_scan(std::string_view bytes) const;
     void link_down(const Error& why);
     void fail_unsent(const Error& why);
 
@@ -70,6 +72,9 @@ class PublishQueue {
     };
     class Settling;
 
+    bool publish_in_front() const {
+        return in_flight_ > 0 && expired_ == 0 && records_.front().kind == PublishRecord::Kind::publish;
+    }
     void append_chunk(CommandChunk&& chunk) noexcept;
     void drop_sent() noexcept;
     void forget_front(std::size_t count) noexcept;
