@@ -28,6 +28,8 @@ class Conflation {
     std::uint64_t replaced_at(std::uint64_t place) const;
     std::uint64_t take_replaced(std::uint64_t place);
 
+    // From here on nothing that is queued may be replaced.
+    void forget_latest() { latest_.clear(); }
     void clear() {
         latest_.clear();
         replaced_.clear();

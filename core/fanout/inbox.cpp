@@ -31,10 +31,8 @@ void add_to_gap(Event& gap, const Event& dropped) {
     }
 }
 
-// What follows stands behind something new: nothing more is folded into what is at the back. Written only if need be, as
-// the consumer reads the subscription meanwhile.
-void end_folding(Subscription& subscription) {
-    if (subscription.at_back.gap != 0 || subscription.at_back.state != 0) subscription.at_back = {};
+std::uint64_t missing_of(const Subscription::Unsaid& unsaid) {
+    return unsaid.missing == Subscription::unsaid_unknown ? count_unknown : unsaid.missing;
 }
 
 }  // namespace
@@ -72,6 +70,9 @@ bool Inbox::push(const Delivery* deliveries, std::size_t count) noexcept {
     for (std::size_t done = append_fitting(deliveries, count); done < count; ++done) {
         const Delivery& delivery = deliveries[done];
         try {
+            // Before anything is said: what is unsaid is said only where this can follow.
+            if (limits_.overflow == Overflow::drop_newest && !message_fits(delivery.message->cost()))
+                make_places(*delivery.subscription);
             if (say_unsaid()) {
                 push_message(delivery);
                 continue;
@@ -137,6 +138,7 @@ bool Inbox::push(Subscription& subscription, Event event) noexcept {
     if (closed_) return false;
     if (event.kind == EventKind::ended) subscription.retain();  // given back by the drain
     try {
+        if (event.kind != EventKind::ended && states_ >= limits_.count) make_places(subscription);
         if (say_unsaid())
             push_other(subscription, event);
         else
@@ -151,6 +153,7 @@ bool Inbox::push_missing(Subscription& subscription) noexcept {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
     try {
+        make_places(subscription);
         if (say_unsaid())
             fold_message(Where::back, subscription);
         else
@@ -164,19 +167,26 @@ bool Inbox::push_missing(Subscription& subscription) noexcept {
 bool Inbox::push(Event event) noexcept {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
-    const bool outcome = event.kind == EventKind::published;
-    if (!outcome && engine_events_ >= engine_events_max) return false;
-    try {
-        if (outcome && said_late_ < late_.size())  // outcomes keep their order
-            add_late(event);
-        else
-            append_other(nullptr, event);
-    } catch (const std::bad_alloc&) {
-        if (!outcome) return false;
-        add_late(event);
+    if (event.kind == EventKind::published) {
+        push_outcome(event);
+        return become_signalled();
     }
-    engine_events_ += outcome ? 0 : 1;
+    if (engine_events_ >= engine_events_max) return false;
+    try {
+        append_other(nullptr, event);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    ++engine_events_;
     return become_signalled();
+}
+
+void Inbox::push_outcome(Event& event) noexcept {
+    try {
+        if (said_late_ == late_.size()) return append_other(nullptr, event);
+    } catch (const std::bad_alloc&) {
+    }
+    add_late(event);  // also while others wait there: outcomes keep their order
 }
 
 // Puts the event where it belongs; changes nothing if it throws std::bad_alloc.
@@ -189,12 +199,13 @@ void Inbox::push_other(Subscription& subscription, Event& event) {
 
 // Changes nothing if it throws std::bad_alloc.
 void Inbox::append_other(Subscription* subscription, Event& event) {
+    Places* const places = conflation_ && subscription ? &make_places(*subscription) : nullptr;
     others_.make_room();
     queue_.make_room();
     states_ += is_state(event.kind) || event.kind == EventKind::gap ? 1 : 0;
     others_.push_back({std::move(event), subscription});
     queue_.push_back({nullptr, subscription});
-    if (subscription) subscription->behind_states = back_place();
+    if (places) places->behind_states = back_place();
 }
 
 // ---- too much ------------------------------------------------------------------------------------------------------
@@ -203,7 +214,7 @@ void Inbox::append_other(Subscription* subscription, Event& event) {
 bool Inbox::conflate(const Delivery& delivery) {
     Subscription& subscription = *delivery.subscription;
     const std::uint64_t place = conflation_->find(subscription, *delivery.message);
-    if (place == 0 || place < subscription.behind_states) return false;
+    if (place == 0 || has_state_behind(place, subscription)) return false;
     Message*& message = queue_[place - queue_first_].message;
     bytes_ -= released_bytes_.exchange(0, std::memory_order_relaxed);
     // A larger one has to make room like any other, or it might push out itself.
@@ -263,13 +274,14 @@ std::uint64_t Inbox::add_folded(Where where, Subscription& subscription, Event&&
     others_.push_back({std::move(event), &subscription});
     queue_.push_back({nullptr, &subscription});
     ++states_;
-    subscription.behind_states = back_place();
+    make_places(subscription).behind_states = back_place();  // has some: see the callers
     return others_first_ + others_.size() - 1;
 }
 
 // Puts a state change or a GAP into the one that stands for its like. Changes nothing if it throws std::bad_alloc.
 void Inbox::fold(Where where, Subscription& subscription, Event& event) {
-    Subscription::FoldPlaces& places = where == Where::front ? subscription.at_front : subscription.at_back;
+    Places& all = make_places(subscription);
+    FoldPlaces& places = where == Where::front ? all.at_front : all.at_back;
     const bool state = is_state(event.kind);
     std::uint64_t& place = state ? places.state : places.gap;
     Event* const kept = folded(where, place);
@@ -285,7 +297,8 @@ void Inbox::fold(Where where, Subscription& subscription, Event& event) {
 
 // The same for a message that is dropped: it is one more in the GAP.
 void Inbox::fold_message(Where where, Subscription& subscription) {
-    Subscription::FoldPlaces& places = where == Where::front ? subscription.at_front : subscription.at_back;
+    Places& all = make_places(subscription);
+    FoldPlaces& places = where == Where::front ? all.at_front : all.at_back;
     Metrics& metrics = subscription.metrics();
     if (Event* const kept = folded(where, places.gap)) {
         if (kept->count != count_unknown) ++kept->count;
@@ -298,6 +311,44 @@ void Inbox::fold_message(Where where, Subscription& subscription) {
     if (where == Where::front) metrics.delivered.sub();  // it was, and is no longer
 }
 
+Inbox::Places& Inbox::make_places(Subscription& subscription) {
+    if (Places* const there = places_of(subscription)) return *there;
+    if (free_places_ == 0) {
+        places_.emplace_back();
+        subscription.places = static_cast<std::uint32_t>(places_.size());
+    } else {
+        subscription.places = free_places_;
+        free_places_ = static_cast<std::uint32_t>(places_[free_places_ - 1].behind_states);
+        places_[subscription.places - 1] = {};
+    }
+    ++used_places_;
+    return places_[subscription.places - 1];
+}
+
+// When none of them is that of an entry any more.
+void Inbox::forget_places(Subscription& subscription) noexcept {
+    Places* const places = places_of(subscription);
+    if (!places) return;
+    if (std::max(places->at_front.gap, places->at_front.state) >= front_first_ ||
+        std::max(places->at_back.gap, places->at_back.state) >= others_first_ || places->behind_states > queue_first_)
+        return;
+    places->behind_states = std::exchange(free_places_, std::exchange(subscription.places, 0));
+    if (--used_places_ > 0) return;
+    free_places_ = 0;
+    places_.clear();
+}
+
+// Whether something of it that is no message stands behind that place.
+bool Inbox::has_state_behind(std::uint64_t place, const Subscription& subscription) {
+    const Places* const places = places_of(subscription);
+    return places && place < places->behind_states;
+}
+
+// What follows stands behind something new: nothing more is folded into what is at the back.
+void Inbox::end_folding(Subscription& subscription) {
+    if (Places* const places = places_of(subscription)) places->at_back = {};
+}
+
 // ---- without memory ------------------------------------------------------------------------------------------------
 
 // Into the slot that reserve_outcome() has kept.
@@ -308,21 +359,23 @@ void Inbox::add_late(const Event& event) noexcept {
 
 // There is no memory for a place: the subscription itself keeps what has to be said.
 void Inbox::note(Subscription& subscription, const Event& event) noexcept {
+    constexpr std::uint32_t unsaid_unknown = Subscription::unsaid_unknown;
     Subscription::Unsaid& unsaid = subscription.unsaid;
     if (event.kind == EventKind::ended) {
         unsaid.ended = true;
-        unsaid.ended_status = event.status;
+        unsaid.ended_status = static_cast<std::uint8_t>(event.status);
     } else if (is_state(event.kind)) {
-        unsaid.state = static_cast<std::uint8_t>(event.kind);
-        unsaid.state_status = event.status;
+        unsaid.state = static_cast<std::uint8_t>(event.kind) & 7;
+        unsaid.state_status = static_cast<std::uint8_t>(event.status);
     } else {
+        const bool first = unsaid.gap == GapReason::none;
         Event gap = Event::of(EventKind::gap);
-        gap.reason = unsaid.gap ? static_cast<GapReason>(unsaid.gap) : event.reason;
-        gap.count = unsaid.missing;
+        gap.reason = first ? event.reason : unsaid.gap;
+        gap.count = missing_of(unsaid);
         add_to_gap(gap, event);
-        if (unsaid.gap) subscription.metrics().gaps.sub();
-        unsaid.gap = static_cast<std::uint8_t>(gap.reason);
-        unsaid.missing = gap.count;
+        if (!first) subscription.metrics().gaps.sub();
+        unsaid.gap = gap.reason;
+        unsaid.missing = gap.count < unsaid_unknown ? static_cast<std::uint32_t>(gap.count) : unsaid_unknown;
     }
     list_unsaid(subscription);
 }
@@ -336,7 +389,8 @@ void Inbox::note_missing(Subscription& subscription) noexcept {
 
 void Inbox::list_unsaid(Subscription& subscription) noexcept {
     Subscription::Unsaid& unsaid = subscription.unsaid;
-    if (std::exchange(unsaid.listed, true)) return;
+    if (unsaid.listed) return;
+    unsaid.listed = true;
     unsaid.next = nullptr;
     (unsaid_first_ ? unsaid_last_->unsaid.next : unsaid_first_) = &subscription;
     unsaid_last_ = &subscription;
@@ -349,15 +403,18 @@ bool Inbox::pop_unsaid(Other& other) noexcept {
         Subscription::Unsaid& unsaid = subscription.unsaid;
         other = {{}, &subscription};
         other.event.user_data = subscription.user_data();
-        if (unsaid.gap) {
+        if (unsaid.gap != GapReason::none) {
             other.event.kind = EventKind::gap;
-            other.event.reason = static_cast<GapReason>(std::exchange(unsaid.gap, std::uint8_t{0}));
-            other.event.count = std::exchange(unsaid.missing, 0);
+            other.event.reason = unsaid.gap;
+            other.event.count = missing_of(unsaid);
+            unsaid.gap = GapReason::none;
+            unsaid.missing = 0;
             return true;
         }
-        if (unsaid.state) {
-            other.event.kind = static_cast<EventKind>(std::exchange(unsaid.state, std::uint8_t{0}));
-            other.event.status = unsaid.state_status;
+        if (unsaid.state != 0) {
+            other.event.kind = static_cast<EventKind>(unsaid.state);
+            other.event.status = static_cast<Status>(unsaid.state_status);
+            unsaid.state = 0;
             return true;
         }
         unsaid_first_ = unsaid.next;
@@ -365,7 +422,7 @@ bool Inbox::pop_unsaid(Other& other) noexcept {
         if (!unsaid.ended) continue;
         unsaid.ended = false;
         other.event.kind = EventKind::ended;
-        other.event.status = unsaid.ended_status;
+        other.event.status = static_cast<Status>(unsaid.ended_status);
         return true;
     }
     return false;
@@ -382,9 +439,16 @@ bool Inbox::say_unsaid() noexcept {
         }
         Other other;
         if (!pop_unsaid(other)) break;
-        Subscription& subscription = *other.subscription;
-        end_folding(subscription);
-        append_other(&subscription, other.event);
+        states_ += other.event.kind != EventKind::ended ? 1 : 0;
+        Subscription* const subscription = other.subscription;
+        others_.push_back(std::move(other));
+        queue_.push_back({nullptr, subscription});
+        if (Places* const places = places_of(*subscription)) {
+            places->at_back = {};
+            places->behind_states = back_place();
+        } else if (conflation_) {
+            conflation_->forget_latest();  // there is no place to say what may not be replaced: nothing is
+        }
     }
     return true;
 }
@@ -392,7 +456,8 @@ bool Inbox::say_unsaid() noexcept {
 std::size_t Inbox::count_unsaid() const {
     std::size_t count = late_.size() - said_late_;
     for (const Subscription* one = unsaid_first_; one; one = one->unsaid.next)
-        count += (one->unsaid.gap ? 1u : 0u) + (one->unsaid.state ? 1u : 0u) + (one->unsaid.ended ? 1u : 0u);
+        count += (one->unsaid.gap != GapReason::none ? 1u : 0u) + (one->unsaid.state != 0 ? 1u : 0u) +
+                 (one->unsaid.ended ? 1u : 0u);
     return count;
 }
 
@@ -409,11 +474,26 @@ void Inbox::signal() noexcept {
     if (wake_) wake_();
 }
 
-bool Inbox::settle(void* user_data, const Outcome& outcome) noexcept {
-    Event event = Event::of(EventKind::published, outcome.error);
-    event.user_data = user_data;
-    event.count = outcome.receivers;
-    return push(std::move(event));
+bool Inbox::settle(std::span<const Settled> publishes, const Error& error) noexcept {
+    bool wake = false;
+    if (error) {
+        for (const Settled& publish : publishes) {
+            Event event = Event::of(EventKind::published, error);
+            event.user_data = publish.user_data;
+            event.count = publish.receivers;
+            wake |= push(std::move(event));
+        }
+        return wake;
+    }
+    std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    for (const Settled& publish : publishes) {
+        Event event = Event::of(EventKind::published);
+        event.user_data = publish.user_data;
+        event.count = publish.receivers;
+        push_outcome(event);
+    }
+    return become_signalled();
 }
 
 bool Inbox::reserve_outcome() {
@@ -530,6 +610,7 @@ void Inbox::took(Batch& batch, Other&& other) {
         --(other.event.kind == EventKind::published ? outcomes_ : engine_events_);
     else if (other.event.kind == EventKind::ended)
         other.subscription->unsaid.next = std::exchange(batch.ended, other.subscription);
+    if (other.subscription) forget_places(*other.subscription);
     batch.places.push_back({nullptr, other.subscription});
     batch.events.push_back(std::move(other.event));
 }
@@ -599,7 +680,7 @@ void Inbox::close() {
         others_.clear();
         while (unsaid_first_) {
             Subscription* const subscription = std::exchange(unsaid_first_, unsaid_first_->unsaid.next);
-            const bool ended = std::exchange(subscription->unsaid, {}).ended;
+            const bool ended = std::exchange(subscription->unsaid, Subscription::Unsaid{}).ended;
             if (ended) subscription->release();
         }
         late_.clear();

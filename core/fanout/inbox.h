@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -85,8 +86,9 @@ class Inbox : public OutcomeSink {
     // Wakes the consumer, unless it has drained already.
     void signal() noexcept override;
 
-    // OutcomeSink: pushes PUBLISHED.
-    [[nodiscard]] bool settle(void* user_data, const Outcome& outcome) noexcept override;
+    // OutcomeSink: pushes a PUBLISHED for each.
+    using OutcomeSink::settle;
+    [[nodiscard]] bool settle(std::span<const Settled> publishes, const Error& error) noexcept override;
     // Keeps a slot for one outcome; false when outcomes_max are outstanding. Throws std::bad_alloc.
     bool reserve_outcome();
     void cancel_outcome();
@@ -152,9 +154,27 @@ class Inbox : public OutcomeSink {
         Status status;
         std::uint64_t receivers;
     };
+    // Where the folded entries of a subscription stand, as long as it has any. In blocks that go back as a whole: when a
+    // link breaks, all subscriptions may have some for a moment.
+    struct FoldPlaces {
+        std::uint64_t gap = 0;
+        std::uint64_t state = 0;
+    };
+    struct Places {
+        FoldPlaces at_front, at_back;     // in front_; in others_
+        std::uint64_t behind_states = 0;  // in queue_: behind its newest entry that is no message (for conflate)
+    };
     enum class Where { front, back };
     static constexpr std::size_t taken_max = 1024;  // under one lock
 
+    // nullptr: it has none.
+    Places* places_of(const Subscription& subscription) {
+        return subscription.places == 0 ? nullptr : &places_[subscription.places - 1];
+    }
+    Places& make_places(Subscription& subscription);
+    void forget_places(Subscription& subscription) noexcept;
+    bool has_state_behind(std::uint64_t place, const Subscription& subscription);
+    void end_folding(Subscription& subscription);
     bool message_fits(std::size_t cost);
     bool become_signalled();
     std::size_t append_fitting(const Delivery* deliveries, std::size_t count) noexcept;
@@ -164,6 +184,7 @@ class Inbox : public OutcomeSink {
     void note(Subscription& subscription, const Event& event) noexcept;
     void note_missing(Subscription& subscription) noexcept;
     void list_unsaid(Subscription& subscription) noexcept;
+    void push_outcome(Event& event) noexcept;
     void add_late(const Event& event) noexcept;
     bool say_unsaid() noexcept;
     bool pop_unsaid(Other& other) noexcept;
@@ -193,6 +214,9 @@ class Inbox : public OutcomeSink {
     BlockQueue<Delivery, 64> queue_;
     BlockQueue<Other, 16> others_;  // for each place of queue_ that has no message, in order
     std::uint64_t front_first_ = 1, queue_first_ = 1, others_first_ = 1;
+    std::deque<Places> places_;
+    std::uint32_t free_places_ = 0;  // 1 + the first that nobody has; the next one's stands in behind_states
+    std::size_t used_places_ = 0;
     std::unique_ptr<Conflation> conflation_;  // only for conflate
     std::size_t messages_ = 0;  // of queue_
     std::size_t bytes_ = 0;     // of those messages and of the drained ones in released_bytes_

@@ -20,6 +20,7 @@
 #include "core/protocol/publisher.h"
 #include "core/protocol/subscriber.h"
 #include "tests/fuzz/script.h"
+#include "tests/support/topics.h"
 
 using namespace fanwire::core;
 using fanwire::fuzz::require;
@@ -136,13 +137,15 @@ struct SubscriberListener : LinkListener<Subscriber::Listener> {
         look_at(why);
         heard += "failed " + why.text + "\n";
     }
-    void confirmed(TargetKind kind, const NameRef& name) override {
-        heard.append("+").append(name->view()) += '\n';
-        require(wanted.contains({kind, std::string(name->view())}), "only what is wanted is confirmed", name->view());
+    void confirmed(Topic& topic) override {
+        heard.append("+").append(topic.view()) += '\n';
+        require(wanted.contains({topic.kind(), std::string(topic.view())}), "only what is wanted is confirmed",
+                topic.view());
     }
-    void refused(TargetKind kind, const NameRef& name, const Error& why) override {
-        heard.append("!").append(name->view()) += '\n';
-        require(wanted.contains({kind, std::string(name->view())}), "only what is wanted is refused", name->view());
+    void refused(Topic& topic, const Error& why) override {
+        heard.append("!").append(topic.view()) += '\n';
+        require(wanted.contains({topic.kind(), std::string(topic.view())}), "only what is wanted is refused",
+                topic.view());
         require(static_cast<bool>(why), "a refusal has a status", why.text);
     }
     void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload) override {
@@ -246,11 +249,13 @@ class Run {
     Run(const Config& config, bool by_reader)
         : config_(config),
           publisher_(config.link, config.offline, [] { return 0.5; }, publisher_listener_,
-                     [this](const PublishRecord& record, const Outcome&) {
-                         const auto number = reinterpret_cast<std::uintptr_t>(record.user_data);
-                         require(number < settled_.size() && !settled_[number], "a publish is settled once");
-                         settled_[number] = true;
-                         ++settled_count_;
+                     [this](const SettledRun& run) {
+                         for (const Settled& publish : run.publishes) {
+                             const auto number = reinterpret_cast<std::uintptr_t>(publish.user_data);
+                             require(number < settled_.size() && !settled_[number], "a publish is settled once");
+                             settled_[number] = true;
+                             ++settled_count_;
+                         }
                      },
                      [this](std::size_t count, std::size_t) { unqueued_ += count; }),
           made_(by_reader ? make<ByReader>() : make<Subscriber>()) {
@@ -326,7 +331,7 @@ class Run {
    private:
     template <class Kind>
     std::unique_ptr<Subscriber> make() {
-        return std::make_unique<Kind>(config_.link, config_.linger, [] { return 0.5; }, listener_);
+        return std::make_unique<Kind>(config_.link, config_.linger, [] { return 0.5; }, topics_, listener_);
     }
     bool at_rest() const {
         const bool publisher = publisher_.state() == Link::State::stopped || publisher_.state() == Link::State::ready;
@@ -336,20 +341,17 @@ class Run {
     }
     void want(TargetKind kind, const std::string& name) {
         listener_.wanted.insert({kind, name});
-        subscriber_.want(kind, Name::make(name), now_);
+        subscriber_.want(topic_of(topics_, kind, name), now_);
     }
     void unwant(TargetKind kind, const std::string& name) {
         listener_.wanted.erase({kind, name});
-        subscriber_.unwant(kind, name, now_);
+        if (Topic* const topic = topics_.find(kind, name)) subscriber_.unwant(*topic, now_);
     }
     void publish(std::string_view payload) {
-        PublishBatch batch;
-        PublishRecord record;
-        record.deadline = now_ + 3000;
-        record.user_data = reinterpret_cast<void*>(settled_.size());
+        batch_.deadline = now_ + 3000;
+        batch_.add("", "channel", payload, nullptr, reinterpret_cast<void*>(settled_.size()));
         settled_.push_back(false);
-        batch.add("channel", payload, record);
-        publisher_.publish(std::move(batch));
+        publisher_.publish(batch_);
     }
     // In pieces, as a driver that wakes for every deadline.
     void pass(TimeMs by) {
@@ -373,7 +375,9 @@ class Run {
     SubscriberListener listener_;
     std::vector<bool> settled_;  // by the number of the publish
     std::size_t settled_count_ = 0, unqueued_ = 0;
+    PublishBatch batch_;
     Publisher publisher_;
+    Topics topics_;
     std::unique_ptr<Subscriber> made_;
     Subscriber& subscriber_ = *made_;
     Side publishing_{publisher_}, subscribing_{subscriber_};

@@ -16,13 +16,15 @@ namespace {
 
 struct FanoutTest : testing::Test {
     std::shared_ptr<Inbox> make_inbox(std::size_t count = SIZE_MAX, std::size_t bytes = SIZE_MAX) {
-        return std::make_shared<Inbox>(InboxLimits{count, bytes, Overflow::drop_oldest}, make_event_fd);
+        inboxes.push_back(std::make_shared<Inbox>(InboxLimits{count, bytes, Overflow::drop_oldest}, make_event_fd));
+        return inboxes.back();
     }
-    SubscriptionRef subscribe(const std::string& channel, const std::shared_ptr<Inbox>& inbox) {
-        auto made = SubscriptionRef::adopt(
-            new Subscription(TargetKind::channel, {Name::make("ws:" + channel), 3}, inbox, nullptr, monitor));
+    SubscriptionRef subscribe(const std::string& name, const std::shared_ptr<Inbox>& inbox,
+                              TargetKind kind = TargetKind::channel) {
+        auto made = SubscriptionRef::adopt(new Subscription(Topic::make(kind, "ws:" + name, 3),
+                                                            OutletRef::adopt(new Outlet(inbox, monitor)), nullptr));
         fanout.add(made);
-        fanout.active(TargetKind::channel, "ws:" + channel);
+        fanout.active(*made->topic());
         return made;
     }
     void message(const std::string& channel, const std::string& payload) {
@@ -35,10 +37,15 @@ struct FanoutTest : testing::Test {
                                                      : std::to_string(static_cast<int>(event.kind)) + " ";
         return text;
     }
-    ~FanoutTest() override { fanout.remove_all({Status::CLOSED, "closed"}); }
+    ~FanoutTest() override {
+        fanout.remove_all({Status::CLOSED, "closed"});
+        for (const auto& inbox : inboxes) inbox->close();
+    }
 
+    std::vector<std::shared_ptr<Inbox>> inboxes;
     const std::shared_ptr<Monitor> monitor = std::make_shared<Monitor>();
-    Fanout fanout{monitor->metrics, 3};
+    Topics topics;
+    Fanout fanout{topics, monitor->metrics, 3};
 };
 
 TEST_F(FanoutTest, KeepsTheOrderOfMessagesAndEverythingElse) {
@@ -47,12 +54,13 @@ TEST_F(FanoutTest, KeepsTheOrderOfMessagesAndEverythingElse) {
     ASSERT_TRUE(inbox->reserve_outcome());
     message("a", "1");
     message("a", "2");
-    fanout.settle(inbox, nullptr, {});
+    const Settled settled[] = {{nullptr, 1}};
+    fanout.settle(inbox, settled, {});
     message("a", "3");
     fanout.tell(inbox, Event::of(EventKind::connected));
     message("a", "4");
     fanout.lost({Status::CONNECTION_LOST, "lost"});
-    fanout.active(TargetKind::channel, "ws:a");
+    fanout.active(*a->topic());
     message("a", "5");
     fanout.remove(*a, {Status::UNSUBSCRIBED, "unsubscribed"});
     fanout.commit();
@@ -76,11 +84,10 @@ TEST_F(FanoutTest, WakesAtTheEndOfATurnAndOnce) {
 
 // More inboxes than can be held back at once, in any order.
 TEST_F(FanoutTest, GivesEachInboxItsOwnInOrder) {
-    std::vector<std::shared_ptr<Inbox>> inboxes;
     std::vector<SubscriptionRef> subscriptions;
     std::vector<std::vector<std::string>> expected(50), seen(50);
     for (std::size_t i = 0; i < 50; ++i) {
-        inboxes.push_back(make_inbox());
+        make_inbox();
         subscriptions.push_back(subscribe(std::to_string(i), inboxes[i]));
         subscriptions.push_back(subscribe("all", inboxes[i]));
     }
@@ -125,10 +132,7 @@ TEST_F(FanoutTest, CountsWhatOverflowsInABlock) {
 
 TEST_F(FanoutTest, AMessageByAPatternHasBothNamesWithoutTheNamespace) {
     const auto inbox = make_inbox();
-    const auto all = SubscriptionRef::adopt(
-        new Subscription(TargetKind::pattern, {Name::make("ws:a*"), 3}, inbox, nullptr, monitor));
-    fanout.add(all);
-    fanout.active(TargetKind::pattern, "ws:a*");
+    const auto all = subscribe("a*", inbox, TargetKind::pattern);
     fanout.message(TargetKind::pattern, "ws:a*", "ws:abc", "x", 0, nullptr);
     fanout.commit();
     const Drained drained(*inbox);

@@ -12,6 +12,7 @@
 
 #include "core/protocol/command.h"
 #include "core/protocol/subscriber.h"
+#include "tests/support/topics.h"
 
 namespace fanwire::core {
 namespace {
@@ -105,8 +106,8 @@ struct Heard : Subscriber::Listener {
     void link_lost(const Error& why) override { text += "lost " + why.text + "\n"; }
     void link_failed(const Error&, bool) override { text += "failed\n"; }
     void link_retry(std::uint32_t, TimeMs) override {}
-    void confirmed(TargetKind, const NameRef& name) override { text += "+" + std::string(name->view()) + "\n"; }
-    void refused(TargetKind, const NameRef& name, const Error&) override { text += "!" + std::string(name->view()) + "\n"; }
+    void confirmed(Topic& topic) override { text += "+" + std::string(topic.view()) + "\n"; }
+    void refused(Topic& topic, const Error&) override { text += "!" + std::string(topic.view()) + "\n"; }
     void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload) override {
         text += kind == TargetKind::pattern ? "p " : "m ";
         for (const std::string_view part : {target, channel, payload}) {
@@ -123,8 +124,9 @@ std::string hear(const std::vector<std::string>& pieces) {
     Heard heard;
     LinkConfig config;
     config.handshake = {"", "", "fanwire", 0};
-    Link link(config, 500, [] { return 0.5; }, heard);
-    for (const char* name : {"a", "b", "c"}) link.want(TargetKind::channel, Name::make(name), 0);
+    Topics topics;
+    Link link(config, 500, [] { return 0.5; }, topics, heard);
+    for (const char* name : {"a", "b", "c"}) link.want(topic_of(topics, TargetKind::channel, name), 0);
     link.start(0);
     link.request();
     link.opened(0);
