@@ -529,23 +529,22 @@ Inbox::Other Inbox::pop_other() {
     return other;
 }
 
-// Moves up to `capacity` of what waits into the batch; whether more waits. Throws std::bad_alloc, having taken nothing.
+// Moves up to `capacity` of what waits into the batch; whether more waits. Throws std::bad_alloc, having taken nothing,
+// unless the batch has had room for as many before.
 bool Inbox::take(Batch& batch, std::size_t capacity) {
-    std::lock_guard lock(mutex_);
     batch.places.clear();
     batch.events.clear();
-    // Room first, so that nothing popped is lost.
-    const std::size_t others = front_.size() + others_.size() + (conflation_ ? conflation_->replaced_places() : 0) + count_unsaid();
-    batch.places.reserve(std::min(capacity, messages_ + others));
-    batch.events.reserve(std::min(capacity, others));
-    while (batch.places.size() < capacity) {
+    batch.places.reserve(capacity);
+    batch.events.reserve(std::min(capacity, events_max));
+    std::lock_guard lock(mutex_);
+    while (batch.places.size() < capacity && batch.events.size() < events_max) {
         if (front_.empty() && !conflation_) {  // messages in a row
             const std::size_t most = std::min(capacity - batch.places.size(), queue_.run());
-            const Delivery* const first = most > 0 ? &queue_.front() : nullptr;
+            const Delivery* const row = most > 0 ? &queue_.front() : nullptr;
             std::size_t count = 0;
-            while (count < most && first[count].message) ++count;
+            while (count < most && row[count].message) ++count;
             if (count > 0) {
-                batch.places.insert(batch.places.end(), first, first + count);
+                batch.places.insert(batch.places.end(), row, row + count);
                 queue_.drop(count);
                 queue_first_ += count;
                 messages_ -= count;

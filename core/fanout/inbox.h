@@ -113,8 +113,8 @@ class Inbox : public OutcomeSink {
         void release() noexcept;
         // So that draining up to `capacity` events never fails.
         void reserve(std::size_t capacity) {
-            places.reserve(capacity);
-            events.reserve(capacity);
+            places.reserve(std::min(capacity, taken_max));
+            events.reserve(std::min(capacity, events_max));
         }
 
        private:
@@ -165,7 +165,7 @@ class Inbox : public OutcomeSink {
         std::uint64_t behind_states = 0;  // in queue_: behind its newest entry that is no message (for conflate)
     };
     enum class Where { front, back };
-    static constexpr std::size_t taken_max = 1024;  // under one lock
+    static constexpr std::size_t taken_max = 1024, events_max = 64;  // under one lock; of these, what is no message
 
     // nullptr: it has none.
     Places* places_of(const Subscription& subscription) {
@@ -248,12 +248,7 @@ std::size_t Inbox::drain(Batch& batch, std::size_t capacity, Sink&& sink) {
     batch.release();
     std::size_t given = 0;
     for (bool more = true; more && given < capacity;) {
-        try {
-            more = take(batch, std::min(capacity - given, taken_max));
-        } catch (const std::bad_alloc&) {
-            if (given == 0) throw;
-            break;
-        }
+        more = take(batch, std::min(capacity - given, taken_max));
         DeliveryTimes times;
         MessageReleaser unwanted;
         std::size_t bytes = 0, event = 0;

@@ -199,7 +199,10 @@ class Life {
         std::size_t count = 0;
         do {
             const int status = call([&] { return fanwire_inbox_drain(inbox, events, sizeof events[0], 16, &count); });
-            if (status == FANWIRE_NO_MEMORY) continue;
+            if (status == FANWIRE_NO_MEMORY) {
+                count = 1;  // it has taken nothing
+                continue;
+            }
             ASSERT_EQ(status, FANWIRE_OK);
             for (std::size_t i = 0; i < count; ++i) {
                 if (events[i].kind == FANWIRE_EVENT_PUBLISHED)
