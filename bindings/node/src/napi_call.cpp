@@ -81,6 +81,15 @@ void Bytes::read_string(napi_env env, napi_value value) {
     data_ = large_.get();
 }
 
+std::span<int32_t> int32_array(napi_env env, napi_value value) {
+    napi_typedarray_type type = napi_int32_array;
+    size_t size = 0;
+    void* data = nullptr;
+    check(env, napi_get_typedarray_info(env, value, &type, &size, &data, nullptr, nullptr));
+    if (type != napi_int32_array) throw_plain(env, "expected an Int32Array");
+    return {static_cast<int32_t*>(data), size};
+}
+
 napi_value make_undefined(napi_env env) {
     napi_value value = nullptr;
     check(env, napi_get_undefined(env, &value));

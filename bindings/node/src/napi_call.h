@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace fanwire::node {
@@ -57,6 +58,9 @@ class Bytes {
     std::unique_ptr<char[]> large_;
     char small_[1024];
 };
+
+// The memory of an Int32Array, for the duration of a call.
+std::span<int32_t> int32_array(napi_env env, napi_value value);
 
 napi_value make_undefined(napi_env env);
 napi_value make_null(napi_env env);
