@@ -67,6 +67,7 @@ class Engine : private BackendListener {
     // Whether this is a copy in the child of a fork(): its threads are not there, and nothing but this and abandon()
     // may be called.
     bool forked() const { return fork_guard_.forked(); }
+    const ForkGuard& fork_guard() const { return fork_guard_; }
     // Closes the child's copies of the sockets.
     void abandon() const noexcept;
 
