@@ -51,7 +51,7 @@ class Bytes {
     size_t size() const { return size_; }
 
    private:
-    void read_string(napi_env env, napi_value value);
+    bool read_string(napi_env env, napi_value value); // false: it is no string
 
     const char* data_ = "";
     size_t size_ = 0;
