@@ -101,6 +101,13 @@ TEST_F(ForkTest, TheChildMayOpenItsOwnEngine) {
         return came && !HasFailure() ? 0 : 1;
     }));
 }
+
+TEST_F(ForkTest, AnEngineOfTheChildTakesNoInboxOfTheParent) {
+    EXPECT_EQ(0, in_child([&] {
+        Engine own = open_engine();
+        return fanwire_publish_async(own, "c", 1, "x", 1, inbox, nullptr) == FANWIRE_FORKED ? 0 : 1;
+    }));
+}
 #endif
 
 // At any moment of a busy engine: locks that other threads hold at the fork stay held in the child for ever.
