@@ -1,7 +1,5 @@
 #include "core/backend/memory.h"
 
-#include "core/message/glob.h"
-
 namespace fanwire::core {
 
 void MemoryBackend::start() {
@@ -9,16 +7,13 @@ void MemoryBackend::start() {
     listener_.on_connected();
 }
 
-void MemoryBackend::subscribe(TargetKind kind, const NameRef& name) {
-    names(kind).emplace(name->view(), name);
-    listener_.on_confirmed(kind, name);
+void MemoryBackend::subscribe(Topic& topic) {
+    if (topic.kind() == TargetKind::pattern) patterns_.add(topic);
+    listener_.on_confirmed(topic);
 }
 
-void MemoryBackend::unsubscribe(TargetKind kind, const NameRef& name) {
-    const auto found = names(kind).find(name->view());
-    if (found == names(kind).end()) return;
-    const NameRef keep = found->second;  // the key is a view of it
-    names(kind).erase(found);
+void MemoryBackend::unsubscribe(Topic& topic) {
+    if (topic.kind() == TargetKind::pattern) patterns_.remove(topic);
 }
 
 void MemoryBackend::publish(PublishBatch& batch) {
@@ -29,15 +24,15 @@ void MemoryBackend::publish(PublishBatch& batch) {
             const EncodedPublish publish(rest.substr(0, record->size));
             Settled settled{record->user_data, 0};
             MessageRef shared;
-            if (channels_.contains(publish.channel)) {
+            const Topic* const exact = topics_.find(TargetKind::channel, publish.channel);
+            if (exact && exact->confirmed) {
                 listener_.on_message(TargetKind::channel, publish.channel, publish.channel, publish.payload, shared);
                 ++settled.receivers;
             }
-            for (const auto& [pattern, name] : patterns_) {
-                if (!glob_match(pattern, publish.channel)) continue;
-                listener_.on_message(TargetKind::pattern, pattern, publish.channel, publish.payload, shared);
+            patterns_.for_each_match(publish.channel, [&](const Topic& pattern) {
+                listener_.on_message(TargetKind::pattern, pattern.view(), publish.channel, publish.payload, shared);
                 ++settled.receivers;
-            }
+            });
             listener_.on_unqueued(1, record->size);
             listener_.on_settled(
                 {record->sink ? &batch.sinks[record->sink - 1] : nullptr, batch.accepted_us, {&settled, 1}, fine});

@@ -16,6 +16,7 @@
 #include "core/net/event_fd.h"
 #include "core/protocol/publisher.h"
 #include "core/protocol/subscriber.h"
+#include "tests/support/topics.h"
 #include "tests/unit/simulation/wire.h"
 
 namespace fanwire::core::simulation {
@@ -79,25 +80,26 @@ class Simulation : private Subscriber::Listener {
         const std::size_t which = pick(2);
         fresh->inbox = inboxes_[which].get();
         fresh->conflates = settings_.limits[which].overflow == Overflow::conflate;
-        fresh->subscription = SubscriptionRef::adopt(
-            new Subscription(kind, {Name::make(name), 0}, inboxes_[which], fresh.get(), monitor_));
+        fresh->subscription = make_subscription(kind, name, inboxes_[which], fresh.get(), monitor_);
         watched_.push_back(std::move(fresh));
         Watched& one = *watched_.back();
-        const NameRef first = fanout_.add(one.subscription);
+        Topic* const first = fanout_.add(one.subscription);
         if (!first) {
             if (one.subscription->state() == SubscriptionState::active) one.activated(position_.at(one.target));
         } else if (given_up_) {
-            fanout_.failed(kind, first->view(), given_up_);
+            fanout_.failed(*first, given_up_);
         } else {
-            subscriber_.want(kind, first, now_);
+            subscriber_.want(*first, now_);
         }
     }
     void unsubscribe(std::size_t which) {
         Watched& one = *watched_[which];
         if (!one.subscription->give_up()) return;
         note("unsubscribe", one.target.second);
-        if (const NameRef last = fanout_.remove(*one.subscription, {Status::UNSUBSCRIBED, "unsubscribed"}))
-            subscriber_.unwant(one.target.first, last->view(), now_);
+        if (const TopicRef last = fanout_.remove(*one.subscription, {Status::UNSUBSCRIBED, "unsubscribed"})) {
+            subscriber_.unwant(*last, now_);
+            topics_.forget_if_unused(*last);
+        }
     }
     void publish(const std::string& name) {
         note("publish " + std::to_string(published_ + 1) + " on", name);
@@ -223,8 +225,8 @@ class Simulation : private Subscriber::Listener {
         subscriber_.stop();
         fanout_.failed_all(why);
     }
-    void confirmed(TargetKind kind, const NameRef& name) override {
-        const ModelRedis::Target target{kind, std::string(name->view())};
+    void confirmed(Topic& topic) override {
+        const ModelRedis::Target target{topic.kind(), std::string(topic.view())};
         note("confirmed", target.second);
         const auto at = subscribe_wire.connection()->subscribed.find(target);
         ASSERT_NE(at, subscribe_wire.connection()->subscribed.end()) << target.second << " is not subscribed";
@@ -232,14 +234,14 @@ class Simulation : private Subscriber::Listener {
         std::set<Watched*> inactive;
         for (const auto& one : watched_)
             if (one->target == target && one->subscription->state() != SubscriptionState::active) inactive.insert(one.get());
-        fanout_.active(kind, name->view());
+        fanout_.active(topic);
         for (Watched* one : inactive)
             if (one->subscription->state() == SubscriptionState::active) one->activated(position_[target]);
     }
-    void refused(TargetKind kind, const NameRef& name, const Error& why) override {
+    void refused(Topic& topic, const Error& why) override {
         note("refused", why.text);
         coverage(status_label(why.status));
-        fanout_.failed(kind, name->view(), why);
+        fanout_.failed(topic, why);
     }
     void message(TargetKind kind, std::string_view target, std::string_view channel,
                  std::string_view payload) override {
@@ -541,7 +543,8 @@ class Simulation : private Subscriber::Listener {
 
    private:
     const std::shared_ptr<Monitor> monitor_ = std::make_shared<Monitor>();
-    Fanout fanout_{monitor_->metrics, 0};
+    Topics topics_;
+    Fanout fanout_{topics_, monitor_->metrics, 0};
     PublishSide publish_side_{*this};
     std::map<std::uintptr_t, std::vector<Status>> outcomes_;
     std::size_t unsent_ = 0, unsent_bytes_ = 0;
@@ -558,7 +561,7 @@ class Simulation : private Subscriber::Listener {
                              unsent_ -= count;
                              unsent_bytes_ -= bytes;
                          }};
-    Subscriber subscriber_{settings_.link, settings_.linger, [this] { return draw(); }, *this};
+    Subscriber subscriber_{settings_.link, settings_.linger, [this] { return draw(); }, topics_, *this};
 
    public:
     Wire publish_wire{redis, publisher_}, subscribe_wire{redis, subscriber_};
