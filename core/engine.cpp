@@ -19,9 +19,9 @@ const Error closed_error{Status::CLOSED, "the engine is closed"};
 // Where publish_wait() waits.
 class WaitingSink : public OutcomeSink {
    public:
-    bool settle(void*, const Outcome& outcome) noexcept override {
+    bool settle(std::span<const Settled> publishes, const Error& error) noexcept override {
         std::lock_guard lock(mutex_);
-        outcome_ = outcome;
+        outcome_ = Outcome{error, publishes.front().receivers};
         return true;
     }
     void signal() noexcept override { settled_.notify_all(); }
@@ -88,54 +88,61 @@ void Engine::wake() {
 // Whether one more publish of `size` encoded bytes may wait. Under publish_mutex_.
 void Engine::check_room(std::size_t size) const {
     if (publish_closed_) throw Failure(closed_error);
+    const std::uint64_t count = accepted_count_ - unqueued_count_.load(std::memory_order_relaxed);
+    const std::uint64_t bytes = accepted_bytes_ - unqueued_bytes_.load(std::memory_order_relaxed) + size;
     if (publishable_) {
-        const auto limit = static_cast<std::size_t>(settings_.publish_buffer_bytes);
-        if (unsent_bytes_ + size > limit && unsent_count_ > 0)
+        const auto limit = static_cast<std::uint64_t>(settings_.publish_buffer_bytes);
+        if (bytes > limit && count > 0)
             throw Failure(Status::QUEUE_FULL, "unsent publishes fill publish_buffer_bytes (" + std::to_string(limit) +
                                                   "): publish more slowly, or wait for outcomes");
         return;
     }
     if (settings_.offline == Offline::fail)
         throw Failure(Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail");
-    if (unsent_count_ >= static_cast<std::size_t>(settings_.offline_count))
+    if (count >= static_cast<std::uint64_t>(settings_.offline_count))
         throw Failure(Status::QUEUE_FULL, "there is no connection to Redis, and offline_count (" +
                                               std::to_string(settings_.offline_count) + ") publishes wait for it");
-    if (unsent_bytes_ + size > static_cast<std::size_t>(settings_.offline_bytes))
+    if (bytes > static_cast<std::uint64_t>(settings_.offline_bytes))
         throw Failure(Status::QUEUE_FULL, "there is no connection to Redis, and offline_bytes (" +
                                               std::to_string(settings_.offline_bytes) + ") of publishes wait for it");
 }
 
-void Engine::publish(std::string_view channel, std::string_view payload, std::shared_ptr<OutcomeSink> sink,
+void Engine::publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
                      void* user_data) {
-    const std::string wire = names_.channel(channel);
+    names_.check_channel(channel);
+    const std::string_view prefix = names_.channel_prefix();
     if (payload.size() > static_cast<std::size_t>(settings_.max_message_bytes))
         throw Failure(Status::MESSAGE_TOO_LARGE, "the message has " + std::to_string(payload.size()) +
                                                      " bytes, max_message_bytes is " +
                                                      std::to_string(settings_.max_message_bytes));
-    PublishRecord record;
-    record.sink = std::move(sink);
-    record.user_data = user_data;
     bool first;
     {
         std::lock_guard lock(publish_mutex_);
         try {
-            check_room(wire.size() + payload.size());
+            check_room(prefix.size() + channel.size() + payload.size());
         } catch (const Failure& failure) {
             if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
             throw;
         }
         first = batch_.empty();
-        batch_.add(wire, payload, std::move(record));
+        accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data);
+        ++accepted_count_;
         if (first) batch_.accepted_us = now_us();
-        const std::size_t size = batch_.records.back().size;
-        ++unsent_count_;
-        unsent_bytes_ += size;
-        metrics_.published.add();
-        metrics_.publish_queued.add();
-        metrics_.publish_unsent.add();
-        metrics_.publish_unsent_bytes.add(size);
     }
     if (first) wake();
+}
+
+// What is counted for each publish is not counted in shared memory, which would cost more than all the rest.
+const Metrics& Engine::metrics() const {
+    std::lock_guard lock(publish_mutex_);
+    // First: what has ended was accepted before.
+    const std::uint64_t settled =
+        metrics_.publish_ok.get() + metrics_.publish_failed.get() + metrics_.publish_unknown.get();
+    metrics_.published.set(accepted_count_);
+    metrics_.publish_queued.set(accepted_count_ - settled);
+    metrics_.publish_unsent.set(accepted_count_ - unqueued_count_.load(std::memory_order_relaxed));
+    metrics_.publish_unsent_bytes.set(accepted_bytes_ - unqueued_bytes_.load(std::memory_order_relaxed));
+    return metrics_;
 }
 
 std::uint64_t Engine::publish_wait(std::string_view channel, std::string_view payload, Deadline deadline) {
@@ -359,18 +366,13 @@ void Engine::take_publishes() {
         if (batch_.empty()) return;
         std::swap(taken_, batch_);
     }
-    const TimeMs deadline = now_ms() + settings_.publish_timeout_ms;
-    for (PublishRecord& record : taken_.records) {
-        record.deadline = deadline;
-        record.accepted_us = taken_.accepted_us;
-    }
+    taken_.deadline = now_ms() + settings_.publish_timeout_ms;
     give_taken();
 }
 
 void Engine::give_taken() {
     if (settings_.backend == BackendKind::memory) read_us_ = now_us();
-    backend_->publish(std::move(taken_));
-    taken_ = {};
+    backend_->publish(taken_);
 }
 
 bool Engine::close_is_due() const {
@@ -386,12 +388,14 @@ void Engine::refuse_the_rest() noexcept {
             std::swap(taken_, batch_);
         }
         if (taken_.empty()) break;
+        on_unqueued(taken_.records.size(), taken_.bytes());
         for (const PublishRecord& record : taken_.records) {
-            on_unqueued(1, record.size);
-            on_settled(record, {closed_error, 0});
+            const Settled settled{record.user_data, 0};
+            on_settled({record.sink ? &taken_.sinks[record.sink - 1] : nullptr, taken_.accepted_us, {&settled, 1},
+                        closed_error});
         }
         left_without_outcome_ += taken_.records.size();
-        taken_ = {};
+        taken_.clear();
     }
     while (next_queued()) {
         Subscription& subscription = *looked_at_;
@@ -436,27 +440,27 @@ void Engine::on_refused(Topic& topic, const Error& why) {
 
 void Engine::on_subscriptions_lost(const Error& why) { fanout_.lost(why); }
 
-void Engine::on_settled(const PublishRecord& record, const Outcome& outcome) {
-    metrics_.publish_queued.sub();
+void Engine::on_settled(const SettledRun& run) {
+    const std::size_t count = run.publishes.size();
     // Answers come in reads, whose time is known; other ends do not.
-    const std::uint64_t now = outcome.error ? now_us() : read_us_;
-    metrics_.publish_latency.add(now > record.accepted_us ? now - record.accepted_us : 0);
-    if (!outcome.error)
-        metrics_.publish_ok.add();
-    else if (outcome.error.status == Status::OUTCOME_UNKNOWN)
-        metrics_.publish_unknown.add();
+    const std::uint64_t now = run.error ? now_us() : read_us_;
+    metrics_.publish_latency.add(now > run.accepted_us ? now - run.accepted_us : 0, count);
+    if (!run.error)
+        metrics_.publish_ok.add(count);
+    else if (run.error.status == Status::OUTCOME_UNKNOWN)
+        metrics_.publish_unknown.add(count);
     else
-        metrics_.publish_failed.add();
-    if (outcome.error.status == Status::TIMEOUT) metrics_.publish_timeouts.add();
-    if (record.sink) fanout_.settle(record.sink, record.user_data, outcome);
+        metrics_.publish_failed.add(count);
+    if (run.error.status == Status::TIMEOUT) metrics_.publish_timeouts.add(count);
+    if (run.sink) fanout_.settle(*run.sink, run.publishes, run.error);
 }
 
 void Engine::on_unqueued(std::size_t count, std::size_t bytes) {
-    std::lock_guard lock(publish_mutex_);
-    unsent_count_ -= count;
-    unsent_bytes_ -= bytes;
-    metrics_.publish_unsent.sub(count);
-    metrics_.publish_unsent_bytes.sub(bytes);
+    const auto add = [](std::atomic<std::uint64_t>& sum, std::size_t n) {
+        sum.store(sum.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    };
+    add(unqueued_count_, count);
+    add(unqueued_bytes_, bytes);
 }
 
 void Engine::on_publishable(bool yes) {

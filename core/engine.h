@@ -43,8 +43,8 @@ class Engine : private BackendListener {
 
     // All of these: thread any; they throw Failure or std::bad_alloc and then have changed nothing.
 
-    void publish(std::string_view channel, std::string_view payload, std::shared_ptr<OutcomeSink> sink = nullptr,
-                 void* user_data = nullptr);
+    void publish(std::string_view channel, std::string_view payload,
+                 const std::shared_ptr<OutcomeSink>& sink = nullptr, void* user_data = nullptr);
     std::uint64_t publish_wait(std::string_view channel, std::string_view payload, Deadline deadline);
 
     // What subscribe() takes for an inbox: one for all subscriptions that use it.
@@ -61,7 +61,8 @@ class Engine : private BackendListener {
 
     void set_credentials(std::string username, std::string password);
 
-    const Metrics& metrics() const { return metrics_; }
+    // Valid as long as the engine; the gauges of publishes are those of this moment.
+    const Metrics& metrics() const;
     Health health() const;
     const Settings& settings() const { return settings_; }
 
@@ -96,7 +97,7 @@ class Engine : private BackendListener {
     void on_confirmed(Topic& topic) override;
     void on_refused(Topic& topic, const Error& why) override;
     void on_subscriptions_lost(const Error& why) override;
-    void on_settled(const PublishRecord& record, const Outcome& outcome) override;
+    void on_settled(const SettledRun& run) override;
     void on_unqueued(std::size_t count, std::size_t bytes) override;
     void on_publishable(bool yes) override;
     void on_connected() override;
@@ -145,8 +146,10 @@ class Engine : private BackendListener {
 
     mutable std::mutex publish_mutex_;
     PublishBatch batch_;
-    std::size_t unsent_count_ = 0, unsent_bytes_ = 0;  // accepted and not yet written
+    std::uint64_t accepted_count_ = 0, accepted_bytes_ = 0;  // ever
     bool publish_closed_ = false, publishable_ = false;
+    // Of those, what waits to be written no longer. Only the IO thread adds to them, without the mutex.
+    std::atomic<std::uint64_t> unqueued_count_{0}, unqueued_bytes_{0};
 
     using Connection = Monitor::Connection;
     Error refusal_, probe_refusal_;  // the last ones; under the monitor's mutex

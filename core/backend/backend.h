@@ -21,7 +21,7 @@ class BackendListener {
     // No subscription is confirmed any more.
     virtual void on_subscriptions_lost(const Error& why) = 0;
 
-    virtual void on_settled(const PublishRecord& record, const Outcome& outcome) = 0;
+    virtual void on_settled(const SettledRun& run) = 0;
     // Publishes that no longer wait to be sent.
     virtual void on_unqueued(std::size_t count, std::size_t bytes) = 0;
     // Whether publishes can be sent now.
@@ -62,7 +62,8 @@ class Backend {
     // May throw std::bad_alloc, as may publish(), and then has changed nothing. All others never throw.
     virtual void subscribe(Topic& topic) = 0;
     virtual void unsubscribe(Topic& topic) = 0;
-    virtual void publish(PublishBatch&& batch) = 0;
+    // Leaves the batch empty, with memory for the next.
+    virtual void publish(PublishBatch& batch) = 0;
     virtual void set_credentials(const std::string& username, const std::string& password) = 0;
     // After some of the calls above: sends what they led to.
     virtual void flush() = 0;

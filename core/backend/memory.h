@@ -14,7 +14,7 @@ class MemoryBackend : public Backend {
     void start() override;
     void subscribe(Topic& topic) override;
     void unsubscribe(Topic& topic) override;
-    void publish(PublishBatch&& batch) override;
+    void publish(PublishBatch& batch) override;
     void set_credentials(const std::string&, const std::string&) override {}
     void flush() override {}
     std::size_t unsettled() const override { return 0; }

@@ -54,7 +54,7 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
       endpoint_(endpoint(settings)),
       publisher_(
           link_config(settings), settings.offline, random, publish_side_,
-          [&listener](const PublishRecord& record, const Outcome& outcome) { listener.on_settled(record, outcome); },
+          [&listener](const SettledRun& run) { listener.on_settled(run); },
           [&listener](std::size_t count, std::size_t bytes) { listener.on_unqueued(count, bytes); }),
       subscriber_(subscriber_config(settings), settings.unsubscribe_linger_ms, random, topics, subscribe_side_),
       publish_connection_(
@@ -83,7 +83,7 @@ void RedisBackend::subscribe(Topic& topic) { subscriber_.want(topic, now_ms()); 
 
 void RedisBackend::unsubscribe(Topic& topic) { subscriber_.unwant(topic, now_ms()); }
 
-void RedisBackend::publish(PublishBatch&& batch) { publisher_.publish(std::move(batch)); }
+void RedisBackend::publish(PublishBatch& batch) { publisher_.publish(batch); }
 
 void RedisBackend::set_credentials(const std::string& username, const std::string& password) {
     credentials_accepted_ = false;

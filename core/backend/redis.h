@@ -20,7 +20,7 @@ class RedisBackend : public Backend {
     void start() override;
     void subscribe(Topic& topic) override;
     void unsubscribe(Topic& topic) override;
-    void publish(PublishBatch&& batch) override;
+    void publish(PublishBatch& batch) override;
     void set_credentials(const std::string& username, const std::string& password) override;
     void flush() override;
     std::size_t unsettled() const override { return publisher_.queue().unsettled(); }

@@ -187,8 +187,9 @@ void Fanout::push(Subscription& subscription, Event event) noexcept {
     if (subscription.inbox()->push(subscription, std::move(event))) wake_later(subscription.inbox());
 }
 
-void Fanout::settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) noexcept {
-    if (sink->settle(user_data, outcome)) wake_later(sink);
+void Fanout::settle(const std::shared_ptr<OutcomeSink>& sink, std::span<const Settled> publishes,
+                    const Error& error) noexcept {
+    if (sink->settle(publishes, error)) wake_later(sink);
 }
 
 void Fanout::tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept {

@@ -53,7 +53,8 @@ class Fanout {
     void set_gap_reason(GapReason reason) { gap_reason_ = reason; }
 
     // An outcome; an event of the engine itself.
-    void settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) noexcept;
+    void settle(const std::shared_ptr<OutcomeSink>& sink, std::span<const Settled> publishes,
+                const Error& error) noexcept;
     void tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
 
     // Wakes the consumers that have something new. To be called after each batch.

@@ -145,18 +145,17 @@ void Inbox::take(Subscription& subscription, Event& event) {
 bool Inbox::push(Event event) noexcept {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
-    const bool outcome = event.kind == EventKind::published;
-    if (!outcome && engine_events_ >= engine_events_max) return false;
-    try {
-        if (outcome && said_late_ < late_.size())  // outcomes keep their order
-            add_late(event);
-        else
-            append(nullptr, event);
-    } catch (const std::bad_alloc&) {
-        if (!outcome) return false;
-        add_late(event);
+    if (event.kind == EventKind::published) {
+        push_outcome(event);
+        return become_signalled();
     }
-    engine_events_ += outcome ? 0 : 1;
+    if (engine_events_ >= engine_events_max) return false;
+    try {
+        append(nullptr, event);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    ++engine_events_;
     return become_signalled();
 }
 
@@ -432,11 +431,35 @@ void Inbox::signal() noexcept {
     if (wake_) wake_();
 }
 
-bool Inbox::settle(void* user_data, const Outcome& outcome) noexcept {
-    Event event = Event::of(EventKind::published, outcome.error);
-    event.user_data = user_data;
-    event.count = outcome.receivers;
-    return push(std::move(event));
+bool Inbox::settle(std::span<const Settled> publishes, const Error& error) noexcept {
+    bool wake = false;
+    if (error) {
+        for (const Settled& publish : publishes) {
+            Event event = Event::of(EventKind::published, error);
+            event.user_data = publish.user_data;
+            event.count = publish.receivers;
+            wake |= push(std::move(event));
+        }
+        return wake;
+    }
+    std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    for (const Settled& publish : publishes) {
+        Event event = Event::of(EventKind::published);
+        event.user_data = publish.user_data;
+        event.count = publish.receivers;
+        push_outcome(event);
+    }
+    return become_signalled();
+}
+
+// Needs no memory, since it has its slot.
+void Inbox::push_outcome(Event& event) noexcept {
+    try {
+        if (said_late_ == late_.size()) return append(nullptr, event);
+    } catch (const std::bad_alloc&) {
+    }
+    add_late(event);  // also while others wait there: outcomes keep their order
 }
 
 bool Inbox::reserve_outcome() {

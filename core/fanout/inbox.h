@@ -69,8 +69,9 @@ class Inbox : public OutcomeSink {
     // Wakes the consumer, unless it has drained already.
     void signal() noexcept override;
 
-    // OutcomeSink: pushes PUBLISHED.
-    [[nodiscard]] bool settle(void* user_data, const Outcome& outcome) noexcept override;
+    // OutcomeSink: pushes a PUBLISHED for each.
+    using OutcomeSink::settle;
+    [[nodiscard]] bool settle(std::span<const Settled> publishes, const Error& error) noexcept override;
     // Keeps a slot for one outcome; false when outcomes_max are outstanding. Throws std::bad_alloc.
     bool reserve_outcome();
     void cancel_outcome();
@@ -143,6 +144,7 @@ class Inbox : public OutcomeSink {
     void take(Subscription& subscription, Event& event);
     void append(Subscription* subscription, Event& event);
     void note(Subscription& subscription, const Event& event) noexcept;
+    void push_outcome(Event& event) noexcept;
     void add_late(const Event& event) noexcept;
     bool say_unsaid() noexcept;
     bool pop_unsaid(Entry& entry) noexcept;

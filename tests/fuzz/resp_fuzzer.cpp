@@ -221,11 +221,13 @@ class Run {
     explicit Run(const Config& config)
         : config_(config),
           publisher_(config.link, config.offline, [] { return 0.5; }, publisher_listener_,
-                     [this](const PublishRecord& record, const Outcome&) {
-                         const auto number = reinterpret_cast<std::uintptr_t>(record.user_data);
-                         require(number < settled_.size() && !settled_[number], "a publish is settled once");
-                         settled_[number] = true;
-                         ++settled_count_;
+                     [this](const SettledRun& run) {
+                         for (const Settled& publish : run.publishes) {
+                             const auto number = reinterpret_cast<std::uintptr_t>(publish.user_data);
+                             require(number < settled_.size() && !settled_[number], "a publish is settled once");
+                             settled_[number] = true;
+                             ++settled_count_;
+                         }
                      },
                      [this](std::size_t count, std::size_t) { unqueued_ += count; }),
           subscriber_(config.link, config.linger, [] { return 0.5; }, topics_, listener_) {
@@ -312,13 +314,10 @@ class Run {
         if (Topic* const topic = topics_.find(kind, name)) subscriber_.unwant(*topic, now_);
     }
     void publish(std::string_view payload) {
-        PublishBatch batch;
-        PublishRecord record;
-        record.deadline = now_ + 3000;
-        record.user_data = reinterpret_cast<void*>(settled_.size());
+        batch_.deadline = now_ + 3000;
+        batch_.add("", "channel", payload, nullptr, reinterpret_cast<void*>(settled_.size()));
         settled_.push_back(false);
-        batch.add("channel", payload, record);
-        publisher_.publish(std::move(batch));
+        publisher_.publish(batch_);
     }
     // In pieces, as a driver that wakes for every deadline.
     void pass(TimeMs by) {
@@ -342,6 +341,7 @@ class Run {
     SubscriberListener listener_;
     std::vector<bool> settled_;  // by the number of the publish
     std::size_t settled_count_ = 0, unqueued_ = 0;
+    PublishBatch batch_;
     Publisher publisher_;
     Topics topics_;
     Subscriber subscriber_;

@@ -103,17 +103,17 @@ class Simulation : private Subscriber::Listener {
     }
     void publish(const std::string& name) {
         note("publish " + std::to_string(published_ + 1) + " on", name);
-        PublishBatch batch;
+        batch_.deadline = now_ + 3000;
         for (std::uint32_t i = pick(8) ? 1 : 1 + pick(4); i > 0; --i) {
-            PublishRecord record;
-            record.deadline = now_ + 3000;
-            record.user_data = reinterpret_cast<void*>(++published_);
+            ++published_;
             published_on_[published_] = name;
-            batch.add(name, std::to_string(published_) + std::string(pick(200), ' '), record);
+            // Some are too large for the chunk that they begin in.
+            const std::size_t filling = pick(200) ? pick(200) : 100000;
+            unsent_bytes_ += batch_.add("", name, std::to_string(published_) + std::string(filling, ' '), nullptr,
+                                        reinterpret_cast<void*>(published_));
             ++unsent_;
-            unsent_bytes_ += batch.records.back().size;
         }
-        publisher_.publish(std::move(batch));
+        publisher_.publish(batch_);
     }
     void drain(std::size_t which, std::size_t capacity) {
         fanout_.commit();
@@ -548,10 +548,13 @@ class Simulation : private Subscriber::Listener {
     PublishSide publish_side_{*this};
     std::map<std::uintptr_t, std::vector<Status>> outcomes_;
     std::size_t unsent_ = 0, unsent_bytes_ = 0;
+    PublishBatch batch_;
     Error given_up_;
     Publisher publisher_{settings_.link, settings_.offline, [this] { return draw(); }, publish_side_,
-                         [this](const PublishRecord& record, const Outcome& outcome) {
-                             outcomes_[reinterpret_cast<std::uintptr_t>(record.user_data)].push_back(outcome.error.status);
+                         [this](const SettledRun& run) {
+                             for (const Settled& publish : run.publishes)
+                                 outcomes_[reinterpret_cast<std::uintptr_t>(publish.user_data)].push_back(
+                                     run.error.status);
                          },
                          [this](std::size_t count, std::size_t bytes) {
                              EXPECT_GE(unsent_, count);
