@@ -52,14 +52,14 @@ class PulledSubscription(Subscription):
     def _refill(self) -> bool:
         if self._inbox is None or len(self._items) >= BATCH:
             return False
-        batch = self._inbox.drain(BATCH - len(self._items))
-        for _, item in batch:
-            if isinstance(item, tuple):
+        batch = self._inbox.take(BATCH - len(self._items))
+        for item in batch:
+            if isinstance(item, Message):
+                self._items.append(item)
+            else:
                 event = to_event(item)
                 self._note(event)
                 self._items.append(event)
-            elif isinstance(item, Message):
-                self._items.append(item)
         if self._ended is not None:
             self._inbox = None
         return bool(batch)

@@ -42,11 +42,7 @@ class ClientSubscription(BaseSubscription):
         """
         self._native.wait_active(to_ms(timeout))
 
-    # ---- Called by the dispatcher
-
-    def _deliver(self, message: Message) -> None:
-        if not self._stopped and self._handler is not None:
-            self._handler(message)
+    # ---- Called by the dispatcher; messages go to the handler directly
 
     def _deliver_event(self, event: Event) -> None:
         self._note_end(event)
@@ -122,14 +118,14 @@ class ClientStream(ClientSubscription):
                 return self._items.popleft()
             if self._ended is not None:
                 return None
-            batch = self._inbox.drain(_BATCH)
-            for _, item in batch:
-                if isinstance(item, tuple):
+            batch = self._inbox.take(_BATCH)
+            for item in batch:
+                if isinstance(item, Message):
+                    self._items.append(item)
+                else:
                     event = to_event(item)
                     self._note_end(event)  # here, where no other consumer can come between
                     self._items.append(event)
-                elif isinstance(item, Message):
-                    self._items.append(item)
             if not batch and not self._inbox.wait(to_ms(None if deadline is None else _left(deadline))):
                 raise TimeoutError("no message in time")
         return None

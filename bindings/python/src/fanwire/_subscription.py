@@ -17,7 +17,7 @@ State = Literal["pending", "active", "lost", "failed", "ended"]
 OnEvent = Callable[[Event], object]
 
 
-class BaseSubscription:
+class BaseSubscription(_native.Receiver):
     """A wish for one channel or pattern."""
 
     _public_name = "Subscription"

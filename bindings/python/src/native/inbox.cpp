@@ -7,32 +7,13 @@
 
 #include "gil.h"
 #include "message.h"
+#include "outcome.h"
+#include "receiver.h"
 #include "waiting.h"
 
 namespace fanwire::python {
 
 namespace {
-
-// Releases the messages that nobody took over, whatever happens.
-class Drained {
- public:
-    Drained(std::vector<fanwire_event>& spare, std::size_t capacity) : spare_(spare), events_(std::move(spare)) {
-        events_.resize(capacity);
-    }
-    ~Drained() {
-        fanwire_events_release(events_.data(), sizeof(fanwire_event), count);
-        spare_ = std::move(events_);
-    }
-    Drained(const Drained&) = delete;
-    Drained& operator=(const Drained&) = delete;
-
-    fanwire_event* events() { return events_.data(); }
-    std::size_t count = 0;
-
- private:
-    std::vector<fanwire_event>& spare_;
-    std::vector<fanwire_event> events_;
-};
 
 py::object describe(const fanwire_event& event) {
     py::object text = py::none();
@@ -50,11 +31,11 @@ py::object describe(const fanwire_event& event) {
 int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
     if (!py::detail::is_holder_constructed(self)) return 0;
-    return py::cast<Inbox&>(py::handle(self)).targets().traverse(visit, arg);
+    return py::cast<Inbox&>(py::handle(self)).traverse(visit, arg);
 }
 
 int clear(PyObject* self) {
-    if (py::detail::is_holder_constructed(self)) py::cast<Inbox&>(py::handle(self)).targets().release_objects();
+    if (py::detail::is_holder_constructed(self)) py::cast<Inbox&>(py::handle(self)).release_objects();
     return 0;
 }
 
@@ -81,6 +62,7 @@ Inbox::Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker
 }
 
 Inbox::~Inbox() {
+    release_batch();
     {
         const WithoutGil without_gil;
         fanwire_inbox_destroy(&handle_);
@@ -88,42 +70,120 @@ Inbox::~Inbox() {
     if (waker_) waker_->remove(source_);
 }
 
-py::list Inbox::drain(std::size_t limit) {
-    Drained drained(spare_, capacity_);
-    check(fanwire_inbox_drain(handle_, drained.events(), sizeof(fanwire_event), std::min(limit, capacity_),
-                              &drained.count));
-    py::list list(drained.count);
-    for (std::size_t i = 0; i < drained.count; ++i) {
-        fanwire_event& event = drained.events()[i];
-        py::object item = take_item(event);
-        const py::object target = take_target(event);
-        PyObject* pair = PyTuple_Pack(2, target.ptr(), item.ptr());
-        if (pair == nullptr) throw py::error_already_set();
-        PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), pair);
+int Inbox::traverse(visitproc visit, void* arg) const {
+    for (const py::object& outcome : settled_) Py_VISIT(outcome.ptr());
+    return targets_.traverse(visit, arg);
+}
+
+void Inbox::release_objects() {
+    next_settled_ = 0;
+    const std::vector<py::object> settled = std::move(settled_);  // their destructors may run anything
+    settled_.clear();
+    targets_.release_objects();
+}
+
+void Inbox::set_names(py::object channel, py::object pattern) {
+    channel_ = std::move(channel);
+    pattern_ = std::move(pattern);
+}
+
+// What was not handed over.
+void Inbox::release_batch() {
+    fanwire_events_release(batch_.data(), sizeof(fanwire_event), std::exchange(count_, 0));
+    next_ = 0;
+}
+
+void Inbox::refill(std::size_t limit) {
+    release_batch();
+    const std::size_t capacity = std::min(limit, capacity_);
+    if (batch_.size() < capacity) batch_.resize(capacity);
+    check(fanwire_inbox_drain(handle_, batch_.data(), sizeof(fanwire_event), capacity, &count_));
+}
+
+bool Inbox::deliver(py::handle on_event, py::handle on_trouble, bool catch_all) {
+    deliver_rest(on_event, on_trouble, catch_all);
+    refill(capacity_);
+    const bool full = count_ == capacity_;
+    deliver_rest(on_event, on_trouble, catch_all);
+    return full;
+}
+
+// A handler may come here again, and then find the rest of the batch.
+void Inbox::deliver_rest(py::handle on_event, py::handle on_trouble, bool catch_all) {
+    while (next_ < count_) {
+        fanwire_event& event = batch_[next_++];
+        if (event.kind == FANWIRE_EVENT_MESSAGE)
+            deliver_message(event, on_trouble, catch_all);
+        else
+            deliver_event(event, on_event);
+    }
+}
+
+void Inbox::deliver_message(fanwire_event& event, py::handle on_trouble, bool catch_all) {
+    const auto* target = static_cast<const Target*>(event.user_data);
+    auto* receiver = target == nullptr ? nullptr : reinterpret_cast<Receiver*>(target->object);
+    if (receiver == nullptr || receiver->stopped || receiver->handler == nullptr) {
+        fanwire_events_release(&event, sizeof event, 1);
+        return;
+    }
+    const auto message =
+        py::reinterpret_steal<py::object>(make_message(event, receiver->channel, receiver->pattern));
+    if (!message) throw py::error_already_set();
+    const auto owner = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(receiver));
+    const auto handler = py::reinterpret_borrow<py::object>(receiver->handler);
+    PyObject* arguments[] = {nullptr, message.ptr()};
+    const auto result = py::reinterpret_steal<py::object>(
+        PyObject_Vectorcall(handler.ptr(), arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    if (result && !PyCoro_CheckExact(result.ptr())) return;
+    if (result) {
+        on_trouble(owner, message, py::none(), result);
+        return;
+    }
+    py::error_already_set error;
+    if (!catch_all && !error.matches(PyExc_Exception) && !error.matches(cancelled_error_class())) throw error;
+    py::object value = error.value();
+    if (error.trace()) PyException_SetTraceback(value.ptr(), error.trace().ptr());
+    on_trouble(owner, message, value, py::none());
+}
+
+void Inbox::deliver_event(const fanwire_event& event, py::handle on_event) {
+    auto* target = static_cast<Target*>(event.user_data);
+    py::object object = py::none();
+    if (target != nullptr && target->object != nullptr) {
+        object = py::reinterpret_borrow<py::object>(target->object);
+        if (event.kind == FANWIRE_EVENT_ENDED || event.kind == FANWIRE_EVENT_PUBLISHED) targets_.remove(target);
+    }
+    if (event.kind == FANWIRE_EVENT_PUBLISHED && event.status == FANWIRE_OK) {
+        Outcome* outcome = to_outcome(object.ptr());
+        const int settled = outcome == nullptr ? 0 : settle(outcome, event.count);
+        if (settled < 0) throw py::error_already_set();
+        if (settled == 1) settled_.push_back(std::move(object));
+        return;
+    }
+    on_event(object, describe(event));
+}
+
+void Inbox::call_back() {
+    while (next_settled_ < settled_.size()) {
+        const py::object object = std::move(settled_[next_settled_++]);
+        if (!python::call_back(to_outcome(object.ptr()))) throw py::error_already_set();
+    }
+    settled_.clear();
+    next_settled_ = 0;
+}
+
+py::list Inbox::take(std::size_t limit) {
+    refill(limit);
+    py::list list(count_);
+    for (; next_ < count_; ++next_) {
+        fanwire_event& event = batch_[next_];
+        PyObject* item = event.kind == FANWIRE_EVENT_MESSAGE
+                             ? make_message(event, channel_.ptr(), pattern_.ptr())
+                             : describe(event).release().ptr();
+        if (item == nullptr) throw py::error_already_set();
+        PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(next_), item);
     }
     return list;
-}
-
-py::object Inbox::take_item(fanwire_event& event) {
-    PyObject* item = nullptr;
-    if (event.kind == FANWIRE_EVENT_MESSAGE) {
-        item = make_message(event.message);
-        if (item != nullptr) event.message = nullptr;
-    } else if (event.kind == FANWIRE_EVENT_PUBLISHED && event.status == FANWIRE_OK) {
-        item = PyLong_FromUnsignedLongLong(event.count);
-    } else {
-        return describe(event);
-    }
-    if (item == nullptr) throw py::error_already_set();
-    return py::reinterpret_steal<py::object>(item);
-}
-
-py::object Inbox::take_target(const fanwire_event& event) {
-    auto* target = static_cast<Target*>(event.user_data);
-    if (target == nullptr || target->object == nullptr) return py::none();
-    py::object object = py::reinterpret_borrow<py::object>(target->object);
-    if (event.kind == FANWIRE_EVENT_ENDED || event.kind == FANWIRE_EVENT_PUBLISHED) targets_.remove(target);
-    return object;
 }
 
 bool Inbox::wait(std::uint64_t timeout_ms) {
@@ -143,7 +203,10 @@ void define_inbox(py::module_& module) {
     py::class_<Inbox>(module, "Inbox", py::custom_type_setup(support_garbage_collection))
         .def(py::init<const Options&, std::size_t, std::shared_ptr<Waker>, std::uint64_t>(), py::arg("options"),
              py::arg("capacity"), py::arg("waker") = nullptr, py::arg("key") = 0)
-        .def("drain", &Inbox::drain)
+        .def("deliver", &Inbox::deliver)
+        .def("has_settled", &Inbox::has_settled)
+        .def("call_back", &Inbox::call_back)
+        .def("take", &Inbox::take)
         .def("wait", &Inbox::wait);
 }
 
