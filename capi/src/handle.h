@@ -1,6 +1,7 @@
 // The boundary between C++ and C: tagged handles, and one ladder that turns exceptions into statuses.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <exception>
@@ -139,6 +140,9 @@ struct fanwire_inbox {
     std::unique_ptr<fanwire::core::Dispatcher> dispatcher;
     std::vector<fanwire::core::Event> drained;
     const fanwire::core::ForkGuard fork_guard{false};  // each batch asks it, and there may be many inboxes
+    // The engine that last published into it, which is of the same process and whose own guard is cheap to ask.
+    std::atomic<const fanwire::core::Engine*> publisher{nullptr};
+    std::weak_ptr<fanwire::core::Engine> publisher_lives;  // no other engine gets its address
 
     bool forked() const { return fork_guard.forked(); }
     ~fanwire_inbox();
