@@ -16,7 +16,7 @@ from . import _native
 from ._aio_subscription import Subscription
 from ._events import Event, to_event
 from ._native import Message
-from ._subscription import OnEvent
+from ._subscription import MAX_BATCH, OnEvent, batch_of, check_max_size
 from .errors import ClosedError, ForkedError, UnsubscribedError
 
 if TYPE_CHECKING:
@@ -117,12 +117,28 @@ class Stream(PulledSubscription):
         return self
 
     async def __anext__(self) -> Message:
+        if self._items and isinstance(self._items[0], Message):
+            return self._items.popleft()  # type: ignore[return-value]
         while True:
             item = await self._next()
             if item is None:
                 raise StopAsyncIteration
             if isinstance(item, Message):
                 return item
+
+    def batches(self, max_size: int = MAX_BATCH) -> AsyncIterator[list[Message]]:
+        """Messages in lists of 1 to `max_size`: those that wait, in order; it does not wait for a list to fill.
+
+        Takes them from the same queue as the plain iteration and ends as that does. A list ends where an event stands:
+        so on_event hears of it between the messages before and after it.
+        """
+        check_max_size(max_size)
+        return self._batches(max_size)
+
+    async def _batches(self, max_size: int) -> AsyncIterator[list[Message]]:
+        while (item := await self._next()) is not None:
+            if isinstance(item, Message):
+                yield batch_of(item, self._items, self._inbox, max_size)
 
     async def events(self) -> AsyncIterator[Message | Event]:
         """Messages and events, in order. Takes them from the same queue as the plain iteration."""

@@ -101,7 +101,8 @@ class Bus(BaseBus):
     def publish(self, channel: str | bytes, value: Any) -> Coroutine[Any, Any, int]:
         """Publishes at once. To be awaited for the outcome: the number of receivers as Redis counts them.
 
-        What comes back is a future that create_task() takes as well. gather() makes no task for it.
+        What comes back is a future, of which gather() makes no task, and create_task() takes it as well. asyncio.wait()
+        takes tasks only.
         """
         return self._publisher.publish(channel, value)
 
@@ -240,8 +241,9 @@ class Bus(BaseBus):
     def _deliver(self) -> None:
         more = True
         try:
-            more = self._deliver_batch()
-            self._inbox.call_back()  # nothing else is running: the event loop calls this
+            full = self._deliver_batch()
+            self._inbox.call_back()  # no task is running: the event loop calls this
+            more = full
         finally:  # also when a handler raises KeyboardInterrupt
             if more and not self._closed:
                 self._loop.call_soon(self._deliver)

@@ -173,17 +173,30 @@ void Inbox::call_back() {
 }
 
 py::list Inbox::take(std::size_t limit) {
-    refill(limit);
-    py::list list(count_);
-    for (; next_ < count_; ++next_) {
-        fanwire_event& event = batch_[next_];
-        PyObject* item = event.kind == FANWIRE_EVENT_MESSAGE
-                             ? make_message(event, channel_.ptr(), pattern_.ptr())
-                             : describe(event).release().ptr();
-        if (item == nullptr) throw py::error_already_set();
-        PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(next_), item);
+    if (next_ == count_) refill(limit);
+    py::list list(std::min(limit, count_ - next_));
+    for (std::size_t i = 0; i < list.size(); ++i)
+        PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), take_item());
+    return list;
+}
+
+py::list Inbox::take_messages(std::size_t limit) {
+    py::list list;
+    while (list.size() < limit) {
+        if (next_ == count_) refill(capacity_);
+        if (next_ == count_ || batch_[next_].kind != FANWIRE_EVENT_MESSAGE) break;
+        list.append(py::reinterpret_steal<py::object>(take_item()));
     }
     return list;
+}
+
+PyObject* Inbox::take_item() {
+    fanwire_event& event = batch_[next_];
+    PyObject* item = event.kind == FANWIRE_EVENT_MESSAGE ? make_message(event, channel_.ptr(), pattern_.ptr())
+                                                         : describe(event).release().ptr();
+    if (item == nullptr) throw py::error_already_set();
+    ++next_;
+    return item;
 }
 
 bool Inbox::wait(std::uint64_t timeout_ms) {
@@ -207,6 +220,7 @@ void define_inbox(py::module_& module) {
         .def("has_settled", &Inbox::has_settled)
         .def("call_back", &Inbox::call_back)
         .def("take", &Inbox::take)
+        .def("take_messages", &Inbox::take_messages)
         .def("wait", &Inbox::wait);
 }
 

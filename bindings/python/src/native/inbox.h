@@ -35,6 +35,8 @@ class Inbox {
     // At most `limit` events, each a Message or (kind, status, text, reason, count, delay_ms, will_reconnect) with
     // count None when it is unknown. For an inbox with one subscription, made without a target.
     py::list take(std::size_t limit);
+    // The same, but messages only, and up to the next event.
+    py::list take_messages(std::size_t limit);
 
     // False when nothing came in time.
     bool wait(std::uint64_t timeout_ms);
@@ -53,6 +55,7 @@ class Inbox {
  private:
     void release_batch();
     void refill(std::size_t limit);
+    PyObject* take_item();
     void deliver_rest(py::handle on_event, py::handle on_trouble, bool catch_all);
     void deliver_message(fanwire_event& event, py::handle on_trouble, bool catch_all);
     void deliver_event(const fanwire_event& event, py::handle on_event);
