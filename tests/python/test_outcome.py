@@ -229,7 +229,7 @@ async def test_a_callback_in_a_context_that_is_entered(bus):
     context = contextvars.copy_context()
 
     def on_message(message):
-        context.run(bus._inbox.call_back)
+        context.run(fanwire._native.call_back, bus._inbox)
 
     await within(bus.subscribe("c", on_message).ready)
     outcome = bus.publish("a", "x")

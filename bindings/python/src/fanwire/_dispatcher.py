@@ -23,8 +23,8 @@ log = logging.getLogger("fanwire")
 class Dispatcher:
     """An inbox, and a thread that drains it.
 
-    The thread does not keep its client alive, and has no native frame on its stack while it waits or a handler runs: so
-    it can be left behind when the interpreter ends.
+    The thread does not keep its client alive, and has no native frame on its stack while it waits, nor one that needs
+    cleaning up while a handler runs: so it can be left behind when the interpreter ends.
     """
 
     def __init__(self, options: _native.Options, on_engine_event: Callable[[Event], object] | None) -> None:
@@ -51,7 +51,7 @@ class Dispatcher:
         poll.register(self._waker.fileno(), select.POLLIN)
         while True:
             last = self._stopping  # before the drain: what was there when it was set will be delivered
-            if self.inbox.deliver(self._on_event, self._on_trouble, True):
+            if _native.deliver(self.inbox, self._on_event, self._on_trouble, True):
                 continue
             if last:
                 return

@@ -242,7 +242,7 @@ class Bus(BaseBus):
         more = True
         try:
             full = self._deliver_batch()
-            self._inbox.call_back()  # no task is running: the event loop calls this
+            _native.call_back(self._inbox)  # no task is running: the event loop calls this
             more = full
         finally:  # also when a handler raises KeyboardInterrupt
             if more and not self._closed:
@@ -250,7 +250,7 @@ class Bus(BaseBus):
 
     def _deliver_batch(self) -> bool:
         """Delivers one batch; whether more may wait."""
-        return self._inbox.deliver(self._on_event_of, self._on_trouble, False)
+        return _native.deliver(self._inbox, self._on_event_of, self._on_trouble, False)
 
     def _on_event_of(self, target: Subscription | _native.Outcome | None, event: _native.RawEvent) -> None:
         if target is None:
@@ -334,7 +334,7 @@ class Bus(BaseBus):
             while more:
                 more = self._deliver_batch()
                 if self._inbox.has_settled():
-                    self._loop.call_soon(self._inbox.call_back)
+                    self._loop.call_soon(_native.call_back, self._inbox)
                 await asyncio.sleep(0)
             for pulled in list(self._pulled.values()):
                 pulled._woken()

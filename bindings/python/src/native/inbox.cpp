@@ -11,6 +11,8 @@
 #include "receiver.h"
 #include "waiting.h"
 
+// CPython up to 3.13 ends a thread that asks for the GIL of an interpreter that is ending, by unwinding its stack. So while
+// a handler or a callback runs there is nothing on the stack that has a destructor, catches exceptions or is noexcept.
 namespace fanwire::python {
 
 namespace {
@@ -39,6 +41,87 @@ int clear(PyObject* self) {
     return 0;
 }
 
+// Tells on_trouble of the pending error, or of the coroutine.
+bool tell_trouble(PyObject* on_trouble, PyObject* receiver, PyObject* message, PyObject* coroutine, bool catch_all) {
+    PyObject* error = nullptr;
+    if (coroutine == nullptr) {
+        if (!catch_all && !PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(cancelled_error_class()))
+            return false;
+        PyObject *type = nullptr, *traceback = nullptr;
+        PyErr_Fetch(&type, &error, &traceback);
+        PyErr_NormalizeException(&type, &error, &traceback);
+        if (traceback != nullptr) PyException_SetTraceback(error, traceback);
+        Py_XDECREF(type);
+        Py_XDECREF(traceback);
+    }
+    PyObject* arguments[] = {nullptr, receiver, message, error == nullptr ? Py_None : error,
+                             coroutine == nullptr ? Py_None : coroutine};
+    PyObject* result =
+        PyObject_Vectorcall(on_trouble, arguments + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+    Py_XDECREF(error);
+    Py_XDECREF(result);
+    return result != nullptr;
+}
+
+bool deliver_message(fanwire_event& event, PyObject* on_trouble, bool catch_all) {
+    const auto* target = static_cast<const Target*>(event.user_data);
+    auto* receiver = target == nullptr ? nullptr : reinterpret_cast<Receiver*>(target->object);
+    if (receiver == nullptr || receiver->stopped || receiver->handler == nullptr) {
+        fanwire_events_release(&event, sizeof event, 1);
+        return true;
+    }
+    PyObject* message = make_message(event, receiver->channel, receiver->pattern);
+    if (message == nullptr) return false;
+    PyObject* owner = reinterpret_cast<PyObject*>(receiver);
+    PyObject* handler = receiver->handler;
+    Py_INCREF(owner);
+    Py_INCREF(handler);
+    PyObject* arguments[] = {nullptr, message};
+    PyObject* result = PyObject_Vectorcall(handler, arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+    const bool fine = result != nullptr && !PyCoro_CheckExact(result);
+    const bool ok = fine || tell_trouble(on_trouble, owner, message, result, catch_all);
+    Py_XDECREF(result);
+    Py_DECREF(handler);
+    Py_DECREF(owner);
+    Py_DECREF(message);
+    return ok;
+}
+
+// deliver(inbox, on_event, on_trouble, catch_all) and call_back(inbox)
+
+Inbox* to_inbox(PyObject* const* arguments, Py_ssize_t count, Py_ssize_t wanted) {
+    if (count != wanted) {
+        PyErr_SetString(PyExc_TypeError, "wrong number of arguments");
+        return nullptr;
+    }
+    Inbox* inbox = nullptr;
+    const auto cast = [&] {
+        inbox = py::cast<Inbox*>(py::handle(arguments[0]));
+        return Py_None;
+    };
+    if (guarded(cast) != nullptr && inbox == nullptr) PyErr_SetString(PyExc_TypeError, "it is no Inbox");
+    return inbox;
+}
+
+PyObject* deliver(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    Inbox* inbox = to_inbox(arguments, count, 4);
+    if (inbox == nullptr) return nullptr;
+    const int more = inbox->deliver(arguments[1], arguments[2], arguments[3] == Py_True);
+    return more < 0 ? nullptr : PyBool_FromLong(more);
+}
+
+PyObject* call_back(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    Inbox* inbox = to_inbox(arguments, count, 1);
+    if (inbox == nullptr || !inbox->call_back()) return nullptr;
+    Py_RETURN_NONE;
+}
+
+PyMethodDef functions[] = {
+    {"deliver", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(deliver)), METH_FASTCALL, nullptr},
+    {"call_back", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_back)), METH_FASTCALL, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
 // Handlers mostly refer to their bus again; without this such a circle would never be freed.
 void support_garbage_collection(PyHeapTypeObject* heap_type) {
     PyTypeObject* type = &heap_type->ht_type;
@@ -62,6 +145,7 @@ Inbox::Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker
 }
 
 Inbox::~Inbox() {
+    release_objects();
     release_batch();
     {
         const WithoutGil without_gil;
@@ -71,14 +155,14 @@ Inbox::~Inbox() {
 }
 
 int Inbox::traverse(visitproc visit, void* arg) const {
-    for (const py::object& outcome : settled_) Py_VISIT(outcome.ptr());
+    for (std::size_t i = next_settled_; i < settled_.size(); ++i) Py_VISIT(settled_[i]);
     return targets_.traverse(visit, arg);
 }
 
 void Inbox::release_objects() {
-    next_settled_ = 0;
-    const std::vector<py::object> settled = std::move(settled_);  // their destructors may run anything
-    settled_.clear();
+    const std::size_t first = std::exchange(next_settled_, 0);
+    const std::vector<PyObject*> settled = std::exchange(settled_, {});  // to let go of them may run anything
+    for (std::size_t i = first; i < settled.size(); ++i) Py_DECREF(settled[i]);
     targets_.release_objects();
 }
 
@@ -100,76 +184,68 @@ void Inbox::refill(std::size_t limit) {
     check(fanwire_inbox_drain(handle_, batch_.data(), sizeof(fanwire_event), capacity, &count_));
 }
 
-bool Inbox::deliver(py::handle on_event, py::handle on_trouble, bool catch_all) {
-    deliver_rest(on_event, on_trouble, catch_all);
-    refill(capacity_);
+int Inbox::deliver(PyObject* on_event, PyObject* on_trouble, bool catch_all) {
+    if (!deliver_rest(on_event, on_trouble, catch_all)) return -1;
+    const auto refill_all = [this] {
+        refill(capacity_);
+        settled_.reserve(settled_.size() + count_);
+        return Py_None;
+    };
+    if (guarded(refill_all) == nullptr) return -1;
     const bool full = count_ == capacity_;
-    deliver_rest(on_event, on_trouble, catch_all);
-    return full;
+    if (!deliver_rest(on_event, on_trouble, catch_all)) return -1;
+    return full ? 1 : 0;
 }
 
 // A handler may come here again, and then find the rest of the batch.
-void Inbox::deliver_rest(py::handle on_event, py::handle on_trouble, bool catch_all) {
+bool Inbox::deliver_rest(PyObject* on_event, PyObject* on_trouble, bool catch_all) {
     while (next_ < count_) {
         fanwire_event& event = batch_[next_++];
-        if (event.kind == FANWIRE_EVENT_MESSAGE)
-            deliver_message(event, on_trouble, catch_all);
-        else
-            deliver_event(event, on_event);
+        const bool ok = event.kind == FANWIRE_EVENT_MESSAGE ? deliver_message(event, on_trouble, catch_all)
+                                                            : deliver_event(event, on_event);
+        if (!ok) return false;
     }
+    return true;
 }
 
-void Inbox::deliver_message(fanwire_event& event, py::handle on_trouble, bool catch_all) {
-    const auto* target = static_cast<const Target*>(event.user_data);
-    auto* receiver = target == nullptr ? nullptr : reinterpret_cast<Receiver*>(target->object);
-    if (receiver == nullptr || receiver->stopped || receiver->handler == nullptr) {
-        fanwire_events_release(&event, sizeof event, 1);
-        return;
-    }
-    const auto message =
-        py::reinterpret_steal<py::object>(make_message(event, receiver->channel, receiver->pattern));
-    if (!message) throw py::error_already_set();
-    const auto owner = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(receiver));
-    const auto handler = py::reinterpret_borrow<py::object>(receiver->handler);
-    PyObject* arguments[] = {nullptr, message.ptr()};
-    const auto result = py::reinterpret_steal<py::object>(
-        PyObject_Vectorcall(handler.ptr(), arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
-    if (result && !PyCoro_CheckExact(result.ptr())) return;
-    if (result) {
-        on_trouble(owner, message, py::none(), result);
-        return;
-    }
-    py::error_already_set error;
-    if (!catch_all && !error.matches(PyExc_Exception) && !error.matches(cancelled_error_class())) throw error;
-    py::object value = error.value();
-    if (error.trace()) PyException_SetTraceback(value.ptr(), error.trace().ptr());
-    on_trouble(owner, message, value, py::none());
-}
-
-void Inbox::deliver_event(const fanwire_event& event, py::handle on_event) {
+bool Inbox::deliver_event(const fanwire_event& event, PyObject* on_event) {
     auto* target = static_cast<Target*>(event.user_data);
-    py::object object = py::none();
-    if (target != nullptr && target->object != nullptr) {
-        object = py::reinterpret_borrow<py::object>(target->object);
-        if (event.kind == FANWIRE_EVENT_ENDED || event.kind == FANWIRE_EVENT_PUBLISHED) targets_.remove(target);
+    PyObject* object = target == nullptr || target->object == nullptr ? Py_None : target->object;
+    Py_INCREF(object);
+    if (object != Py_None && (event.kind == FANWIRE_EVENT_ENDED || event.kind == FANWIRE_EVENT_PUBLISHED))
+        targets_.remove(target);
+    Outcome* const outcome = event.kind == FANWIRE_EVENT_PUBLISHED ? to_outcome(object) : nullptr;
+    int settled = 0;
+    if (outcome != nullptr && event.status == FANWIRE_OK) {
+        settled = settle(outcome, event.count);
+        if (settled == 1) {
+            settled_.push_back(object);  // there is room
+            return true;
+        }
+    } else {
+        PyObject* described = guarded([&] { return describe(event).release().ptr(); });
+        PyObject* arguments[] = {nullptr, object, described};
+        PyObject* result = described == nullptr ? nullptr
+                                                : PyObject_Vectorcall(on_event, arguments + 1,
+                                                                      2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+        if (result == nullptr) settled = -1;
+        Py_XDECREF(result);
+        Py_XDECREF(described);
     }
-    if (event.kind == FANWIRE_EVENT_PUBLISHED && event.status == FANWIRE_OK) {
-        Outcome* outcome = to_outcome(object.ptr());
-        const int settled = outcome == nullptr ? 0 : settle(outcome, event.count);
-        if (settled < 0) throw py::error_already_set();
-        if (settled == 1) settled_.push_back(std::move(object));
-        return;
-    }
-    on_event(object, describe(event));
+    Py_DECREF(object);
+    return settled >= 0;
 }
 
-void Inbox::call_back() {
+bool Inbox::call_back() {
     while (next_settled_ < settled_.size()) {
-        const py::object object = std::move(settled_[next_settled_++]);
-        if (!python::call_back(to_outcome(object.ptr()))) throw py::error_already_set();
+        PyObject* object = settled_[next_settled_++];
+        const bool called = python::call_back(to_outcome(object));
+        Py_DECREF(object);
+        if (!called) return false;
     }
     settled_.clear();
     next_settled_ = 0;
+    return true;
 }
 
 py::list Inbox::take(std::size_t limit) {
@@ -216,12 +292,11 @@ void define_inbox(py::module_& module) {
     py::class_<Inbox>(module, "Inbox", py::custom_type_setup(support_garbage_collection))
         .def(py::init<const Options&, std::size_t, std::shared_ptr<Waker>, std::uint64_t>(), py::arg("options"),
              py::arg("capacity"), py::arg("waker") = nullptr, py::arg("key") = 0)
-        .def("deliver", &Inbox::deliver)
         .def("has_settled", &Inbox::has_settled)
-        .def("call_back", &Inbox::call_back)
         .def("take", &Inbox::take)
         .def("take_messages", &Inbox::take_messages)
         .def("wait", &Inbox::wait);
+    if (PyModule_AddFunctions(module.ptr(), functions) != 0) throw py::error_already_set();
 }
 
 }  // namespace fanwire::python

@@ -24,13 +24,14 @@ class Inbox {
     // on_event(target, event), with target the Receiver or Outcome it is for (None: the engine itself) and event as
     // take() gives it. on_trouble(receiver, message, error, coroutine) hears of a handler that raised `error`, or that
     // has returned a coroutine. What these raise ends the batch, as does what a handler raises and is neither an
-    // Exception nor a CancelledError, unless `catch_all`; the next call goes on with the rest of the batch.
-    bool deliver(py::handle on_event, py::handle on_trouble, bool catch_all);
+    // Exception nor a CancelledError, unless `catch_all`; the next call goes on with the rest of the batch. -1 with a
+    // Python error set.
+    int deliver(PyObject* on_event, PyObject* on_trouble, bool catch_all);
 
     // Whether there are outcomes whose callbacks are to be called.
     bool has_settled() const { return next_settled_ < settled_.size(); }
-    // Calls them, as a turn of the event loop: no task may be running.
-    void call_back();
+    // Calls them, as a turn of the event loop: no task may be running. False with a Python error set.
+    bool call_back();
 
     // At most `limit` events, each a Message or (kind, status, text, reason, count, delay_ms, will_reconnect) with
     // count None when it is unknown. For an inbox with one subscription, made without a target.
@@ -56,9 +57,8 @@ class Inbox {
     void release_batch();
     void refill(std::size_t limit);
     PyObject* take_item();
-    void deliver_rest(py::handle on_event, py::handle on_trouble, bool catch_all);
-    void deliver_message(fanwire_event& event, py::handle on_trouble, bool catch_all);
-    void deliver_event(const fanwire_event& event, py::handle on_event);
+    bool deliver_rest(PyObject* on_event, PyObject* on_trouble, bool catch_all);
+    bool deliver_event(const fanwire_event& event, PyObject* on_event);
 
     const std::shared_ptr<Waker> waker_;
     Waker::Source source_;
@@ -68,7 +68,7 @@ class Inbox {
     std::vector<fanwire_event> batch_;  // of its first count_, those from next_ on are still to be handled
     std::size_t count_ = 0;
     std::size_t next_ = 0;
-    std::vector<py::object> settled_;  // those from next_settled_ on are still to be called back
+    std::vector<PyObject*> settled_;  // owned; those from next_settled_ on are still to be called back
     std::size_t next_settled_ = 0;
     py::object channel_;  // of the one subscription; null: it is for a pattern, or there are more
     py::object pattern_;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+// Functions here that call Python code keep nothing that has a destructor: see inbox.cpp.
 namespace fanwire::python {
 
 struct Outcome {
@@ -97,29 +98,45 @@ bool run(Outcome* outcome, PyObject* callback, PyObject* context) {
     return PyContext_Exit(context) == 0;
 }
 
+// What an outcome had, each a reference of its own or nullptr.
 struct Callbacks {
-    pybind11::object first;
-    pybind11::object context;
-    pybind11::object more;
+    PyObject* first;
+    PyObject* context;
+    PyObject* more;
 };
 
 Callbacks take_callbacks(Outcome* outcome) {
-    const auto take = [](PyObject*& member) {
-        return pybind11::reinterpret_steal<pybind11::object>(std::exchange(member, nullptr));
-    };
-    return {take(outcome->callback), take(outcome->context), take(outcome->more_callbacks)};
+    return {std::exchange(outcome->callback, nullptr), std::exchange(outcome->context, nullptr),
+            std::exchange(outcome->more_callbacks, nullptr)};
 }
 
-// Has the event loop call the callbacks, beginning with number `from` of the second and later ones if `skip_first`.
-bool schedule(Outcome* outcome, const Callbacks& callbacks, bool skip_first = false, Py_ssize_t from = 0) {
-    if (!skip_first && callbacks.first && !call_soon(outcome, callbacks.first.ptr(), callbacks.context.ptr()))
-        return false;
-    if (!callbacks.more) return true;
-    for (Py_ssize_t i = from; i < PyList_GET_SIZE(callbacks.more.ptr()); ++i) {
-        PyObject* pair = PyList_GET_ITEM(callbacks.more.ptr(), i);
-        if (!call_soon(outcome, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))) return false;
+void release(const Callbacks& callbacks) {
+    Py_XDECREF(callbacks.first);
+    Py_XDECREF(callbacks.context);
+    Py_XDECREF(callbacks.more);
+}
+
+// Calls `call` with each of the callbacks from number `next` on, which it counts up, until one gives false.
+template <typename Call>
+bool for_each(Outcome* outcome, const Callbacks& callbacks, Py_ssize_t& next, Call call) {
+    if (next == 0) {
+        ++next;
+        if (callbacks.first != nullptr && !call(outcome, callbacks.first, callbacks.context)) return false;
+    }
+    while (callbacks.more != nullptr && next <= PyList_GET_SIZE(callbacks.more)) {
+        PyObject* pair = PyList_GET_ITEM(callbacks.more, next++ - 1);
+        if (!call(outcome, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))) return false;
     }
     return true;
+}
+
+// Has the event loop call the callbacks.
+bool schedule_callbacks(Outcome* outcome) {
+    const Callbacks callbacks = take_callbacks(outcome);
+    Py_ssize_t next = 0;
+    const bool scheduled = for_each(outcome, callbacks, next, call_soon);
+    release(callbacks);
+    return scheduled;
 }
 
 bool has_callbacks(const Outcome* outcome) {
@@ -204,7 +221,7 @@ PyObject* cancel(PyObject* self, PyObject* const* arguments, Py_ssize_t count, P
     if (done(outcome)) Py_RETURN_FALSE;
     outcome->state = State::cancelled;
     if (message != Py_None) outcome->cancel_message = new_reference(message);
-    if (!schedule(outcome, take_callbacks(outcome))) return nullptr;
+    if (!schedule_callbacks(outcome)) return nullptr;
     Py_RETURN_TRUE;
 }
 
@@ -243,29 +260,33 @@ PyObject* remove_done_callback(PyObject* self, PyObject* callback) {
     Outcome* outcome = cast(self);
     Py_ssize_t removed = 0;
     if (outcome->callback != nullptr) {
-        const pybind11::object first = pybind11::reinterpret_borrow<pybind11::object>(outcome->callback);
-        const int equal = PyObject_RichCompareBool(first.ptr(), callback, Py_EQ);
+        PyObject* first = new_reference(outcome->callback);  // the comparison may run anything
+        const int equal = PyObject_RichCompareBool(first, callback, Py_EQ);
+        const bool still = outcome->callback == first;
+        Py_DECREF(first);
         if (equal < 0) return nullptr;
-        if (equal == 1 && outcome->callback == first.ptr()) {
+        if (equal == 1 && still) {
             Py_CLEAR(outcome->callback);
             Py_CLEAR(outcome->context);
             ++removed;
         }
     }
-    const pybind11::object more = pybind11::reinterpret_borrow<pybind11::object>(
-        outcome->more_callbacks == nullptr ? Py_None : outcome->more_callbacks);
-    for (Py_ssize_t i = 0; !more.is_none() && i < PyList_GET_SIZE(more.ptr());) {
-        const pybind11::object pair = pybind11::reinterpret_borrow<pybind11::object>(PyList_GET_ITEM(more.ptr(), i));
-        const int equal = PyObject_RichCompareBool(PyTuple_GET_ITEM(pair.ptr(), 0), callback, Py_EQ);
-        if (equal < 0) return nullptr;
-        // The comparison may have run anything.
-        if (equal == 1 && i < PyList_GET_SIZE(more.ptr()) && PyList_GET_ITEM(more.ptr(), i) == pair.ptr()) {
-            if (PyList_SetSlice(more.ptr(), i, i + 1, nullptr) != 0) return nullptr;
-            ++removed;
-        } else {
-            ++i;
+    PyObject* more = outcome->more_callbacks;
+    if (more == nullptr) return PyLong_FromSsize_t(removed);
+    Py_INCREF(more);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(more);) {
+        PyObject* pair = new_reference(PyList_GET_ITEM(more, i));
+        const int equal = PyObject_RichCompareBool(PyTuple_GET_ITEM(pair, 0), callback, Py_EQ);
+        const bool still = i < PyList_GET_SIZE(more) && PyList_GET_ITEM(more, i) == pair;
+        Py_DECREF(pair);
+        if (equal < 0 || (equal == 1 && still && PyList_SetSlice(more, i, i + 1, nullptr) != 0)) {
+            Py_DECREF(more);
+            return nullptr;
         }
+        if (equal == 1 && still) ++removed;
+        else ++i;
     }
+    Py_DECREF(more);
     return PyLong_FromSsize_t(removed);
 }
 
@@ -273,7 +294,7 @@ PyObject* set_exception(PyObject* self, PyObject* error) {
     Outcome* outcome = cast(self);
     if (done(outcome)) Py_RETURN_NONE;
     fail(outcome, new_reference(error));
-    if (!schedule(outcome, take_callbacks(outcome))) return nullptr;
+    if (!schedule_callbacks(outcome)) return nullptr;
     Py_RETURN_NONE;
 }
 
@@ -498,18 +519,16 @@ bool settle_with_pending_error(Outcome* outcome) {
 
 bool call_back(Outcome* outcome) {
     const Callbacks callbacks = take_callbacks(outcome);
-    bool ok = !callbacks.first || run(outcome, callbacks.first.ptr(), callbacks.context.ptr());
     Py_ssize_t next = 0;
-    while (ok && callbacks.more && next < PyList_GET_SIZE(callbacks.more.ptr())) {
-        PyObject* pair = PyList_GET_ITEM(callbacks.more.ptr(), next++);
-        ok = run(outcome, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+    const bool called = for_each(outcome, callbacks, next, run);
+    if (!called) {
+        PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+        PyErr_Fetch(&type, &value, &traceback);
+        if (!for_each(outcome, callbacks, next, call_soon)) PyErr_WriteUnraisable(to_object(outcome));
+        PyErr_Restore(type, value, traceback);
     }
-    if (ok) return true;
-    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-    PyErr_Fetch(&type, &value, &traceback);
-    if (!schedule(outcome, callbacks, true, next)) PyErr_WriteUnraisable(to_object(outcome));
-    PyErr_Restore(type, value, traceback);
-    return false;
+    release(callbacks);
+    return called;
 }
 
 PyObject* cancelled_error_class() {

@@ -59,31 +59,31 @@ bool check_call(const Publisher* publisher, Py_ssize_t count) {
     return false;
 }
 
-// Calls publish(channel, payload) with both as bytes.
-template <typename Publish>
-void with_bytes(const Publisher* publisher, PyObject* const* arguments, Publish publish) {
-    const BytesView channel = BytesView::of_name(arguments[0], "channel");
-    py::object encoded;
-    PyObject* value = arguments[1];
-    if (!PyUnicode_Check(value) && !PyBytes_Check(value)) {
-        encoded = py::reinterpret_steal<py::object>(PyObject_CallOneArg(publisher->encode, value));
-        if (!encoded) throw py::error_already_set();
-        value = encoded.ptr();
-    }
-    const BytesView payload = BytesView::of_payload(value);
-    publish(channel, payload);
+// A new reference to what is sent for a value: str or bytes-like.
+PyObject* encoded(const Publisher* publisher, PyObject* value) {
+    if (!PyUnicode_Check(value) && !PyBytes_Check(value)) return PyObject_CallOneArg(publisher->encode, value);
+    Py_INCREF(value);
+    return value;
+}
+
+// False with a Python error set.
+bool send(const Publisher* publisher, PyObject* channel, PyObject* payload, Target* target) {
+    const auto send_bytes = [&] {
+        publisher->engine->publish(BytesView::of_name(channel, "channel"), BytesView::of_payload(payload),
+                                   target == nullptr ? nullptr : publisher->inbox->handle(), target);
+        return Py_None;
+    };
+    return guarded(send_bytes) != nullptr;
 }
 
 PyObject* publish_nowait(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
     const Publisher* publisher = cast(self);
     if (!check_call(publisher, count)) return nullptr;
-    return guarded([&] {
-        with_bytes(publisher, arguments, [&](const BytesView& channel, const BytesView& payload) {
-            publisher->engine->publish(channel, payload, nullptr, nullptr);
-        });
-        Py_INCREF(Py_None);
-        return Py_None;
-    });
+    PyObject* payload = encoded(publisher, arguments[1]);
+    const bool sent = payload != nullptr && send(publisher, arguments[0], payload, nullptr);
+    Py_XDECREF(payload);
+    if (!sent) return nullptr;
+    Py_RETURN_NONE;
 }
 
 // An Outcome; it also tells why a publish was refused.
@@ -96,23 +96,21 @@ PyObject* publish(PyObject* self, PyObject* const* arguments, Py_ssize_t count) 
     }
     Outcome* const outcome = make_outcome(publisher->loop);
     if (outcome == nullptr) return nullptr;
-    Targets& targets = publisher->inbox->targets();
-    Target* const target = target_of(outcome);
-    targets.add_embedded(target, to_object(outcome));
-    PyObject* done = guarded([&] {
-        with_bytes(publisher, arguments, [&](const BytesView& channel, const BytesView& payload) {
-            publisher->engine->publish(channel, payload, publisher->inbox->handle(), target);
-        });
-        return to_object(outcome);
-    });
-    if (done != nullptr) return done;
-    if (settle_with_pending_error(outcome)) done = to_object(outcome);
+    PyObject* payload = encoded(publisher, arguments[1]);
+    if (payload != nullptr) {
+        Targets& targets = publisher->inbox->targets();
+        targets.add_embedded(target_of(outcome), to_object(outcome));
+        const bool sent = send(publisher, arguments[0], payload, target_of(outcome));
+        Py_DECREF(payload);
+        if (sent) return to_object(outcome);
+        targets.remove(target_of(outcome));  // we have a reference of our own
+    }
+    if (settle_with_pending_error(outcome)) return to_object(outcome);
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
     PyErr_Fetch(&type, &value, &traceback);
-    targets.remove(target);
-    if (done == nullptr) Py_DECREF(to_object(outcome));
+    Py_DECREF(to_object(outcome));
     PyErr_Restore(type, value, traceback);
-    return done;
+    return nullptr;
 }
 
 template <typename Function>
