@@ -113,7 +113,15 @@ def test_reference_counts_stay(memory_url):
             await asyncio.gather(*[bus.publish("a", b"x" * 10) for _ in range(COUNT)])
             await asyncio.gather(*[bus.publish("", b"x") for _ in range(COUNT)], return_exceptions=True)
         gc.collect()
-        immortal = [fanwire.Message, fanwire._native.Outcome, fanwire.InvalidChannelError, bus._loop, asyncio.CancelledError]
+        immortal = [
+            fanwire.Message,
+            fanwire.Subscription,
+            fanwire._native.Outcome,
+            fanwire._native.Receiver,
+            fanwire.InvalidChannelError,
+            bus._loop,
+            asyncio.CancelledError,
+        ]
         counts.append([sys.getrefcount(thing) for thing in immortal] + [sys.getrefcount(None)])
 
     run(work, memory_url)
