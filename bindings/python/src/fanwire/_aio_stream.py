@@ -39,7 +39,7 @@ class PulledSubscription(Subscription):
 
     def unsubscribe(self) -> None:
         super().unsubscribe()
-        self._items.clear()
+        self._items = deque(item for item in self._items if isinstance(item, Event))  # on_event is to hear of these
         self._woken()
 
     def _woken(self) -> None:
@@ -77,10 +77,12 @@ class PulledSubscription(Subscription):
     async def _next(self) -> Message | Event | None:
         """The next message or event; None when there will not be another one."""
         while True:
+            if self._stopped:
+                return None
             item = self._take()
             if item is not None:
                 return item
-            if self._stopped or self._inbox is None:
+            if self._inbox is None:
                 return None
             if not self._refill():
                 self._hurrying = False
