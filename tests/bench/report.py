@@ -47,6 +47,15 @@ class Measurements:
         unit = self._median(row.per, row, driver)
         return value / unit if unit else None
 
+    def median_ratio(self, row: Row, driver: str, other: str) -> float | None:
+        """Of the ratios within each turn: what disturbs a turn disturbs both."""
+        if row.per is None:
+            of, to = (self.runs.get((row.group, key), []) for key in (driver, other))
+            if of and len(of) == len(to):
+                return statistics.median(row.figure(a) / row.figure(b) for a, b in zip(of, to))
+        ours, reference = self.median(row, driver), self.median(row, other)
+        return ours / reference if ours is not None and reference else None
+
     def _median(self, group: str, row: Row, driver: str) -> float | None:
         if (group, driver) in self.problems:
             return None
@@ -70,31 +79,34 @@ def _evaluate(row: Row, figures: Measurements, drivers: dict[str, Driver]) -> Re
     ours = measured(row.ours)
     peers = {drivers[peer].label: measured(peer) for peer in row.peers}
     floor = measured(row.floor) if row.floor else None
-    of = {**{peer: peers[drivers[peer].label] for peer in row.peers}, **({row.floor: floor} if row.floor else {})}
     result = Result(row, ours, {k: v for k, v in peers.items() if v is not None}, floor,
                     drivers[row.floor].label if row.floor else "", None, "", None, "", problems)  # fmt: skip
-    _judge(result, of, drivers)
+    _judge(result, figures, drivers)
     return result
 
 
-def _judge(result: Result, of: dict[str, float | None], drivers: dict[str, Driver]) -> None:
+def _judge(result: Result, figures: Measurements, drivers: dict[str, Driver]) -> None:
     row = result.row
     result.target = " and ".join(_target_text(target, row.unit, drivers) for target in row.targets)
     if result.ours is None:
         result.verdict = "not measured"
         return
     if not row.targets:
-        against = result.floor if result.floor is not None else next(iter(result.peers.values()), None)
-        result.ratio = result.ours / against if against else None
+        others = [row.floor, *row.peers] if row.floor else list(row.peers)
+        ratios = (figures.median_ratio(row, row.ours, other) for other in others)
+        result.ratio = next((ratio for ratio in ratios if ratio is not None), None)
         return
     # Of several targets the one that is furthest from being reached speaks for the row.
     worst: tuple[float, float] | None = None
     for target in row.targets:
-        reference = target.against if isinstance(target.against, float) else of.get(target.against)
-        if not reference:
-            result.verdict = f"cannot be judged without {drivers[str(target.against)].label}"
-            return
-        ratio = result.ours / reference
+        if isinstance(target.against, float):
+            ratio = result.ours / target.against
+        else:
+            known = figures.median_ratio(row, row.ours, target.against)
+            if known is None:
+                result.verdict = f"cannot be judged without {drivers[target.against].label}"
+                return
+            ratio = known
         excess = target.limit / ratio if target.at_least else ratio / target.limit
         if worst is None or excess > worst[0]:
             worst = (excess, ratio)
