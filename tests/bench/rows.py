@@ -99,8 +99,9 @@ def some(count: int) -> str:
 class Plan:
     """All groups and rows of one kind of run."""
 
-    def __init__(self, quick: bool) -> None:
+    def __init__(self, quick: bool, scale: float = 1.0) -> None:
         self.quick = quick
+        self._scale = scale
         self.groups: dict[str, Group] = {}
         self.rows: list[Row] = []
         self._receive()
@@ -112,7 +113,16 @@ class Plan:
         self._growth()
 
     def _group(self, name: str, runs: dict[str, Workload], repeat: int) -> None:
+        if self._scale != 1.0:
+            runs, repeat = {driver: self._scaled(work) for driver, work in runs.items()}, 1
         self.groups[name] = Group(name, runs, repeat)
+
+    def _scaled(self, work: Workload) -> Workload:
+        channels = getattr(work, "channels", 1)
+        if isinstance(work, Tool):
+            channels = max(1, int(channels * self._scale))
+            return dataclasses.replace(work, count=max(1, int(work.count * self._scale)), channels=channels)
+        return dataclasses.replace(work, count=max(100, channels, int(work.count * self._scale)))
 
     def _row(self, name: str, unit: str, group: str, ours: str, figure: Callable[[Figures], float],
              targets: tuple[Target, ...] = (), peers: tuple[str, ...] = (), floor: str | None = None,

@@ -33,6 +33,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--svg", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--readme", type=pathlib.Path, metavar="FILE", help="write the table into it")
+    parser.add_argument("--smoke", action="store_true", help="--quick with next to no counts: does it all work?")
     parser.add_argument("--list", action="store_true", help="only show the names of the rows")
     parser.add_argument("--lose", type=int, default=0, metavar="N",
                         help="the load leaves message N out: every receiver must notice")  # fmt: skip
@@ -94,7 +95,7 @@ def measure_all(plan: Plan, drivers: dict[str, Driver], measurements: Measuremen
 def main() -> int:
     args = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is ended
-    plan = Plan(args.quick)
+    plan = Plan(args.quick or args.smoke, 0.01 if args.smoke else 1.0)
     restrict(plan, args.only)
     if not plan.rows:
         note("no row has that name; --list shows them")

@@ -149,15 +149,21 @@ void stream_begin(struct stream *stream, const struct arguments *arguments) {
     for (uint64_t i = 0; i < stream->channels; ++i) stream->next[i] = i;
 }
 
-int stream_end(struct stream *stream) {
+void stream_wrong(const struct stream *stream, uint64_t channel, const char *payload, size_t size) {
+    if (channel >= stream->channels) die("a message came on a channel that nobody asked for");
+    if (size != stream->size) die("a message of %zu bytes came instead of %zu", size, stream->size);
+    die("message %llu of channel %llu came where %llu was due", (unsigned long long)digits16(payload),
+        (unsigned long long)channel, (unsigned long long)stream->next[channel]);
+}
+
+void stream_end(struct stream *stream) {
     const double cpu_s = process_cpu_s() - stream->cpu_s, seconds = now_s() - stream->first_s;
     if (!stream_done(stream))
         die("%llu of %llu messages did not come", (unsigned long long)(stream->count - stream->seen),
             (unsigned long long)stream->count);
-    say("{\"messages\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"wrong\": %llu}",
-        (unsigned long long)stream->seen, seconds, cpu_s, (unsigned long long)stream->wrong);
+    say("{\"messages\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"wrong\": 0}",
+        (unsigned long long)stream->seen, seconds, cpu_s);
     free(stream->next);
-    return stream->wrong != 0;
 }
 
 /* ---- Connections ----------------------------------------------------------------------------------------- */

@@ -65,25 +65,25 @@ struct stream {
     uint64_t channels;
     size_t size;
     uint64_t count; /* how many are to come in all */
-    uint64_t seen, wrong;
+    uint64_t seen;
     double first_s, cpu_s; /* when the first came; CPU when ready */
 };
 
 void stream_begin(struct stream *stream, const struct arguments *arguments);
+/* Says what came instead of what was due, and exits: what follows would only be late. */
+void stream_wrong(const struct stream *stream, uint64_t channel, const char *payload, size_t size) __attribute__((noreturn, cold));
 
 static inline void stream_check(struct stream *stream, uint64_t channel, const char *payload, size_t size) {
     if (stream->seen++ == 0) stream->first_s = now_s();
-    if (channel >= stream->channels || size != stream->size || digits16(payload) != stream->next[channel]) {
-        ++stream->wrong;
-        return;
-    }
+    if (channel >= stream->channels || size != stream->size || digits16(payload) != stream->next[channel])
+        stream_wrong(stream, channel, payload, size);
     stream->next[channel] += stream->channels;
 }
 
 static inline int stream_done(const struct stream *stream) { return stream->seen >= stream->count; }
 
-/* Says the result; the exit code of the driver. */
-int stream_end(struct stream *stream);
+/* Says the result. */
+void stream_end(struct stream *stream);
 
 /* ---- Connections without any library ------------------------------------------------------------------- */
 

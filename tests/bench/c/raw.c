@@ -172,7 +172,8 @@ static int receive(const struct arguments *arguments) {
     }
     free(buffer);
     close_connection(&connection);
-    return stream_end(&stream);
+    stream_end(&stream);
+    return 0;
 }
 
 /* ---- The load -------------------------------------------------------------------------------------------- */
