@@ -4,6 +4,7 @@ set -euo pipefail
 usage() {
     cat <<'TEXT'
 Usage: packaging/bench.sh [--quick] [--strict] [--only TEXT]... [--json FILE] [--svg FILE] [--readme] [--list] [--lose N]
+       packaging/bench.sh --micro
 
 Measures fanwire beside its peers in one run: C (hiredis, redis-benchmark, the bare system calls), Node (ioredis, node-redis),
 Bun (its own client) and Python (redis-py, blocking and asyncio), each in its latest version. Installs what that needs
@@ -17,6 +18,7 @@ Every run checks that all messages came, in order. What could not be installed i
   --json FILE   the same as a list of rows: name, unit, ours, peers, floor, ratio, target, reached
   --svg FILE    the chart: CPU per received message
   --readme      writes the lines with targets into README.md, and the chart beside it into packaging/speed.svg
+  --micro       instead: the micro-benchmarks of the core with Google Benchmark, and their instructions under callgrind
   --list        only the names of the lines
   --lose N      shows that the checks work: the load leaves out message N, and each receiver must fail
   --help        this text
@@ -26,7 +28,7 @@ ratios. tests/bench/README.md says what is measured and how.
 TEXT
 }
 
-arguments=() readme=""
+arguments=() readme="" micro=""
 file() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac; }
 while [ $# -gt 0 ]; do
     case $1 in
@@ -36,6 +38,7 @@ while [ $# -gt 0 ]; do
         --only=* | --lose=*) arguments+=("$1") ;;
         --json=* | --svg=*) arguments+=("${1%%=*}" "$(file "${1#*=}")") ;;
         --readme) readme=yes ;;
+        --micro) micro=yes ;;
         -h | --help) usage; exit 0 ;;
         *) printf 'bench.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
     esac
@@ -79,7 +82,25 @@ install_node() {
     npm install --no-audit --no-fund --foreground-scripts "$root/bindings/node" && node "$root/bindings/node/scripts/build.mjs"
 }
 
+build_micro() {
+    cmake --preset release -DFANWIRE_BENCH=ON &&
+        cmake --build --preset release --parallel "$jobs" --target fanwire_micro --target fanwire_instructions
+}
+
 cd "$root"
+if [ -n "$micro" ]; then
+    need_build_tools
+    need libgtest-dev have_file '/usr/include/gtest/gtest.h' # the same tree as the tests
+    need nlohmann-json3-dev have_file '/usr/include/nlohmann/json.hpp'
+    need libbenchmark-dev have_file '/usr/include/benchmark/benchmark.h'
+    need valgrind have_file '/usr/include/valgrind/callgrind.h'
+    install_missing
+    choose_python
+    step "build the micro-benchmarks" build_micro || die "they could not be built; the whole log is in $failed_log"
+    "$root/build/release/tests/bench/fanwire_micro"
+    "$python" -B "$root/tests/bench/micro/instructions.py" "$root/build/release/tests/bench/fanwire_instructions"
+    exit
+fi
 if [[ " ${arguments[*]-} " != *" --list "* ]]; then
     need_build_tools
     need_languages

@@ -42,7 +42,11 @@ class Receive:
             receiver.ready()
             with Process("load", load) as publisher:
                 publisher.ready()
-                publisher.result(messages=self.count - (1 if bench.lose else 0))
+                try:
+                    publisher.result(messages=self.count - (1 if bench.lose else 0))
+                except DriverError:
+                    receiver.result(1.0, self.count)  # has it ended? Then it knows better why nobody listened
+                    raise
             # Everything is in Redis's buffers or beyond: what does not come now is lost.
             return receiver.result(60.0, self.count)
 
