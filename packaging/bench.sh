@@ -53,7 +53,8 @@ jobs=$(nproc)
 [ -z "$readme" ] || arguments+=(--readme "$root/README.md" --svg "$root/packaging/speed.svg")
 
 build_drivers() {
-    cmake -S "$root" -B "$build/release" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFANWIRE_BENCH=ON -DFANWIRE_CLI=OFF &&
+    cmake -S "$root" -B "$build/release" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFANWIRE_BENCH=ON \
+        -DFANWIRE_TESTS=OFF -DFANWIRE_CLI=OFF &&
         cmake --build "$build/release" --parallel "$jobs" --target fanwire_bench
 }
 
@@ -83,22 +84,20 @@ install_node() {
 }
 
 build_micro() {
-    cmake --preset release -DFANWIRE_BENCH=ON &&
-        cmake --build --preset release --parallel "$jobs" --target fanwire_micro --target fanwire_instructions
+    cmake --preset release -S "$root" -B "$build/micro" -DFANWIRE_BENCH=ON -DFANWIRE_TESTS=OFF -DFANWIRE_CLI=OFF &&
+        cmake --build "$build/micro" --parallel "$jobs" --target fanwire_micro --target fanwire_instructions
 }
 
 cd "$root"
 if [ -n "$micro" ]; then
     need_build_tools
-    need libgtest-dev have_file '/usr/include/gtest/gtest.h' # the same tree as the tests
-    need nlohmann-json3-dev have_file '/usr/include/nlohmann/json.hpp'
     need libbenchmark-dev have_file '/usr/include/benchmark/benchmark.h'
     need valgrind have_file '/usr/include/valgrind/callgrind.h'
     install_missing
     choose_python
     step "build the micro-benchmarks" build_micro || die "they could not be built; the whole log is in $failed_log"
-    "$root/build/release/tests/bench/fanwire_micro"
-    "$python" -B "$root/tests/bench/micro/instructions.py" "$root/build/release/tests/bench/fanwire_instructions"
+    "$root/build/bench/micro/tests/bench/fanwire_micro"
+    "$python" -B "$root/tests/bench/micro/instructions.py" "$root/build/bench/micro/tests/bench/fanwire_instructions"
     exit
 fi
 if [[ " ${arguments[*]-} " != *" --list "* ]]; then
