@@ -1,6 +1,6 @@
 """The README's chart: CPU per received message, ours beside the peers of each language, as an SVG.
 
-The colours are readable on white and on black, and follow the reader's preference where the viewer honours it.
+One set of colours that is readable on white and on black: an image in a page cannot know which of both the page is.
 """
 
 from __future__ import annotations
@@ -14,17 +14,11 @@ WIDTH, LEFT, RIGHT, TOP = 760, 190, 70, 64
 BAR, GAP, GROUP_GAP = 18, 5, 22
 
 STYLE = """
-  text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #57606a }
-  .title { font-size: 15px; font-weight: 600; fill: #24292f }
-  .language { font-weight: 600; fill: #24292f }
-  .ours { fill: #1a7f64 } .peer { fill: #8c959f } .floor { fill: #c9a227 }
+  text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #747c86 }
+  .title { font-size: 15px; font-weight: 700 } .language { font-weight: 700 }
+  .ours { fill: #23936f } .peer { fill: #8c959f } .floor { fill: #c9a227 }
   .value { font-variant-numeric: tabular-nums }
   .axis { stroke: #8c959f; stroke-width: 1 }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #9da7b3 }
-    .title, .language { fill: #e6edf3 }
-    .ours { fill: #2ea88a } .peer { fill: #6e7681 } .floor { fill: #d4b13f }
-  }
 """
 
 
