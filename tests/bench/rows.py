@@ -140,7 +140,7 @@ class Plan:
             shapes += [(size, 1, "tcp", SIDES) for size in SIZES if size != 128]
             shapes += [(128, 1, transport, SIDES) for transport in ("unix", "tls")]
             shapes += [(size, 1, transport, (C,)) for transport in ("unix", "tls") for size in SIZES if size != 128]
-            shapes += [(128, 1000, "tcp", SIDES), (128, 100_000, "tcp", SIDES)]
+            shapes += [(128, 1000, "tcp", SIDES), (128, 100_000, "tcp", (C, NODE, ASYNCIO))]
         for size, channels, transport, sides in shapes:
             self._receive_group(size, channels, transport, sides, count)
 
@@ -154,7 +154,7 @@ class Plan:
                     continue  # Debian's has no TLS
                 share = bytes_bound(int(count * side.weight), size)
                 runs.setdefault(driver, Receive(size, max(share, channels), channels, transport))
-        self._group(name, runs, 5 if standard or not self.quick else 3)
+        self._group(name, runs, 5 if standard else 3)
         for side in sides:
             peers = tuple(peer for peer in side.peers if peer in runs)
             self._row(f"{side.name} {name}: CPU per message", "ns", name, side.ours, cpu_ns,

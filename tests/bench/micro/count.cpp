@@ -12,6 +12,7 @@ int main() {
         std::fprintf(stderr, "to be run under valgrind --tool=callgrind; see instructions.py\n");
         return 2;
     }
+    std::puts(FANWIRE_BUILD_TYPE);
     for (const fanwire::bench::Case& one : fanwire::bench::cases()) {
         const std::function<void()> body = one.make();
         for (int i = 0; i < warm_up; ++i) body();

@@ -24,8 +24,8 @@ RECORD = pathlib.Path(__file__).resolve().parent / "instructions.json"
 LIMIT = 1.10
 
 
-def count(program: pathlib.Path) -> dict[str, float]:
-    """Instructions for one unit of each case."""
+def count(program: pathlib.Path) -> tuple[dict[str, float], str]:
+    """Instructions for one unit of each case; and the program's build type."""
     with tempfile.TemporaryDirectory(prefix="fanwire-instructions.") as name:
         out = pathlib.Path(name) / "out"
         command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", str(program)]
@@ -41,7 +41,7 @@ def count(program: pathlib.Path) -> dict[str, float]:
                 counts[label[2]] = int(total[1]) / int(label[1])
     if not counts:
         sys.exit("callgrind has counted nothing")
-    return counts
+    return counts, done.stdout.strip()
 
 
 def compiler_of(program: pathlib.Path) -> str:
@@ -57,10 +57,11 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name} instead of comparing with it")
     parser.add_argument("--strict", action="store_true", default=bool(os.environ.get("FANWIRE_INSTRUCTIONS_STRICT")))
     args = parser.parse_args()
-    counts = count(args.program)
-    built = compiler_of(args.program)
+    counts, build_type = count(args.program)
+    built = f"{build_type}, {compiler_of(args.program)}"
     if args.record:
-        RECORD.write_text(json.dumps({"built": built, "counts": {k: round(v, 1) for k, v in sorted(counts.items())}}, indent=2) + "\n")
+        rounded = {name: round(value, 1) for name, value in sorted(counts.items())}
+        RECORD.write_text(json.dumps({"built": built, "counts": rounded}, indent=2) + "\n")
         print(f"{len(counts)} counts are recorded in {RECORD}")
         return 0
 
