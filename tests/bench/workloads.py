@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from drivers import Driver, DriverError, Process
+from drivers import RUN_S, Driver, DriverError, Process
 from server import Server
 
 Figures = dict[str, float]
@@ -134,7 +134,7 @@ class Tool:
         with start(driver, [*arguments, "--count", str(self.count), "--channels", str(self.channels)]) as tool:
             if self.what == "fanout":
                 tool.ready()
-            return tool.result(messages=self.count if self.checked else None)
+            return tool.result(RUN_S * 3, self.count if self.checked else None)
 
 
 Workload = Receive | Publish | Latency | Tool

@@ -8,7 +8,7 @@
 
 enum {
     digits_size = 16,      /* what a payload begins with */
-    patience_ms = 15000,   /* nothing came for so long: it never will */
+    patience_ms = 30000,   /* nothing came for so long: it never will */
     read_size = 64 * 1024, /* of one recv() */
 };
 
