@@ -310,12 +310,16 @@ need libgtest-dev have_file '/usr/include/gtest/gtest.h'
 need libbenchmark-dev have_file '/usr/include/benchmark/benchmark.h'
 need valgrind have_file '/usr/include/valgrind/callgrind.h'
 need nlohmann-json3-dev have_file '/usr/include/nlohmann/json.hpp'
+need ccache command -v ccache
 need clang-14 command -v clang++-14
 need llvm-14 have_file '/usr/lib/llvm-14/bin/llvm-symbolizer'
 need libclang-rt-14-dev have_file '/usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.asan*'
 install_missing
 choose_python
 mkdir -p "$reports"
+# The demo builds the packages as its users do, and once more after the suites that test them. CMake reads the launchers.
+export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+export CCACHE_DIR=$root/build/ccache CCACHE_NOHASHDIR=1
 
 for suite in "${suites[@]}"; do
     from=$SECONDS

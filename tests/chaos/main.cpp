@@ -154,8 +154,9 @@ class Run {
     void recover() {
         for (const auto& publisher : publishers_) publisher->stop();
         expect_confirmed();
+        const Clock::time_point deadline = Clock::now() + seconds(60);  // for all: a run that fails ends soon, too
         for (std::size_t publisher = 0; publisher < publishers; ++publisher)
-            for (std::size_t channel = 0; channel < channels; ++channel) last_of_stream(publisher, channel);
+            for (std::size_t channel = 0; channel < channels; ++channel) last_of_stream(publisher, channel, deadline);
     }
 
     // Nobody changes what he wants meanwhile: else it would never be the same as what is confirmed.
@@ -173,9 +174,8 @@ class Run {
 
     // A last message that everybody sees, so that whatever is missing has a neighbour on either side. A slow subscriber
     // may still have to drop it; then there is another one.
-    void last_of_stream(std::size_t publisher, std::size_t channel) {
+    void last_of_stream(std::size_t publisher, std::size_t channel, Clock::time_point deadline) {
         const StreamId stream = stream_of(publisher, channel);
-        const Clock::time_point deadline = Clock::now() + seconds(60);
         const Subscriber* blind = nullptr;
         do {
             const Number number = publishers_[publisher]->publish_for_certain(channel, deadline);
