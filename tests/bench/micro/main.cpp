@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
             const auto units = static_cast<double>(one.units) * static_cast<double>(state.iterations());
             state.counters["each"] = benchmark::Counter(units, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
             state.counters["per_second"] = benchmark::Counter(units, benchmark::Counter::kIsRate);
-        });
+        })->MeasureProcessCPUTime();  // the IO thread's too
     }
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
