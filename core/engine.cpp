@@ -19,9 +19,9 @@ const Error closed_error{Status::CLOSED, "the engine is closed"};
 // Where publish_wait() waits.
 class WaitingSink : public OutcomeSink {
    public:
-    bool settle(void*, const Outcome& outcome) noexcept override {
+    bool settle(std::span<const Settled> publishes, const Error& error) noexcept override {
         std::lock_guard lock(mutex_);
-        outcome_ = outcome;
+        outcome_ = Outcome{error, publishes.front().receivers};
         return true;
     }
     void signal() noexcept override { settled_.notify_all(); }
@@ -50,20 +50,21 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
       names_(settings_.namespace_, settings_.channel_rules),
       log_(settings_.log_level, std::move(log)),
       events_(std::move(events)),
-      fanout_(metrics_, names_.channel_prefix_size()),
+      fanout_(topics_, metrics_, names_.channel_prefix_size()),
       loop_([this] { woken(); }) {
     BackendListener& listener = *this;
     if (settings_.backend == BackendKind::memory) {
-        backend_ = std::make_unique<MemoryBackend>(listener);
+        backend_ = std::make_unique<MemoryBackend>(topics_, listener);
         publishable_ = true;  // connected from the first moment
         metrics_.connected.set(1);
         on_links(true, true);
-        connection_ = Connection::up;
+        monitor_->connection = Connection::up;
     } else {
         const Random random = [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine_); };
-        backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, random_engine_(), listener);
+        backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, random_engine_(), topics_, listener);
     }
     close_timer_ = std::make_unique<Loop::Timer>(loop_, [this] { woken(); });
+    monitor_->wake = [this] { wake(); };
     try {
         io_thread_ = start_thread("fanwire-io", [this] {
             on_io_thread = true;
@@ -84,76 +85,64 @@ void Engine::wake() {
     if (!wake_pending_.exchange(true, std::memory_order_acq_rel)) loop_.wake();
 }
 
-// Makes the IO thread look at it.
-void Engine::push(Subscription& subscription) {
-    {
-        std::lock_guard lock(queue_mutex_);
-        if (queue_closed_) throw Failure(closed_error);
-        queue(subscription);
-    }
-    wake();
-}
-
-// Under queue_mutex_. The queue owns a reference to each.
-void Engine::queue(Subscription& subscription) noexcept {
-    if (subscription.queued.exchange(true, std::memory_order_acq_rel)) return;
-    subscription.retain();
-    subscription.next_queued = nullptr;
-    (queued_first_ ? queued_last_->next_queued : queued_first_) = &subscription;
-    queued_last_ = &subscription;
-}
-
 // Whether one more publish of `size` encoded bytes may wait. Under publish_mutex_.
 void Engine::check_room(std::size_t size) const {
     if (publish_closed_) throw Failure(closed_error);
+    const std::uint64_t count = accepted_count_ - unqueued_count_.load(std::memory_order_relaxed);
+    const std::uint64_t bytes = accepted_bytes_ - unqueued_bytes_.load(std::memory_order_relaxed) + size;
     if (publishable_) {
-        const auto limit = static_cast<std::size_t>(settings_.publish_buffer_bytes);
-        if (unsent_bytes_ + size > limit && unsent_count_ > 0)
+        const auto limit = static_cast<std::uint64_t>(settings_.publish_buffer_bytes);
+        if (bytes > limit && count > 0)
             throw Failure(Status::QUEUE_FULL, "unsent publishes fill publish_buffer_bytes (" + std::to_string(limit) +
                                                   "): publish more slowly, or wait for outcomes");
         return;
     }
     if (settings_.offline == Offline::fail)
         throw Failure(Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail");
-    if (unsent_count_ >= static_cast<std::size_t>(settings_.offline_count))
+    if (count >= static_cast<std::uint64_t>(settings_.offline_count))
         throw Failure(Status::QUEUE_FULL, "there is no connection to Redis, and offline_count (" +
                                               std::to_string(settings_.offline_count) + ") publishes wait for it");
-    if (unsent_bytes_ + size > static_cast<std::size_t>(settings_.offline_bytes))
+    if (bytes > static_cast<std::uint64_t>(settings_.offline_bytes))
         throw Failure(Status::QUEUE_FULL, "there is no connection to Redis, and offline_bytes (" +
                                               std::to_string(settings_.offline_bytes) + ") of publishes wait for it");
 }
 
-void Engine::publish(std::string_view channel, std::string_view payload, std::shared_ptr<OutcomeSink> sink,
+void Engine::publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
                      void* user_data) {
-    const std::string wire = names_.channel(channel);
+    names_.check_channel(channel);
+    const std::string_view prefix = names_.channel_prefix();
     if (payload.size() > static_cast<std::size_t>(settings_.max_message_bytes))
         throw Failure(Status::MESSAGE_TOO_LARGE, "the message has " + std::to_string(payload.size()) +
                                                      " bytes, max_message_bytes is " +
                                                      std::to_string(settings_.max_message_bytes));
-    PublishRecord record;
-    record.sink = std::move(sink);
-    record.user_data = user_data;
     bool first;
     {
         std::lock_guard lock(publish_mutex_);
         try {
-            check_room(wire.size() + payload.size());
+            check_room(prefix.size() + channel.size() + payload.size());
         } catch (const Failure& failure) {
             if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
             throw;
         }
         first = batch_.empty();
-        batch_.add(wire, payload, std::move(record));
+        accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data);
+        ++accepted_count_;
         if (first) batch_.accepted_us = now_us();
-        const std::size_t size = batch_.records.back().size;
-        ++unsent_count_;
-        unsent_bytes_ += size;
-        metrics_.published.add();
-        metrics_.publish_queued.add();
-        metrics_.publish_unsent.add();
-        metrics_.publish_unsent_bytes.add(size);
     }
     if (first) wake();
+}
+
+// What is counted for each publish is not counted in shared memory, which would cost more than all the rest.
+const Metrics& Engine::metrics() const {
+    std::lock_guard lock(publish_mutex_);
+    // First: what has ended was accepted before.
+    const std::uint64_t settled =
+        metrics_.publish_ok.get() + metrics_.publish_failed.get() + metrics_.publish_unknown.get();
+    metrics_.published.set(accepted_count_);
+    metrics_.publish_queued.set(accepted_count_ - settled);
+    metrics_.publish_unsent.set(accepted_count_ - unqueued_count_.load(std::memory_order_relaxed));
+    metrics_.publish_unsent_bytes.set(accepted_bytes_ - unqueued_bytes_.load(std::memory_order_relaxed));
+    return metrics_;
 }
 
 std::uint64_t Engine::publish_wait(std::string_view channel, std::string_view payload, Deadline deadline) {
@@ -167,36 +156,29 @@ std::uint64_t Engine::publish_wait(std::string_view channel, std::string_view pa
     return outcome->receivers;
 }
 
-SubscriptionRef Engine::subscribe(TargetKind kind, std::string_view name, std::shared_ptr<Inbox> inbox,
-                                  void* user_data) {
+OutletRef Engine::outlet(std::shared_ptr<Inbox> inbox) const {
+    return OutletRef::adopt(new Outlet(std::move(inbox), monitor_));
+}
+
+SubscriptionRef Engine::subscribe(TargetKind kind, std::string_view name, const OutletRef& outlet, void* user_data) {
     const bool exact = kind == TargetKind::channel;
     const std::string wire = exact ? names_.channel(name) : names_.pattern(name);
-    const auto prefix = static_cast<std::uint32_t>(exact ? names_.channel_prefix_size() : names_.pattern_prefix_size());
+    const std::size_t prefix = exact ? names_.channel_prefix_size() : names_.pattern_prefix_size();
     const auto max = static_cast<std::uint64_t>(settings_.max_subscriptions);
     if (closed()) throw Failure(closed_error);
-    auto subscription = SubscriptionRef::adopt(new Subscription(kind, ScopedName{Name::make(wire), prefix},
-                                                                std::move(inbox), user_data, monitor_));
-    if (subscriptions_.fetch_add(1) >= max && max != 0) {
-        subscriptions_.fetch_sub(1);
+    auto subscription = SubscriptionRef::adopt(new Subscription(Topic::make(kind, wire, prefix), outlet, user_data));
+    std::atomic<std::uint64_t>& open = monitor_->subscriptions;
+    if (open.fetch_add(1) >= max && max != 0) {
+        open.fetch_sub(1);
         throw Failure(Status::LIMIT_REACHED, "max_subscriptions (" + std::to_string(max) + ") are open");
     }
     try {
-        push(*subscription);
+        subscription->open();
     } catch (...) {
-        subscriptions_.fetch_sub(1);
+        open.fetch_sub(1);
         throw;
     }
     return subscription;
-}
-
-void Engine::unsubscribe(Subscription& subscription) {
-    if (subscription.given_up())
-        throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed before");
-    if (closed()) throw Failure(closed_error);
-    if (!subscription.give_up())
-        throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed before");
-    subscriptions_.fetch_sub(1);
-    push(subscription);
 }
 
 void Engine::end_retired() noexcept {
@@ -207,8 +189,8 @@ void Engine::end_retired() noexcept {
 void Engine::set_credentials(std::string username, std::string password) {
     auto credentials = std::make_unique<Credentials>(Credentials{std::move(username), std::move(password)});
     {
-        std::lock_guard lock(queue_mutex_);
-        if (queue_closed_) throw Failure(closed_error);
+        std::lock_guard lock(monitor_->queue_mutex);
+        if (monitor_->queue_closed) throw Failure(closed_error);
         credentials_ = std::move(credentials);
     }
     wake();
@@ -232,7 +214,7 @@ Health Engine::health() const {
     facts.probe_returned = probe_returned_.load(std::memory_order_relaxed);
     {
         std::lock_guard lock(monitor_->mutex);
-        facts.connection = connection_error_;
+        facts.connection = monitor_->connection_error;
         facts.refusal = refusal_;
         facts.probe_refusal = probe_refusal_;
     }
@@ -243,30 +225,13 @@ Health Engine::health() const {
 void Engine::abandon() const noexcept { backend_->abandon();
 }
 
-void Engine::wait_active(const Subscription& subscription, Deadline deadline) {
-    refuse_io_thread("wait_active");
-    std::unique_lock lock(monitor_->mutex);
-    const auto decided = [&] {
-        const SubscriptionState state = subscription.state();
-        return subscription.given_up() || state == SubscriptionState::active || state == SubscriptionState::failed ||
-               state == SubscriptionState::ended;
-    };
-    if (!monitor_->changed.wait_until(lock, deadline, decided)) {
-        std::string text = "Redis has not confirmed the subscription yet";
-        if (connection_ != Connection::up && connection_error_) text += ": " + connection_error_.text;
-        throw Failure(Status::TIMEOUT, text);
-    }
-    if (subscription.given_up()) throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed");
-    if (subscription.state() != SubscriptionState::active) throw Failure(subscription.why());
-}
-
 void Engine::wait_connected(Deadline deadline) {
     refuse_io_thread("wait_connected");
     std::unique_lock lock(monitor_->mutex);
-    if (!monitor_->changed.wait_until(lock, deadline, [&] { return connection_ != Connection::pending; }))
+    if (!monitor_->wait(lock, deadline, [&] { return monitor_->connection != Connection::pending; }))
         throw Failure(Status::TIMEOUT, "not connected yet");
-    if (connection_ == Connection::closed) throw Failure(closed_error);
-    if (connection_ == Connection::failed) throw Failure(connection_error_);
+    if (monitor_->connection == Connection::closed) throw Failure(closed_error);
+    if (monitor_->connection == Connection::failed) throw Failure(monitor_->connection_error);
 }
 
 Error Engine::close(Deadline deadline) {
@@ -278,8 +243,8 @@ Error Engine::close(Deadline deadline) {
         publish_closed_ = true;
     }
     {
-        std::lock_guard lock(queue_mutex_);
-        queue_closed_ = true;
+        std::lock_guard lock(monitor_->queue_mutex);
+        monitor_->queue_closed = true;
         close_deadline_ = deadline;
     }
     closed_.store(true, std::memory_order_release);
@@ -333,14 +298,14 @@ void Engine::run_commands() {
 void Engine::take_credentials() {
     std::unique_ptr<Credentials> credentials;
     {
-        std::lock_guard lock(queue_mutex_);
+        std::lock_guard lock(monitor_->queue_mutex);
         credentials = std::move(credentials_);
     }
     if (!credentials) return;
     try {
         backend_->set_credentials(credentials->username, credentials->password);
     } catch (...) {
-        std::lock_guard lock(queue_mutex_);
+        std::lock_guard lock(monitor_->queue_mutex);
         if (!credentials_) credentials_ = std::move(credentials);
         throw;
     }
@@ -348,27 +313,26 @@ void Engine::take_credentials() {
 
 bool Engine::next_queued() {
     if (looked_at_) return true;
-    std::lock_guard lock(queue_mutex_);
-    looked_at_ = std::exchange(queued_first_, nullptr);
+    std::lock_guard lock(monitor_->queue_mutex);
+    looked_at_ = std::exchange(monitor_->queued_first, nullptr);
     return looked_at_ != nullptr;
 }
 
 // Makes true what its consumer wants of the front one.
 void Engine::look_at(Subscription& subscription) {
     if (!subscription.added && !subscription.given_up()) add(subscription);
-    looked_at_ = subscription.next_queued;
     // From here on it may be queued again; who gave it up before is seen below.
-    subscription.queued.exchange(false, std::memory_order_acq_rel);
+    looked_at_ = subscription.unqueue();
     if (subscription.given_up()) end(subscription, Error::of(Status::UNSUBSCRIBED, {"unsubscribed"}));
     subscription.release();  // the queue's
 }
 
 void Engine::add(Subscription& subscription) {
-    const NameRef first = fanout_.add(SubscriptionRef::share(&subscription));
+    Topic* const first = fanout_.add(SubscriptionRef::share(&subscription));
     if (!first) return;
-    if (given_up_) return fanout_.failed(subscription.kind(), first->view(), given_up_);
+    if (given_up_) return fanout_.failed(*first, given_up_);
     try {
-        backend_->subscribe(subscription.kind(), first);
+        backend_->subscribe(*first);
     } catch (...) {
         fanout_.take_back(subscription);
         throw;
@@ -377,18 +341,19 @@ void Engine::add(Subscription& subscription) {
 
 void Engine::end(Subscription& subscription, const Error& why) noexcept {
     if (subscription.state() == SubscriptionState::ended) return;
-    if (!subscription.added)
-        fanout_.refuse(subscription, why);
-    else if (const NameRef last = fanout_.remove(subscription, why))
-        backend_->unsubscribe(subscription.kind(), last);
+    if (!subscription.added) return fanout_.refuse(subscription, why);
+    if (const TopicRef last = fanout_.remove(subscription, why)) {
+        backend_->unsubscribe(*last);
+        topics_.forget_if_unused(*last);
+    }
 }
 
 void Engine::give_up_retired() noexcept {
     fanout_.for_each([&](Subscription& subscription) {
         if (!subscription.inbox()->retired()) return;
-        if (subscription.give_up()) subscriptions_.fetch_sub(1);
-        std::lock_guard lock(queue_mutex_);
-        queue(subscription);
+        if (subscription.give_up()) monitor_->subscriptions.fetch_sub(1);
+        std::lock_guard lock(monitor_->queue_mutex);
+        subscription.queue();
     });
     wake();
 }
@@ -401,18 +366,13 @@ void Engine::take_publishes() {
         if (batch_.empty()) return;
         std::swap(taken_, batch_);
     }
-    const TimeMs deadline = now_ms() + settings_.publish_timeout_ms;
-    for (PublishRecord& record : taken_.records) {
-        record.deadline = deadline;
-        record.accepted_us = taken_.accepted_us;
-    }
+    taken_.deadline = now_ms() + settings_.publish_timeout_ms;
     give_taken();
 }
 
 void Engine::give_taken() {
     if (settings_.backend == BackendKind::memory) read_us_ = now_us();
-    backend_->publish(std::move(taken_));
-    taken_ = {};
+    backend_->publish(taken_);
 }
 
 bool Engine::close_is_due() const {
@@ -428,17 +388,18 @@ void Engine::refuse_the_rest() noexcept {
             std::swap(taken_, batch_);
         }
         if (taken_.empty()) break;
+        on_unqueued(taken_.records.size(), taken_.bytes());
         for (const PublishRecord& record : taken_.records) {
-            on_unqueued(1, record.size);
-            on_settled(record, {closed_error, 0});
+            const Settled settled{record.user_data, 0};
+            on_settled({record.sink ? &taken_.sinks[record.sink - 1] : nullptr, taken_.accepted_us, {&settled, 1},
+                        closed_error});
         }
         left_without_outcome_ += taken_.records.size();
-        taken_ = {};
+        taken_.clear();
     }
     while (next_queued()) {
         Subscription& subscription = *looked_at_;
-        looked_at_ = subscription.next_queued;
-        subscription.queued.store(false, std::memory_order_release);
+        looked_at_ = subscription.unqueue();
         end(subscription, closed_error);
         subscription.release();
     }
@@ -451,9 +412,9 @@ void Engine::finish() {
     fanout_.remove_all(closed_error);
     {
         std::lock_guard lock(monitor_->mutex);
-        connection_ = Connection::closed;
+        monitor_->connection = Connection::closed;
     }
-    monitor_->changed.notify_all();
+    monitor_->notify();
     metrics_.connected.set(0);
     on_links(false, false);
     fanout_.commit();
@@ -466,40 +427,40 @@ void Engine::on_message(TargetKind kind, std::string_view target, std::string_vi
     fanout_.message(kind, target, channel, payload, read_us_, shared);
 }
 
-void Engine::on_confirmed(TargetKind kind, const NameRef& name) { fanout_.active(kind, name->view()); }
+void Engine::on_confirmed(Topic& topic) { fanout_.active(topic); }
 
-void Engine::on_refused(TargetKind kind, const NameRef& name, const Error& why) {
+void Engine::on_refused(Topic& topic, const Error& why) {
     log_.write(LogLevel::warn, why.text);
     {
         std::lock_guard lock(monitor_->mutex);
         refusal_ = why;
     }
-    fanout_.failed(kind, name->view(), why);
+    fanout_.failed(topic, why);
 }
 
 void Engine::on_subscriptions_lost(const Error& why) { fanout_.lost(why); }
 
-void Engine::on_settled(const PublishRecord& record, const Outcome& outcome) {
-    metrics_.publish_queued.sub();
+void Engine::on_settled(const SettledRun& run) {
+    const std::size_t count = run.publishes.size();
     // Answers come in reads, whose time is known; other ends do not.
-    const std::uint64_t now = outcome.error ? now_us() : read_us_;
-    metrics_.publish_latency.add(now > record.accepted_us ? now - record.accepted_us : 0);
-    if (!outcome.error)
-        metrics_.publish_ok.add();
-    else if (outcome.error.status == Status::OUTCOME_UNKNOWN)
-        metrics_.publish_unknown.add();
+    const std::uint64_t now = run.error ? now_us() : read_us_;
+    metrics_.publish_latency.add(now > run.accepted_us ? now - run.accepted_us : 0, count);
+    if (!run.error)
+        metrics_.publish_ok.add(count);
+    else if (run.error.status == Status::OUTCOME_UNKNOWN)
+        metrics_.publish_unknown.add(count);
     else
-        metrics_.publish_failed.add();
-    if (outcome.error.status == Status::TIMEOUT) metrics_.publish_timeouts.add();
-    if (record.sink) fanout_.settle(record.sink, record.user_data, outcome);
+        metrics_.publish_failed.add(count);
+    if (run.error.status == Status::TIMEOUT) metrics_.publish_timeouts.add(count);
+    if (run.sink) fanout_.settle(*run.sink, run.publishes, run.error);
 }
 
 void Engine::on_unqueued(std::size_t count, std::size_t bytes) {
-    std::lock_guard lock(publish_mutex_);
-    unsent_count_ -= count;
-    unsent_bytes_ -= bytes;
-    metrics_.publish_unsent.sub(count);
-    metrics_.publish_unsent_bytes.sub(bytes);
+    const auto add = [](std::atomic<std::uint64_t>& sum, std::size_t n) {
+        sum.store(sum.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    };
+    add(unqueued_count_, count);
+    add(unqueued_bytes_, bytes);
 }
 
 void Engine::on_publishable(bool yes) {
@@ -513,10 +474,10 @@ void Engine::on_connected() {
     metrics_.connects.add();
     {
         std::lock_guard lock(monitor_->mutex);
-        connection_ = Connection::up;
-        connection_error_ = {};
+        monitor_->connection = Connection::up;
+        monitor_->connection_error = {};
     }
-    monitor_->changed.notify_all();
+    monitor_->notify();
     tell(Event::of(EventKind::connected));
 }
 
@@ -524,8 +485,8 @@ void Engine::on_disconnected(const Error& why) {
     log_.write(LogLevel::warn, {"disconnected: ", why.text});
     {
         std::lock_guard lock(monitor_->mutex);
-        connection_ = Connection::pending;  // no attempt has failed yet
-        connection_error_ = why;
+        monitor_->connection = Connection::pending;  // no attempt has failed yet
+        monitor_->connection_error = why;
     }
     metrics_.connected.set(0);
     metrics_.disconnects.add();
@@ -539,10 +500,10 @@ void Engine::on_connect_failed(const Error& why, bool will_retry) {
                {will_retry ? "connecting failed: " : "connecting failed for good: ", why.text});
     {
         std::lock_guard lock(monitor_->mutex);
-        connection_ = Connection::failed;
-        connection_error_ = why;
+        monitor_->connection = Connection::failed;
+        monitor_->connection_error = why;
     }
-    monitor_->changed.notify_all();
+    monitor_->notify();
     metrics_.connect_errors.add();
     if (!will_retry) {
         given_up_ = why;

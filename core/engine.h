@@ -43,13 +43,14 @@ class Engine : private BackendListener {
 
     // All of these: thread any; they throw Failure or std::bad_alloc and then have changed nothing.
 
-    void publish(std::string_view channel, std::string_view payload, std::shared_ptr<OutcomeSink> sink = nullptr,
-                 void* user_data = nullptr);
+    void publish(std::string_view channel, std::string_view payload,
+                 const std::shared_ptr<OutcomeSink>& sink = nullptr, void* user_data = nullptr);
     std::uint64_t publish_wait(std::string_view channel, std::string_view payload, Deadline deadline);
 
-    SubscriptionRef subscribe(TargetKind kind, std::string_view name, std::shared_ptr<Inbox> inbox, void* user_data);
-    void unsubscribe(Subscription& subscription);
-    void wait_active(const Subscription& subscription, Deadline deadline);
+    // What subscribe() takes for an inbox: one for all subscriptions that use it.
+    OutletRef outlet(std::shared_ptr<Inbox> inbox) const;
+    // Given up by Subscription::unsubscribe().
+    SubscriptionRef subscribe(TargetKind kind, std::string_view name, const OutletRef& outlet, void* user_data);
     // Ends the subscriptions that use retired inboxes.
     void end_retired() noexcept;
 
@@ -60,13 +61,14 @@ class Engine : private BackendListener {
 
     void set_credentials(std::string username, std::string password);
 
-    const Metrics& metrics() const { return metrics_; }
+    // Valid as long as the engine; the gauges of publishes are those of this moment.
+    const Metrics& metrics() const;
     Health health() const;
     const Settings& settings() const { return settings_; }
 
     // Whether this is a copy in the child of a fork(): its threads are not there, and nothing but this and abandon()
     // may be called.
-    bool forked() const { return fork_guard_.forked(); }
+    bool forked() const { return monitor_->fork_guard.forked(); }
     // Closes the child's copies of the sockets.
     void abandon() const noexcept;
 
@@ -92,10 +94,10 @@ class Engine : private BackendListener {
 
     void on_message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
                     MessageRef& shared) override;
-    void on_confirmed(TargetKind kind, const NameRef& name) override;
-    void on_refused(TargetKind kind, const NameRef& name, const Error& why) override;
+    void on_confirmed(Topic& topic) override;
+    void on_refused(Topic& topic, const Error& why) override;
     void on_subscriptions_lost(const Error& why) override;
-    void on_settled(const PublishRecord& record, const Outcome& outcome) override;
+    void on_settled(const SettledRun& run) override;
     void on_unqueued(std::size_t count, std::size_t bytes) override;
     void on_publishable(bool yes) override;
     void on_connected() override;
@@ -116,11 +118,8 @@ class Engine : private BackendListener {
 
     // ---- any thread ----
     void wake();
-    void push(Subscription& subscription);
-    void queue(Subscription& subscription) noexcept;
     void check_room(std::size_t size) const;
 
-    const ForkGuard fork_guard_{true};  // each publish asks it
     const Settings settings_;
     const Namespace names_;
     const Log log_;
@@ -129,6 +128,7 @@ class Engine : private BackendListener {
     Metrics& metrics_ = monitor_->metrics;
 
     std::mt19937_64 random_engine_{std::random_device{}()};
+    Topics topics_{random_engine_()};
     Fanout fanout_;
     Loop loop_;
     std::unique_ptr<Backend> backend_;
@@ -141,24 +141,18 @@ class Engine : private BackendListener {
     std::uint64_t read_us_ = 0;          // when what is being worked on was read
 
     std::atomic<bool> wake_pending_{false};
-    std::atomic<std::uint64_t> subscriptions_{0};
-
-    // Subscriptions that are new or were given up since the IO thread looked at them; each is there once.
-    std::mutex queue_mutex_;
-    Subscription *queued_first_ = nullptr, *queued_last_ = nullptr;
-    bool queue_closed_ = false;
-    std::unique_ptr<Credentials> credentials_;  // the newest, if the IO thread has not taken them
+    std::unique_ptr<Credentials> credentials_;  // the newest, if the IO thread has not taken them; under queue_mutex
     std::atomic<bool> inboxes_retired_{false};
 
     mutable std::mutex publish_mutex_;
     PublishBatch batch_;
-    std::size_t unsent_count_ = 0, unsent_bytes_ = 0;  // accepted and not yet written
+    std::uint64_t accepted_count_ = 0, accepted_bytes_ = 0;  // ever
     bool publish_closed_ = false, publishable_ = false;
+    // Of those, what waits to be written no longer. Only the IO thread adds to them, without the mutex.
+    std::atomic<std::uint64_t> unqueued_count_{0}, unqueued_bytes_{0};
 
-    enum class Connection { pending, up, failed, closed };
-    Connection connection_ = Connection::pending;  // under the monitor's mutex, as is why
-    Error connection_error_;
-    Error refusal_, probe_refusal_;  // the last ones; likewise
+    using Connection = Monitor::Connection;
+    Error refusal_, probe_refusal_;  // the last ones; under the monitor's mutex
 
     std::atomic<TimeMs> heard_at_{never}, probe_at_{never};
     std::atomic<std::uint64_t> probe_us_{0};

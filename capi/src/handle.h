@@ -100,6 +100,17 @@ void leak(T&& owner) {
     [[maybe_unused]] auto* lost = new std::remove_cvref_t<T>(std::forward<T>(owner));
 }
 
+// A subscription's handle is the subscription itself.
+inline core::Subscription& checked(fanwire_subscription* handle) {
+    if (!handle) reject("fanwire_subscription is NULL");
+    auto& subscription = *reinterpret_cast<core::Subscription*>(handle);
+    if (subscription.tag != core::Subscription::tag_value) reject("the handle is not a fanwire_subscription");
+    if (subscription.monitor().fork_guard.forked())
+        throw Failure(Status::FORKED,
+                      "fanwire_subscription was made by the parent process: after fork() make one of your own");
+    return subscription;
+}
+
 // Destroys *handle if there is one of the right type.
 template <class Handle>
 void destroy(Handle** handle) noexcept {
@@ -135,7 +146,11 @@ struct fanwire_inbox {
     uint32_t tag = tag_value;
     std::shared_ptr<fanwire::core::Inbox> inbox;
     std::mutex mutex;                                           // of what follows
-    std::vector<std::weak_ptr<fanwire::core::Engine>> engines;  // with subscriptions that use it
+    struct User {
+        std::weak_ptr<fanwire::core::Engine> engine;
+        fanwire::core::OutletRef outlet;
+    };
+    std::vector<User> users;  // engines with subscriptions that use it
     std::unique_ptr<fanwire::core::Dispatcher> dispatcher;
     std::vector<fanwire::core::Event> drained;
     const fanwire::core::ForkGuard fork_guard{false};  // each batch asks it, and there may be many inboxes
@@ -152,15 +167,4 @@ struct fanwire_engine {
 
     bool forked() const { return engine && engine->forked(); }
     ~fanwire_engine();
-};
-
-struct fanwire_subscription {
-    static constexpr const char* kind = "fanwire_subscription";
-    static constexpr uint32_t tag_value = 0x73756231;  // "sub1"
-    uint32_t tag = tag_value;
-    fanwire::core::SubscriptionRef subscription;
-    std::shared_ptr<fanwire::core::Engine> engine;
-
-    bool forked() const { return engine && engine->forked(); }
-    ~fanwire_subscription();
 };

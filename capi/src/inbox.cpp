@@ -76,7 +76,7 @@ fanwire_inbox::~fanwire_inbox() {
     if (forked()) {
         guarded([&] {
             leak(std::move(dispatcher));
-            leak(std::move(engines));
+            leak(std::move(users));
             leak(std::move(drained));
             leak(std::move(inbox));
         });
@@ -84,8 +84,8 @@ fanwire_inbox::~fanwire_inbox() {
     }
     dispatcher.reset();  // first: its callback may be subscribing
     inbox->retire();
-    for (const auto& weak : engines)
-        if (const auto engine = weak.lock()) engine->end_retired();
+    for (const User& user : users)
+        if (const auto engine = user.engine.lock()) engine->end_retired();
     inbox->set_wake(nullptr);
     inbox->close();
 }

@@ -9,12 +9,16 @@ using namespace fanwire::core;
 namespace {
 
 // The inbox has to know whose subscriptions it holds, to end them when it is destroyed.
-void remember_engine(fanwire_inbox& inbox, const std::shared_ptr<Engine>& engine) {
+OutletRef outlet_of(fanwire_inbox& inbox, const std::shared_ptr<Engine>& engine) {
     std::lock_guard lock(inbox.mutex);
-    auto& known = inbox.engines;
-    std::erase_if(known, [](const auto& weak) { return weak.expired(); });
-    if (std::none_of(known.begin(), known.end(), [&](const auto& weak) { return weak.lock() == engine; }))
-        known.push_back(engine);
+    auto& users = inbox.users;
+    std::erase_if(users, [](const auto& user) { return user.engine.expired(); });
+    const auto known = std::find_if(users.begin(), users.end(), [&](const auto& user) {
+        return !user.engine.owner_before(engine) && !engine.owner_before(user.engine);
+    });
+    if (known != users.end()) return known->outlet;
+    users.push_back({engine, engine->outlet(inbox.inbox)});
+    return users.back().outlet;
 }
 
 int subscribe(fanwire_subscription** out, fanwire_engine* engine, TargetKind kind, const char* name, size_t name_size,
@@ -22,13 +26,10 @@ int subscribe(fanwire_subscription** out, fanwire_engine* engine, TargetKind kin
     return guarded([&] {
         required(out, "subscription");
         const auto& owner = checked(engine).engine;
-        fanwire_inbox& box = checked(inbox);
-        auto handle = std::make_unique<fanwire_subscription>();
-        handle->engine = owner;
-        remember_engine(box, owner);
-        handle->subscription = owner->subscribe(
-            kind, bytes(name, name_size, kind == TargetKind::channel ? "channel" : "pattern"), box.inbox, user_data);
-        *out = handle.release();
+        const OutletRef outlet = outlet_of(checked(inbox), owner);
+        SubscriptionRef made = owner->subscribe(
+            kind, bytes(name, name_size, kind == TargetKind::channel ? "channel" : "pattern"), outlet, user_data);
+        *out = reinterpret_cast<fanwire_subscription*>(made.detach());
     });
 }
 
@@ -45,15 +46,12 @@ int fanwire_psubscribe(fanwire_subscription** subscription, fanwire_engine* engi
 }
 
 int fanwire_unsubscribe(fanwire_subscription* subscription) {
-    return guarded([&] {
-        auto& handle = checked(subscription);
-        handle.engine->unsubscribe(*handle.subscription);
-    });
+    return guarded([&] { checked(subscription).unsubscribe(); });
 }
 
 int fanwire_subscription_state_get(const fanwire_subscription* subscription, int* state) {
     return guarded([&] {
-        const Subscription& target = *checked(subscription).subscription;
+        const Subscription& target = checked(const_cast<fanwire_subscription*>(subscription));
         const SubscriptionState now = target.given_up() ? SubscriptionState::ended : target.state();
         required(state, "state") = static_cast<int>(now);
     });
@@ -61,20 +59,19 @@ int fanwire_subscription_state_get(const fanwire_subscription* subscription, int
 
 int fanwire_subscription_wait_active(fanwire_subscription* subscription, uint64_t timeout_ms) {
     return guarded([&] {
-        auto& handle = checked(subscription);
-        handle.engine->wait_active(*handle.subscription, deadline_in(timeout_ms));
+        Subscription& target = checked(subscription);
+        refuse_io_thread("wait_active");
+        target.wait_active(deadline_in(timeout_ms));
     });
 }
 
-void fanwire_subscription_destroy(fanwire_subscription** subscription) { destroy(subscription); }
-
-fanwire_subscription::~fanwire_subscription() {
-    guarded([&] {
-        if (forked()) {
-            leak(std::move(subscription));
-            leak(std::move(engine));
-            return;
-        }
-        if (subscription && !subscription->given_up() && !engine->closed()) engine->unsubscribe(*subscription);
-    });
+void fanwire_subscription_destroy(fanwire_subscription** handle) {
+    if (!handle || !*handle) return;
+    auto* const subscription = reinterpret_cast<Subscription*>(*handle);
+    if (subscription->tag != Subscription::tag_value) return;
+    subscription->tag = 0;
+    *handle = nullptr;
+    if (subscription->monitor().fork_guard.forked()) return;  // the parent's: leaked
+    subscription->end();
+    subscription->release();
 }

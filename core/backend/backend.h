@@ -3,7 +3,7 @@
 
 #include "core/fanout/event.h"
 #include "core/message/message.h"
-#include "core/message/target.h"
+#include "core/message/topic.h"
 #include "core/protocol/publish_queue.h"
 
 namespace fanwire::core {
@@ -16,12 +16,12 @@ class BackendListener {
     // `shared`: set it to nothing for a new payload; leave it as it is for the same payload to another target.
     virtual void on_message(TargetKind kind, std::string_view target, std::string_view channel,
                             std::string_view payload, MessageRef& shared) = 0;
-    virtual void on_confirmed(TargetKind kind, const NameRef& name) = 0;
-    virtual void on_refused(TargetKind kind, const NameRef& name, const Error& why) = 0;
+    virtual void on_confirmed(Topic& topic) = 0;
+    virtual void on_refused(Topic& topic, const Error& why) = 0;
     // No subscription is confirmed any more.
     virtual void on_subscriptions_lost(const Error& why) = 0;
 
-    virtual void on_settled(const PublishRecord& record, const Outcome& outcome) = 0;
+    virtual void on_settled(const SettledRun& run) = 0;
     // Publishes that no longer wait to be sent.
     virtual void on_unqueued(std::size_t count, std::size_t bytes) = 0;
     // Whether publishes can be sent now.
@@ -60,9 +60,10 @@ class Backend {
     virtual ~Backend() = default;
     virtual void start() = 0;
     // May throw std::bad_alloc, as may publish(), and then has changed nothing. All others never throw.
-    virtual void subscribe(TargetKind kind, const NameRef& name) = 0;
-    virtual void unsubscribe(TargetKind kind, const NameRef& name) = 0;
-    virtual void publish(PublishBatch&& batch) = 0;
+    virtual void subscribe(Topic& topic) = 0;
+    virtual void unsubscribe(Topic& topic) = 0;
+    // Leaves the batch empty, with memory for the next.
+    virtual void publish(PublishBatch& batch) = 0;
     virtual void set_credentials(const std::string& username, const std::string& password) = 0;
     // After some of the calls above: sends what they led to.
     virtual void flush() = 0;

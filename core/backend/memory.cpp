@@ -1,7 +1,5 @@
 #include "core/backend/memory.h"
 
-#include "core/message/glob.h"
-
 namespace fanwire::core {
 
 void MemoryBackend::start() {
@@ -9,39 +7,38 @@ void MemoryBackend::start() {
     listener_.on_connected();
 }
 
-void MemoryBackend::subscribe(TargetKind kind, const NameRef& name) {
-    names(kind).emplace(name->view(), name);
-    listener_.on_confirmed(kind, name);
+void MemoryBackend::subscribe(Topic& topic) {
+    if (topic.kind() == TargetKind::pattern) patterns_.add(topic);
+    listener_.on_confirmed(topic);
 }
 
-void MemoryBackend::unsubscribe(TargetKind kind, const NameRef& name) {
-    const auto found = names(kind).find(name->view());
-    if (found == names(kind).end()) return;
-    const NameRef keep = found->second;  // the key is a view of it
-    names(kind).erase(found);
+void MemoryBackend::unsubscribe(Topic& topic) {
+    if (topic.kind() == TargetKind::pattern) patterns_.remove(topic);
 }
 
-void MemoryBackend::publish(PublishBatch&& batch) {
-    std::string_view rest = batch.bytes;
-    for (const PublishRecord& record : batch.records) {
-        const std::string_view command = rest.substr(0, record.size);
-        rest.remove_prefix(record.size);
-        const std::string_view channel = record.channel(command), payload = record.payload(command);
-
-        Outcome outcome;
-        MessageRef shared;
-        if (channels_.contains(channel)) {
-            listener_.on_message(TargetKind::channel, channel, channel, payload, shared);
-            ++outcome.receivers;
+void MemoryBackend::publish(PublishBatch& batch) {
+    const Error fine;
+    auto record = batch.records.begin();
+    for (const CommandChunk& chunk : batch.chunks) {
+        for (std::string_view rest = chunk.view(); !rest.empty(); rest.remove_prefix(record++->size)) {
+            const EncodedPublish publish(rest.substr(0, record->size));
+            Settled settled{record->user_data, 0};
+            MessageRef shared;
+            const Topic* const exact = topics_.find(TargetKind::channel, publish.channel);
+            if (exact && exact->confirmed) {
+                listener_.on_message(TargetKind::channel, publish.channel, publish.channel, publish.payload, shared);
+                ++settled.receivers;
+            }
+            patterns_.for_each_match(publish.channel, [&](const Topic& pattern) {
+                listener_.on_message(TargetKind::pattern, pattern.view(), publish.channel, publish.payload, shared);
+                ++settled.receivers;
+            });
+            listener_.on_unqueued(1, record->size);
+            listener_.on_settled(
+                {record->sink ? &batch.sinks[record->sink - 1] : nullptr, batch.accepted_us, {&settled, 1}, fine});
         }
-        for (const auto& [pattern, name] : patterns_) {
-            if (!glob_match(pattern, channel)) continue;
-            listener_.on_message(TargetKind::pattern, pattern, channel, payload, shared);
-            ++outcome.receivers;
-        }
-        listener_.on_unqueued(1, record.size);
-        listener_.on_settled(record, outcome);
     }
+    batch.clear();
 }
 
 }  // namespace fanwire::core

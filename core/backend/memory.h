@@ -2,21 +2,19 @@
 // client: one for the channel, one for each matching pattern.
 #pragma once
 
-#include <string_view>
-#include <unordered_map>
-
 #include "core/backend/backend.h"
+#include "core/message/pattern_index.h"
 
 namespace fanwire::core {
 
 class MemoryBackend : public Backend {
    public:
-    explicit MemoryBackend(BackendListener& listener) : listener_(listener) {}
+    MemoryBackend(Topics& topics, BackendListener& listener) : topics_(topics), listener_(listener) {}
 
     void start() override;
-    void subscribe(TargetKind kind, const NameRef& name) override;
-    void unsubscribe(TargetKind kind, const NameRef& name) override;
-    void publish(PublishBatch&& batch) override;
+    void subscribe(Topic& topic) override;
+    void unsubscribe(Topic& topic) override;
+    void publish(PublishBatch& batch) override;
     void set_credentials(const std::string&, const std::string&) override {}
     void flush() override {}
     std::size_t unsettled() const override { return 0; }
@@ -24,12 +22,9 @@ class MemoryBackend : public Backend {
     void abandon() noexcept override {}
 
    private:
-    // Keys are views of the names they lead to.
-    using Names = std::unordered_map<std::string_view, NameRef>;
-    Names& names(TargetKind kind) { return kind == TargetKind::channel ? channels_ : patterns_; }
-
+    Topics& topics_;
     BackendListener& listener_;
-    Names channels_, patterns_;
+    PatternIndex patterns_;
 };
 
 }  // namespace fanwire::core

@@ -48,15 +48,15 @@ Endpoint endpoint(const Settings& settings) {
 
 }  // namespace
 
-RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id,
+RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics,
                            BackendListener& listener)
     : listener_(listener),
       endpoint_(endpoint(settings)),
       publisher_(
           link_config(settings), settings.offline, random, publish_side_,
-          [&listener](const PublishRecord& record, const Outcome& outcome) { listener.on_settled(record, outcome); },
+          [&listener](const SettledRun& run) { listener.on_settled(run); },
           [&listener](std::size_t count, std::size_t bytes) { listener.on_unqueued(count, bytes); }),
-      subscriber_(subscriber_config(settings), settings.unsubscribe_linger_ms, random, subscribe_side_),
+      subscriber_(subscriber_config(settings), settings.unsubscribe_linger_ms, random, topics, subscribe_side_),
       publish_connection_(
           loop, resolver_, endpoint_, publisher_,
           [&listener](std::size_t in, std::size_t out) { listener.on_bytes(in, out); },
@@ -69,9 +69,9 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
           },
           [&listener] { listener.on_turn_end(); }),
       probe_(settings.probe_interval_ms, settings.heartbeat_timeout_ms),
-      probe_name_(Name::make(probe_channel(probe_id))),
+      probe_topic_(Topic::make(TargetKind::channel, probe_channel(probe_id), 0)),
       probe_timer_(loop, [this] { check_probe(); }) {
-    if (probe_.enabled()) subscriber_.want(TargetKind::channel, probe_name_, now_ms());
+    if (probe_.enabled()) subscriber_.want(*probe_topic_, now_ms());
 }
 
 void RedisBackend::start() {
@@ -79,13 +79,11 @@ void RedisBackend::start() {
     publish_connection_.start();
 }
 
-void RedisBackend::subscribe(TargetKind kind, const NameRef& name) { subscriber_.want(kind, name, now_ms()); }
+void RedisBackend::subscribe(Topic& topic) { subscriber_.want(topic, now_ms()); }
 
-void RedisBackend::unsubscribe(TargetKind kind, const NameRef& name) {
-    subscriber_.unwant(kind, name->view(), now_ms());
-}
+void RedisBackend::unsubscribe(Topic& topic) { subscriber_.unwant(topic, now_ms()); }
 
-void RedisBackend::publish(PublishBatch&& batch) { publisher_.publish(std::move(batch)); }
+void RedisBackend::publish(PublishBatch& batch) { publisher_.publish(batch); }
 
 void RedisBackend::set_credentials(const std::string& username, const std::string& password) {
     credentials_accepted_ = false;
@@ -134,7 +132,7 @@ void RedisBackend::check_probe() {
             break;
         case Probe::Verdict::send:
             try {
-                publisher_.probe(probe_name_->view(), probe_.next());
+                publisher_.probe(probe_topic_->view(), probe_.next());
                 probe_.sent(now_us());
                 listener_.on_probe_sent();
             } catch (const std::bad_alloc&) {
@@ -277,7 +275,7 @@ void RedisBackend::SubscribeSide::message(TargetKind kind, std::string_view targ
     if (probe.running()) probe.delivered(now_ms());
     if (channel.starts_with(probe_prefix)) {  // ours, or another engine's that a pattern without namespace matched
         std::uint64_t round_trip_us = 0;
-        if (target != backend_.probe_name_->view() || !probe.returned(payload, now_ms(), now_us(), round_trip_us))
+        if (target != backend_.probe_topic_->view() || !probe.returned(payload, now_ms(), now_us(), round_trip_us))
             return;
         backend_.listener_.on_probe_returned(round_trip_us);
         backend_.probe_timer_.at(probe.deadline());
@@ -287,20 +285,20 @@ void RedisBackend::SubscribeSide::message(TargetKind kind, std::string_view targ
     backend_.listener_.on_message(kind, target, channel, payload, unshared);
 }
 
-void RedisBackend::SubscribeSide::confirmed(TargetKind kind, const NameRef& name) {
-    if (name == backend_.probe_name_) {
+void RedisBackend::SubscribeSide::confirmed(Topic& topic) {
+    if (&topic == backend_.probe_topic_.get()) {
         backend_.probe_confirmed_ = true;
         backend_.links_changed();
         return;
     }
-    backend_.listener_.on_confirmed(kind, name);
+    backend_.listener_.on_confirmed(topic);
 }
 
-void RedisBackend::SubscribeSide::refused(TargetKind kind, const NameRef& name, const Error& why) {
-    if (name == backend_.probe_name_)
+void RedisBackend::SubscribeSide::refused(Topic& topic, const Error& why) {
+    if (&topic == backend_.probe_topic_.get())
         backend_.listener_.on_probe_failed(why, true);
     else
-        backend_.listener_.on_refused(kind, name, why);
+        backend_.listener_.on_refused(topic, why);
 }
 
 }  // namespace fanwire::core

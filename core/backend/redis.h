@@ -14,13 +14,13 @@ class RedisBackend : public Backend {
    public:
     // `probe_id`: what tells our probes from other engines'. Throws Failure INVALID_OPTION (a unix_path that is too
     // long, a file of TLS that is of no use).
-    RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id,
+    RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics,
                  BackendListener& listener);
 
     void start() override;
-    void subscribe(TargetKind kind, const NameRef& name) override;
-    void unsubscribe(TargetKind kind, const NameRef& name) override;
-    void publish(PublishBatch&& batch) override;
+    void subscribe(Topic& topic) override;
+    void unsubscribe(Topic& topic) override;
+    void publish(PublishBatch& batch) override;
     void set_credentials(const std::string& username, const std::string& password) override;
     void flush() override;
     std::size_t unsettled() const override { return publisher_.queue().unsettled(); }
@@ -53,8 +53,8 @@ class RedisBackend : public Backend {
         void message_arriving() override;
         void message(TargetKind kind, std::string_view target, std::string_view channel,
                      std::string_view payload) override;
-        void confirmed(TargetKind kind, const NameRef& name) override;
-        void refused(TargetKind kind, const NameRef& name, const Error& why) override;
+        void confirmed(Topic& topic) override;
+        void refused(Topic& topic, const Error& why) override;
 
        private:
         RedisBackend& backend_;
@@ -79,7 +79,7 @@ class RedisBackend : public Backend {
     Resolver resolver_;
     Connection publish_connection_, subscribe_connection_;
     Probe probe_;
-    const NameRef probe_name_;
+    const TopicRef probe_topic_;  // of none of the fan-out's
     bool probe_confirmed_ = false;
     bool credentials_accepted_ = false;  // by the publish link: those that were set last
     Loop::Timer probe_timer_;

@@ -28,6 +28,20 @@ enum class GapReason : std::uint8_t { none = 0, reconnect = 1, overflow = 2, out
 
 inline constexpr std::uint64_t count_unknown = UINT64_MAX;
 
+// An Error whose text, if there was memory for it, is shared by all who are told.
+struct Reason {
+    Status status = Status::OK;
+    MessageRef text;
+
+    Reason() = default;
+    explicit Reason(const Error& error) noexcept : status(error.status) {
+        try {
+            if (!error.text.empty()) text = Message::make_text(error.text);
+        } catch (const std::bad_alloc&) {
+        }
+    }
+};
+
 struct Event {
     EventKind kind = EventKind::message;
     GapReason reason = GapReason::none;
@@ -43,16 +57,14 @@ struct Event {
         event.kind = kind;
         return event;
     }
-    // With the status of what went wrong and, if there is memory for it, the text.
-    static Event of(EventKind kind, const Error& error) noexcept {
+    // With the status of what went wrong and, if there is one, the text.
+    static Event of(EventKind kind, const Reason& why) noexcept {
         Event event = of(kind);
-        event.status = error.status;
-        try {
-            if (!error.text.empty()) event.message = Message::make_text(error.text);
-        } catch (const std::bad_alloc&) {
-        }
+        event.status = why.status;
+        event.message = why.text;
         return event;
     }
+    static Event of(EventKind kind, const Error& why) noexcept { return of(kind, Reason(why)); }
 };
 
 }  // namespace fanwire::core

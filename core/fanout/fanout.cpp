@@ -4,100 +4,91 @@
 
 namespace fanwire::core {
 
-Fanout::~Fanout() = default;
-
-Fanout::Topic* Fanout::find(TargetKind kind, std::string_view target) {
-    Topics& all = topics(kind);
-    const auto found = all.find(target);
-    return found == all.end() ? nullptr : found->second.get();
+// What is left of the subscriptions.
+Fanout::~Fanout() {
+    topics_.for_each([](Topic& topic) {
+        for (Subscription* const subscription : topic.subscriptions()) subscription->release();
+        topic.clear();
+    });
 }
 
-NameRef Fanout::add(SubscriptionRef subscription) {
-    Topic* topic = find(subscription->kind(), subscription->target().name->view());
-    const bool first = topic == nullptr;
-    if (first) {
-        auto made = std::make_unique<Topic>();
-        made->name = subscription->target().name;
-        made->subscriptions.push_back(subscription);
-        topic = made.get();
-        topics(subscription->kind()).emplace(topic->name->view(), std::move(made));
-        metrics_.subscriptions_desired.add();
-    } else {
-        topic->subscriptions.push_back(subscription);
-    }
-    metrics_.subscriptions.add();
-    subscription->place = topic->subscriptions.size() - 1;
+Topic* Fanout::add(SubscriptionRef subscription) {
+    Topic& topic = topics_.intern(subscription->topic());
+    const bool first = topic.subscriptions().empty();
+    topic.append(*subscription);  // the first needs no memory: no topic is left behind
+    subscription->set_topic(TopicRef::share(&topic));
+    subscription->place = static_cast<std::uint32_t>(topic.subscriptions().size() - 1);
     subscription->added = true;
-    if (topic->confirmed)
-        become_active(*subscription);
-    else if (topic->refused)
-        fail(*subscription, topic->refused);
-    return first ? topic->name : nullptr;
+    Subscription& added = *subscription.detach();  // the topic's reference
+    metrics_.subscriptions.add();
+    if (first) metrics_.subscriptions_desired.add();
+    if (topic.confirmed)
+        become_active(added);
+    else if (topic.refused)
+        fail(added, topic.subscriptions().front()->why());
+    return first ? &topic : nullptr;
 }
 
 void Fanout::take_back(Subscription& subscription) noexcept {
-    const NameRef name = subscription.target().name;  // the map's key is a view of it
-    topics(subscription.kind()).erase(name->view());
+    Topic& topic = *subscription.topic();
+    topic.remove(subscription.place);
+    topics_.forget_if_unused(topic);
     subscription.added = false;
     metrics_.subscriptions.sub();
     metrics_.subscriptions_desired.sub();
+    subscription.release();
 }
 
 void Fanout::refuse(Subscription& subscription, const Error& why) noexcept {
-    subscription.change(SubscriptionState::ended, why);
-    push(subscription, Event::of(EventKind::ended, why));
+    const Reason reason(why);
+    subscription.change(SubscriptionState::ended, reason);
+    push(subscription, Event::of(EventKind::ended, reason));
 }
 
-NameRef Fanout::remove(Subscription& subscription, const Error& why) noexcept {
+TopicRef Fanout::remove(Subscription& subscription, const Error& why) noexcept {
     if (subscription.state() == SubscriptionState::ended) return nullptr;
-    SubscriptionRef keep = SubscriptionRef::share(&subscription);
-    NameRef name = subscription.target().name;
-    Topic* topic = find(subscription.kind(), name->view());
-    if (!topic) return nullptr;
-
-    auto& all = topic->subscriptions;
-    const std::size_t place = subscription.place;
-    if (place + 1 != all.size()) {
-        all[place] = std::move(all.back());
-        all[place]->place = place;
-    }
-    all.pop_back();
-    end(subscription, why);
-    if (!all.empty()) return nullptr;
+    const TopicRef topic = subscription.topic();
+    if (Subscription* const moved = topic->remove(subscription.place)) moved->place = subscription.place;
+    end(subscription, Reason(why));
+    subscription.release();
+    if (!topic->subscriptions().empty()) return nullptr;
 
     set_confirmed(*topic, false);
-    set_refused(*topic, {});
+    set_refused(*topic, false);
     metrics_.subscriptions_desired.sub();
-    name = topic->name;  // the map's key is a view of this very name: keep it until the entry is gone
-    topics(subscription.kind()).erase(name->view());
-    return name;
+    return topic;
 }
 
 void Fanout::remove_all(const Error& why) noexcept {
-    for (Topics* all : {&channels_, &patterns_}) {
-        for (auto& [name, topic] : *all)
-            for (const SubscriptionRef& subscription : topic->subscriptions) end(*subscription, why);
-        all->clear();
-    }
+    const Reason reason(why);
+    topics_.for_each([&](Topic& topic) {
+        topic.confirmed = topic.refused = false;
+        for (Subscription* const subscription : topic.subscriptions()) {
+            end(*subscription, reason);
+            subscription->release();
+        }
+        topic.clear();
+    });
+    topics_.forget_unused();
     metrics_.subscriptions_desired.set(0);
     metrics_.subscriptions_confirmed.set(0);
     metrics_.subscriptions_refused.set(0);
 }
 
-void Fanout::end(Subscription& subscription, const Error& why) {
+void Fanout::end(Subscription& subscription, const Reason& why) {
     subscription.change(SubscriptionState::ended, why);
     metrics_.subscriptions.sub();
     push(subscription, Event::of(EventKind::ended, why));
 }
 
-MessageRef Fanout::make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
+MessageRef Fanout::make_message(Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
                                 std::uint64_t received_us, MessageRef& shared) const {
     ScopedName from, by;
     if (kind == TargetKind::channel) {
-        from = topic.subscriptions.front()->target();
+        from = topic.scoped();
     } else {
         from = {Name::make(channel), channel_prefix_size_};
-        by = topic.subscriptions.front()->target();
+        by = topic.scoped();
     }
     if (shared) return Message::make_sharing(std::move(from), std::move(by), shared);
     return shared = Message::make(std::move(from), std::move(by), payload, received_us);
@@ -112,19 +103,18 @@ void Fanout::message(TargetKind kind, std::string_view target, std::string_view 
     try {
         event.message = make_message(*topic, kind, channel, payload, received_us, shared);
     } catch (const std::bad_alloc&) {
-        for (const SubscriptionRef& subscription : topic->subscriptions)
+        for (Subscription* const subscription : topic->subscriptions())
             if (subscription->inbox()->push_missing(*subscription)) wake_later(subscription->inbox());
         return;
     }
-    for (const SubscriptionRef& subscription : topic->subscriptions) push(*subscription, event);
+    for (Subscription* const subscription : topic->subscriptions()) push(*subscription, event);
 }
 
-void Fanout::active(TargetKind kind, std::string_view target) noexcept {
-    Topic* topic = find(kind, target);
-    if (!topic || topic->confirmed) return;
-    set_confirmed(*topic, true);
-    set_refused(*topic, {});
-    for (const SubscriptionRef& subscription : topic->subscriptions) become_active(*subscription);
+void Fanout::active(Topic& topic) noexcept {
+    if (topic.confirmed || topic.subscriptions().empty()) return;
+    set_confirmed(topic, true);
+    set_refused(topic, false);
+    for (Subscription* const subscription : topic.subscriptions()) become_active(*subscription);
 }
 
 void Fanout::become_active(Subscription& subscription) {
@@ -142,39 +132,36 @@ void Fanout::become_active(Subscription& subscription) {
     }
 }
 
-void Fanout::failed(TargetKind kind, std::string_view target, const Error& why) noexcept {
-    if (Topic* topic = find(kind, target)) become_failed(*topic, why);
-}
+void Fanout::failed(Topic& topic, const Error& why) noexcept { become_failed(topic, Reason(why)); }
 
 void Fanout::failed_all(const Error& why) noexcept {
-    for (Topics* all : {&channels_, &patterns_})
-        for (auto& [name, topic] : *all) become_failed(*topic, why);
+    const Reason reason(why);
+    topics_.for_each([&](Topic& topic) { become_failed(topic, reason); });
 }
 
-void Fanout::become_failed(Topic& topic, const Error& why) {
+void Fanout::become_failed(Topic& topic, const Reason& why) {
+    if (topic.subscriptions().empty()) return;
     set_confirmed(topic, false);
-    set_refused(topic, why);
-    for (const SubscriptionRef& subscription : topic.subscriptions) fail(*subscription, why);
+    set_refused(topic, true);
+    for (Subscription* const subscription : topic.subscriptions()) fail(*subscription, why);
 }
 
-void Fanout::fail(Subscription& subscription, const Error& why) {
+void Fanout::fail(Subscription& subscription, const Reason& why) {
     subscription.change(SubscriptionState::failed, why);
     push(subscription, Event::of(EventKind::failed, why));
 }
 
 void Fanout::lost(const Error& why) noexcept {
-    for (Topics* all : {&channels_, &patterns_}) {
-        for (auto& [name, topic] : *all) {
-            set_refused(*topic, {});
-            if (!topic->confirmed) continue;
-            set_confirmed(*topic, false);
-            const Event event = Event::of(EventKind::lost, why);
-            for (const SubscriptionRef& subscription : topic->subscriptions) {
-                subscription->change(SubscriptionState::lost, why);
-                push(*subscription, event);
-            }
+    const Event event = Event::of(EventKind::lost, why);
+    topics_.for_each([&](Topic& topic) {
+        set_refused(topic, false);
+        if (!topic.confirmed) return;
+        set_confirmed(topic, false);
+        for (Subscription* const subscription : topic.subscriptions()) {
+            subscription->change(SubscriptionState::lost);
+            push(*subscription, event);
         }
-    }
+    });
 }
 
 void Fanout::set_confirmed(Topic& topic, bool confirmed) {
@@ -186,14 +173,13 @@ void Fanout::set_confirmed(Topic& topic, bool confirmed) {
         metrics_.subscriptions_confirmed.sub();
 }
 
-void Fanout::set_refused(Topic& topic, const Error& why) noexcept {
-    if (static_cast<bool>(topic.refused) != static_cast<bool>(why)) {
-        if (why)
-            metrics_.subscriptions_refused.add();
-        else
-            metrics_.subscriptions_refused.sub();
-    }
-    topic.refused = why;
+void Fanout::set_refused(Topic& topic, bool refused) {
+    if (topic.refused == refused) return;
+    topic.refused = refused;
+    if (refused)
+        metrics_.subscriptions_refused.add();
+    else
+        metrics_.subscriptions_refused.sub();
 }
 
 void Fanout::push(Subscription& subscription, Event event) noexcept {
@@ -201,8 +187,9 @@ void Fanout::push(Subscription& subscription, Event event) noexcept {
     if (subscription.inbox()->push(subscription, std::move(event))) wake_later(subscription.inbox());
 }
 
-void Fanout::settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) noexcept {
-    if (sink->settle(user_data, outcome)) wake_later(sink);
+void Fanout::settle(const std::shared_ptr<OutcomeSink>& sink, std::span<const Settled> publishes,
+                    const Error& error) noexcept {
+    if (sink->settle(publishes, error)) wake_later(sink);
 }
 
 void Fanout::tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept {

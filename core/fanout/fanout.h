@@ -3,39 +3,40 @@
 
 #include <memory>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/base/metrics.h"
 #include "core/fanout/inbox.h"
 #include "core/fanout/subscription.h"
+#include "core/message/topic.h"
 
 namespace fanwire::core {
 
 class Fanout {
    public:
     // `channel_prefix_size`: how many first bytes of every channel on the wire are the namespace.
-    Fanout(Metrics& metrics, std::size_t channel_prefix_size)
-        : metrics_(metrics), channel_prefix_size_(static_cast<std::uint32_t>(channel_prefix_size)) {}
+    Fanout(Topics& topics, Metrics& metrics, std::size_t channel_prefix_size)
+        : topics_(topics), metrics_(metrics), channel_prefix_size_(static_cast<std::uint32_t>(channel_prefix_size)) {}
     ~Fanout();
     Fanout(const Fanout&) = delete;
     Fanout& operator=(const Fanout&) = delete;
 
-    // Adds a subscription; returns the wire name if it is the first of its target, else nullptr. ACTIVE is told at
-    // once if the target is confirmed already. Throws std::bad_alloc, and then has changed nothing; nothing else here
-    // throws: an event for which there is no memory is kept by its subscription (see inbox.h).
-    NameRef add(SubscriptionRef subscription);
-    // Takes back an add() that has just returned a name.
+    // Adds a subscription; returns its topic if it is the first of it, else nullptr. ACTIVE is told at once if the topic
+    // is confirmed already. Throws std::bad_alloc, and then has changed nothing; nothing else here throws: an event for
+    // which there is no memory is kept by its subscription (see inbox.h).
+    Topic* add(SubscriptionRef subscription);
+    // Takes back an add() that has just returned a topic.
     void take_back(Subscription& subscription) noexcept;
     // Ends a subscription that was never added.
     void refuse(Subscription& subscription, const Error& why) noexcept;
-    // Ends a subscription with `why`; returns the wire name if it was the last of its target.
-    NameRef remove(Subscription& subscription, const Error& why) noexcept;
+    // Ends a subscription with `why`; returns its topic if it was the last of it. It is then for the caller to let the
+    // backend and the table of topics forget that.
+    TopicRef remove(Subscription& subscription, const Error& why) noexcept;
     template <class Function>
     void for_each(Function&& function) const {
-        for (const Topics* all : {&channels_, &patterns_})
-            for (const auto& [name, topic] : *all)
-                for (const SubscriptionRef& subscription : topic->subscriptions) function(*subscription);
+        topics_.for_each([&](Topic& topic) {
+            for (Subscription* const subscription : topic.subscriptions()) function(*subscription);
+        });
     }
     void remove_all(const Error& why) noexcept;
 
@@ -44,47 +45,38 @@ class Fanout {
     // `received_us`: when it was read.
     void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
                  std::uint64_t received_us, MessageRef& shared) noexcept;
-    void active(TargetKind kind, std::string_view target) noexcept;
-    void failed(TargetKind kind, std::string_view target, const Error& why) noexcept;
+    void active(Topic& topic) noexcept;
+    void failed(Topic& topic, const Error& why) noexcept;
     void failed_all(const Error& why) noexcept;
     void lost(const Error& why) noexcept;
     // What the GAPs before RESUMED are due to.
     void set_gap_reason(GapReason reason) { gap_reason_ = reason; }
 
     // An outcome; an event of the engine itself.
-    void settle(const std::shared_ptr<OutcomeSink>& sink, void* user_data, const Outcome& outcome) noexcept;
+    void settle(const std::shared_ptr<OutcomeSink>& sink, std::span<const Settled> publishes,
+                const Error& error) noexcept;
     void tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
 
     // Wakes the consumers that have something new. To be called after each batch.
     void commit();
 
    private:
-    struct Topic {
-        NameRef name;
-        bool confirmed = false;
-        Error refused;  // why the backend failed it, until it is confirmed or the link is lost
-        std::vector<SubscriptionRef> subscriptions;
-    };
-    // Keys are views of the topics' own names.
-    using Topics = std::unordered_map<std::string_view, std::unique_ptr<Topic>>;
-
-    Topics& topics(TargetKind kind) { return kind == TargetKind::channel ? channels_ : patterns_; }
-    Topic* find(TargetKind kind, std::string_view target);
-    MessageRef make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
+    Topic* find(TargetKind kind, std::string_view target) { return topics_.find(kind, target); }
+    MessageRef make_message(Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
                             std::uint64_t received_us, MessageRef& shared) const;
     void push(Subscription& subscription, Event event) noexcept;
     void wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept;
     void become_active(Subscription& subscription);
-    void fail(Subscription& subscription, const Error& why);
-    void become_failed(Topic& topic, const Error& why);
-    void end(Subscription& subscription, const Error& why);
+    void fail(Subscription& subscription, const Reason& why);
+    void become_failed(Topic& topic, const Reason& why);
+    void end(Subscription& subscription, const Reason& why);
     void set_confirmed(Topic& topic, bool confirmed);
-    void set_refused(Topic& topic, const Error& why) noexcept;
+    void set_refused(Topic& topic, bool refused);
 
+    Topics& topics_;
     Metrics& metrics_;
     const std::uint32_t channel_prefix_size_;
     GapReason gap_reason_ = GapReason::reconnect;
-    Topics channels_, patterns_;
     std::vector<std::shared_ptr<OutcomeSink>> to_wake_;
 };
 

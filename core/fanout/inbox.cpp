@@ -28,6 +28,10 @@ Event overflow_gap(void* user_data, std::uint64_t count) {
     return gap;
 }
 
+std::uint64_t missing_of(const Subscription::Unsaid& unsaid) {
+    return unsaid.missing == Subscription::unsaid_unknown ? count_unknown : unsaid.missing;
+}
+
 void add_to_gap(Event& gap, const Event& dropped) {
     if (dropped.kind == EventKind::message) {
         if (gap.count != count_unknown) ++gap.count;
@@ -88,6 +92,9 @@ bool Inbox::push(Subscription& subscription, Event event) noexcept {
     if (closed_) return false;
     if (event.kind == EventKind::ended) subscription.retain();  // given back by the drain
     try {
+        const bool folds = event.kind == EventKind::message ? limits_.overflow == Overflow::drop_newest
+                                                            : event.kind != EventKind::ended;
+        if (folds && full(event)) make_places(subscription);  // before anything is said
         if (say_unsaid())
             take(subscription, event);
         else
@@ -106,8 +113,9 @@ bool Inbox::push_missing(Subscription& subscription) noexcept {
     subscription.metrics().gaps.add();
     Event gap = overflow_gap(subscription.user_data(), 1);
     try {
+        make_places(subscription);  // first: what is unsaid is said only where this can follow
         if (say_unsaid())
-            fold(queue_, queue_first_, subscription.at_back, subscription, gap);
+            fold(queue_, queue_first_, subscription, gap);
         else
             note(subscription, gap);
     } catch (const std::bad_alloc&) {
@@ -125,46 +133,47 @@ void Inbox::take(Subscription& subscription, Event& event) {
         while (full(event)) push_out_oldest();
     }
     if (full(event)) {
-        fold(queue_, queue_first_, subscription.at_back, subscription, event);
+        fold(queue_, queue_first_, subscription, event);
         return;
     }
     const bool message = event.kind == EventKind::message;
     append(&subscription, event);
-    subscription.at_back = {};  // what follows stands behind this event
+    if (Places* const places = places_of(subscription)) places->at_back = {};  // what follows stands behind this event
     if (message) subscription.metrics().delivered.add();
 }
 
 bool Inbox::push(Event event) noexcept {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
-    const bool outcome = event.kind == EventKind::published;
-    if (!outcome && engine_events_ >= engine_events_max) return false;
-    try {
-        if (outcome && said_late_ < late_.size())  // outcomes keep their order
-            add_late(event);
-        else
-            append(nullptr, event);
-    } catch (const std::bad_alloc&) {
-        if (!outcome) return false;
-        add_late(event);
+    if (event.kind == EventKind::published) {
+        push_outcome(event);
+        return become_signalled();
     }
-    engine_events_ += outcome ? 0 : 1;
+    if (engine_events_ >= engine_events_max) return false;
+    try {
+        append(nullptr, event);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    ++engine_events_;
     return become_signalled();
 }
 
 // Changes nothing if it throws std::bad_alloc.
 void Inbox::append(Subscription* subscription, Event& event) {
-    queue_.emplace_back();
     const bool message = event.kind == EventKind::message;
+    const bool conflates = limits_.overflow == Overflow::conflate && subscription;
+    if (conflates && !message) make_places(*subscription);
+    queue_.emplace_back();
     const bool state = is_state(event.kind) || event.kind == EventKind::gap;
     messages_ += message ? 1 : 0;
     states_ += state ? 1 : 0;
     bytes_ += cost_of(event);
     queue_.back() = {std::move(event), subscription};
-    if (limits_.overflow != Overflow::conflate || !subscription) return;
+    if (!conflates) return;
     const std::uint64_t place = queue_first_ + queue_.size() - 1;
     if (!message) {
-        subscription->behind_states = place + 1;
+        places_of(*subscription)->behind_states = place + 1;
         return;
     }
     // The key is a view of the message it leads to: it must not outlive that, so the former one goes first.
@@ -179,7 +188,7 @@ void Inbox::append(Subscription* subscription, Event& event) {
 // Puts the message in the place of the newest of its channel; false when there is none that it may replace.
 bool Inbox::conflate(Subscription& subscription, Event& event) {
     const auto found = latest_.find({&subscription, event.message->channel()});
-    if (found == latest_.end() || found->second < subscription.behind_states) return false;
+    if (found == latest_.end() || has_state_behind(found->second, subscription)) return false;
     const std::uint64_t place = found->second;
     Entry& entry = queue_[place - queue_first_];
     // A larger one has to make room like any other, or it might push out itself.
@@ -214,29 +223,32 @@ void Inbox::add_late(const Event& event) noexcept {
 
 // There is no memory for an entry: the subscription itself keeps what has to be said.
 void Inbox::note(Subscription& subscription, const Event& event) noexcept {
+    constexpr std::uint32_t unsaid_unknown = Subscription::unsaid_unknown;
     Subscription::Unsaid& unsaid = subscription.unsaid;
     if (event.kind == EventKind::ended) {
         unsaid.ended = true;
-        unsaid.ended_status = event.status;
+        unsaid.ended_status = static_cast<std::uint8_t>(event.status);
     } else if (is_state(event.kind)) {
-        unsaid.state = static_cast<std::uint8_t>(event.kind);
-        unsaid.state_status = event.status;
+        unsaid.state = static_cast<std::uint8_t>(event.kind) & 7;
+        unsaid.state_status = static_cast<std::uint8_t>(event.status);
     } else {
         const bool message = event.kind == EventKind::message;
+        const bool first = unsaid.gap == GapReason::none;
         if (message) {
             ++dropped_;
             subscription.metrics().dropped.add();
         }
         Event gap = Event::of(EventKind::gap);
-        gap.reason = unsaid.gap ? static_cast<GapReason>(unsaid.gap) : message ? GapReason::overflow : event.reason;
-        gap.count = unsaid.missing;
+        gap.reason = !first ? unsaid.gap : message ? GapReason::overflow : event.reason;
+        gap.count = missing_of(unsaid);
         add_to_gap(gap, event);
-        if (message && !unsaid.gap) subscription.metrics().gaps.add();
-        if (!message && unsaid.gap) subscription.metrics().gaps.sub();
-        unsaid.gap = static_cast<std::uint8_t>(gap.reason);
-        unsaid.missing = gap.count;
+        if (message && first) subscription.metrics().gaps.add();
+        if (!message && !first) subscription.metrics().gaps.sub();
+        unsaid.gap = gap.reason;
+        unsaid.missing = gap.count < unsaid_unknown ? static_cast<std::uint32_t>(gap.count) : unsaid_unknown;
     }
-    if (std::exchange(unsaid.listed, true)) return;
+    if (unsaid.listed) return;
+    unsaid.listed = true;
     unsaid.next = nullptr;
     (unsaid_first_ ? unsaid_last_->unsaid.next : unsaid_first_) = &subscription;
     unsaid_last_ = &subscription;
@@ -250,15 +262,18 @@ bool Inbox::pop_unsaid(Entry& entry) noexcept {
         entry.subscription = &subscription;
         entry.event = {};
         entry.event.user_data = subscription.user_data();
-        if (unsaid.gap) {
+        if (unsaid.gap != GapReason::none) {
             entry.event.kind = EventKind::gap;
-            entry.event.reason = static_cast<GapReason>(std::exchange(unsaid.gap, std::uint8_t{0}));
-            entry.event.count = std::exchange(unsaid.missing, 0);
+            entry.event.reason = unsaid.gap;
+            entry.event.count = missing_of(unsaid);
+            unsaid.gap = GapReason::none;
+            unsaid.missing = 0;
             return true;
         }
-        if (unsaid.state) {
-            entry.event.kind = static_cast<EventKind>(std::exchange(unsaid.state, std::uint8_t{0}));
-            entry.event.status = unsaid.state_status;
+        if (unsaid.state != 0) {
+            entry.event.kind = static_cast<EventKind>(unsaid.state);
+            entry.event.status = static_cast<Status>(unsaid.state_status);
+            unsaid.state = 0;
             return true;
         }
         unsaid_first_ = unsaid.next;
@@ -266,7 +281,7 @@ bool Inbox::pop_unsaid(Entry& entry) noexcept {
         if (!unsaid.ended) continue;
         unsaid.ended = false;
         entry.event.kind = EventKind::ended;
-        entry.event.status = unsaid.ended_status;
+        entry.event.status = static_cast<Status>(unsaid.ended_status);
         return true;
     }
     return false;
@@ -285,8 +300,12 @@ bool Inbox::say_unsaid() noexcept {
             queue_.pop_back();
             break;
         }
-        entry.subscription->at_back = {};
-        entry.subscription->behind_states = queue_first_ + queue_.size();
+        if (Places* const places = places_of(*entry.subscription)) {
+            places->at_back = {};
+            places->behind_states = queue_first_ + queue_.size();
+        } else if (limits_.overflow == Overflow::conflate) {
+            latest_.clear();  // there is no place to say what may not be replaced: nothing is
+        }
         states_ += entry.event.kind != EventKind::ended ? 1 : 0;
     }
     return true;
@@ -295,7 +314,8 @@ bool Inbox::say_unsaid() noexcept {
 std::size_t Inbox::count_unsaid() const {
     std::size_t count = late_.size() - said_late_;
     for (const Subscription* one = unsaid_first_; one; one = one->unsaid.next)
-        count += (one->unsaid.gap ? 1u : 0u) + (one->unsaid.state ? 1u : 0u) + (one->unsaid.ended ? 1u : 0u);
+        count += (one->unsaid.gap != GapReason::none ? 1u : 0u) + (one->unsaid.state != 0 ? 1u : 0u) +
+                 (one->unsaid.ended ? 1u : 0u);
     return count;
 }
 
@@ -323,20 +343,21 @@ void Inbox::push_out_oldest() {
     const bool wanted = !subscription->given_up();
     if (oldest.conflated > 0) {
         Event gap = overflow_gap(oldest.event.user_data, oldest.conflated);
-        if (wanted) fold(front_, front_first_, subscription->at_front, *subscription, gap);
+        if (wanted) fold(front_, front_first_, *subscription, gap);
         take_conflated(oldest);
     }
     if (wanted) {
         Event event = oldest.event;
-        fold(front_, front_first_, subscription->at_front, *subscription, event);
+        fold(front_, front_first_, *subscription, event);
     }
     pop_queue();
 }
 
 // Puts the event into the entry that stands for its like, or makes that entry at the end of `into`; changes nothing if it
 // throws std::bad_alloc.
-void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places,
-                 Subscription& subscription, Event& event) {
+void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription& subscription, Event& event) {
+    Places& all = make_places(subscription);
+    FoldPlaces& places = &into == &front_ ? all.at_front : all.at_back;
     const bool state = is_state(event.kind), message = event.kind == EventKind::message;
     std::uint64_t& place = state ? places.state : places.gap;
     const bool found = place >= first;  // still there
@@ -363,7 +384,40 @@ void Inbox::fold(std::deque<Entry>& into, std::uint64_t first, Subscription::Fol
     place = first + into.size() - 1;
     if (&into != &queue_) return;
     ++states_;
-    subscription.behind_states = place + 1;
+    all.behind_states = place + 1;
+}
+
+Inbox::Places& Inbox::make_places(Subscription& subscription) {
+    if (Places* const there = places_of(subscription)) return *there;
+    if (free_places_ == 0) {
+        places_.emplace_back();
+        subscription.places = static_cast<std::uint32_t>(places_.size());
+    } else {
+        subscription.places = free_places_;
+        free_places_ = static_cast<std::uint32_t>(places_[free_places_ - 1].behind_states);
+        places_[subscription.places - 1] = {};
+    }
+    ++used_places_;
+    return places_[subscription.places - 1];
+}
+
+// When none of them is that of an entry any more.
+void Inbox::forget_places(Subscription& subscription) noexcept {
+    Places* const places = places_of(subscription);
+    if (!places) return;
+    if (std::max(places->at_front.gap, places->at_front.state) >= front_first_ ||
+        std::max(places->at_back.gap, places->at_back.state) >= queue_first_ || places->behind_states > queue_first_)
+        return;
+    places->behind_states = std::exchange(free_places_, std::exchange(subscription.places, 0));
+    if (--used_places_ > 0) return;
+    free_places_ = 0;
+    places_.clear();
+}
+
+// Whether something of it that is no message stands behind that place.
+bool Inbox::has_state_behind(std::uint64_t place, const Subscription& subscription) {
+    const Places* const places = places_of(subscription);
+    return places && place < places->behind_states;
 }
 
 void Inbox::signal() noexcept {
@@ -377,11 +431,35 @@ void Inbox::signal() noexcept {
     if (wake_) wake_();
 }
 
-bool Inbox::settle(void* user_data, const Outcome& outcome) noexcept {
-    Event event = Event::of(EventKind::published, outcome.error);
-    event.user_data = user_data;
-    event.count = outcome.receivers;
-    return push(std::move(event));
+bool Inbox::settle(std::span<const Settled> publishes, const Error& error) noexcept {
+    bool wake = false;
+    if (error) {
+        for (const Settled& publish : publishes) {
+            Event event = Event::of(EventKind::published, error);
+            event.user_data = publish.user_data;
+            event.count = publish.receivers;
+            wake |= push(std::move(event));
+        }
+        return wake;
+    }
+    std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    for (const Settled& publish : publishes) {
+        Event event = Event::of(EventKind::published);
+        event.user_data = publish.user_data;
+        event.count = publish.receivers;
+        push_outcome(event);
+    }
+    return become_signalled();
+}
+
+// Needs no memory, since it has its slot.
+void Inbox::push_outcome(Event& event) noexcept {
+    try {
+        if (said_late_ == late_.size()) return append(nullptr, event);
+    } catch (const std::bad_alloc&) {
+    }
+    add_late(event);  // also while others wait there: outcomes keep their order
 }
 
 bool Inbox::reserve_outcome() {
@@ -454,6 +532,7 @@ void Inbox::drain(std::vector<Event>& events, std::size_t capacity, std::vector<
         DeliveryTimes times;
         while (events.size() < capacity && pop(entry)) {
             const bool last = entry.event.kind == EventKind::ended;
+            if (entry.subscription && entry.event.kind != EventKind::message) forget_places(*entry.subscription);
             if (!entry.subscription) {
                 --(entry.event.kind == EventKind::published ? outcomes_ : engine_events_);
             } else if (last) {
@@ -528,7 +607,7 @@ void Inbox::close() {
         discard(queue_);
         while (unsaid_first_) {
             Subscription* const subscription = std::exchange(unsaid_first_, unsaid_first_->unsaid.next);
-            const bool ended = std::exchange(subscription->unsaid, {}).ended;
+            const bool ended = std::exchange(subscription->unsaid, Subscription::Unsaid{}).ended;
             if (ended) subscription->release();
         }
         late_.clear();

@@ -69,8 +69,9 @@ class Inbox : public OutcomeSink {
     // Wakes the consumer, unless it has drained already.
     void signal() noexcept override;
 
-    // OutcomeSink: pushes PUBLISHED.
-    [[nodiscard]] bool settle(void* user_data, const Outcome& outcome) noexcept override;
+    // OutcomeSink: pushes a PUBLISHED for each.
+    using OutcomeSink::settle;
+    [[nodiscard]] bool settle(std::span<const Settled> publishes, const Error& error) noexcept override;
     // Keeps a slot for one outcome; false when outcomes_max are outstanding. Throws std::bad_alloc.
     bool reserve_outcome();
     void cancel_outcome();
@@ -121,11 +122,29 @@ class Inbox : public OutcomeSink {
         }
     };
 
+    // Where the folded entries of a subscription stand, as long as it has any. In blocks that go back as a whole: when a
+    // link breaks, all subscriptions may have some for a moment.
+    struct FoldPlaces {
+        std::uint64_t gap = 0;
+        std::uint64_t state = 0;
+    };
+    struct Places {
+        FoldPlaces at_front, at_back;
+        std::uint64_t behind_states = 0;  // the place behind its newest entry that is no message (for conflate)
+    };
+
     bool full(const Event& event) const;
+    // nullptr: it has none.
+    Places* places_of(const Subscription& subscription) {
+        return subscription.places == 0 ? nullptr : &places_[subscription.places - 1];
+    }
+    Places& make_places(Subscription& subscription);
+    bool has_state_behind(std::uint64_t place, const Subscription& subscription);
     bool become_signalled();
     void take(Subscription& subscription, Event& event);
     void append(Subscription* subscription, Event& event);
     void note(Subscription& subscription, const Event& event) noexcept;
+    void push_outcome(Event& event) noexcept;
     void add_late(const Event& event) noexcept;
     bool say_unsaid() noexcept;
     bool pop_unsaid(Entry& entry) noexcept;
@@ -135,8 +154,8 @@ class Inbox : public OutcomeSink {
     Event take_conflated(Entry& entry);
     void forget_latest(const Entry& entry, std::uint64_t place);
     void push_out_oldest();
-    void fold(std::deque<Entry>& into, std::uint64_t first, Subscription::FoldPlaces& places, Subscription& subscription,
-              Event& event);
+    void fold(std::deque<Entry>& into, std::uint64_t first, Subscription& subscription, Event& event);
+    void forget_places(Subscription& subscription) noexcept;
     bool pop(Entry& entry);
     bool empty() const { return front_.empty() && queue_.empty() && !unsaid_first_ && said_late_ == late_.size(); }
     void discard(std::deque<Entry>& entries);
@@ -150,6 +169,9 @@ class Inbox : public OutcomeSink {
     std::deque<Entry> queue_;
     std::uint64_t front_first_ = 1;  // sequence number of front_[0]; they name places that outlive pops
     std::uint64_t queue_first_ = 1;
+    std::deque<Places> places_;
+    std::uint32_t free_places_ = 0;  // 1 + the first that nobody has; the next one's stands in behind_states
+    std::size_t used_places_ = 0;
     std::unordered_map<Latest, std::uint64_t, LatestHash> latest_;  // places in queue_; only for conflate
     std::size_t messages_ = 0, bytes_ = 0;  // of queue_: its messages
     std::size_t states_ = 0;                // of queue_: its state changes and GAPs

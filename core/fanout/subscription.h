@@ -2,110 +2,191 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 
 #include "core/base/error.h"
+#include "core/base/fork_guard.h"
 #include "core/base/metrics.h"
 #include "core/base/ref.h"
+#include "core/fanout/event.h"
 #include "core/message/message.h"
-#include "core/message/target.h"
+#include "core/message/topic.h"
 
 namespace fanwire::core {
 
 class Inbox;
+class Subscription;
 
 // The numbers are those of fanwire_subscription_state.
-enum class SubscriptionState { pending = 1, active = 2, lost = 3, failed = 4, ended = 5 };
+enum class SubscriptionState : std::uint8_t { pending = 1, active = 2, lost = 3, failed = 4, ended = 5 };
 
-// What an engine shares with its subscriptions, which may outlive it: its counters, and where threads wait for a
-// subscription or for the engine itself to change.
+// What an engine shares with its subscriptions, which may outlive it: its counters; where threads wait for a
+// subscription or for the engine itself to change; the door by which they tell it what they want.
 struct Monitor {
+    Metrics metrics;
+    const ForkGuard fork_guard{true};  // each publish asks it
+
     std::mutex mutex;
     std::condition_variable changed;
-    Metrics metrics;
+    std::atomic<std::uint32_t> waiting{0};  // threads; who changes what they wait for need not call where there are none
+    enum class Connection : std::uint8_t { pending, up, failed, closed };
+    Connection connection = Connection::pending;  // under the mutex, as is what follows
+    Error connection_error;                       // why it is not up, if that is known
+    std::unordered_map<const Subscription*, MessageRef> reasons;  // why they failed, as far as there was memory for it
+
+    // Waits until `decided`, which is asked under the mutex; false: the deadline passed.
+    template <class Deadline, class Decided>
+    bool wait(std::unique_lock<std::mutex>& lock, Deadline deadline, Decided&& decided) {
+        waiting.fetch_add(1);
+        const bool in_time = changed.wait_until(lock, deadline, decided);
+        waiting.fetch_sub(1);
+        return in_time;
+    }
+    void notify() noexcept {
+        if (waiting.load() == 0) return;
+        { std::lock_guard lock(mutex); }  // who has found nothing changed is waiting by now
+        changed.notify_all();
+    }
+
+    // Subscriptions that are new or were given up since the IO thread looked at them; each is there once.
+    std::mutex queue_mutex;
+    Subscription *queued_first = nullptr, *queued_last = nullptr;
+    bool queue_closed = false;
+    std::function<void()> wake;  // the IO thread; called under queue_mutex, until the queue is closed
+    std::atomic<std::uint64_t> subscriptions{0};  // open ones
 };
 
-class Subscription {
+// Where the subscriptions of one engine that use one inbox lead; they share it.
+class Outlet {
    public:
-    Subscription(TargetKind kind, ScopedName target, std::shared_ptr<Inbox> inbox, void* user_data,
-                 std::shared_ptr<Monitor> monitor)
-        : kind_(kind),
-          target_(std::move(target)),
-          inbox_(std::move(inbox)),
-          user_data_(user_data),
-          monitor_(std::move(monitor)) {}
+    Outlet(std::shared_ptr<Inbox> to, std::shared_ptr<Monitor> of) : inbox(std::move(to)), monitor(std::move(of)) {}
 
-    TargetKind kind() const { return kind_; }
-    const ScopedName& target() const { return target_; }
-    const std::shared_ptr<Inbox>& inbox() const { return inbox_; }
-    void* user_data() const { return user_data_; }
-    Metrics& metrics() const { return monitor_->metrics; }
-
-    SubscriptionState state() const { return state_.load(std::memory_order_acquire); }
-    // Sets the state and, for failed and ended, why; wakes who waits for it. IO thread.
-    void change(SubscriptionState state, const Error& why = {}) noexcept {
-        {
-            std::lock_guard lock(monitor_->mutex);
-            why_ = why;
-            state_.store(state, std::memory_order_release);
-        }
-        monitor_->changed.notify_all();
-    }
-    // Why it failed or ended. The monitor's mutex must be held.
-    const Error& why() const { return why_; }
-
-    // From the moment its consumer gives it up, drains pass over its events. False when it was given up before.
-    bool give_up() { return !given_up_.exchange(true, std::memory_order_acq_rel); }
-    bool given_up() const { return given_up_.load(std::memory_order_acquire); }
+    const std::shared_ptr<Inbox> inbox;
+    const std::shared_ptr<Monitor> monitor;
 
     void retain() { refs_.retain(); }
     void release() {
         if (refs_.release()) delete this;
     }
 
-    // Of the engine: whether it stands in the queue of those that the IO thread has to look at, and who follows there. A
-    // place in that queue needs no memory, so that ending a subscription cannot fail.
-    std::atomic<bool> queued{false};
-    Subscription* next_queued = nullptr;
+   private:
+    RefCount refs_;
+};
 
-    // Of the fan-out, on the IO thread: whether it was added; its place among the subscriptions of its topic; whether it
-    // was ever active.
-    bool added = false;
-    bool was_active = false;
-    std::size_t place = 0;
+using OutletRef = Ref<Outlet>;
 
-    // Of the inbox, under its mutex: where its folded entries stand (see inbox.h).
-    struct FoldPlaces {
-        std::uint64_t gap = 0;
-        std::uint64_t state = 0;
-    };
-    FoldPlaces at_front, at_back;
-    // Likewise: the place behind its newest entry that is no message (see conflate in inbox.h).
-    std::uint64_t behind_states = 0;
-
-    // The same: what happened and found no memory for an entry.
-    struct Unsaid {
-        std::uint64_t missing = 0;           // messages, or count_unknown
-        std::uint8_t gap = 0, state = 0;     // GapReason and EventKind; 0: none
-        bool ended = false, listed = false;  // listed: stands in the inbox's list of those that have something unsaid
-        Status state_status{}, ended_status{};
-        Subscription* next = nullptr;
-    };
-    Unsaid unsaid;
+class Subscription {
+   public:
+    // First in memory, so that the C boundary can tell it from another handle. Zero when the handle was destroyed.
+    static constexpr std::uint32_t tag_value = 0x73756231;  // "sub1"
+    std::uint32_t tag = tag_value;
 
    private:
     RefCount refs_;
-    TargetKind kind_;
-    ScopedName target_;
-    std::shared_ptr<Inbox> inbox_;
-    void* user_data_;
-    std::shared_ptr<Monitor> monitor_;
+
+   public:
+    using Deadline = std::chrono::steady_clock::time_point;
+
+    Subscription(TopicRef topic, OutletRef outlet, void* user_data)
+        : topic_(std::move(topic)), outlet_(std::move(outlet)), user_data_(user_data) {}
+    ~Subscription();
+    Subscription(const Subscription&) = delete;
+    Subscription& operator=(const Subscription&) = delete;
+
+    const std::shared_ptr<Inbox>& inbox() const { return outlet_->inbox; }
+    void* user_data() const { return user_data_; }
+    Monitor& monitor() const { return *outlet_->monitor; }
+    Metrics& metrics() const { return monitor().metrics; }
+
+    // The record of its name. Until the fan-out has added it, one of its own. IO thread.
+    const TopicRef& topic() const { return topic_; }
+    void set_topic(TopicRef topic) { topic_ = std::move(topic); }
+    ScopedName target() const { return topic_->scoped(); }
+
+    // ---- thread: any ----
+
+    SubscriptionState state() const { return state_.load(); }
+    // Makes the IO thread look at it for the first time. Throws Failure CLOSED.
+    void open();
+    // From here on drains pass over its events, and the IO thread ends it. Throws Failure UNSUBSCRIBED when that was
+    // called before, CLOSED.
+    void unsubscribe();
+    // The same, with the status for what it throws.
+    Status end() noexcept;
+    // Until it is active. Throws Failure: TIMEOUT, UNSUBSCRIBED, CLOSED or why it failed.
+    void wait_active(Deadline deadline);
+    bool given_up() const { return (asked_.load(std::memory_order_acquire) & asked_to_end) != 0; }
+
+    // ---- IO thread ----
+
+    // Why: of failed and ended.
+    void change(SubscriptionState state, const Reason& why = {}) noexcept;
+    // Why it failed or ended.
+    Reason why() const noexcept;
+    // False when it was given up before.
+    bool give_up() { return (asked_.fetch_or(asked_to_end, std::memory_order_acq_rel) & asked_to_end) == 0; }
+    // Puts it into its monitor's queue, which has a reference to it. A place there needs no memory, so that ending a
+    // subscription cannot fail. Under the queue's mutex.
+    void queue() noexcept;
+    // Taken from the queue: it may be queued again.
+    Subscription* unqueue() noexcept {
+        Subscription* const next = next_queued_;
+        asked_.fetch_and(static_cast<std::uint8_t>(~queued), std::memory_order_acq_rel);
+        return next;
+    }
+
+    void retain() { refs_.retain(); }
+    void release() {
+        if (refs_.release()) delete this;
+    }
+
+    // ---- Of the inbox, under its mutex (see inbox.h) ----
+
+    // What happened and found no memory for an entry.
+    struct Unsaid {
+        Subscription* next = nullptr;
+        std::uint32_t missing = 0;  // messages, or unsaid_unknown
+        GapReason gap : 3 = GapReason::none;
+        std::uint8_t state : 3 = 0;  // EventKind; 0: none
+        bool ended : 1 = false;
+        bool listed : 1 = false;  // in the inbox's list of those that have something unsaid
+        std::uint8_t state_status = 0, ended_status = 0;
+    };
+    static constexpr std::uint32_t unsaid_unknown = UINT32_MAX;
+    Unsaid unsaid;
+
+    // Which of the inbox's places it has: where its folded entries stand. 0: it has none.
+    std::uint32_t places = 0;
+
+    // ---- Of the fan-out, on the IO thread ----
+
+    bool added : 1 = false;
+    bool was_active : 1 = false;
+
+   private:
+    bool has_reason_ : 1 = false;  // its monitor has one
+    std::uint8_t why_ = 0;         // a Status, under the monitor's mutex
     std::atomic<SubscriptionState> state_{SubscriptionState::pending};
-    std::atomic<bool> given_up_{false};
-    Error why_;
+    static constexpr std::uint8_t asked_to_end = 1, queued = 2;
+    std::atomic<std::uint8_t> asked_{0};
+
+   public:
+    std::uint32_t place = 0;  // of the fan-out: among the subscriptions of its topic
+
+   private:
+    TopicRef topic_;
+    OutletRef outlet_;
+    void* user_data_;
+    Subscription* next_queued_ = nullptr;
 };
+
+// What each costs (see "Memory" in core/DESIGN.md).
+static_assert(sizeof(void*) != 8 || sizeof(Subscription) == 72);
 
 using SubscriptionRef = Ref<Subscription>;
 

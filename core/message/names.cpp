@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/message/target.h"
 
 namespace fanwire::core {
 
@@ -25,28 +26,31 @@ bool is_glob_byte(char byte) {
 // What fanwire sends itself; in no namespace, so that patterns of a namespace do not match it.
 constexpr std::string_view reserved = "__fanwire:";
 
-std::string wire_name(const std::string& prefix, std::string_view name, const char* kind) {
-    std::string wire = prefix + std::string(name);
-    if (wire.starts_with(reserved))
-        throw Failure(Status::INVALID_CHANNEL, std::string(kind) + " " + quote(name) + ": names that begin with " +
-                                                   std::string(reserved) + " in Redis are fanwire's own");
-    return wire;
+std::string_view name_of(TargetKind kind) { return kind == TargetKind::channel ? "channel" : "pattern"; }
+
+void check_reserved(std::string_view prefix, std::string_view name, TargetKind kind) {
+    const std::size_t ours = std::min(prefix.size(), reserved.size());
+    if (prefix.substr(0, ours) != reserved.substr(0, ours) || !name.starts_with(reserved.substr(ours))) return;
+    throw Failure(Status::INVALID_CHANNEL, std::string(name_of(kind)) + " " + quote(name) +
+                                               ": names that begin with " + std::string(reserved) +
+                                               " in Redis are fanwire's own");
 }
 
-// `kind` is "channel" or "pattern".
-void check(std::string_view name, ChannelRules rules, const std::string& kind) {
-    bool strict = rules == ChannelRules::strict;
-    bool pattern = kind == "pattern";
-    size_t max = strict ? max_strict : max_lax;
-    if (name.empty()) throw Failure(Status::INVALID_CHANNEL, "the " + kind + " is empty");
+void check(std::string_view name, ChannelRules rules, TargetKind kind) {
+    const bool strict = rules == ChannelRules::strict;
+    const bool pattern = kind == TargetKind::pattern;
+    const std::size_t max = strict ? max_strict : max_lax;
+    const auto what = [&] { return std::string(name_of(kind)); };
+    if (name.empty()) throw Failure(Status::INVALID_CHANNEL, "the " + what() + " is empty");
     if (name.size() > max)
-        throw Failure(Status::INVALID_CHANNEL, kind + " " + quote(name) + " is longer than the " + std::to_string(max) +
-                                                   " bytes that channel_rules=" + (strict ? "strict" : "lax") +
-                                                   " allows");
-    auto fits = [&](char byte) { return !strict || is_strict_byte(byte) || (pattern && is_glob_byte(byte)); };
-    auto wrong = std::find_if_not(name.begin(), name.end(), fits);
+        throw Failure(Status::INVALID_CHANNEL, what() + " " + quote(name) + " is longer than the " +
+                                                   std::to_string(max) + " bytes that channel_rules=" +
+                                                   (strict ? "strict" : "lax") + " allows");
+    if (!strict) return;
+    const auto fits = [&](char byte) { return is_strict_byte(byte) || (pattern && is_glob_byte(byte)); };
+    const auto wrong = std::find_if_not(name.begin(), name.end(), fits);
     if (wrong == name.end()) return;
-    throw Failure(Status::INVALID_CHANNEL, kind + " " + quote(name) + " holds " + quote(std::string_view(&*wrong, 1)) +
+    throw Failure(Status::INVALID_CHANNEL, what() + " " + quote(name) + " holds " + quote(std::string_view(&*wrong, 1)) +
                                                "; channel_rules=strict allows a-z A-Z 0-9 _ : . -" +
                                                (pattern ? " and * ? [ ] ^ \\" : ""));
 }
@@ -71,16 +75,23 @@ Namespace::Namespace(std::string_view name, ChannelRules rules) : rules_(rules) 
     if (name.empty()) return;
     channel_prefix_ = std::string(name) + ":";
     pattern_prefix_ = escape(name) + ":";
+    may_be_reserved_ = channel_prefix_.starts_with(reserved);  // they end with its only colon, or differ
+}
+
+void Namespace::check_channel(std::string_view channel) const {
+    check(channel, rules_, TargetKind::channel);
+    if (may_be_reserved_) check_reserved(channel_prefix_, channel, TargetKind::channel);
 }
 
 std::string Namespace::channel(std::string_view channel) const {
-    check(channel, rules_, "channel");
-    return wire_name(channel_prefix_, channel, "channel");
+    check_channel(channel);
+    return channel_prefix_ + std::string(channel);
 }
 
 std::string Namespace::pattern(std::string_view pattern) const {
-    check(pattern, rules_, "pattern");
-    return wire_name(pattern_prefix_, pattern, "pattern");
+    check(pattern, rules_, TargetKind::pattern);
+    if (may_be_reserved_) check_reserved(pattern_prefix_, pattern, TargetKind::pattern);
+    return pattern_prefix_ + std::string(pattern);
 }
 
 }  // namespace fanwire::core

@@ -17,8 +17,11 @@ class Namespace {
 
     // The channel's name in Redis. Throws INVALID_CHANNEL when it breaks the rules.
     std::string channel(std::string_view channel) const;
+    // Only checks it: the name in Redis is channel_prefix() and then the channel.
+    void check_channel(std::string_view channel) const;
+    const std::string& channel_prefix() const { return channel_prefix_; }
 
-    // The same for a pattern. The namespace stands for itself only: its own glob characters are escaped.
+    // channel() for a pattern. The namespace stands for itself only: its own glob characters are escaped.
     std::string pattern(std::string_view pattern) const;
 
     // How many bytes of such a name are ours; the application's part follows.
@@ -28,6 +31,7 @@ class Namespace {
  private:
     std::string channel_prefix_;
     std::string pattern_prefix_;
+    bool may_be_reserved_ = true;  // names with these prefixes
     ChannelRules rules_;
 };
 

@@ -1,80 +1,135 @@
 #include "core/protocol/publish_queue.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
-#include "core/protocol/command.h"
 #include "core/protocol/error_reply.h"
 
 namespace fanwire::core {
 
 namespace {
-constexpr std::size_t compact_at = 256 * 1024;
-constexpr std::size_t keep_max = 1024 * 1024;  // an empty buffer larger than this is given back
+
+using Kind = PublishRecord::Kind;
+
+constexpr std::size_t copied_max = CommandChunk::usual / 2;  // smaller ones join the chunk before them
+constexpr std::size_t records_kept_max = 16 * 1024, groups_kept_max = 256, chunks_kept_max = 256;
+constexpr std::size_t digits_max = 18;  // more might not fit into 64 bits: the reader's matter
+
+const Error no_error;
+
+// The number of receivers that a plain ":N\r\n" at the front of `bytes` says, which is then removed. False for anything
+// else, also for what hiredis might understand.
+bool take_number(std::string_view& bytes, std::uint64_t& number) {
+    if (bytes.size() < 4 || bytes[0] != ':') return false;
+    // Nearly always there is one digit.
+    if (bytes[2] == '\r') {
+        if (bytes[1] < '0' || bytes[1] > '9' || bytes[3] != '\n') return false;
+        number = static_cast<std::uint64_t>(bytes[1] - '0');
+        bytes.remove_prefix(4);
+        return true;
+    }
+    if (bytes[1] < '1' || bytes[1] > '9') return false;
+    std::size_t at = 1;
+    number = 0;
+    for (; at < bytes.size() && bytes[at] >= '0' && bytes[at] <= '9'; ++at) {
+        if (at > digits_max) return false;
+        number = number * 10 + static_cast<std::uint64_t>(bytes[at] - '0');
+    }
+    if (bytes.size() < at + 2 || bytes[at] != '\r' || bytes[at + 1] != '\n') return false;
+    bytes.remove_prefix(at + 2);
+    return true;
+}
+
 }  // namespace
 
-void PublishBatch::add(std::string_view channel, std::string_view payload, PublishRecord record) {
-    const std::size_t start = bytes.size();
-    try {
-        records.emplace_back();
-        bytes += "*3\r\n$7\r\nPUBLISH\r\n";
-        append_count(bytes, '$', channel.size());
-        record.channel_at = static_cast<std::uint32_t>(bytes.size() - start);
-        bytes += channel;
-        bytes += "\r\n";
-        append_bulk(bytes, payload);
-    } catch (...) {
-        bytes.resize(start);
-        if (records.size() && records.back().size == 0) records.pop_back();
-        throw;
-    }
-    record.channel_size = static_cast<std::uint32_t>(channel.size());
-    record.payload_size = static_cast<std::uint32_t>(payload.size());
-    record.size = static_cast<std::uint32_t>(bytes.size() - start);
-    records.back() = std::move(record);
-}
+// Gathers what ends alike, so that it is told at once.
+class PublishQueue::Settling {
+   public:
+    Settling(PublishQueue& queue, const Error& error) : queue_(queue), error_(error) {}
+    ~Settling() { flush(); }
+    Settling(const Settling&) = delete;
+    Settling& operator=(const Settling&) = delete;
 
-void PublishQueue::append(PublishBatch&& batch) {
-    const std::size_t before = records_.size();
-    records_.resize(before + batch.records.size());
-    if (begin_ == bytes_.size()) {
-        bytes_.swap(batch.bytes);
-        begin_ = 0;
-    } else {
-        try {
-            bytes_ += batch.bytes;
-        } catch (...) {
-            records_.resize(before);
-            throw;
+    // The group has to stay until the next flush().
+    void add(const Group& group, const PublishRecord& record, std::uint64_t receivers = 0) {
+        if (group_ != &group || sink_ != record.sink || count_ == max) {
+            flush();
+            group_ = &group;
+            sink_ = record.sink;
         }
+        run_[count_++] = {record.user_data, receivers};
     }
-    for (std::size_t i = 0; i < batch.records.size(); ++i) {
-        (batch.records[i].kind == PublishRecord::Kind::publish ? unsettled_ : own_unsent_) += 1;
-        records_[before + i] = std::move(batch.records[i]);
+    void flush() {
+        if (count_ == 0) return;
+        const std::size_t count = std::exchange(count_, 0);
+        queue_.unsettled_ -= count;
+        queue_.settled_({sink_ ? &group_->sinks[sink_ - 1] : nullptr, group_->accepted_us, {run_, count}, error_});
+    }
+
+   private:
+    static constexpr std::size_t max = 128;
+
+    PublishQueue& queue_;
+    const Error& error_;
+    const Group* group_ = nullptr;
+    std::uint32_t sink_ = 0;
+    std::size_t count_ = 0;
+    Settled run_[max];
+};
+
+PublishQueue::PublishQueue(OnSettled settled, Unqueued unqueued, Answered answered)
+    : settled_(std::move(settled)), unqueued_(std::move(unqueued)), answered_(std::move(answered)) {
+    spare_.reserve(PublishBatch::spare_max);
+}
+
+void PublishQueue::append(PublishBatch& batch) {
+    if (batch.empty()) return;
+    records_.reserve_more(batch.records.size());
+    groups_.reserve_more(1);
+    chunks_.reserve_more(batch.chunks.size());
+    batch.spare.reserve(PublishBatch::spare_max);
+
+    for (const PublishRecord& record : batch.records) {
+        (record.kind == Kind::publish ? unsettled_ : own_unsent_) += 1;
+        records_.push_back(record);
+    }
+    groups_.push_back({batch.records.size(), batch.deadline, batch.accepted_us, std::move(batch.sinks)});
+    for (CommandChunk& chunk : batch.chunks) append_chunk(std::move(chunk));
+    batch.clear();
+    while (!spare_.empty() && batch.spare.size() < PublishBatch::spare_max) {
+        batch.spare.push_back(std::move(spare_.back()));
+        spare_.pop_back();
     }
 }
 
-void PublishQueue::append_own(PublishRecord::Kind kind, std::string command) {
+void PublishQueue::append_chunk(CommandChunk&& chunk) noexcept {
+    if (chunk.size() <= copied_max && !chunks_.empty() && chunks_.back().room() >= chunk.size()) {
+        chunks_.back().append(chunk.view());
+        PublishBatch::recycle(spare_, std::move(chunk));
+    } else if (!chunk.empty()) {
+        chunks_.push_back(std::move(chunk));
+    }
+}
+
+void PublishQueue::append_own(Kind kind, std::string_view command) {
     PublishBatch batch;
-    PublishRecord record;
-    record.kind = kind;
-    record.size = static_cast<std::uint32_t>(command.size());
-    batch.bytes = std::move(command);
-    batch.records.push_back(std::move(record));
-    append(std::move(batch));
+    batch.add_own(kind, command);
+    append(batch);
 }
 
-std::string_view PublishQueue::output() const { return std::string_view(bytes_).substr(begin_ + front_sent_); }
+std::string_view PublishQueue::output() const {
+    return chunks_.empty() ? std::string_view() : chunks_.front().view().substr(front_sent_);
+}
 
 void PublishQueue::wrote(std::size_t size) noexcept {
     front_sent_ += size;
     std::size_t count = 0, bytes = 0;
-    while (has_unsent() && front_sent_ >= front_unsent().size) {
-        const PublishRecord& front = front_unsent();
+    while (has_unsent() && front_sent_ >= records_[in_flight_].size) {
+        const PublishRecord& front = records_[in_flight_];
         front_sent_ -= front.size;
-        begin_ += front.size;
-        if (front.kind == PublishRecord::Kind::publish) {
+        chunks_.front().drop_front(front.size);
+        if (chunks_.front().empty()) drop_sent();
+        if (front.kind == Kind::publish) {
             ++count;
             bytes += front.size;
         } else {
@@ -83,149 +138,190 @@ void PublishQueue::wrote(std::size_t size) noexcept {
         ++in_flight_;
     }
     if (count) unqueued_(count, bytes);
-    drop_front_bytes();
 }
 
-// What is written in part has to be completed, and the link's own commands have no deadline.
-std::size_t PublishQueue::first_that_may_expire() const {
-    std::size_t i = in_flight_ + (front_sent_ > 0 ? 1 : 0);
-    while (i < records_.size() && records_[i].kind != PublishRecord::Kind::publish) ++i;
-    return i;
+void PublishQueue::drop_sent() noexcept {
+    PublishBatch::recycle(spare_, std::move(chunks_.front()));
+    chunks_.pop_front();
+    chunks_.trim(chunks_kept_max);
 }
 
-void PublishQueue::erase_unsent(std::size_t first, std::size_t count) {
-    std::size_t at = begin_, size = 0;
-    for (std::size_t i = in_flight_; i < first; ++i) at += records_[i].size;
-    for (std::size_t i = first; i < first + count; ++i) size += records_[i].size;
-    if (first == in_flight_)
-        begin_ += size;
-    else
-        bytes_.erase(at, size);
-    const auto from = records_.begin() + static_cast<std::ptrdiff_t>(first);
-    records_.erase(from, from + static_cast<std::ptrdiff_t>(count));
-    drop_front_bytes();
+// They are of the front group, and in flight.
+void PublishQueue::forget_front(std::size_t count) noexcept {
+    records_.drop_front(count);
+    in_flight_ -= count;
+    groups_.front().records -= count;
+    if (groups_.front().records > 0) return;
+    groups_.pop_front();
+    records_.trim(records_kept_max);
+    groups_.trim(groups_kept_max);
 }
 
-// Gives back the memory of what is written, without moving the rest each time.
-void PublishQueue::drop_front_bytes() {
-    if (begin_ == bytes_.size()) {
-        bytes_.clear();
-        if (bytes_.capacity() > keep_max) std::string().swap(bytes_);
-        begin_ = 0;
-    } else if (begin_ >= compact_at && begin_ >= bytes_.size() / 2) {
-        bytes_.erase(0, begin_);
-        begin_ = 0;
+// Those of which gone(record, its number, group) is true, in place; `settling`, if any, is where it adds them.
+template <class Gone>
+void PublishQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
+    std::size_t kept = in_flight_, kept_chunks = 0, chunk = 0;
+    std::size_t group = 0, left = groups_.empty() ? 0 : groups_[0].records;
+    for (std::size_t passed = 0; passed < in_flight_;) {
+        if (left == 0) left = groups_[++group].records;
+        const std::size_t step = std::min(left, in_flight_ - passed);
+        passed += step;
+        left -= step;
     }
-}
-
-void PublishQueue::settle(const PublishRecord& record, Error error, std::uint64_t receivers) {
-    if (record.kind != PublishRecord::Kind::publish) return;
-    --unsettled_;
-    settled_(record, {std::move(error), receivers});
+    for (std::size_t i = in_flight_; i < records_.size(); ++chunk) {
+        CommandChunk::Sieve sieve(chunks_[chunk]);
+        for (; !sieve.done(); ++i, --left) {
+            if (left == 0) left = groups_[++group].records;
+            const PublishRecord record = records_[i];
+            if (gone(record, i, groups_[group])) {
+                sieve.leave_out(record.size);
+                --groups_[group].records;
+                continue;
+            }
+            sieve.keep(record.size);
+            records_[kept++] = record;
+        }
+        sieve.finish();
+        if (chunks_[chunk].empty())
+            PublishBatch::recycle(spare_, std::move(chunks_[chunk]));
+        else if (kept_chunks++ != chunk)
+            chunks_[kept_chunks - 1] = std::move(chunks_[chunk]);
+    }
+    if (settling) settling->flush();
+    records_.truncate(kept);
+    chunks_.truncate(kept_chunks);
+    std::size_t kept_groups = 0;
+    for (std::size_t i = 0; i < groups_.size(); ++i)
+        if (groups_[i].records > 0 && kept_groups++ != i) groups_[kept_groups - 1] = std::move(groups_[i]);
+    groups_.truncate(kept_groups);
 }
 
 bool PublishQueue::reply(const Reply& reply) {
     if (in_flight_ == 0) return false;
-    const auto kind = records_.front().kind;
+    const PublishRecord record = records_.front();
     const bool refused = reply.is(ReplyType::error);
     // What is answered by something else is settled with the link.
-    if (kind == PublishRecord::Kind::publish && !refused && !reply.is(ReplyType::integer)) return false;
-    if (kind == PublishRecord::Kind::ping && !refused && reply.text() != "PONG") return false;
-    const PublishRecord record = std::move(records_.front());
-    records_.pop_front();
-    --in_flight_;
+    if (record.kind == Kind::publish && !refused && !reply.is(ReplyType::integer)) return false;
+    if (record.kind == Kind::ping && !refused && reply.text() != "PONG") return false;
     const bool expired = expired_ > 0;
     if (expired) --expired_;
-    if (kind == PublishRecord::Kind::ping) return true;
-    if (kind != PublishRecord::Kind::publish) {
-        answered_(kind, reply);
-        return true;
+    if (record.kind == Kind::publish && !expired) {
+        const Error error = refused ? error_of_reply("PUBLISH", reply.text()) : Error();
+        Settling(*this, error)
+            .add(groups_.front(), record,
+                 refused ? 0 : static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
     }
-    if (expired) return true;
-    if (refused)
-        settle(record, error_of_reply("PUBLISH", reply.text()));
-    else
-        settle(record, {}, static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
+    forget_front(1);
+    if (record.kind == Kind::auth || record.kind == Kind::probe) answered_(record.kind, reply);
     return true;
+}
+
+std::size_t PublishQueue::scan(std::string_view bytes) {
+    const std::size_t size = bytes.size();
+    while (publish_in_front()) {
+        const Group& group = groups_.front();
+        const std::size_t max = std::min(group.records, in_flight_);
+        std::size_t count = 0;
+        {
+            Settling settling(*this, no_error);
+            std::uint64_t receivers;
+            for (; count < max && take_number(bytes, receivers); ++count)
+                settling.add(group, records_[count], receivers);
+        }
+        forget_front(count);
+        if (count < max) break;
+    }
+    return size - bytes.size();
+}
+
+bool PublishQueue::can_scan(std::string_view bytes) const {
+    std::uint64_t receivers;
+    return publish_in_front() && take_number(bytes, receivers);
 }
 
 void PublishQueue::link_down(const Error& why) {
     const Error error = Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered: ", why.text});
-    for (; in_flight_ > 0; --in_flight_) {
-        const PublishRecord record = std::move(records_.front());
-        records_.pop_front();
-        if (expired_ > 0)
-            --expired_;
-        else
-            settle(record, error);
+    while (in_flight_ > 0) {
+        const std::size_t count = std::min(groups_.front().records, in_flight_);
+        {
+            Settling settling(*this, error);
+            for (std::size_t i = std::min(expired_, count); i < count; ++i)
+                if (records_[i].kind == Kind::publish) settling.add(groups_.front(), records_[i]);
+        }
+        expired_ -= std::min(expired_, count);
+        forget_front(count);
     }
     front_sent_ = 0;
-    if (own_unsent_ > 0) forget_own();
-}
-
-// What the link said for itself was for the connection that is gone. In place, since this must not fail.
-void PublishQueue::forget_own() noexcept {
-    std::size_t from = begin_, to = begin_;
-    auto kept = records_.begin() + static_cast<std::ptrdiff_t>(in_flight_);
-    for (auto record = kept; record != records_.end(); ++record) {
-        const std::size_t size = record->size;
-        if (record->kind == PublishRecord::Kind::publish) {
-            if (to != from) {
-                std::memmove(bytes_.data() + to, bytes_.data() + from, size);
-                *kept = std::move(*record);
-            }
-            ++kept;
-            to += size;
-        }
-        from += size;
-    }
-    records_.erase(kept, records_.end());
-    bytes_.resize(to);
+    if (own_unsent_ == 0) return;
+    // What the link said for itself was for the connection that is gone.
+    erase_unsent(nullptr, [](const PublishRecord& record, std::size_t, const Group&) { return record.kind != Kind::publish; });
     own_unsent_ = 0;
-    drop_front_bytes();
 }
 
 void PublishQueue::fail_unsent(const Error& why) {
     std::size_t count = 0, bytes = 0;
-    for (std::size_t i = in_flight_; i < records_.size(); ++i) {
-        if (records_[i].kind != PublishRecord::Kind::publish) continue;
-        ++count;
-        bytes += records_[i].size;
-        settle(records_[i], why);
-    }
-    while (has_unsent()) records_.pop_back();
+    Settling settling(*this, why);
+    erase_unsent(&settling, [&](const PublishRecord& record, std::size_t, const Group& group) {
+        if (record.kind == Kind::publish) {
+            ++count;
+            bytes += record.size;
+            settling.add(group, record);
+        }
+        return true;
+    });
     front_sent_ = 0;
     own_unsent_ = 0;
-    begin_ = bytes_.size();
-    drop_front_bytes();
     if (count) unqueued_(count, bytes);
 }
 
 void PublishQueue::tick(TimeMs now) {
-    const auto is_over = [now](const PublishRecord& record) {
-        return record.kind != PublishRecord::Kind::publish || record.deadline <= now;
-    };
-    for (; expired_ < in_flight_ && is_over(records_[expired_]); ++expired_)
-        settle(records_[expired_], Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered in time"}));
-    // In runs: the link's own commands stand between them.
-    for (std::size_t first = first_that_may_expire();; first = first_that_may_expire()) {
-        std::size_t late = 0, bytes = 0;
-        for (std::size_t i = first; i < records_.size() && records_[i].deadline <= now; ++i, ++late) {
-            bytes += records_[i].size;
-            settle(records_[i], Error::of(Status::TIMEOUT, {"not sent within publish_timeout_ms"}));
+    if (deadline() > now) return;
+    expire_in_flight(now);
+    expire_unsent(now);
+}
+
+void PublishQueue::expire_in_flight(TimeMs now) noexcept {
+    const Error error = Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered in time"});
+    Settling settling(*this, error);
+    std::size_t first = 0;
+    for (std::size_t i = 0; first < in_flight_; first += groups_[i++].records) {
+        const std::size_t end = std::min(first + groups_[i].records, in_flight_);
+        for (; expired_ < end; ++expired_) {
+            const PublishRecord& record = records_[expired_];
+            if (record.kind != Kind::publish) continue;
+            if (groups_[i].deadline > now) return;
+            settling.add(groups_[i], record);
         }
-        if (late == 0) return;
-        erase_unsent(first, late);
-        unqueued_(late, bytes);
     }
 }
 
+// What is written in part has to be completed, and the link's own commands have no deadline.
+void PublishQueue::expire_unsent(TimeMs now) noexcept {
+    const Error error = Error::of(Status::TIMEOUT, {"not sent within publish_timeout_ms"});
+    Settling settling(*this, error);
+    std::size_t count = 0, bytes = 0;
+    erase_unsent(&settling, [&](const PublishRecord& record, std::size_t number, const Group& group) {
+        const bool in_part = front_sent_ > 0 && number == in_flight_;
+        if (in_part || record.kind != Kind::publish || group.deadline > now) return false;
+        ++count;
+        bytes += record.size;
+        settling.add(group, record);
+        return true;
+    });
+    if (count) unqueued_(count, bytes);
+}
+
+// Of the first group that has a record that may expire.
 TimeMs PublishQueue::deadline() const {
-    TimeMs next = never;
-    for (std::size_t i = expired_; i < in_flight_ && next == never; ++i) next = records_[i].deadline;
-    const std::size_t first = first_that_may_expire();
-    if (first < records_.size()) next = std::min(next, records_[first].deadline);
-    return next;
+    const std::size_t unsent = in_flight_ + (front_sent_ > 0 ? 1 : 0);
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+        const std::size_t end = first + groups_[i].records;
+        const bool waits = std::max(first, expired_) < std::min(end, in_flight_) || std::max(first, unsent) < end;
+        if (waits && groups_[i].deadline != never) return groups_[i].deadline;
+        first = end;
+    }
+    return never;
 }
 
 }  // namespace fanwire::core

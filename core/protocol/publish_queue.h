@@ -7,66 +7,37 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/clock.h"
+#include "core/base/ring.h"
 #include "core/message/outcome.h"
+#include "core/protocol/publish_batch.h"
 #include "core/protocol/reply.h"
 
 namespace fanwire::core {
 
-struct PublishRecord {
-    std::uint32_t size = 0;        // of the encoded command
-    std::uint32_t channel_at = 0;  // where the channel stands in it
-    std::uint32_t channel_size = 0;
-    std::uint32_t payload_size = 0;
-    TimeMs deadline = never;
-    std::shared_ptr<OutcomeSink> sink;  // nobody asked: null
-    void* user_data = nullptr;
-    // What is not a publish is of the link's own making: not counted and not settled.
-    enum class Kind : std::uint8_t { publish, ping, auth, probe } kind = Kind::publish;
-    std::uint64_t accepted_us = 0;
-
-    // Views into the command's bytes.
-    std::string_view channel(std::string_view command) const { return command.substr(channel_at, channel_size); }
-    std::string_view payload(std::string_view command) const {
-        return command.substr(size - 2 - payload_size, payload_size);
-    }
-};
-
-// Commands back to back, and a record for each.
-struct PublishBatch {
-    std::string bytes;
-    std::vector<PublishRecord> records;
-    std::uint64_t accepted_us = 0;  // when the first of them was
-
-    // Appends PUBLISH; nothing is changed if it throws std::bad_alloc.
-    void add(std::string_view channel, std::string_view payload, PublishRecord record);
-    bool empty() const { return records.empty(); }
-};
-
 class PublishQueue {
    public:
-    // Told of each publish once: what became of it.
-    using Settled = std::function<void(const PublishRecord& record, const Outcome& outcome)>;
+    // Told of each publish once, in runs: what became of them.
+    using OnSettled = std::function<void(const SettledRun& run)>;
     // Told of publishes that are unsent no longer.
     using Unqueued = std::function<void(std::size_t count, std::size_t bytes)>;
     // Told of the answers to the link's own AUTH and probes. The reply is valid during the call.
     using Answered = std::function<void(PublishRecord::Kind kind, const Reply& reply)>;
 
-    PublishQueue(Settled settled, Unqueued unqueued, Answered answered)
-        : settled_(std::move(settled)), unqueued_(std::move(unqueued)), answered_(std::move(answered)) {}
+    PublishQueue(OnSettled settled, Unqueued unqueued, Answered answered);
 
-    // Nothing is changed if it throws std::bad_alloc.
-    void append(PublishBatch&& batch);
+    // Takes what is in the batch and leaves it empty, with memory for the next. Deadlines do not decrease from batch to
+    // batch. Nothing is changed if it throws std::bad_alloc.
+    void append(PublishBatch& batch);
     // A command of the link's own: not counted, and forgotten when the link breaks.
-    void append_own(PublishRecord::Kind kind, std::string command);
+    void append_own(PublishRecord::Kind kind, std::string_view command);
 
+    // Part of what is unsent, valid until the next call; empty when there is nothing.
     std::string_view output() const;
     void wrote(std::size_t size) noexcept;
     bool idle() const { return records_.empty(); }
@@ -79,6 +50,11 @@ class PublishQueue {
 
     // False if nothing was asked.
     [[nodiscard]] bool reply(const Reply& reply);
+    // Settles by the whole plain numbers of receivers in front of `bytes`, which begin a reply; how many bytes those are.
+    // What is anything else, or answers nothing, is left to reply().
+    [[nodiscard]] std::size_t scan(std::string_view bytes);
+    // Whether it would take anything.
+    bool can_scan(std::string_view bytes) const;
     void link_down(const Error& why);
     void fail_unsent(const Error& why);
 
@@ -87,20 +63,34 @@ class PublishQueue {
     TimeMs deadline() const;
 
    private:
-    const PublishRecord& front_unsent() const { return records_[in_flight_]; }
-    std::size_t first_that_may_expire() const;
-    void erase_unsent(std::size_t first, std::size_t count);
-    void drop_front_bytes();
-    void forget_own() noexcept;
-    void settle(const PublishRecord& record, Error error, std::uint64_t receivers = 0);
+    // What came in one batch.
+    struct Group {
+        std::size_t records = 0;  // that are still in records_
+        TimeMs deadline = never;
+        std::uint64_t accepted_us = 0;
+        std::vector<std::shared_ptr<OutcomeSink>> sinks;
+    };
+    class Settling;
 
-    Settled settled_;
+    bool publish_in_front() const {
+        return in_flight_ > 0 && expired_ == 0 && records_.front().kind == PublishRecord::Kind::publish;
+    }
+    void append_chunk(CommandChunk&& chunk) noexcept;
+    void drop_sent() noexcept;
+    void forget_front(std::size_t count) noexcept;
+    template <class Gone>
+    void erase_unsent(Settling* settling, Gone&& gone) noexcept;
+    void expire_in_flight(TimeMs now) noexcept;
+    void expire_unsent(TimeMs now) noexcept;
+
+    OnSettled settled_;
     Unqueued unqueued_;
     Answered answered_;
-    std::string bytes_;           // commands of the unsent, from begin_ on
-    std::size_t begin_ = 0;       // where the front one starts
-    std::size_t front_sent_ = 0;  // how much of the front one is written
-    std::deque<PublishRecord> records_;  // in flight, then unsent
+    Ring<CommandChunk> chunks_;    // of the unsent; none is empty
+    std::vector<CommandChunk> spare_;
+    std::size_t front_sent_ = 0;   // how much of the front unsent one is written
+    Ring<PublishRecord> records_;  // in flight, then unsent
+    Ring<Group> groups_;           // of all of them; none is empty
     std::size_t in_flight_ = 0;
     std::size_t expired_ = 0;  // of those in flight, at the front: settled already, their replies are still to come
     std::size_t unsettled_ = 0;

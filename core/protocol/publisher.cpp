@@ -7,8 +7,8 @@
 
 namespace fanwire::core {
 
-void Publisher::publish(PublishBatch&& batch) {
-    queue_.append(std::move(batch));
+void Publisher::publish(PublishBatch& batch) {
+    queue_.append(batch);
     if (given_up_)
         queue_.fail_unsent(given_up_);
     else if (offline_ == Offline::fail && state() != State::ready)  // it went down between acceptance and now
@@ -40,7 +40,18 @@ void Publisher::wrote(std::size_t size, TimeMs now) {
 void Publisher::on_reply(const Reply& reply, TimeMs now) {
     if (!queue_.reply(reply))
         protocol_error("the server sent a reply that answers nothing we asked", now);
-    else if (queue_.awaits_reply())
+    else
+        answered(now);
+}
+
+std::size_t Publisher::scan(std::string_view bytes, TimeMs now) {
+    const std::size_t taken = queue_.scan(bytes);
+    if (taken > 0) answered(now);
+    return taken;
+}
+
+void Publisher::answered(TimeMs now) {
+    if (queue_.awaits_reply())
         heartbeat_.expecting(now);
     else  // the replies before this one, in the same read, left it expecting
         heartbeat_.received(now);
@@ -64,13 +75,13 @@ void Publisher::send_ping(TimeMs) {
     if (queue_.has_unsent()) return;
     std::string command;
     append_command(command, {"PING"});
-    queue_.append_own(PublishRecord::Kind::ping, std::move(command));
+    queue_.append_own(PublishRecord::Kind::ping, command);
 }
 
 void Publisher::probe(std::string_view channel, std::string_view payload) {
     std::string command;
     append_command(command, {"PUBLISH", channel, payload});
-    queue_.append_own(PublishRecord::Kind::probe, std::move(command));
+    queue_.append_own(PublishRecord::Kind::probe, command);
 }
 
 void Publisher::on_credentials(bool, TimeMs now) {
@@ -82,7 +93,7 @@ void Publisher::on_credentials(bool, TimeMs now) {
     }
     sent_passwords_.push_back(login().password);
     try {
-        queue_.append_own(PublishRecord::Kind::auth, std::move(command));
+        queue_.append_own(PublishRecord::Kind::auth, command);
     } catch (...) {
         sent_passwords_.pop_back();
         throw;

@@ -19,14 +19,15 @@ class Publisher : public Link {
     };
 
     Publisher(const LinkConfig& config, Offline offline, Random random, Listener& listener,
-              PublishQueue::Settled settled, PublishQueue::Unqueued unqueued)
+              PublishQueue::OnSettled settled, PublishQueue::Unqueued unqueued)
         : Link(config, std::move(random), listener),
           offline_(offline),
           listener_(listener),
           queue_(std::move(settled), std::move(unqueued),
                  [this](PublishRecord::Kind kind, const Reply& reply) { answered(kind, reply); }) {}
 
-    void publish(PublishBatch&& batch);
+    // Takes what is in the batch: see PublishQueue::append().
+    void publish(PublishBatch& batch);
     // Publishes for the link's own sake: without a deadline, not counted, forgotten when the link breaks.
     void probe(std::string_view channel, std::string_view payload);
     const PublishQueue& queue() const { return queue_; }
@@ -45,10 +46,12 @@ class Publisher : public Link {
    private:
     void on_ready(TimeMs) override {}
     void on_reply(const Reply& reply, TimeMs now) override;
+    std::size_t scan(std::string_view bytes, TimeMs now) override;
     void on_down(const Error& why, TimeMs now) override;
     void on_given_up(const Error& why) override;
     void send_ping(TimeMs now) override;
     void on_credentials(bool username_changed, TimeMs now) override;
+    void answered(TimeMs now);
     void answered(PublishRecord::Kind kind, const Reply& reply);
 
     Offline offline_;

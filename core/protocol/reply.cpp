@@ -135,6 +135,7 @@ bool ReplyReader::idle() const {
 
 ReplyReader::Result ReplyReader::next() {
     if (!error_.empty()) return Result::broken;
+    if (idle()) return Result::more;  // hiredis would begin a reply of which there is nothing yet
     // A reply may arrive in pieces: its nodes stay until it is whole and the one before it has been used up.
     if (hiredis_->reader->ridx == -1) {
         nodes_.clear();

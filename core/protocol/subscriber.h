@@ -18,13 +18,13 @@ class Subscriber : public Link {
     };
 
     // `config` should ask for the server's stats.
-    Subscriber(const LinkConfig& config, TimeMs linger, Random random, Listener& listener)
+    Subscriber(const LinkConfig& config, TimeMs linger, Random random, Topics& topics, Listener& listener)
         : Link(config, std::move(random), listener),
-          tracker_(linger, config.reconnect_delay_max, listener),
+          tracker_(linger, config.reconnect_delay_max, topics, listener),
           listener_(listener) {}
 
-    void want(TargetKind kind, const NameRef& name, TimeMs now) { tracker_.want(kind, name, now); }
-    void unwant(TargetKind kind, std::string_view name, TimeMs now) { tracker_.unwant(kind, name, now); }
+    void want(Topic& topic, TimeMs now) noexcept { tracker_.want(topic, now); }
+    void unwant(Topic& topic, TimeMs now) noexcept { tracker_.unwant(topic, now); }
     const SubscriptionTracker& tracker() const { return tracker_; }
     // Breaks the connection and makes another.
     using Link::renew;

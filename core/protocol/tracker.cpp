@@ -18,78 +18,52 @@ std::string_view word_for(bool subscribe, TargetKind kind) {
 
 }  // namespace
 
-void SubscriptionTracker::want(TargetKind kind, const NameRef& name, TimeMs) {
-    auto [place, added] = entries(kind).try_emplace(name->view());
-    Entry& entry = place->second;
-    if (added) {
-        entry.name = name;  // the key is a view of this name, which lives as long as the entry
-        entry.kind = kind;
-        entry.timer = timers_.end();
+void SubscriptionTracker::want(Topic& topic, TimeMs) noexcept {
+    topic.wanted = true;
+    if (topic.phase == Phase::subscribed) {
+        move(topic, subscribed_);
+        listener_.confirmed(topic);
+    } else if (topic.phase == Phase::none && (!topic.linked() || topic.timed)) {
+        move(topic, queue_);
     }
-    entry.wanted = true;
-    clear_timer(entry);
-    if (entry.phase == Phase::subscribed)
-        listener_.confirmed(kind, entry.name);
-    else if (entry.phase == Phase::none)
-        enqueue(entry);
 }
 
-void SubscriptionTracker::unwant(TargetKind kind, std::string_view name, TimeMs now) noexcept {
-    const auto place = entries(kind).find(name);
-    if (place == entries(kind).end()) return;
-    Entry& entry = place->second;
-    entry.wanted = false;
-    clear_timer(entry);
-    if (entry.phase == Phase::subscribed)
-        linger(entry, now);
-    else
-        forget_if_idle(entry);
+void SubscriptionTracker::unwant(Topic& topic, TimeMs now) noexcept {
+    if (!topic.linked() || !topic.wanted) return;
+    topic.wanted = false;
+    if (topic.phase == Phase::subscribed)
+        linger(topic, now);
+    else if (topic.phase == Phase::none)
+        forget(topic);
 }
 
-bool SubscriptionTracker::needs(const Entry& entry, Verb& verb) const {
-    if (has_timer(entry)) return false;
-    if (entry.wanted && entry.phase == Phase::none) {
-        verb = Verb::subscribe;
-        return true;
-    }
-    if (!entry.wanted && entry.phase == Phase::subscribed) {
-        verb = Verb::unsubscribe;
-        return true;
-    }
-    return false;
-}
-
+// What stands in the queue needs a command: it is wanted and not subscribed, or subscribed and not wanted.
 bool SubscriptionTracker::next_command(std::string& out) {
-    Command command{Verb::ping, TargetKind::channel, 0, {}};
+    if (!live_ || queue_.empty()) return false;
+    const Topic& first = queue_.front();
+    Command command{first.wanted ? Verb::subscribe : Verb::unsubscribe, first.kind()};
     std::size_t bytes = 0;
-    while (queue_first_ && command.entries.size() < batch_names_max && bytes < batch_bytes_max) {
-        Entry& entry = *queue_first_;
-        Verb verb;
-        if (!needs(entry, verb)) {
-            dequeue();
-            forget_if_idle(entry);
-            continue;
-        }
-        const bool first = command.entries.empty();
-        if (!first && (verb != command.verb || entry.kind != command.kind || entry.alone)) break;
-        dequeue();
-        command.verb = verb;
-        command.kind = entry.kind;
-        command.entries.push_back(&entry);
-        bytes += entry.name->view().size();
-        entry.phase = verb == Verb::subscribe ? Phase::subscribing : Phase::unsubscribing;
-        if (entry.alone) break;
+    for (const Topic* topic = &first; topic; topic = queue_.after(*topic)) {
+        const bool fits = topic->wanted == first.wanted && topic->kind() == first.kind() && !topic->alone;
+        if (topic != &first && (!fits || command.names == batch_names_max || bytes >= batch_bytes_max)) break;
+        ++command.names;
+        bytes += topic->view().size();
+        if (topic->alone) break;
     }
-    if (command.entries.empty()) return false;
 
-    append_count(out, '*', command.entries.size() + 1);
+    commands_.push_back(command);
+    append_count(out, '*', command.names + std::size_t{1});
     append_bulk(out, word_for(command.verb == Verb::subscribe, command.kind));
-    for (const Entry* entry : command.entries) append_bulk(out, entry->name->view());
-    commands_.push_back(std::move(command));
+    for (std::uint32_t i = 0; i < command.names; ++i) {
+        Topic& topic = queue_.front();
+        append_bulk(out, topic.view());
+        move(topic, under_way_);
+        topic.phase = topic.wanted ? Phase::subscribing : Phase::unsubscribing;
+    }
     return true;
 }
 
-void SubscriptionTracker::pinged() { commands_.push_back({Verb::ping, TargetKind::channel, 0, {}}); }
+void SubscriptionTracker::pinged() { commands_.push_back({Verb::ping, TargetKind::channel}); }
 
 bool SubscriptionTracker::ponged() {
     if (commands_.empty() || commands_.front().verb != Verb::ping) return false;
@@ -101,131 +75,136 @@ bool SubscriptionTracker::acknowledged(bool subscribed, TargetKind kind, std::st
     if (commands_.empty()) return false;
     Command& command = commands_.front();
     if (command.verb != (subscribed ? Verb::subscribe : Verb::unsubscribe) || command.kind != kind) return false;
-    Entry& entry = *command.entries[command.acknowledged];
-    if (entry.name->view() != name) return false;
-    if (++command.acknowledged == command.entries.size()) commands_.pop_front();
+    Topic& topic = under_way_.front();
+    if (topic.view() != name) return false;
+    if (++command.acknowledged == command.names) commands_.pop_front();
 
-    entry.phase = subscribed ? Phase::subscribed : Phase::none;
-    entry.alone = false;
-    entry.refusals = 0;
-    if (subscribed && entry.wanted)
-        listener_.confirmed(kind, entry.name);
-    else if (subscribed)
-        linger(entry, now);
-    else if (entry.wanted)
-        enqueue(entry);
-    else
-        forget_if_idle(entry);
+    topic.phase = subscribed ? Phase::subscribed : Phase::none;
+    topic.alone = false;
+    topic.refusals = 0;
+    if (subscribed && topic.wanted) {
+        move(topic, subscribed_);
+        listener_.confirmed(topic);
+    } else if (subscribed) {
+        linger(topic, now);
+    } else if (topic.wanted) {
+        move(topic, queue_);
+    } else {
+        forget(topic);
+    }
     return true;
 }
 
 bool SubscriptionTracker::refused(std::string_view error, TimeMs now) {
     if (commands_.empty() || commands_.front().acknowledged != 0) return false;
-    const Command command = std::move(commands_.front());
+    const Command command = commands_.front();
     commands_.pop_front();
     if (command.verb == Verb::ping) return true;  // not allowed to PING; but that was an answer
 
     const bool subscribe = command.verb == Verb::subscribe;
-    for (Entry* entry : command.entries) {
-        entry->phase = subscribe ? Phase::none : Phase::subscribed;
-        if (!subscribe && entry->wanted) {
-            listener_.confirmed(command.kind, entry->name);  // still subscribed, and that is wanted again
-        } else if (command.entries.size() > 1) {  // one of them is to blame; ask for each by itself to learn which
-            entry->alone = true;
-            enqueue(*entry);
-        } else if (subscribe && !entry->wanted) {
-            forget_if_idle(*entry);
+    for (std::uint32_t i = 0; i < command.names; ++i) {
+        Topic& topic = under_way_.front();
+        topic.phase = subscribe ? Phase::none : Phase::subscribed;
+        if (!subscribe && topic.wanted) {
+            move(topic, subscribed_);
+            listener_.confirmed(topic);  // still subscribed, and that is wanted again
+        } else if (subscribe && !topic.wanted) {
+            forget(topic);
+        } else if (command.names > 1) {  // one of them is to blame; ask for each by itself to learn which
+            topic.alone = true;
+            move(topic, queue_);
         } else {
-            retry_later(*entry, now);
+            retry_later(topic, now);
             if (subscribe) {
-                const std::string what = std::string(word_for(true, command.kind)) + " " + quote(entry->name->view());
-                listener_.refused(command.kind, entry->name, error_of_reply(what, error));
+                const std::string what = std::string(word_for(true, command.kind)) + " " + quote(topic.view());
+                listener_.refused(topic, error_of_reply(what, error));
             }
         }
     }
     return true;
 }
 
-void SubscriptionTracker::begin() {
-    live_ = true;
-    for (Entries* all : {&channels_, &patterns_})
-        for (auto& [name, entry] : *all) enqueue(entry);
-}
+void SubscriptionTracker::begin() { live_ = true; }
 
 void SubscriptionTracker::end() noexcept {
     live_ = false;
     commands_.clear();
-    queue_first_ = queue_last_ = nullptr;
-    timers_.clear();
-    for (Entries* all : {&channels_, &patterns_}) {
-        std::erase_if(*all, [](const auto& item) { return !item.second.wanted; });
-        for (auto& [name, entry] : *all) {
-            entry.phase = Phase::none;
-            entry.queued = entry.alone = false;
-            entry.timer = timers_.end();
+    TopicList wanted;
+    const auto reset = [&](TopicList& list) {
+        for (Topic *topic = list.first(), *next = nullptr; topic; topic = next) {
+            next = list.after(*topic);
+            topic->phase = Phase::none;
+            topic->alone = topic->timed = false;
+            if (!topic->wanted) forget(*topic);
         }
-    }
+        wanted.append(list);
+    };
+    for (TopicList* list : {&subscribed_, &under_way_, &queue_}) reset(*list);
+    for (TopicList& list : waiting_) reset(list);
+    timed_ = 0;
+    queue_.append(wanted);
 }
 
 void SubscriptionTracker::tick(TimeMs now) {
-    while (!timers_.empty() && timers_.begin()->first <= now) {
-        Entry& entry = *timers_.begin()->second;
-        clear_timer(entry);
-        enqueue(entry);
-    }
+    now_ = now;
+    if (timed_ == 0) return;
+    for (TopicList& list : waiting_)
+        while (!list.empty() && due(list.front()) <= now) move(list.front(), queue_);
 }
 
-bool SubscriptionTracker::settled() const {
-    if (queue_first_ || !commands_.empty() || !timers_.empty()) return false;
-    for (const Entries* all : {&channels_, &patterns_})
-        for (const auto& [name, entry] : *all)
-            if (!entry.wanted || entry.phase != Phase::subscribed) return false;
-    return true;
+TimeMs SubscriptionTracker::deadline() const {
+    TimeMs first = never;
+    if (timed_ == 0) return first;
+    for (const TopicList& list : waiting_)
+        if (!list.empty()) first = std::min(first, due(list.front()));
+    return first;
 }
 
-void SubscriptionTracker::enqueue(Entry& entry) noexcept {
-    if (entry.queued || !live_) return;
-    entry.queued = true;
-    entry.next_queued = nullptr;
-    (queue_first_ ? queue_last_->next_queued : queue_first_) = &entry;
-    queue_last_ = &entry;
+void SubscriptionTracker::linger(Topic& topic, TimeMs now) noexcept {
+    if (linger_ == 0)
+        move(topic, queue_);
+    else
+        wait(topic, 0, now, linger_);
 }
 
-void SubscriptionTracker::dequeue() noexcept {
-    queue_first_->queued = false;
-    queue_first_ = queue_first_->next_queued;
-}
-
-void SubscriptionTracker::linger(Entry& entry, TimeMs now) noexcept {
-    try {
-        if (linger_ != 0) return set_timer(entry, now + linger_);
-    } catch (const std::bad_alloc&) {  // then it does not linger
-    }
-    enqueue(entry);
-}
-
-void SubscriptionTracker::retry_later(Entry& entry, TimeMs now) {
+void SubscriptionTracker::retry_later(Topic& topic, TimeMs now) noexcept {
     TimeMs delay = retry_first;
-    for (std::uint8_t i = 0; i < entry.refusals && delay < retry_max_; ++i) delay *= 2;
-    if (entry.refusals < 32) ++entry.refusals;
-    set_timer(entry, now + std::min(delay, std::max(retry_max_, retry_first)));
+    std::size_t doubled = 0;
+    for (; doubled < topic.refusals && delay < retry_max_; ++doubled) delay *= 2;
+    if (topic.refusals < delays - 2) ++topic.refusals;
+    wait(topic, 1 + doubled, now, std::min(delay, std::max(retry_max_, retry_first)));
 }
 
-void SubscriptionTracker::set_timer(Entry& entry, TimeMs at) {
-    clear_timer(entry);
-    entry.timer = timers_.emplace(at, &entry);
+void SubscriptionTracker::wait(Topic& topic, std::size_t delay_index, TimeMs now, TimeMs delay) noexcept {
+    now_ = now;
+    move(topic, waiting_[delay_index]);
+    topic.timed = true;
+    topic.due = static_cast<std::uint32_t>(now + delay);
+    ++timed_;
 }
 
-void SubscriptionTracker::clear_timer(Entry& entry) {
-    if (!has_timer(entry)) return;
-    timers_.erase(entry.timer);
-    entry.timer = timers_.end();
+// Its half of a time is that of the one next to now.
+TimeMs SubscriptionTracker::due(const Topic& topic) const {
+    return now_ + static_cast<std::int32_t>(topic.due - static_cast<std::uint32_t>(now_));
 }
 
-void SubscriptionTracker::forget_if_idle(Entry& entry) {
-    if (entry.wanted || entry.queued || entry.phase != Phase::none || has_timer(entry)) return;
-    const NameRef name = entry.name;  // the key is a view of it
-    entries(entry.kind).erase(name->view());
+void SubscriptionTracker::move(Topic& topic, TopicList& to) noexcept {
+    if (topic.linked())
+        topic.unlink();
+    else
+        ++size_;
+    timed_ -= topic.timed ? 1 : 0;
+    topic.timed = false;
+    to.append(topic);
+}
+
+void SubscriptionTracker::forget(Topic& topic) noexcept {
+    topic.unlink();
+    --size_;
+    timed_ -= topic.timed ? 1 : 0;
+    topic.timed = topic.alone = false;
+    topic.refusals = 0;
+    topics_.forget_if_unused(topic);
 }
 
 }  // namespace fanwire::core

@@ -5,24 +5,23 @@
 //
 //   none -> subscribing -> subscribed -> unsubscribing -> none
 //
-// Redis answers a command of n names with n acknowledgements in order, or with one error. The commands under way stand
-// in a queue; an acknowledgement that does not fit its front is a fault of the stream. A new connection begins with
+// The tracker has no memory of its own for a name: the topics (message/topic.h) stand in its lists, each in the one that
+// says what comes next for it. Redis answers a command of n names with n acknowledgements in order, or with one error. The commands under way stand
+// in a queue, and their names in a list of the same order; an acknowledgement that does not fit its front is a fault of the stream. A new connection begins with
 // begin(): nothing is under way, nothing confirmed, everything wanted is queued. An acknowledgement of the old connection
 // cannot come any more, since its bytes are gone with it. Between end() and begin() only what is wanted is kept.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/error.h"
-#include "core/message/name.h"
 #include "core/message/target.h"
+#include "core/message/topic.h"
 
 namespace fanwire::core {
 
@@ -31,8 +30,8 @@ class SubscriptionTracker {
     class Listener {
        public:
         virtual ~Listener() = default;
-        virtual void confirmed(TargetKind kind, const NameRef& name) = 0;
-        virtual void refused(TargetKind kind, const NameRef& name, const Error& why) = 0;
+        virtual void confirmed(Topic& topic) = 0;
+        virtual void refused(Topic& topic, const Error& why) = 0;
     };
 
     // A command has at most this many names and, unless one name alone is longer, about this many bytes of them.
@@ -41,13 +40,14 @@ class SubscriptionTracker {
     // The delay before a refused subscription is tried again; doubles up to retry_max.
     static constexpr TimeMs retry_first = 1000;
 
-    // An unwanted name is kept subscribed for `linger` ms, in case it is wanted again.
-    SubscriptionTracker(TimeMs linger, TimeMs retry_max, Listener& listener)
-        : linger_(linger), retry_max_(retry_max), listener_(listener) {}
+    // An unwanted name is kept subscribed for `linger` ms, in case it is wanted again. A name that the tracker has
+    // nothing more to do with is one that `topics` may forget.
+    SubscriptionTracker(TimeMs linger, TimeMs retry_max, Topics& topics, Listener& listener)
+        : linger_(linger), retry_max_(retry_max), topics_(topics), listener_(listener) {}
 
-    // Throws std::bad_alloc, and then has changed nothing.
-    void want(TargetKind kind, const NameRef& name, TimeMs now);
-    void unwant(TargetKind kind, std::string_view name, TimeMs now) noexcept;
+    // The topic stays where it is as long as it is tracked.
+    void want(Topic& topic, TimeMs now) noexcept;
+    void unwant(Topic& topic, TimeMs now) noexcept;
 
     // The connection is ready; it is gone.
     void begin();
@@ -67,57 +67,44 @@ class SubscriptionTracker {
     [[nodiscard]] bool refused(std::string_view error, TimeMs now);
 
     void tick(TimeMs now);
-    TimeMs deadline() const { return timers_.empty() ? never : timers_.begin()->first; }
+    TimeMs deadline() const;
 
-    std::size_t size() const { return channels_.size() + patterns_.size(); }
+    // How many names it has to do with.
+    std::size_t size() const { return size_; }
     // For tests: whether every wanted name is confirmed and nothing else is.
-    bool settled() const;
+    bool settled() const { return queue_.empty() && commands_.empty() && timed_ == 0; }
 
    private:
-    enum class Phase : std::uint8_t { none, subscribing, subscribed, unsubscribing };
-
-    struct Entry;
-    using Timers = std::multimap<TimeMs, Entry*>;
-    struct Entry {
-        NameRef name;
-        TargetKind kind = TargetKind::channel;
-        Phase phase = Phase::none;
-        bool wanted = false;
-        bool queued = false;  // stands in the queue
-        bool alone = false;   // its last batch was refused: ask for it by itself
-        std::uint8_t refusals = 0;
-        Entry* next_queued = nullptr;
-        Timers::iterator timer;  // of lingering or of the next try; timers_.end(): none
-    };
-    // Keys are views of the entries' own names.
-    using Entries = std::unordered_map<std::string_view, Entry>;
-
+    using Phase = Topic::Phase;
     enum class Verb : std::uint8_t { subscribe, unsubscribe, ping };
     struct Command {
         Verb verb;
         TargetKind kind;
-        std::size_t acknowledged = 0;
-        std::vector<Entry*> entries;
+        std::uint32_t names = 0, acknowledged = 0;
     };
+    // Lists of topics that wait for a time, one for each delay: who began first is due first.
+    static constexpr std::size_t delays = 34;
 
-    Entries& entries(TargetKind kind) { return kind == TargetKind::channel ? channels_ : patterns_; }
-    void enqueue(Entry& entry) noexcept;
-    void dequeue() noexcept;
-    void linger(Entry& entry, TimeMs now) noexcept;
-    void set_timer(Entry& entry, TimeMs at);
-    void clear_timer(Entry& entry);
-    bool has_timer(const Entry& entry) const { return entry.timer != const_cast<Timers&>(timers_).end(); }
-    // The command that `entry` needs now, if any.
-    bool needs(const Entry& entry, Verb& verb) const;
-    void forget_if_idle(Entry& entry);
-    void retry_later(Entry& entry, TimeMs now);
+    static Verb verb_for(const Topic& topic) { return topic.wanted ? Verb::subscribe : Verb::unsubscribe; }
+    void enqueue(Topic& topic) noexcept;
+    void subscribed(Topic& topic) noexcept;
+    void linger(Topic& topic, TimeMs now) noexcept;
+    void retry_later(Topic& topic, TimeMs now) noexcept;
+    void wait(Topic& topic, std::size_t delay_index, TimeMs now, TimeMs delay) noexcept;
+    void forget(Topic& topic) noexcept;
+    void move(Topic& topic, TopicList& to) noexcept;
+    TimeMs due(const Topic& topic) const;
 
     const TimeMs linger_, retry_max_;
+    Topics& topics_;
     Listener& listener_;
-    Entries channels_, patterns_;
-    Entry *queue_first_ = nullptr, *queue_last_ = nullptr;  // entries whose state may need a command
-    std::deque<Command> commands_;  // under way, oldest first
-    Timers timers_;
+    TopicList queue_;         // need a command
+    TopicList under_way_;     // of commands_, oldest first, without those that are acknowledged
+    TopicList subscribed_;    // confirmed and wanted: need nothing
+    std::array<TopicList, delays> waiting_;  // the first: those that linger
+    std::deque<Command> commands_;           // under way, oldest first
+    std::size_t size_ = 0, timed_ = 0;
+    TimeMs now_ = 0;  // the latest seen, which the short times are near to
     bool live_ = false;
 };
 

@@ -19,6 +19,7 @@
 #include "core/protocol/publisher.h"
 #include "core/protocol/subscriber.h"
 #include "tests/fuzz/script.h"
+#include "tests/support/topics.h"
 
 using namespace fanwire::core;
 using fanwire::fuzz::require;
@@ -125,11 +126,13 @@ struct SubscriberListener : LinkListener<Subscriber::Listener> {
     Names wanted;
     std::uint64_t messages = 0;
 
-    void confirmed(TargetKind kind, const NameRef& name) override {
-        require(wanted.contains({kind, std::string(name->view())}), "only what is wanted is confirmed", name->view());
+    void confirmed(Topic& topic) override {
+        require(wanted.contains({topic.kind(), std::string(topic.view())}), "only what is wanted is confirmed",
+                topic.view());
     }
-    void refused(TargetKind kind, const NameRef& name, const Error& why) override {
-        require(wanted.contains({kind, std::string(name->view())}), "only what is wanted is refused", name->view());
+    void refused(Topic& topic, const Error& why) override {
+        require(wanted.contains({topic.kind(), std::string(topic.view())}), "only what is wanted is refused",
+                topic.view());
         require(static_cast<bool>(why), "a refusal has a status", why.text);
     }
     void message(TargetKind, std::string_view, std::string_view, std::string_view) override { ++messages; }
@@ -218,14 +221,16 @@ class Run {
     explicit Run(const Config& config)
         : config_(config),
           publisher_(config.link, config.offline, [] { return 0.5; }, publisher_listener_,
-                     [this](const PublishRecord& record, const Outcome&) {
-                         const auto number = reinterpret_cast<std::uintptr_t>(record.user_data);
-                         require(number < settled_.size() && !settled_[number], "a publish is settled once");
-                         settled_[number] = true;
-                         ++settled_count_;
+                     [this](const SettledRun& run) {
+                         for (const Settled& publish : run.publishes) {
+                             const auto number = reinterpret_cast<std::uintptr_t>(publish.user_data);
+                             require(number < settled_.size() && !settled_[number], "a publish is settled once");
+                             settled_[number] = true;
+                             ++settled_count_;
+                         }
                      },
                      [this](std::size_t count, std::size_t) { unqueued_ += count; }),
-          subscriber_(config.link, config.linger, [] { return 0.5; }, listener_) {
+          subscriber_(config.link, config.linger, [] { return 0.5; }, topics_, listener_) {
         publisher_.start(now_);
         subscriber_.start(now_);
         attend();
@@ -302,20 +307,17 @@ class Run {
     }
     void want(TargetKind kind, const std::string& name) {
         listener_.wanted.insert({kind, name});
-        subscriber_.want(kind, Name::make(name), now_);
+        subscriber_.want(topic_of(topics_, kind, name), now_);
     }
     void unwant(TargetKind kind, const std::string& name) {
         listener_.wanted.erase({kind, name});
-        subscriber_.unwant(kind, name, now_);
+        if (Topic* const topic = topics_.find(kind, name)) subscriber_.unwant(*topic, now_);
     }
     void publish(std::string_view payload) {
-        PublishBatch batch;
-        PublishRecord record;
-        record.deadline = now_ + 3000;
-        record.user_data = reinterpret_cast<void*>(settled_.size());
+        batch_.deadline = now_ + 3000;
+        batch_.add("", "channel", payload, nullptr, reinterpret_cast<void*>(settled_.size()));
         settled_.push_back(false);
-        batch.add("channel", payload, record);
-        publisher_.publish(std::move(batch));
+        publisher_.publish(batch_);
     }
     // In pieces, as a driver that wakes for every deadline.
     void pass(TimeMs by) {
@@ -339,7 +341,9 @@ class Run {
     SubscriberListener listener_;
     std::vector<bool> settled_;  // by the number of the publish
     std::size_t settled_count_ = 0, unqueued_ = 0;
+    PublishBatch batch_;
     Publisher publisher_;
+    Topics topics_;
     Subscriber subscriber_;
     Side publishing_{publisher_}, subscribing_{subscriber_};
     Side* side_ = &subscribing_;

@@ -7,6 +7,7 @@
 #include "core/fanout/fanout.h"
 #include "core/net/event_fd.h"
 #include "tests/malloc/failing_malloc.h"
+#include "tests/support/topics.h"
 
 namespace fanwire::core {
 namespace {
@@ -14,10 +15,9 @@ namespace {
 class InboxWithoutMemory : public testing::Test {
  protected:
     SubscriptionRef subscribe(const std::string& channel) {
-        auto subscription = SubscriptionRef::adopt(
-            new Subscription(TargetKind::channel, {Name::make(channel), 0}, inbox, nullptr, monitor));
+        auto subscription = make_subscription(TargetKind::channel, channel, inbox, nullptr, monitor);
         fanout.add(subscription);
-        fanout.active(TargetKind::channel, channel);
+        fanout.active(*subscription->topic());
         return subscription;
     }
     void message(const std::string& channel, const std::string& payload) {
@@ -50,7 +50,8 @@ class InboxWithoutMemory : public testing::Test {
     using Said = std::vector<std::string>;
     const std::shared_ptr<Monitor> monitor = std::make_shared<Monitor>();
     const std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>(InboxLimits{}, make_event_fd);
-    Fanout fanout{monitor->metrics, 0};
+    Topics topics;
+    Fanout fanout{topics, monitor->metrics, 0};
     const std::string long_payload = std::string(100, 'x');
 };
 
@@ -79,7 +80,7 @@ TEST_F(InboxWithoutMemory, StatesAndTheEndAreKept) {
         const Error why{Status::CONNECTION_LOST, "gone"};
         fanout.lost(why);
         for (int i = 0; i < 50; ++i) fanout.remove(*all[static_cast<std::size_t>(i)], why);
-        for (int i = 50; i < 100; ++i) fanout.active(TargetKind::channel, all[static_cast<std::size_t>(i)]->target().view());
+        for (int i = 50; i < 100; ++i) fanout.active(*all[static_cast<std::size_t>(i)]->topic());
     }
     memory_is_back();
     EXPECT_GE(inbox->stats().queued, 100u);

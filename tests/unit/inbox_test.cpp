@@ -11,6 +11,7 @@
 
 #include "core/base/clock.h"
 #include "core/net/event_fd.h"
+#include "tests/support/topics.h"
 
 namespace fanwire::core {
 namespace {
@@ -22,8 +23,7 @@ struct InboxTest : testing::Test {
         b = make("b");
     }
     SubscriptionRef make(const char* name) {
-        return SubscriptionRef::adopt(new Subscription(TargetKind::channel, {Name::make(name), 0}, inbox, nullptr,
-                                                       std::make_shared<Monitor>()));
+        return make_subscription(TargetKind::channel, name, inbox, nullptr, std::make_shared<Monitor>());
     }
     bool message(Subscription& to, const std::string& text) {
         Event event = Event::of(EventKind::message);

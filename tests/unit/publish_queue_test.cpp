@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -11,18 +13,19 @@ namespace {
 
 struct PublishQueueTest : testing::Test {
     void publish(const std::string& channel, const std::string& payload, TimeMs deadline = never) {
-        PublishBatch batch;
-        PublishRecord record;
-        record.deadline = deadline;
-        record.user_data = reinterpret_cast<void*>(++accepted);
-        batch.add(channel, payload, record);
-        unsent_bytes += batch.bytes.size();
+        batch.deadline = deadline;
+        unsent_bytes += batch.add("", channel, payload, nullptr, reinterpret_cast<void*>(++accepted));
         ++unsent;
-        queue.append(std::move(batch));
+        queue.append(batch);
+        EXPECT_TRUE(batch.empty());
     }
     std::string write(std::size_t max = SIZE_MAX) {
-        const std::string bytes(queue.output().substr(0, max));
-        queue.wrote(bytes.size());
+        std::string bytes;
+        while (!queue.output().empty() && bytes.size() < max) {
+            const std::string_view piece = queue.output().substr(0, max - bytes.size());
+            bytes += piece;
+            queue.wrote(piece.size());
+        }
         return bytes;
     }
     bool reply(const std::string& bytes) {
@@ -36,11 +39,15 @@ struct PublishQueueTest : testing::Test {
     std::size_t unsent = 0, unsent_bytes = 0;
     std::vector<std::string> outcomes;
     ReplyReader reader;
-    PublishQueue queue{[this](const PublishRecord& record, const Outcome& outcome) {
-                           const auto number = reinterpret_cast<std::uintptr_t>(record.user_data);
-                           outcomes.push_back(std::to_string(number) + " " +
-                                              find_status(static_cast<int>(outcome.error.status))->name +
-                                              (outcome.error ? "" : " " + std::to_string(outcome.receivers)));
+    PublishBatch batch;
+    PublishQueue queue{[this](const SettledRun& run) {
+                           EXPECT_FALSE(run.publishes.empty());
+                           for (const Settled& publish : run.publishes) {
+                               const auto number = reinterpret_cast<std::uintptr_t>(publish.user_data);
+                               outcomes.push_back(std::to_string(number) + " " +
+                                                  find_status(static_cast<int>(run.error.status))->name +
+                                                  (run.error ? "" : " " + std::to_string(publish.receivers)));
+                           }
                        },
                        [this](std::size_t count, std::size_t bytes) {
                            unsent -= count;
@@ -78,15 +85,15 @@ TEST_F(PublishQueueTest, EncodesAndSettlesInOrder) {
     EXPECT_FALSE(reply(":1\r\n"));  // nobody asked
 }
 
-TEST_F(PublishQueueTest, ARecordKnowsItsChannelAndPayload) {
-    PublishBatch batch;
-    batch.add("first", "x", {});
-    batch.add("channel", std::string(1000, 'p'), {});
-    const PublishRecord& record = batch.records[1];
-    const std::string_view bytes = std::string_view(batch.bytes).substr(batch.records[0].size);
-    EXPECT_EQ(record.channel(bytes), "channel");
-    EXPECT_EQ(record.payload(bytes), std::string(1000, 'p'));
-    EXPECT_EQ(record.size, bytes.size());
+TEST_F(PublishQueueTest, WhatIsEncodedCanBeReadBack) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, CommandChunk::usual}) {
+        const std::string payload(size, 'p');
+        const std::uint32_t encoded = batch.add("ws:", "a\r\n", payload);
+        const std::string_view bytes = batch.chunks.back().view();
+        const EncodedPublish publish(bytes.substr(bytes.size() - encoded));
+        EXPECT_EQ(publish.channel, "ws:a\r\n");
+        EXPECT_EQ(publish.payload, payload);
+    }
 }
 
 // Written means: the last byte has gone. What was written may have been executed; what was not is sent anew, whole.
@@ -273,6 +280,214 @@ TEST_F(PublishQueueTest, ManyPublishesInPieces) {
     for (int i = 0; i < 20000; ++i) ASSERT_TRUE(reply(":1\r\n"));
     EXPECT_EQ(take().size(), 20000u);
     EXPECT_EQ(unsent_bytes, 0u);
+}
+
+// Plain numbers, and nothing else, nor more of them than were asked for.
+TEST_F(PublishQueueTest, AScanTakesPlainNumbers) {
+    for (const char* payload : {"1", "2", "3"}) publish("c", payload);
+    EXPECT_EQ(queue.scan(":1\r\n"), 0u) << "nothing is in flight";
+    EXPECT_FALSE(queue.can_scan(":1\r\n"));
+    write();
+    EXPECT_EQ(queue.scan(":1\r"), 0u);
+    EXPECT_FALSE(queue.can_scan(":1\r"));
+    EXPECT_TRUE(queue.can_scan(":1\r\n+"));
+    for (const char* other : {":-1\r\n", ":01\r\n", ":1\n\r\n", ":\r\n", "-ERR\r\n", "+1\r\n", ":1234567890123456789\r\n"})
+        EXPECT_EQ(queue.scan(other), 0u) << other;
+    EXPECT_EQ(queue.scan(":7\r\n:12345678901234567"), 4u);
+    EXPECT_EQ(queue.scan(":123456789012345678\r\n:5\r\n:6\r\n"), 25u);
+    EXPECT_EQ(take(), (Strings{"1 OK 7", "2 OK 123456789012345678", "3 OK 5"}));
+    EXPECT_TRUE(queue.idle());
+}
+
+TEST_F(PublishQueueTest, AScanLeavesToTheReaderWhatIsNoPublish) {
+    publish("c", "1");
+    queue.append_own(PublishRecord::Kind::probe, "PROBE");
+    publish("c", "2", 100);
+    write();
+    EXPECT_EQ(queue.scan(":1\r\n:2\r\n:3\r\n"), 4u);
+    EXPECT_TRUE(reply(":2\r\n"));
+    queue.tick(100);
+    EXPECT_EQ(queue.scan(":3\r\n"), 0u);
+    EXPECT_TRUE(reply(":3\r\n"));
+    EXPECT_EQ(take(), (Strings{"1 OK 1", "probe 2", "2 OUTCOME_UNKNOWN"}));
+    EXPECT_TRUE(queue.idle());
+}
+
+struct NoSink : OutcomeSink {
+    bool settle(std::span<const Settled>, const Error&) noexcept override { return false; }
+    void signal() noexcept override {}
+};
+
+// Whoever asked is told of what is theirs, in order, and is let go of when the last of a batch has ended.
+TEST(PublishQueueSinks, RunsHaveOneSinkEach) {
+    const auto a = std::make_shared<NoSink>(), b = std::make_shared<NoSink>();
+    std::string seen;
+    PublishQueue queue{[&](const SettledRun& run) {
+                           EXPECT_EQ(run.accepted_us, 77u);
+                           const char* name = !run.sink ? "-" : *run.sink == a ? "a" : *run.sink == b ? "b" : "?";
+                           for (const Settled& publish : run.publishes)
+                               seen += name + std::to_string(reinterpret_cast<std::uintptr_t>(publish.user_data));
+                           seen += ' ';
+                       },
+                       [](std::size_t, std::size_t) {}, [](PublishRecord::Kind, const Reply&) {}};
+    const auto publish = [&](PublishBatch& batch, const std::shared_ptr<NoSink>& sink, std::uintptr_t number) {
+        batch.add("", "c", "p", sink, reinterpret_cast<void*>(number));
+    };
+    const auto write = [&] {
+        while (!queue.output().empty()) queue.wrote(queue.output().size());
+    };
+    PublishBatch batch;
+    for (const bool down : {false, true}) {
+        batch.accepted_us = 77;
+        publish(batch, a, 1);
+        publish(batch, a, 2);
+        publish(batch, b, 3);
+        publish(batch, nullptr, 4);
+        publish(batch, a, 5);
+        queue.append(batch);
+        batch.accepted_us = 77;
+        publish(batch, a, 6);
+        queue.append(batch);
+        EXPECT_GT(a.use_count(), 1);
+        write();
+        if (down)
+            queue.link_down({Status::CONNECTION_LOST, "reset"});
+        else
+            EXPECT_EQ(queue.scan(":1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n"), 24u);
+        EXPECT_EQ(std::exchange(seen, ""), "a1a2 b3 -4 a5 a6 ");
+        EXPECT_EQ(a.use_count(), 1);
+        EXPECT_EQ(b.use_count(), 1);
+    }
+}
+
+// Chunks of every fill, some larger than usual, under everything that can happen to them, against a plain list.
+TEST_F(PublishQueueTest, AgreesWithAListOfCommands) {
+    struct Command {
+        std::string bytes;
+        std::uintptr_t number;  // 0: the link's own
+        TimeMs deadline;
+    };
+    for (unsigned seed = 0; seed < 200; ++seed) {
+        SCOPED_TRACE(seed);
+        std::mt19937 random(seed);
+        const auto pick = [&](std::size_t below) { return random() % below; };
+        std::deque<Command> model;  // unsent
+        std::size_t part = 0;       // of the front one: written
+        Strings expected;
+        TimeMs now = 0;
+        const auto ended = [&](const Command& one, const char* how) {
+            if (one.number) expected.push_back(std::to_string(one.number) + how);
+        };
+        std::deque<Command> sent;
+        for (int step = 0; step < 300; ++step) {
+            switch (pick(12)) {
+                default: {
+                    batch.deadline = now + 50;
+                    for (std::size_t i = 1 + pick(3); i > 0; --i) {
+                        const std::size_t size = pick(20) ? pick(3000) : pick(200000);
+                        const std::string payload(size, 'x');
+                        unsent_bytes += batch.add("", "c", payload, nullptr, reinterpret_cast<void*>(++accepted));
+                        ++unsent;
+                        model.push_back({command("c", payload), accepted, batch.deadline});
+                    }
+                    queue.append(batch);
+                    break;
+                }
+                case 0: {
+                    const std::string own = "OWN" + std::string(pick(100), 'o');
+                    queue.append_own(PublishRecord::Kind::probe, own);
+                    model.push_back({own, 0, never});
+                    break;
+                }
+                case 1:
+                case 2:
+                case 3:
+                case 4: {
+                    const std::string bytes = write(pick(2) ? pick(200) : pick(200000));
+                    std::string same;
+                    part += bytes.size();
+                    std::size_t skipped = part - bytes.size();
+                    while (!model.empty() && part >= model.front().bytes.size()) {
+                        same += model.front().bytes.substr(skipped);
+                        skipped = 0;
+                        part -= model.front().bytes.size();
+                        sent.push_back(std::move(model.front()));
+                        model.pop_front();
+                    }
+                    if (part > 0) same += model.front().bytes.substr(skipped, part - skipped);
+                    ASSERT_EQ(bytes, same);
+                    break;
+                }
+                case 5: {
+                    now += static_cast<TimeMs>(pick(60));
+                    queue.tick(now);
+                    for (Command& one : sent)
+                        if (one.deadline <= now) {
+                            ended(one, " OUTCOME_UNKNOWN");
+                            one.deadline = never;
+                            one.number = 0;
+                        }
+                    std::deque<Command> left;
+                    for (std::size_t i = 0; i < model.size(); ++i)
+                        if (model[i].deadline <= now && !(i == 0 && part > 0))
+                            ended(model[i], " TIMEOUT");
+                        else
+                            left.push_back(std::move(model[i]));
+                    model.swap(left);
+                    EXPECT_GT(queue.deadline(), now);
+                    break;
+                }
+                case 6:
+                    queue.link_down({Status::CONNECTION_LOST, "reset"});
+                    for (const Command& one : sent) ended(one, " OUTCOME_UNKNOWN");
+                    sent.clear();
+                    part = 0;
+                    std::erase_if(model, [](const Command& one) { return one.number == 0; });
+                    if (pick(5)) break;
+                    queue.fail_unsent({Status::NOT_CONNECTED, "offline"});
+                    for (const Command& one : model) ended(one, " NOT_CONNECTED");
+                    model.clear();
+                    break;
+            }
+            ASSERT_EQ(take(), std::exchange(expected, {}));
+            std::size_t count = 0, bytes = 0;
+            for (const Command& one : model)
+                if (one.number) {
+                    ++count;
+                    bytes += one.bytes.size();
+                }
+            ASSERT_EQ(unsent, count);
+            ASSERT_EQ(unsent_bytes, bytes);
+            ASSERT_EQ(queue.output().empty(), model.empty());
+        }
+        queue.link_down({Status::CONNECTION_LOST, "reset"});
+        queue.fail_unsent({Status::CLOSED, "closed"});
+        ASSERT_EQ(queue.unsettled(), 0u);
+        ASSERT_TRUE(queue.idle());
+        take();
+    }
+}
+
+// The memory of what is done is used for what comes, and no more is kept than is worth it.
+TEST_F(PublishQueueTest, ChunksAreUsedAgain) {
+    const std::string payload(20000, 'x');
+    batch.add("", "c", payload);
+    const void* const memory = batch.chunks.front().view().data();
+    queue.append(batch);
+    EXPECT_TRUE(batch.spare.empty());
+    write();
+    EXPECT_EQ(queue.scan(":1\r\n"), 4u);
+    publish("c", "");  // on its way back into the batch
+    ASSERT_EQ(batch.spare.size(), 1u);
+    EXPECT_EQ(batch.spare.front().capacity(), CommandChunk::usual);
+    batch.add("", "c", payload);
+    EXPECT_EQ(batch.chunks.front().view().data(), memory);
+    for (int i = 0; i < 1000; ++i) batch.add("", "c", payload);
+    queue.append(batch);
+    write();
+    batch.add("", "c", payload);
+    queue.append(batch);
+    EXPECT_LE(batch.spare.size(), PublishBatch::spare_max);
 }
 
 }  // namespace

@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
 #include <string>
 #include <vector>
+
+#include "core/protocol/error_reply.h"
 
 namespace fanwire::core {
 namespace {
@@ -24,8 +28,11 @@ struct PublisherTest : testing::Test, Publisher::Listener {
         config.handshake = {"", "", "fanwire", 0};
         link = std::make_unique<Publisher>(
             config, offline, [] { return 0.5; }, *this,
-            [this](const PublishRecord&, const Outcome& outcome) {
-                events.push_back(find_status(static_cast<int>(outcome.error.status))->name);
+            [this](const SettledRun& run) {
+                for (const Settled& publish : run.publishes) {
+                    const std::string name = find_status(static_cast<int>(run.error.status))->name;
+                    events.push_back(link_detail ? text_of(run, publish) : name);
+                }
             },
             [](std::size_t, std::size_t) {});
     }
@@ -38,14 +45,18 @@ struct PublisherTest : testing::Test, Publisher::Listener {
     }
     void publish(const std::string& payload, TimeMs deadline = never) {
         PublishBatch batch;
-        PublishRecord record;
-        record.deadline = deadline;
-        batch.add("ws:a", payload, record);
-        link->publish(std::move(batch));
+        batch.deadline = deadline;
+        batch.add("ws:", "a", payload);
+        link->publish(batch);
+    }
+    static std::string text_of(const SettledRun& run, const Settled& publish) {
+        return std::to_string(reinterpret_cast<std::uintptr_t>(publish.user_data)) + " " +
+               find_status(static_cast<int>(run.error.status))->name + " " + std::to_string(publish.receivers);
     }
     std::vector<std::string> take() { return std::exchange(events, {}); }
 
     std::vector<std::string> events;
+    bool link_detail = false;  // tell of each publish which it was and how many received it
     std::unique_ptr<Publisher> link;
 };
 
@@ -272,6 +283,96 @@ TEST_F(PublisherTest, ProbesAreNoPublishes) {
     link->received("-NOPERM no\r\n", 2);
     EXPECT_EQ(take(), (Strings{"ready", "probe 1", "probe: PUBLISH: NOPERM no"}));
 }
+
+// Plain answers are read by a scan: what comes of them must not differ from what the reader makes of them, however the
+// bytes are cut.
+class ScanTest : public PublisherTest, public testing::WithParamInterface<unsigned> {
+   protected:
+    std::string answer() {
+        static const char* const unusual[] = {":-1", ":007", ":00", ":+5", ":", ":x", ":1x", ": 1", ":9223372036854775807",
+                                              ":9223372036854775808", ":99999999999999999999", ":1234567890123456789",
+                                              "-NOPERM no", "+OK", "$-1", "*0", "$1\r\nx", "%1", ":1\r"};
+        if (pick(30) == 0) return unusual[pick(std::size(unusual))] + std::string("\r\n");
+        if (pick(30) == 0) return "-ERR no\r\n";
+        static const std::uint64_t tops[] = {10, 10, 10, 11, 1000, 1000000000000000000u};
+        return ":" + std::to_string(random_() % tops[pick(std::size(tops))]) + "\r\n";
+    }
+    std::size_t pick(std::size_t below) { return random_() % below; }
+
+    std::mt19937_64 random_{GetParam()};
+};
+
+TEST_P(ScanTest, SaysWhatTheReaderSays) {
+    Strings expected;
+    PublishQueue reference{[&](const SettledRun& run) {
+                               for (const Settled& publish : run.publishes) expected.push_back(text_of(run, publish));
+                           },
+                           [](std::size_t, std::size_t) {},
+                           [&](PublishRecord::Kind, const Reply& reply) {
+                               expected.push_back(
+                                   reply.is(ReplyType::error)
+                                       ? "probe: " + error_of_reply("PUBLISH", reply.text()).text
+                                       : "probe " + std::to_string(std::max<std::int64_t>(reply.integer(), 0)));
+                           }};
+    open(Offline::queue);
+    connect();
+    take();
+    link_detail = true;
+    PublishBatch batch, same;
+    std::size_t commands = 0;
+    bool soon = pick(2) == 0;
+    for (std::size_t batches = 1 + pick(20); batches > 0; --batches) {
+        for (std::size_t i = 1 + pick(pick(5) ? 5 : 400); i > 0; --i, ++commands) {
+            batch.add("ws:", "a", "x", nullptr, reinterpret_cast<void*>(commands));
+            same.add("ws:", "a", "x", nullptr, reinterpret_cast<void*>(commands));
+        }
+        soon = soon && pick(4) > 0;
+        batch.deadline = same.deadline = soon ? 10 : 1000;
+        link->publish(batch);
+        reference.append(same);
+        if (pick(4) == 0) {
+            link->probe("p", "x");
+            reference.append_own(PublishRecord::Kind::probe, "x");
+            ++commands;
+        }
+    }
+    while (!link->output(0).empty()) link->wrote(link->output(0).size(), 0);
+    while (!reference.output().empty()) reference.wrote(reference.output().size());
+    std::string bytes;
+    // Not always all, and sometimes one more.
+    for (std::size_t i = commands + 1 - std::min(commands, pick(4)); i > 0; --i) bytes += answer();
+    if (pick(2)) {  // some are expired when they are answered
+        link->tick(10);
+        reference.tick(10);
+    }
+
+    ReplyReader reader;
+    bool fine = true;
+    for (std::size_t at = 0; at < bytes.size() && fine; ++at) {
+        reader.feed(bytes.substr(at, 1));
+        ReplyReader::Result result;
+        while ((result = reader.next()) == ReplyReader::Result::reply && fine) fine = reference.reply(reader.reply());
+        fine = fine && result != ReplyReader::Result::broken;
+    }
+    if (!fine) reference.link_down({Status::PROTOCOL_ERROR, "not that"});
+
+    for (std::string_view rest = bytes; !rest.empty();) {
+        const std::size_t size = std::min(rest.size(), 1 + pick(pick(3) ? 10 : 20000));
+        link->received(rest.substr(0, size), 20);
+        rest.remove_prefix(size);
+    }
+    EXPECT_EQ(link->state() == Link::State::ready, fine);
+    Strings seen = take();
+    if (!fine) {
+        ASSERT_FALSE(seen.empty());
+        EXPECT_TRUE(seen.back().starts_with("lost")) << seen.back();
+        seen.pop_back();
+    }
+    EXPECT_EQ(seen, expected);
+    EXPECT_EQ(link->queue().unsettled(), reference.unsettled());
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, ScanTest, testing::Range(0u, 300u));
 
 }  // namespace
 }  // namespace fanwire::core

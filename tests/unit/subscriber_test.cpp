@@ -1,5 +1,6 @@
 // The receiving link: what each frame of Redis becomes, and what must break the link.
 #include "core/protocol/subscriber.h"
+#include "tests/support/topics.h"
 
 #include <gtest/gtest.h>
 
@@ -14,9 +15,9 @@ struct SubscriberTest : testing::Test, Subscriber::Listener {
     void link_lost(const Error& why) override { events.push_back("lost: " + why.text); }
     void link_failed(const Error&, bool) override { events.push_back("failed"); }
     void link_retry(std::uint32_t, TimeMs) override {}
-    void confirmed(TargetKind, const NameRef& name) override { events.push_back("+" + std::string(name->view())); }
-    void refused(TargetKind, const NameRef& name, const Error& why) override {
-        events.push_back("!" + std::string(name->view()) + " " + why.text);
+    void confirmed(Topic& topic) override { events.push_back("+" + std::string(topic.view())); }
+    void refused(Topic& topic, const Error& why) override {
+        events.push_back("!" + std::string(topic.view()) + " " + why.text);
     }
     void message(TargetKind kind, std::string_view target, std::string_view channel,
                  std::string_view payload) override {
@@ -40,17 +41,20 @@ struct SubscriberTest : testing::Test, Subscriber::Listener {
         return bytes;
     }
     std::vector<std::string> take() { return std::exchange(events, {}); }
-    void want(const char* name, TargetKind kind = TargetKind::channel) { link.want(kind, Name::make(name), 0); }
+    void want(const char* name, TargetKind kind = TargetKind::channel) {
+        link.want(topic_of(topics, kind, name), 0);
+    }
 
     std::vector<std::string> events;
     int arriving = 0;
+    Topics topics;
     Subscriber link{
         [] {
             LinkConfig config;
             config.handshake = {"", "", "fanwire", 0};
             return config;
         }(),
-        500, [] { return 0.5; }, *this};
+        500, [] { return 0.5; }, topics, *this};
 };
 
 using Strings = std::vector<std::string>;
@@ -153,7 +157,7 @@ struct OutputBufferTest : SubscriberTest {
             config.handshake = {"", "", "", 0, true};
             return config;
         }(),
-        500, [] { return 0.5; }, *this};
+        500, [] { return 0.5; }, topics, *this};
 
     // Connects to a server whose INFO stats says this.
     void greet(const std::string& info, TimeMs now) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/protocol/reply.h"
+#include "tests/support/topics.h"
 
 namespace fanwire::core {
 namespace {
@@ -68,18 +69,18 @@ class FakeRedis {
 };
 
 struct TrackerTest : testing::Test, SubscriptionTracker::Listener {
-    void confirmed(TargetKind, const NameRef& name) override { events.push_back("+" + std::string(name->view())); }
-    void refused(TargetKind, const NameRef& name, const Error& why) override {
-        events.push_back("!" + std::string(name->view()));
+    void confirmed(Topic& topic) override { events.push_back("+" + std::string(topic.view())); }
+    void refused(Topic& topic, const Error& why) override {
+        events.push_back("!" + std::string(topic.view()));
         last_refusal = why;
     }
     void SetUp() override { tracker.begin(); }
     std::vector<std::string> take_events() { return std::exchange(events, {}); }
 
     void want(const std::string& name, TargetKind kind = TargetKind::channel) {
-        tracker.want(kind, Name::make(name), now);
+        tracker.want(topic_of(topics, kind, name), now);
     }
-    void unwant(const std::string& name, TargetKind kind = TargetKind::channel) { tracker.unwant(kind, name, now); }
+    void unwant(const std::string& name, TargetKind kind = TargetKind::channel) { if (Topic* const topic = topics.find(kind, name)) tracker.unwant(*topic, now); }
     // Sends what there is to send.
     void send() {
         std::string bytes;
@@ -106,7 +107,8 @@ struct TrackerTest : testing::Test, SubscriptionTracker::Listener {
     Error last_refusal;
     TimeMs now = 1000;
     FakeRedis redis;
-    SubscriptionTracker tracker{500, 30000, *this};
+    Topics topics;
+    SubscriptionTracker tracker{500, 30000, topics, *this};
 };
 
 using Strings = std::vector<std::string>;
@@ -338,7 +340,8 @@ TEST_P(TrackerSchedules, Converge) {
         FakeRedis server;
         std::string unread;  // sent, not yet taken by the server
         std::set<std::pair<TargetKind, std::string>> wanted;
-        SubscriptionTracker t(pick(2) ? 500 : 0, 4000, *this);
+        Topics all;
+        SubscriptionTracker t(pick(2) ? 500 : 0, 4000, all, *this);
         TimeMs time = 0;
         bool up = true;
         t.begin();
@@ -359,11 +362,11 @@ TEST_P(TrackerSchedules, Converge) {
             const std::string name = "n" + std::to_string(pick(5));
             switch (pick(12)) {
                 case 0: case 1: case 2:
-                    t.want(kind, Name::make(name), time);
+                    t.want(topic_of(all, kind, name), time);
                     wanted.emplace(kind, name);
                     break;
                 case 3: case 4:
-                    t.unwant(kind, name, time);
+                    if (Topic* const topic = all.find(kind, name)) t.unwant(*topic, time);
                     wanted.erase({kind, name});
                     break;
                 case 5: case 6: t.next_command(unread); break;
@@ -407,6 +410,7 @@ TEST_P(TrackerSchedules, Converge) {
         ASSERT_TRUE(t.settled()) << "seed " << seed;
         ASSERT_EQ(server.subscribed, wanted) << "seed " << seed;
         ASSERT_EQ(t.size(), wanted.size()) << "seed " << seed;
+        ASSERT_EQ(all.size(), wanted.size()) << "seed " << seed;
     }
 }
 

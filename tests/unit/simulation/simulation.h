@@ -16,6 +16,7 @@
 #include "core/net/event_fd.h"
 #include "core/protocol/publisher.h"
 #include "core/protocol/subscriber.h"
+#include "tests/support/topics.h"
 #include "tests/unit/simulation/wire.h"
 
 namespace fanwire::core::simulation {
@@ -79,39 +80,40 @@ class Simulation : private Subscriber::Listener {
         const std::size_t which = pick(2);
         fresh->inbox = inboxes_[which].get();
         fresh->conflates = settings_.limits[which].overflow == Overflow::conflate;
-        fresh->subscription = SubscriptionRef::adopt(
-            new Subscription(kind, {Name::make(name), 0}, inboxes_[which], fresh.get(), monitor_));
+        fresh->subscription = make_subscription(kind, name, inboxes_[which], fresh.get(), monitor_);
         watched_.push_back(std::move(fresh));
         Watched& one = *watched_.back();
-        const NameRef first = fanout_.add(one.subscription);
+        Topic* const first = fanout_.add(one.subscription);
         if (!first) {
             if (one.subscription->state() == SubscriptionState::active) one.activated(position_.at(one.target));
         } else if (given_up_) {
-            fanout_.failed(kind, first->view(), given_up_);
+            fanout_.failed(*first, given_up_);
         } else {
-            subscriber_.want(kind, first, now_);
+            subscriber_.want(*first, now_);
         }
     }
     void unsubscribe(std::size_t which) {
         Watched& one = *watched_[which];
         if (!one.subscription->give_up()) return;
         note("unsubscribe", one.target.second);
-        if (const NameRef last = fanout_.remove(*one.subscription, {Status::UNSUBSCRIBED, "unsubscribed"}))
-            subscriber_.unwant(one.target.first, last->view(), now_);
+        if (const TopicRef last = fanout_.remove(*one.subscription, {Status::UNSUBSCRIBED, "unsubscribed"})) {
+            subscriber_.unwant(*last, now_);
+            topics_.forget_if_unused(*last);
+        }
     }
     void publish(const std::string& name) {
         note("publish " + std::to_string(published_ + 1) + " on", name);
-        PublishBatch batch;
+        batch_.deadline = now_ + 3000;
         for (std::uint32_t i = pick(8) ? 1 : 1 + pick(4); i > 0; --i) {
-            PublishRecord record;
-            record.deadline = now_ + 3000;
-            record.user_data = reinterpret_cast<void*>(++published_);
+            ++published_;
             published_on_[published_] = name;
-            batch.add(name, std::to_string(published_) + std::string(pick(200), ' '), record);
+            // Some are too large for the chunk that they begin in.
+            const std::size_t filling = pick(200) ? pick(200) : 100000;
+            unsent_bytes_ += batch_.add("", name, std::to_string(published_) + std::string(filling, ' '), nullptr,
+                                        reinterpret_cast<void*>(published_));
             ++unsent_;
-            unsent_bytes_ += batch.records.back().size;
         }
-        publisher_.publish(std::move(batch));
+        publisher_.publish(batch_);
     }
     void drain(std::size_t which, std::size_t capacity) {
         fanout_.commit();
@@ -223,8 +225,8 @@ class Simulation : private Subscriber::Listener {
         subscriber_.stop();
         fanout_.failed_all(why);
     }
-    void confirmed(TargetKind kind, const NameRef& name) override {
-        const ModelRedis::Target target{kind, std::string(name->view())};
+    void confirmed(Topic& topic) override {
+        const ModelRedis::Target target{topic.kind(), std::string(topic.view())};
         note("confirmed", target.second);
         const auto at = subscribe_wire.connection()->subscribed.find(target);
         ASSERT_NE(at, subscribe_wire.connection()->subscribed.end()) << target.second << " is not subscribed";
@@ -232,14 +234,14 @@ class Simulation : private Subscriber::Listener {
         std::set<Watched*> inactive;
         for (const auto& one : watched_)
             if (one->target == target && one->subscription->state() != SubscriptionState::active) inactive.insert(one.get());
-        fanout_.active(kind, name->view());
+        fanout_.active(topic);
         for (Watched* one : inactive)
             if (one->subscription->state() == SubscriptionState::active) one->activated(position_[target]);
     }
-    void refused(TargetKind kind, const NameRef& name, const Error& why) override {
+    void refused(Topic& topic, const Error& why) override {
         note("refused", why.text);
         coverage(status_label(why.status));
-        fanout_.failed(kind, name->view(), why);
+        fanout_.failed(topic, why);
     }
     void message(TargetKind kind, std::string_view target, std::string_view channel,
                  std::string_view payload) override {
@@ -541,21 +543,25 @@ class Simulation : private Subscriber::Listener {
 
    private:
     const std::shared_ptr<Monitor> monitor_ = std::make_shared<Monitor>();
-    Fanout fanout_{monitor_->metrics, 0};
+    Topics topics_;
+    Fanout fanout_{topics_, monitor_->metrics, 0};
     PublishSide publish_side_{*this};
     std::map<std::uintptr_t, std::vector<Status>> outcomes_;
     std::size_t unsent_ = 0, unsent_bytes_ = 0;
+    PublishBatch batch_;
     Error given_up_;
     Publisher publisher_{settings_.link, settings_.offline, [this] { return draw(); }, publish_side_,
-                         [this](const PublishRecord& record, const Outcome& outcome) {
-                             outcomes_[reinterpret_cast<std::uintptr_t>(record.user_data)].push_back(outcome.error.status);
+                         [this](const SettledRun& run) {
+                             for (const Settled& publish : run.publishes)
+                                 outcomes_[reinterpret_cast<std::uintptr_t>(publish.user_data)].push_back(
+                                     run.error.status);
                          },
                          [this](std::size_t count, std::size_t bytes) {
                              EXPECT_GE(unsent_, count);
                              unsent_ -= count;
                              unsent_bytes_ -= bytes;
                          }};
-    Subscriber subscriber_{settings_.link, settings_.linger, [this] { return draw(); }, *this};
+    Subscriber subscriber_{settings_.link, settings_.linger, [this] { return draw(); }, topics_, *this};
 
    public:
     Wire publish_wire{redis, publisher_}, subscribe_wire{redis, subscriber_};

@@ -1,0 +1,117 @@
+#include "core/protocol/publish_batch.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace fanwire::core {
+
+namespace {
+
+constexpr std::string_view head = "*3\r\n$7\r\nPUBLISH\r\n$";
+constexpr std::size_t records_kept_max = 16 * 1024, sinks_kept_max = 1024;
+
+// A count as it stands behind `$`.
+class Digits {
+   public:
+    explicit Digits(std::size_t n) {
+        do text_[--begin_] = static_cast<char>('0' + n % 10);
+        while ((n /= 10) > 0);
+    }
+    std::string_view view() const { return {text_ + begin_, size()}; }
+    std::size_t size() const { return sizeof text_ - begin_; }
+
+   private:
+    char text_[20];
+    std::size_t begin_ = sizeof text_;
+};
+
+char* put(char* to, std::string_view bytes) {
+    if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
+    return to + bytes.size();
+}
+
+template <class T>
+void clear_vector(std::vector<T>& values, std::size_t keep) noexcept {
+    values.clear();
+    if (values.capacity() > keep) std::vector<T>().swap(values);
+}
+
+}  // namespace
+
+std::uint32_t PublishBatch::add(std::string_view prefix, std::string_view channel, std::string_view payload,
+                                const std::shared_ptr<OutcomeSink>& sink, void* user_data) {
+    const std::size_t channel_size = prefix.size() + channel.size();
+    const Digits channel_digits(channel_size), payload_digits(payload.size());
+    const std::size_t size = head.size() + channel_digits.size() + 2 + channel_size + 3 +
+                             payload_digits.size() + 2 + payload.size() + 2;
+
+    // What needs memory, so that what follows does not.
+    if (records.size() == records.capacity()) records.reserve(std::max<std::size_t>(64, records.capacity() * 2));
+    if (chunks.empty() || chunks.back().room() < size) {
+        if (chunks.size() == chunks.capacity()) chunks.reserve(std::max<std::size_t>(4, chunks.capacity() * 2));
+        spare.reserve(spare_max);
+        if (size <= CommandChunk::usual && !spare.empty()) {
+            chunks.push_back(std::move(spare.back()));
+            spare.pop_back();
+        } else {
+            chunks.emplace_back(std::max(size, CommandChunk::usual));
+        }
+    }
+    if (sink && (sinks.empty() || sinks.back() != sink)) sinks.push_back(sink);
+
+    char* to = chunks.back().extend(size);
+    to = put(to, head);
+    to = put(to, channel_digits.view());
+    to = put(to, "\r\n");
+    to = put(to, prefix);
+    to = put(to, channel);
+    to = put(to, "\r\n$");
+    to = put(to, payload_digits.view());
+    to = put(to, "\r\n");
+    to = put(to, payload);
+    put(to, "\r\n");
+    records.push_back({static_cast<std::uint32_t>(size), sink ? static_cast<std::uint32_t>(sinks.size()) : 0, user_data,
+                       PublishRecord::Kind::publish});
+    return records.back().size;
+}
+
+void PublishBatch::add_own(PublishRecord::Kind kind, std::string_view command) {
+    records.reserve(1);
+    chunks.emplace_back(command.size()).append(command);
+    records.push_back({static_cast<std::uint32_t>(command.size()), 0, nullptr, kind});
+}
+
+std::size_t PublishBatch::bytes() const {
+    std::size_t sum = 0;
+    for (const CommandChunk& chunk : chunks) sum += chunk.size();
+    return sum;
+}
+
+void PublishBatch::clear() noexcept {
+    for (CommandChunk& chunk : chunks) recycle(spare, std::move(chunk));
+    clear_vector(chunks, 1024);
+    clear_vector(records, records_kept_max);
+    clear_vector(sinks, sinks_kept_max);
+    accepted_us = 0;
+    deadline = never;
+}
+
+void PublishBatch::recycle(std::vector<CommandChunk>& spare, CommandChunk&& chunk) noexcept {
+    CommandChunk taken = std::move(chunk);
+    if (taken.capacity() != CommandChunk::usual || spare.size() == spare.capacity()) return;
+    taken.clear();
+    spare.push_back(std::move(taken));
+}
+
+EncodedPublish::EncodedPublish(std::string_view command) {
+    const auto bulk = [&command](std::size_t from) {
+        std::size_t size = 0;
+        const auto end = std::from_chars(command.data() + from, command.data() + command.size(), size).ptr;
+        return command.substr(static_cast<std::size_t>(end - command.data()) + 2, size);
+    };
+    channel = bulk(head.size());
+    payload = bulk(static_cast<std::size_t>(channel.data() + channel.size() - command.data()) + 3);
+}
+
+}  // namespace fanwire::core

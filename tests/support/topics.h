@@ -1,0 +1,22 @@
+// Topics and subscriptions by name, for tests that have no engine.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "core/fanout/subscription.h"
+#include "core/message/topic.h"
+
+namespace fanwire::core {
+
+inline Topic& topic_of(Topics& topics, TargetKind kind, std::string_view name) {
+    return topics.intern(Topic::make(kind, name, 0));
+}
+
+inline SubscriptionRef make_subscription(TargetKind kind, std::string_view name, std::shared_ptr<Inbox> inbox,
+                                         void* user_data, std::shared_ptr<Monitor> monitor) {
+    OutletRef outlet = OutletRef::adopt(new Outlet(std::move(inbox), std::move(monitor)));
+    return SubscriptionRef::adopt(new Subscription(Topic::make(kind, name, 0), std::move(outlet), user_data));
+}
+
+}  // namespace fanwire::core
