@@ -71,7 +71,7 @@ class Process:
         output = self._child.stdout.fileno()
         while b"\n" not in self._pending:
             if not select.select([output], [], [], max(0.0, until - time.monotonic()))[0]:
-                raise DriverError(f"{self.name}: no {what} within {seconds:.0f} s{self._said()}")
+                raise DriverError(f"{self.name}: no {what} within {seconds:g} s{self._said()}")
             read = os.read(output, 65536)
             if not read:
                 code = self._child.wait()

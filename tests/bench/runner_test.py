@@ -13,6 +13,8 @@ import sys
 import tempfile
 import unittest
 
+from drivers import DriverError, Process
+
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(sys.argv.pop(1))
 
@@ -58,6 +60,32 @@ class RunnerTest(unittest.TestCase):
         done = run("--only", "Python asyncio receive", "--strict")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("not judged: Python asyncio receive 128 B, tcp: CPU per message: not measured", done.stdout)
+
+
+class DriverTest(unittest.TestCase):
+    """A driver that does not do what it should is a failure that names it, whatever the language."""
+
+    def failure_of(self, program: str, seconds: float = 60.0) -> str:
+        with Process("liar", [sys.executable, "-c", "print('ready', flush=True);" + program]) as process:
+            process.ready()
+            with self.assertRaises(DriverError) as caught:
+                process.result(seconds, 10)
+        return str(caught.exception)
+
+    def test_failures(self) -> None:
+        for program, said in (
+            ("print('{\"messages\": 9, \"wrong\": 0}')", "liar: 9 messages instead of 10"),
+            ("print('{\"messages\": 10, \"wrong\": 1}')", "liar: 1 messages were wrong, missing or out of order"),
+            ("print('{\"messages\": 10}')", "liar: None messages were wrong, missing or out of order"),
+            ("print('{\"messages\": 10, \"wrong\": 0}'); raise SystemExit('late')", "liar: exit code 1: late"),
+            ("print('done')", "liar: said 'done' instead of figures"),
+            ("raise SystemExit('message 7 is missing')", "liar: ended with exit code 1 instead of result: message 7 is missing"),
+        ):
+            with self.subTest(said):
+                self.assertEqual(self.failure_of(program), said)
+
+    def test_silence(self) -> None:
+        self.assertEqual(self.failure_of("import signal; signal.pause()", 0.3), "liar: no result within 0.3 s")
 
 
 if __name__ == "__main__":
