@@ -68,7 +68,8 @@ class Engine : private BackendListener {
 
     // Whether this is a copy in the child of a fork(): its threads are not there, and nothing but this and abandon()
     // may be called.
-    bool forked() const { return monitor_->fork_guard.forked(); }
+    bool forked() const { return fork_guard().forked(); }
+    const ForkGuard& fork_guard() const { return monitor_->fork_guard; }
     // Closes the child's copies of the sockets.
     void abandon() const noexcept;
 

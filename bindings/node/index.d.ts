@@ -183,9 +183,9 @@ export interface Message {
   readonly channelBytes: Buffer;
   /** The pattern it came by; null for exact subscriptions. */
   readonly pattern: string | null;
-  /** The payload: a view of memory that is shared with the messages that came in the same batch. */
+  /** The payload: a view of memory that may be shared with other messages. The same Buffer each time. */
   readonly data: Buffer;
-  /** The payload as UTF-8. */
+  /** The payload as UTF-8. While it is kept, so may be a string of up to 4 KB that it is a part of. */
   readonly text: string;
   /**
    * The payload as JSON; throws SyntaxError when it is not. Without the keys "__proto__", "constructor" and

@@ -69,7 +69,7 @@ int fanwire_publish_async(fanwire_engine* engine, const char* channel, size_t ch
                           size_t payload_size, fanwire_inbox* inbox, void* user_data) {
     return guarded([&] {
         Engine& target = *checked(engine).engine;
-        const std::shared_ptr<Inbox>& sink = checked(inbox).inbox;
+        const std::shared_ptr<Inbox>& sink = checked_beside(target, inbox).inbox;
         if (!sink->reserve_outcome())
             throw Failure(Status::QUEUE_FULL, "the inbox waits for " + std::to_string(Inbox::outcomes_max) +
                                                   " outcomes that were not drained");

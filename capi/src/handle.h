@@ -43,15 +43,33 @@ int guarded(Body&& body) noexcept {
 
 [[noreturn]] inline void reject(std::string text) { throw Failure(Status::INVALID_ARGUMENT, std::move(text)); }
 
+template <class Handle>
+Handle& checked_kind(Handle* handle) {
+    if (!handle) reject(std::string(Handle::kind) + " is NULL");
+    if (handle->tag != Handle::tag_value) reject(std::string("the handle is not a ") + Handle::kind);
+    return *handle;
+}
+
+template <class Handle>
+void refuse_if(bool forked) {
+    if (forked)
+        throw Failure(Status::FORKED, std::string(Handle::kind) +
+                                          " was made by the parent process: after fork() make one of your own");
+}
+
 // The handle, or INVALID_ARGUMENT when it is NULL or of another type, or FORKED when it is the parent process's.
 template <class Handle>
 Handle& checked(Handle* handle) {
-    if (!handle) reject(std::string(Handle::kind) + " is NULL");
-    if (handle->tag != Handle::tag_value) reject(std::string("the handle is not a ") + Handle::kind);
-    if constexpr (requires { handle->forked(); })
-        if (handle->forked())
-            throw Failure(Status::FORKED, std::string(Handle::kind) +
-                                              " was made by the parent process: after fork() make one of your own");
+    checked_kind(handle);
+    if constexpr (requires { handle->forked(); }) refuse_if<Handle>(handle->forked());
+    return *handle;
+}
+
+// The same, of a handle used together with an engine that has been checked: without the system call that it would take.
+template <class Handle>
+Handle& checked_beside(const core::Engine& engine, Handle* handle) {
+    checked_kind(handle);
+    refuse_if<Handle>(handle->fork_guard.differs(engine.fork_guard()));
     return *handle;
 }
 

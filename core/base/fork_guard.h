@@ -19,6 +19,9 @@ class ForkGuard {
     // Costs a getpid() or, if it is asked often and the kernel can wipe a page for us (Linux 4.14), a load.
     bool forked() const;
 
+    // Whether `other` is of another process. If it is not forked(), then this one is; that takes no system call.
+    bool differs(const ForkGuard& other) const { return pid_ != other.pid_; }
+
    private:
     const volatile unsigned char* page_ = nullptr;  // 1 here, 0 in a child
     std::size_t size_ = 0;

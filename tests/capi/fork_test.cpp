@@ -101,6 +101,25 @@ TEST_F(ForkTest, TheChildMayOpenItsOwnEngine) {
         return came && !HasFailure() ? 0 : 1;
     }));
 }
+
+// Though another engine has published into it before, perhaps one whose address the child's own engine gets.
+TEST_F(ForkTest, TheChildsOwnEngineDoesNotPublishIntoAnInheritedInbox) {
+    Inbox outcomes;
+    {
+        Engine former = open_engine();
+        ASSERT_STATUS(FANWIRE_OK, fanwire_publish_async(former, "c", 1, "x", 1, outcomes, nullptr));
+        outcomes.next(FANWIRE_EVENT_PUBLISHED);
+    }
+    EXPECT_EQ(0, in_child([&] {
+        Engine own = open_engine();
+        Inbox own_outcomes;
+        EXPECT_EQ(FANWIRE_FORKED, fanwire_publish_async(own, "c", 1, "x", 1, outcomes, nullptr));
+        EXPECT_EQ(FANWIRE_OK, fanwire_publish_async(own, "c", 1, "x", 1, own_outcomes, nullptr));
+        EXPECT_EQ(FANWIRE_FORKED, fanwire_publish_async(own, "c", 1, "x", 1, outcomes, nullptr));
+        own_outcomes.next(FANWIRE_EVENT_PUBLISHED);
+        return HasFailure() ? 1 : 0;
+    }));
+}
 #endif
 
 // At any moment of a busy engine: locks that other threads hold at the fork stay held in the child for ever.

@@ -1,5 +1,6 @@
 """Buses that are not closed, in processes of their own: none may crash or hang."""
 
+import pytest
 from child import run
 
 
@@ -81,6 +82,59 @@ def test_exit_while_a_handler_runs(url):
         url,
     )
     assert done.stdout == "end\n"
+
+
+@pytest.mark.parametrize("kind", ["handler", "coroutine handler", "callback", "error", "on_event"])
+def test_exit_while_a_loop_in_a_daemon_thread_is_busy(memory_url, kind):
+    """The interpreter takes the thread away in the middle of what runs there, with what is native below it."""
+    run(
+        f"""
+        kind = {kind!r}
+        busy = threading.Event()
+
+        def spin(*args):
+            busy.set()
+            while True:  # asks for the interpreter again and again
+                time.sleep(0)
+
+        class Error(Exception):
+            def __str__(self):
+                spin()
+
+        def raise_error(message):
+            raise Error
+
+        async def publish(bus):
+            while True:
+                outcome = bus.publish("a", {{"n": 1}})
+                if kind == "callback":
+                    outcome.add_done_callback(spin)
+                await outcome
+                await asyncio.sleep(0)
+
+        async def main():
+            async with fanwire.connect(url) as bus:
+                loop = asyncio.get_running_loop()
+                loop.set_exception_handler(lambda loop, context: str(context["exception"]))
+                handler = {{"handler": spin, "error": raise_error, "coroutine handler": None}}.get(kind, print)
+                if kind == "coroutine handler":
+                    async def handler(message):
+                        spin()
+                bus.subscribe("a", handler, on_event=spin if kind == "on_event" else None)
+                await publish(bus)
+
+        sys.stdout = open(os.devnull, "w")
+        threading.Thread(target=asyncio.run, args=(main(),), daemon=True).start()
+        assert busy.wait(20)
+        # What runs when the modules are cleared gives the thread the time to ask.
+        class Last:
+            def __del__(self, sleep=time.sleep):
+                sleep(0.05)
+        sys.last = Last()
+        """,
+        memory_url,
+        options=(),
+    )
 
 
 def test_exit_while_another_thread_waits(url):

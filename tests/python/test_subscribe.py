@@ -493,3 +493,18 @@ async def test_on_event_tells_the_end_and_may_raise(url, channel):
         await until(lambda: kinds["async"] == ["active", "ended"])
     assert kinds["plain"] == ["active", "ended"]
     assert [type(report) for report in reports] == [LookupError] * 4
+
+
+async def test_unsubscribing_hides_no_event_that_came_before(url, channel):
+    """Also when nobody had the time to be told of it."""
+    kinds = []
+
+    async def handler(message):
+        pass
+
+    async with fanwire.connect(url) as bus:
+        subscription = bus.subscribe(channel, handler, on_event=lambda event: kinds.append(event.kind))
+        await subscription.ready  # by itself: then this goes on before the handler's task does
+        subscription.unsubscribe()
+        await until(lambda: "ended" in kinds)
+    assert kinds == ["active", "ended"]

@@ -7,6 +7,7 @@ const { makeError, kindOf } = require('./errors.js');
 const { figuresOf, lastFigures, healthOf, LatencyHistogram } = require('./figures.js');
 const { Inbox } = require('./inbox.js');
 const keepalive = require('./keepalive.js');
+const { Publisher } = require('./publisher.js');
 const { emitSafely } = require('./report.js');
 const { checkCredential } = require('./settings.js');
 const { MessageStream, kSubscribe, kBusClosed } = require('./stream.js');
@@ -27,7 +28,8 @@ class Bus extends EventEmitter {
   #engine;
   #figures; // of the engine
   #inbox;
-  #slots = [null]; // by key: a Subscription, or the {resolve, reject} of a publish. Key 0 is the engine
+  #publisher;
+  #slots = [null]; // by key: a Subscription. Key 0 is the engine
   #freeKeys = [];
   #streams = new Set();
   #isConnected = false;
@@ -43,6 +45,7 @@ class Bus extends EventEmitter {
     try {
       this.#engine = addon.engineOpen(this.#options, this.#inbox.handle);
       this.#figures = figuresOf(this.#engine);
+      this.#publisher = new Publisher(this.#engine, this.#inbox);
     } catch (error) {
       this.#inbox.destroy();
       throw error;
@@ -70,25 +73,18 @@ class Bus extends EventEmitter {
 
   /** Resolves to the number of receivers Redis counted. */
   publish(channel, value) {
-    return new Promise((resolve, reject) => {
+    try {
       this.#checkOpen();
-      const name = checkName(channel, 'channel');
-      const payload = encode(value);
-      const key = this.#takeKey({ resolve, reject });
-      try {
-        addon.publishAsync(this.#engine, name, payload, this.#inbox.handle, key);
-      } catch (error) {
-        this.#freeKey(key);
-        throw error; // rejects
-      }
-      keepalive.acquire();
-    });
+      return this.#publisher.publish(checkName(channel, 'channel'), encode(value));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Publishes without asking for the outcome. */
   publishNoWait(channel, value) {
     this.#checkOpen();
-    addon.publish(this.#engine, checkName(channel, 'channel'), encode(value));
+    this.#publisher.publishNoWait(checkName(channel, 'channel'), encode(value));
   }
 
   subscribe(channel, handler) {
@@ -110,6 +106,7 @@ class Bus extends EventEmitter {
   }
 
   stats() {
+    this.#publisher.flush(); // what was published counts
     return this.#figures.stats();
   }
 
@@ -123,6 +120,7 @@ class Bus extends EventEmitter {
       const given = typeof format === 'string' ? `"${format}"` : kindOf(format);
       throw makeError('INVALID_ARGUMENT', `the format must be "prometheus" or "json", not ${given}`);
     }
+    this.#publisher.flush();
     return this.#figures[format]();
   }
 
@@ -153,6 +151,7 @@ class Bus extends EventEmitter {
   async #close(timeout) {
     keepalive.acquire();
     this.unref();
+    this.#publisher.flush();
     try {
       const [status, text] = await addon.engineClose(this.#engine, timeout);
       await this.#deliverRest();
@@ -239,7 +238,7 @@ class Bus extends EventEmitter {
         const subscription = this.#slots[key];
         subscription[kDeliver](inbox.message(subscription));
       } else if (kind === kinds.PUBLISHED) {
-        this.#settlePublish(key, inbox);
+        this.#publisher.settle(key, inbox);
       } else if (key === 0) {
         this.#onEngineEvent(kind, inbox.extra);
       } else {
@@ -248,17 +247,6 @@ class Bus extends EventEmitter {
       }
     }
     return inbox.more;
-  }
-
-  #settlePublish(key, inbox) {
-    const { resolve, reject } = this.#slots[key];
-    this.#freeKey(key);
-    keepalive.release();
-    const { receivers } = inbox;
-    if (receivers >= 0) return resolve(receivers);
-    const { status, text, count } = inbox.extra;
-    if (status === 0) resolve(count);
-    else reject(makeError(status, text));
   }
 
   #onEngineEvent(kind, extra) {

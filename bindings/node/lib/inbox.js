@@ -6,7 +6,7 @@ const { Message } = require('./message.js');
 const { makeError } = require('./errors.js');
 
 const kHead = 2;
-const kRow = 5;
+const kRow = 6;
 
 const inboxes = new Map(); // id -> Inbox, for as long as it may be woken
 let lastId = 0;
@@ -15,8 +15,7 @@ class Inbox {
   #id;
   #onWake;
   #head;
-  #slab;
-  #extras;
+  #values;
   #at = kHead; // where the present row stands in #head
   #end = kHead;
 
@@ -56,11 +55,10 @@ class Inbox {
 
   /** Makes the first row of the next batch the present one; false when no event waits. */
   read() {
-    const batch = addon.inboxDrain(this.handle, this.#head);
+    this.#values = addon.inboxDrain(this.handle, this.#head);
     this.#at = kHead;
-    this.#end = kHead + (batch === undefined ? 0 : kRow * this.#head[0]);
-    [this.#slab, this.#extras] = batch ?? [];
-    return batch !== undefined;
+    this.#end = kHead + (this.#values === undefined ? 0 : kRow * this.#head[0]);
+    return this.#values !== undefined;
   }
 
   /** Whether read() may find more than the batch at hand. */
@@ -88,11 +86,9 @@ class Inbox {
 
   /** Of a MESSAGE. */
   message(subscription) {
-    const a = this.#head[this.#at + 2];
-    const size = this.#head[this.#at + 3];
-    const channelSize = this.#head[this.#at + 4];
-    if (a >= 0) return new Message(subscription, this.#slab, a, size, channelSize);
-    return new Message(subscription, this.#extras[-1 - a], channelSize, size, channelSize);
+    const head = this.#head;
+    const at = this.#at;
+    return new Message(subscription, this.#values[head[at + 5]], head[at + 2], head[at + 3], head[at + 4]);
   }
 
   /** Of a PUBLISHED: how many received it, or -1 when extra() tells. */
@@ -102,7 +98,7 @@ class Inbox {
 
   /** Of the others: {status, text, reason, count, delayMs, willReconnect}. */
   get extra() {
-    return this.#extras[this.#head[this.#at + 3]];
+    return this.#values[this.#head[this.#at + 3]];
   }
 }
 

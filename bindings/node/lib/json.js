@@ -8,13 +8,17 @@ const { makeError, kindOf } = require('./errors.js');
 // within U+005F..U+0079. Few texts have either; the addon looks closer at those.
 const suspicious = /"(?:__proto__|constructor|prototype)"|\\u00[567]/;
 
-// Up to this many bytes the regular expression is done before the addon has been called; the addon scans faster.
+// Up to this many characters the regular expression is done before the addon has been called; the addon scans faster.
 const kShort = 512;
 
-/** JSON.parse() of `size` bytes from `start` on, cleaned; `text` gives them as a string. */
-function parseCleaned(bytes, start, size, text) {
-  if (size <= kShort && !suspicious.test(text)) return JSON.parse(text);
-  return JSON.parse(addon.cleanJsonBytes(bytes, start, size)?.toString() ?? text);
+/** Whether JSON.parse() of this text may be called as it is, as far as can be told at once. */
+function isHarmless(text) {
+  return text.length <= kShort && !suspicious.test(text);
+}
+
+/** JSON.parse() of a text, cleaned; `bytes` is the same as UTF-8. */
+function parseCleaned(text, bytes) {
+  return JSON.parse(addon.cleanJsonBytes(bytes, 0, bytes.length)?.toString() ?? text);
 }
 
 /** The JSON in a string or Uint8Array, cleaned; the value itself when there is nothing to take out. */
@@ -29,4 +33,4 @@ function cleanJson(json) {
   throw makeError('INVALID_ARGUMENT', `the JSON must be a string or a Uint8Array, not ${kindOf(json)}`);
 }
 
-module.exports = { cleanJson, parseCleaned };
+module.exports = { cleanJson, isHarmless, parseCleaned };

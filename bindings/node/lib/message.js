@@ -2,20 +2,21 @@
 
 const { inspect } = require('node:util');
 
-const { parseCleaned } = require('./json.js');
+const { isHarmless, parseCleaned } = require('./json.js');
 
 /** One message. Its text, data and channel are made when they are asked for. */
 class Message {
   #subscription;
-  #bytes; // the batch this message came in: ... channel (if by pattern), payload ...
+  #source; // what several messages of a batch lie in: ... channel (if by pattern), payload ...; a string when it is ASCII
   #start;
   #size;
   #channelSize;
   #text;
+  #data;
 
-  constructor(subscription, bytes, start, size, channelSize) {
+  constructor(subscription, source, start, size, channelSize) {
     this.#subscription = subscription;
-    this.#bytes = bytes;
+    this.#source = source;
     this.#start = start;
     this.#size = size;
     this.#channelSize = channelSize;
@@ -32,12 +33,12 @@ class Message {
 
   get channel() {
     if (this.pattern === null) return this.#subscription.channel;
-    return this.#bytes.toString('utf8', this.#start - this.#channelSize, this.#start);
+    return this.#textOf(this.#start - this.#channelSize, this.#start);
   }
 
   get channelBytes() {
     if (this.pattern === null) return this.#subscription.nameBytes;
-    return this.#bytes.subarray(this.#start - this.#channelSize, this.#start);
+    return this.#bytesOf(this.#start - this.#channelSize, this.#start);
   }
 
   get pattern() {
@@ -45,16 +46,16 @@ class Message {
   }
 
   get data() {
-    return this.#bytes.subarray(this.#start, this.#start + this.#size);
+    return (this.#data ??= this.#bytesOf(this.#start, this.#start + this.#size));
   }
 
   get text() {
-    this.#text ??= this.#bytes.toString('utf8', this.#start, this.#start + this.#size);
-    return this.#text;
+    return (this.#text ??= this.#textOf(this.#start, this.#start + this.#size));
   }
 
   json() {
-    return parseCleaned(this.#bytes, this.#start, this.#size, this.text);
+    const { text } = this;
+    return isHarmless(text) ? JSON.parse(text) : parseCleaned(text, this.#bytesOf(this.#start, this.#start + this.#size));
   }
 
   toString() {
@@ -64,6 +65,16 @@ class Message {
   [inspect.custom](_depth, options) {
     const { channel, pattern, text } = this;
     return `Message ${inspect({ channel, ...(pattern !== null && { pattern }), text }, options)}`;
+  }
+
+  #textOf(start, end) {
+    const source = this.#source;
+    return typeof source === 'string' ? source.substring(start, end) : source.toString('utf8', start, end);
+  }
+
+  #bytesOf(start, end) {
+    const source = this.#source;
+    return typeof source === 'string' ? Buffer.from(source.substring(start, end), 'latin1') : source.subarray(start, end);
   }
 }
 

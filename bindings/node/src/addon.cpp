@@ -3,6 +3,7 @@
 #include "inbox.h"
 #include "json.h"
 #include "options.h"
+#include "publishing.h"
 #include "subscription.h"
 #include "tables.h"
 
@@ -38,6 +39,7 @@ napi_value initialize(napi_env env, napi_value exports) {
     export_json(env, exports);
     export_inbox(env, exports);
     export_engine(env, exports);
+    export_publishing(env, exports);
     export_subscription(env, exports);
     return exports;
 }

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "inbox.h"
@@ -10,24 +11,37 @@ namespace fanwire::node {
 namespace {
 
 constexpr size_t kHeadWords = 2;
-constexpr size_t kRowWords = 5;
+constexpr size_t kRowWords = 6;
 constexpr int32_t kMaxInt32 = std::numeric_limits<int32_t>::max();
 
-// A larger message gets a Buffer of its own, so that who keeps it does not keep its neighbours alive.
+// Who keeps the text of one message keeps the slab of strings that it is a part of: so much at most, and as much again as
+// it takes to make a string costs next to nothing for each message.
+constexpr size_t kTextSlab = 4096;
+// A larger message gets a string or Buffer of its own, so that who keeps it does not keep its neighbours alive.
+constexpr size_t kLargestText = kTextSlab / 4;
 constexpr size_t kLargestInSlab = 4096;
 // A turn of the event loop copies about this much at most, whatever the messages' size.
 constexpr size_t kBatchBytes = size_t{1} << 20;
 
+bool is_ascii(const char* bytes, size_t size) {
+    constexpr uint64_t kHighBits = 0x8080808080808080;
+    uint64_t seen = 0;
+    size_t i = 0;
+    for (; i + sizeof seen <= size; i += sizeof seen) {
+        uint64_t word = 0;
+        std::memcpy(&word, bytes + i, sizeof word);
+        seen |= word;
+    }
+    for (; i < size; ++i) seen |= static_cast<unsigned char>(bytes[i]);
+    return (seen & kHighBits) == 0;
+}
+
 class BatchWriter {
    public:
-    BatchWriter(napi_env env, napi_value head) : env_(env) {
-        napi_typedarray_type type = napi_int32_array;
-        size_t words = 0;
-        void* data = nullptr;
-        check(env, napi_get_typedarray_info(env, head, &type, &words, &data, nullptr, nullptr));
-        if (type != napi_int32_array || words < kHeadWords + kRowWords) throw_plain(env, "head is not as expected");
-        head_ = static_cast<int32_t*>(data);
-        rows_ = (words - kHeadWords) / kRowWords;
+    BatchWriter(napi_env env, napi_value head) : env_(env), values_(make_array(env)) {
+        const auto words = int32_array(env, head);
+        head_ = words.data();
+        rows_ = (words.size() - kHeadWords) / kRowWords;
     }
 
     bool full() const { return row_ == rows_ || bytes_ >= kBatchBytes; }
@@ -36,14 +50,14 @@ class BatchWriter {
         int32_t* row = head_ + kHeadWords + kRowWords * row_;
         row[0] = event.kind;
         row[1] = static_cast<int32_t>(reinterpret_cast<intptr_t>(event.user_data));
-        row[2] = row[3] = row[4] = 0;
+        row[2] = row[3] = row[4] = row[5] = 0;
         if (event.kind == FANWIRE_EVENT_MESSAGE) {
             add_message(event, row);
         } else if (event.kind == FANWIRE_EVENT_PUBLISHED && event.status == FANWIRE_OK && event.count <= kMaxInt32) {
             row[2] = static_cast<int32_t>(event.count);
         } else {
             row[2] = -1;
-            row[3] = add_extra(describe(event));
+            row[3] = add_value(describe(event));
         }
         ++row_;
     }
@@ -51,10 +65,9 @@ class BatchWriter {
     napi_value finish(bool more) {
         head_[0] = static_cast<int32_t>(row_);
         head_[1] = more ? 1 : 0;
-        napi_value result = make_array(env_);
-        append(env_, result, 0, slab_.empty() ? make_undefined(env_) : make_slab());
-        append(env_, result, 1, extras_ != nullptr ? extras_ : make_undefined(env_));
-        return result;
+        finish_text();
+        if (!slab_.empty()) append(env_, values_, slab_index_, make_buffer(slab_size_, slab_.data(), slab_.size()));
+        return values_;
     }
 
    private:
@@ -73,27 +86,71 @@ class BatchWriter {
         bytes_ += size;
         row[3] = static_cast<int32_t>(event.payload_size);
         row[4] = static_cast<int32_t>(channel_size);
-        if (size > kLargestInSlab) {
-            row[2] = -1 - add_extra(make_buffer(size, &piece, 1));
-            return;
-        }
-        row[2] = static_cast<int32_t>(slab_size_ + channel_size);
-        slab_size_ += size;
-        slab_.push_back(piece);
+        const bool is_text = is_ascii(piece.payload, piece.payload_size) && is_ascii(piece.channel, channel_size);
+        const size_t before = is_text ? add_text(piece, size, row[5]) : add_bytes(piece, size, row[5]);
+        row[2] = static_cast<int32_t>(before + channel_size);
     }
 
-    napi_value make_slab() { return make_buffer(slab_size_, slab_.data(), slab_.size()); }
+    // Both put the message's channel and payload into values[index], and return where there.
+
+    size_t add_text(const Piece& piece, size_t size, int32_t& index) {
+        if (size > kLargestText) {
+            index = add_value(make_string(piece, size));
+            return 0;
+        }
+        if (text_size_ + size > kTextSlab) finish_text();
+        if (!has_text_) text_index_ = value_count_++;
+        has_text_ = true;
+        const size_t before = text_size_;
+        copy(text_ + before, piece);
+        text_size_ += size;
+        index = static_cast<int32_t>(text_index_);
+        return before;
+    }
+
+    size_t add_bytes(const Piece& piece, size_t size, int32_t& index) {
+        if (size > kLargestInSlab) {
+            index = add_value(make_buffer(size, &piece, 1));
+            return 0;
+        }
+        if (slab_.empty()) slab_index_ = value_count_++;
+        const size_t before = slab_size_;
+        slab_.push_back(piece);
+        slab_size_ += size;
+        index = static_cast<int32_t>(slab_index_);
+        return before;
+    }
+
+    void finish_text() {
+        if (has_text_) append(env_, values_, text_index_, make_latin1(text_, text_size_));
+        has_text_ = false;
+        text_size_ = 0;
+    }
+
+    napi_value make_latin1(const char* bytes, size_t size) {
+        napi_value string = nullptr;
+        check(env_, napi_create_string_latin1(env_, bytes, size, &string));
+        return string;
+    }
+
+    napi_value make_string(const Piece& piece, size_t size) {
+        if (piece.channel_size == 0) return make_latin1(piece.payload, size);
+        const auto both = std::make_unique_for_overwrite<char[]>(size);
+        copy(both.get(), piece);
+        return make_latin1(both.get(), size);
+    }
 
     napi_value make_buffer(size_t size, const Piece* pieces, size_t count) {
         void* data = nullptr;
         napi_value buffer = nullptr;
         check(env_, napi_create_buffer(env_, size, &data, &buffer));
         char* out = static_cast<char*>(data);
-        for (size_t i = 0; i < count; ++i) {
-            out = copy(out, pieces[i].channel, pieces[i].channel_size);
-            out = copy(out, pieces[i].payload, pieces[i].payload_size);
-        }
+        for (size_t i = 0; i < count; ++i) out = copy(out, pieces[i]);
         return buffer;
+    }
+
+    static char* copy(char* out, const Piece& piece) {
+        return copy(copy(out, piece.channel, piece.channel_size), piece.payload, piece.payload_size);
     }
 
     static char* copy(char* out, const char* bytes, size_t size) {
@@ -113,21 +170,29 @@ class BatchWriter {
         return object;
     }
 
-    int32_t add_extra(napi_value value) {
-        if (extras_ == nullptr) extras_ = make_array(env_);
-        append(env_, extras_, extra_count_, value);
-        return static_cast<int32_t>(extra_count_++);
+    int32_t add_value(napi_value value) {
+        append(env_, values_, value_count_, value);
+        return static_cast<int32_t>(value_count_++);
     }
 
     napi_env env_;
+    napi_value values_;
     int32_t* head_ = nullptr;
     size_t rows_ = 0;
     size_t row_ = 0;
-    size_t bytes_ = 0;
+    size_t bytes_ = 0; // of all messages
+    uint32_t value_count_ = 0; // the indices given out
+
+    // The slab of strings at hand
+    bool has_text_ = false;
+    uint32_t text_index_ = 0;
+    size_t text_size_ = 0;
+    char text_[kTextSlab];
+
+    // The slab of bytes, made at the end
+    uint32_t slab_index_ = 0;
     size_t slab_size_ = 0;
     std::vector<Piece> slab_;
-    napi_value extras_ = nullptr;
-    uint32_t extra_count_ = 0;
 };
 
 } // namespace

@@ -1,14 +1,15 @@
-// How a batch of events crosses into JavaScript: numbers in an Int32Array that is reused, the bytes of all small
-// messages in one slab, and JavaScript values only for what is rare. lib/batch.js reads what this writes.
+// How a batch of events crosses into JavaScript: numbers in an Int32Array that is reused, the bytes of small messages in
+// common slabs, and JavaScript values only for what is rare. lib/inbox.js reads what this writes.
 //
 //   head[0]             how many rows follow
 //   head[1]             1 when more may wait
-//   head[2 + 5 * i]     row i: kind, key, a, b, c
+//   head[2 + 6 * i]     row i: kind, key, a, b, c, d
 //
-//   MESSAGE             a: offset of the payload in the slab, or -1 - index in `extras` of a Buffer of its own
-//                       b: payload size   c: size of the channel, which stands before the payload; 0: exact
-//   PUBLISHED           a: receivers, or -1 for anything but a plain success: then b: index in `extras`
-//   the others          b: index in `extras` of {status, text, reason, count, delayMs, willReconnect}
+//   MESSAGE             a: where the payload starts in values[d]   b: its size   d: index in `values` of a string, when
+//                       all of the message is ASCII, or of a Buffer
+//                       c: size of the channel, which stands before the payload; 0: exact
+//   PUBLISHED           a: receivers, or -1 for anything but a plain success: then b as below
+//   the others          b: index in `values` of {status, text, reason, count, delayMs, willReconnect}
 #pragma once
 
 #include <node_api.h>
@@ -17,8 +18,7 @@ namespace fanwire::node {
 
 class Inbox;
 
-// Writes the next batch of `inbox` into `head` and returns [slab, extras], each undefined when there is none; or
-// undefined when no event waits.
+// Writes the next batch of `inbox` into `head` and returns `values`; or undefined when no event waits.
 napi_value write_batch(napi_env env, Inbox& inbox, napi_value head);
 
 } // namespace fanwire::node

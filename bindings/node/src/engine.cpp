@@ -7,10 +7,6 @@
 namespace fanwire::node {
 namespace {
 
-void* key_at(const Call& call, size_t index) {
-    return reinterpret_cast<void*>(static_cast<uintptr_t>(call.number(index)));
-}
-
 // engineOpen(options, inbox) -> engine; its own events have key 0
 napi_value engine_open(const Call& call) {
     const auto& options = handle_at<Options>(call, 0);
@@ -153,27 +149,6 @@ napi_value engine_stats(const Call& call) {
     return object;
 }
 
-// publish(engine, channel, payload)
-napi_value publish(const Call& call) {
-    const auto& engine = handle_at<Engine>(call, 0);
-    const Bytes channel(call.env(), call[1]);
-    const Bytes payload(call.env(), call[2]);
-    engine.environment().check(
-        fanwire_publish(engine.get(), channel.data(), channel.size(), payload.data(), payload.size()));
-    return nullptr;
-}
-
-// publishAsync(engine, channel, payload, inbox, key): one PUBLISHED row with that key follows
-napi_value publish_async(const Call& call) {
-    const auto& engine = handle_at<Engine>(call, 0);
-    const Bytes channel(call.env(), call[1]);
-    const Bytes payload(call.env(), call[2]);
-    const auto& inbox = handle_at<Inbox>(call, 3);
-    engine.environment().check(fanwire_publish_async(engine.get(), channel.data(), channel.size(), payload.data(),
-                                                     payload.size(), inbox.get(), key_at(call, 4)));
-    return nullptr;
-}
-
 } // namespace
 
 void export_engine(napi_env env, napi_value exports) {
@@ -185,8 +160,6 @@ void export_engine(napi_env env, napi_value exports) {
     export_function<engine_stats>(env, exports, "engineStats");
     export_function<engine_latency>(env, exports, "engineLatency");
     export_function<engine_metrics>(env, exports, "engineMetrics");
-    export_function<publish>(env, exports, "publish");
-    export_function<publish_async>(env, exports, "publishAsync");
 }
 
 } // namespace fanwire::node

@@ -10,6 +10,7 @@ class Engine : public Handle {
     Engine(std::shared_ptr<Environment> environment, fanwire_engine* engine)
         : Handle(std::move(environment)), engine_(engine, [](fanwire_engine* e) { fanwire_engine_destroy(&e); }) {}
 
+    const void* type() const override { return type_of<Engine>(); }
     void close() override {
         engine_.reset();
         Handle::close();

@@ -18,7 +18,7 @@ napi_value inbox_destroy(const Call& call) {
     return nullptr;
 }
 
-// inboxDrain(inbox, head) -> [slab, extras] or undefined: see batch.h
+// inboxDrain(inbox, head) -> values or undefined: see batch.h
 napi_value inbox_drain(const Call& call) {
     return write_batch(call.env(), handle_at<Inbox>(call, 0), call[1]);
 }

@@ -12,6 +12,7 @@ class Inbox : public Handle {
    public:
     Inbox(std::shared_ptr<Environment> environment, const Options& options, uint32_t id, size_t capacity);
     ~Inbox() override { Inbox::close(); }
+    const void* type() const override { return type_of<Inbox>(); }
     void close() override;
 
     fanwire_inbox* get() const { return inbox_; }

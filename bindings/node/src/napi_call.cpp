@@ -54,31 +54,37 @@ bool Call::boolean(size_t index) const {
 }
 
 Bytes::Bytes(napi_env env, napi_value value) {
-    napi_valuetype type = napi_undefined;
-    check(env, napi_typeof(env, value, &type));
-    if (type == napi_string) {
-        read_string(env, value);
-        return;
-    }
-
+    if (read_string(env, value)) return;
     napi_typedarray_type element = napi_uint8_array;
     void* data = nullptr;
     check(env, napi_get_typedarray_info(env, value, &element, &size_, &data, nullptr, nullptr));
     if (element != napi_uint8_array) throw_plain(env, "expected a string or a Uint8Array");
-    if (size_ > 0) data_ = static_cast<const char*>(data);
+    data_ = size_ > 0 ? static_cast<const char*>(data) : "";
 }
 
-void Bytes::read_string(napi_env env, napi_value value) {
+bool Bytes::read_string(napi_env env, napi_value value) {
     constexpr size_t kLongestCharacter = 4;
-    check(env, napi_get_value_string_utf8(env, value, small_, sizeof small_, &size_));
+    const napi_status status = napi_get_value_string_utf8(env, value, small_, sizeof small_, &size_);
+    if (status == napi_string_expected) return false;
+    check(env, status);
     data_ = small_;
-    if (size_ + kLongestCharacter < sizeof small_) return; // another character would have fitted: that was all
+    if (size_ + kLongestCharacter < sizeof small_) return true; // another character would have fitted: that was all
 
     check(env, napi_get_value_string_utf8(env, value, nullptr, 0, &size_));
-    if (size_ < sizeof small_) return;
+    if (size_ < sizeof small_) return true;
     large_ = std::make_unique_for_overwrite<char[]>(size_ + 1);
     check(env, napi_get_value_string_utf8(env, value, large_.get(), size_ + 1, &size_));
     data_ = large_.get();
+    return true;
+}
+
+std::span<int32_t> int32_array(napi_env env, napi_value value) {
+    napi_typedarray_type type = napi_int32_array;
+    size_t size = 0;
+    void* data = nullptr;
+    check(env, napi_get_typedarray_info(env, value, &type, &size, &data, nullptr, nullptr));
+    if (type != napi_int32_array) throw_plain(env, "expected an Int32Array");
+    return {static_cast<int32_t*>(data), size};
 }
 
 napi_value make_undefined(napi_env env) {

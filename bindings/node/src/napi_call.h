@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace fanwire::node {
@@ -50,13 +51,16 @@ class Bytes {
     size_t size() const { return size_; }
 
    private:
-    void read_string(napi_env env, napi_value value);
+    bool read_string(napi_env env, napi_value value); // false: it is no string
 
     const char* data_ = "";
     size_t size_ = 0;
     std::unique_ptr<char[]> large_;
     char small_[1024];
 };
+
+// The memory of an Int32Array, for the duration of a call.
+std::span<int32_t> int32_array(napi_env env, napi_value value);
 
 napi_value make_undefined(napi_env env);
 napi_value make_null(napi_env env);

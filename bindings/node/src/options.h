@@ -9,6 +9,7 @@ class Options : public Handle {
    public:
     explicit Options(std::shared_ptr<Environment> environment);
     ~Options() override { fanwire_options_destroy(&options_); }
+    const void* type() const override { return type_of<Options>(); }
     void close() override;
 
     fanwire_options* get() const { return options_; }

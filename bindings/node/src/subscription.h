@@ -10,6 +10,7 @@ class Subscription : public Handle {
         : Handle(std::move(environment)), subscription_(subscription) {}
     ~Subscription() override { fanwire_subscription_destroy(&subscription_); }
 
+    const void* type() const override { return type_of<Subscription>(); }
     void close() override {
         fanwire_subscription_destroy(&subscription_);
         Handle::close();

@@ -109,7 +109,7 @@ class Simulation : private Subscriber::Listener {
             ++published_;
             published_on_[published_] = name;
             // Some are too large for the chunk that they begin in.
-            const std::size_t filling = pick(200) ? pick(200) : 100000;
+            const std::size_t filling = pick(1000) ? pick(200) : 70000;
             unsent_bytes_ += batch_.add("", name, std::to_string(published_) + std::string(filling, ' '), nullptr,
                                         reinterpret_cast<void*>(published_));
             ++unsent_;

@@ -16,7 +16,7 @@ from . import _native
 from ._aio_subscription import Subscription
 from ._events import Event, to_event
 from ._native import Message
-from ._subscription import OnEvent
+from ._subscription import MAX_BATCH, OnEvent, batch_of, check_max_size
 from .errors import ClosedError, ForkedError, UnsubscribedError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class PulledSubscription(Subscription):
 
     def unsubscribe(self) -> None:
         super().unsubscribe()
-        self._items.clear()
+        self._items = deque(item for item in self._items if isinstance(item, Event))  # on_event is to hear of these
         self._woken()
 
     def _woken(self) -> None:
@@ -52,14 +52,14 @@ class PulledSubscription(Subscription):
     def _refill(self) -> bool:
         if self._inbox is None or len(self._items) >= BATCH:
             return False
-        batch = self._inbox.drain(BATCH - len(self._items))
-        for _, item in batch:
-            if isinstance(item, tuple):
+        batch = self._inbox.take(BATCH - len(self._items))
+        for item in batch:
+            if isinstance(item, Message):
+                self._items.append(item)
+            else:
                 event = to_event(item)
                 self._note(event)
                 self._items.append(event)
-            elif isinstance(item, Message):
-                self._items.append(item)
         if self._ended is not None:
             self._inbox = None
         return bool(batch)
@@ -77,10 +77,12 @@ class PulledSubscription(Subscription):
     async def _next(self) -> Message | Event | None:
         """The next message or event; None when there will not be another one."""
         while True:
+            if self._stopped:
+                return None
             item = self._take()
             if item is not None:
                 return item
-            if self._stopped or self._inbox is None:
+            if self._inbox is None:
                 return None
             if not self._refill():
                 self._hurrying = False
@@ -117,12 +119,28 @@ class Stream(PulledSubscription):
         return self
 
     async def __anext__(self) -> Message:
+        if self._items and isinstance(self._items[0], Message):
+            return self._items.popleft()  # type: ignore[return-value]
         while True:
             item = await self._next()
             if item is None:
                 raise StopAsyncIteration
             if isinstance(item, Message):
                 return item
+
+    def batches(self, max_size: int = MAX_BATCH) -> AsyncIterator[list[Message]]:
+        """Messages in lists of 1 to `max_size`: those that wait, in order; it does not wait for a list to fill.
+
+        Takes them from the same queue as the plain iteration and ends as that does. A list ends where an event stands:
+        so on_event hears of it between the messages before and after it.
+        """
+        check_max_size(max_size)
+        return self._batches(max_size)
+
+    async def _batches(self, max_size: int) -> AsyncIterator[list[Message]]:
+        while (item := await self._next()) is not None:
+            if isinstance(item, Message):
+                yield batch_of(item, self._items, self._inbox, max_size)
 
     async def events(self) -> AsyncIterator[Message | Event]:
         """Messages and events, in order. Takes them from the same queue as the plain iteration."""

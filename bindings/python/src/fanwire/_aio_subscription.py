@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Generator
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from ._events import Event
@@ -102,26 +102,17 @@ class Subscription(BaseSubscription):
         except CAUGHT as error:
             self._bus._report(error, f"on_event of {self!r} raised", subscription=self, event=event)
 
-    # ---- Called by the bus
-
-    def _deliver(self, message: Message) -> None:
-        if self._stopped:
-            return
-        assert self._handler is not None
-        try:
-            result = self._handler(message)
-        except CAUGHT as error:
-            self._report_handler(error, message)
-            return
-        if result is not None and inspect.iscoroutine(result):
-            result.close()
-            self._report_handler(
-                InvalidArgumentError("the handler returned a coroutine: give an async function instead"), message
-            )
+    # ---- Called by the bus; messages go to the handler directly
 
     def _deliver_event(self, event: Event) -> None:
         self._note(event)
         self._tell(event)
+
+    def _report_coroutine(self, coroutine: CoroutineType[Any, Any, Any], message: Message) -> None:
+        coroutine.close()
+        self._report_handler(
+            InvalidArgumentError("the handler returned a coroutine: give an async function instead"), message
+        )
 
     def _report_handler(self, error: BaseException, message: Message) -> None:
         self._bus._report(error, f"the handler of {self!r} raised", subscription=self, received=message)

@@ -7,12 +7,12 @@ from typing import Any, Literal
 from . import _native
 from ._health import Health, Latencies, health_of, latencies_of, metrics_of
 from ._settings import to_text
-from ._values import encode
 from .errors import ForkedError
 
 
 class BaseBus:
     _engine: _native.Engine
+    _publisher: _native.Publisher
     _options: _native.Options
     _closed = True  # until it is open
     _forked = False  # this process is a forked child of the one that opened it
@@ -52,7 +52,7 @@ class BaseBus:
 
     def publish_nowait(self, channel: str | bytes, value: Any) -> None:
         """Publishes without asking for the outcome, which is counted in stats(). Raises when it is refused at once."""
-        self._engine.publish(channel, encode(value))
+        self._publisher.publish_nowait(channel, value)
 
     def _refuse_forked(self) -> None:
         if self._forked:

@@ -12,7 +12,7 @@ from . import _native
 from ._events import Event, to_event
 from ._native import Message
 from ._settings import to_deadline, to_ms
-from ._subscription import BaseSubscription, OnEvent, again
+from ._subscription import MAX_BATCH, BaseSubscription, OnEvent, again, batch_of, check_max_size
 from .errors import TimeoutError, UnsubscribedError
 
 if TYPE_CHECKING:
@@ -42,11 +42,7 @@ class ClientSubscription(BaseSubscription):
         """
         self._native.wait_active(to_ms(timeout))
 
-    # ---- Called by the dispatcher
-
-    def _deliver(self, message: Message) -> None:
-        if not self._stopped and self._handler is not None:
-            self._handler(message)
+    # ---- Called by the dispatcher; messages go to the handler directly
 
     def _deliver_event(self, event: Event) -> None:
         self._note_end(event)
@@ -88,6 +84,20 @@ class ClientStream(ClientSubscription):
             raise self._end_error()
         return message
 
+    def batches(self, max_size: int = MAX_BATCH) -> Iterator[list[Message]]:
+        """Messages in lists of 1 to `max_size`: those that wait, in order; it does not wait for a list to fill.
+
+        Takes them from the same queue as the plain iteration and ends as that does. A list ends where an event stands:
+        so on_event hears of it between the messages before and after it.
+        """
+        check_max_size(max_size)
+        return self._batches(max_size)
+
+    def _batches(self, max_size: int) -> Iterator[list[Message]]:
+        while (items := self._next_items(None, max_size)) is not None:
+            if isinstance(items, list):
+                yield items
+
     def events(self) -> Iterator[Message | Event]:
         """Messages and events, in order. Takes them from the same queue as the plain iteration."""
         while (item := self._next(None)) is not None:
@@ -103,14 +113,21 @@ class ClientStream(ClientSubscription):
 
     def _next(self, deadline: float | None) -> Message | Event | None:
         """The next message or event; None when there will not be another one."""
+        items = self._next_items(deadline, 1)
+        return items[0] if isinstance(items, list) else items
+
+    def _next_items(self, deadline: float | None, max_size: int) -> list[Message] | Event | None:
+        """The next messages, or the next event; None when there will not be another one."""
         self._client._refuse_forked()  # before the lock, whose owner may be a thread of the parent
         if not self._consumer.acquire(timeout=-1 if deadline is None else _left(deadline)):
             raise TimeoutError("no message in time")
         try:
             item = self._take(deadline)
+            if isinstance(item, Message):
+                return [item] if max_size == 1 else batch_of(item, self._items, self._inbox, max_size)
         finally:
             self._consumer.release()
-        if isinstance(item, Event):
+        if item is not None:
             self._deliver_event(item)
             if item.kind == "ended":
                 return None
@@ -122,14 +139,14 @@ class ClientStream(ClientSubscription):
                 return self._items.popleft()
             if self._ended is not None:
                 return None
-            batch = self._inbox.drain(_BATCH)
-            for _, item in batch:
-                if isinstance(item, tuple):
+            batch = self._inbox.take(_BATCH)
+            for item in batch:
+                if isinstance(item, Message):
+                    self._items.append(item)
+                else:
                     event = to_event(item)
                     self._note_end(event)  # here, where no other consumer can come between
                     self._items.append(event)
-                elif isinstance(item, Message):
-                    self._items.append(item)
             if not batch and not self._inbox.wait(to_ms(None if deadline is None else _left(deadline))):
                 raise TimeoutError("no message in time")
         return None

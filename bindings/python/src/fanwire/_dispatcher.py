@@ -6,11 +6,14 @@ import logging
 import select
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import _native
 from ._events import Event, to_event
 from ._native import Message
+
+if TYPE_CHECKING:
+    from ._client_subscription import ClientSubscription
 
 _CAPACITY = 512
 
@@ -20,8 +23,8 @@ log = logging.getLogger("fanwire")
 class Dispatcher:
     """An inbox, and a thread that drains it.
 
-    The thread does not keep its client alive, and has no native frame on its stack while it waits or a handler runs: so
-    it can be left behind when the interpreter ends.
+    The thread does not keep its client alive, and has no native frame on its stack while it waits, nor one that needs
+    cleaning up while a handler runs: so it can be left behind when the interpreter ends.
     """
 
     def __init__(self, options: _native.Options, on_engine_event: Callable[[Event], object] | None) -> None:
@@ -48,27 +51,28 @@ class Dispatcher:
         poll.register(self._waker.fileno(), select.POLLIN)
         while True:
             last = self._stopping  # before the drain: what was there when it was set will be delivered
-            if self._deliver_batch() == _CAPACITY:
+            if _native.deliver(self.inbox, self._on_event, self._on_trouble, True):
                 continue
             if last:
                 return
             poll.poll()
             self._waker.take()
 
-    def _deliver_batch(self) -> int:
-        batch = self.inbox.drain(_CAPACITY)
-        for target, item in batch:
-            try:
-                self._deliver(target, item)
-            except BaseException:  # this thread is nobody's to interrupt or exit
-                what = "on_event" if target is None else repr(target)
-                log.exception("a handler of %s raised; delivery goes on", what)
-        return len(batch)
+    def _on_event(self, subscription: ClientSubscription | None, event: _native.RawEvent) -> None:
+        try:
+            if subscription is not None:
+                subscription._deliver_event(to_event(event))
+            elif self._on_engine_event is not None:
+                self._on_engine_event(to_event(event))
+        except BaseException as error:  # this thread is nobody's to interrupt or exit
+            _log("on_event" if subscription is None else repr(subscription), error)
 
-    def _deliver(self, target: Any, item: Any) -> None:
-        if type(item) is Message:
-            target._deliver(item)
-        elif target is not None:
-            target._deliver_event(to_event(item))
-        elif self._on_engine_event is not None:
-            self._on_engine_event(to_event(item))
+    def _on_trouble(
+        self, subscription: ClientSubscription, message: Message, error: BaseException | None, coroutine: object
+    ) -> None:
+        if error is not None:
+            _log(repr(subscription), error)
+
+
+def _log(what: str, error: BaseException) -> None:
+    log.error("a handler of %s raised; delivery goes on", what, exc_info=error)

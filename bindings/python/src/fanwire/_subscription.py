@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, cast
 
 from . import _native
 from ._events import Event
-from .errors import FanwireError, ForkedError
+from ._native import Message
+from .errors import FanwireError, ForkedError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from .errors import ClosedError, UnsubscribedError
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
 State = Literal["pending", "active", "lost", "failed", "ended"]
 OnEvent = Callable[[Event], object]
 
+MAX_BATCH = 512  # messages that batches() gives at once, unless told otherwise
 
-class BaseSubscription:
+
+class BaseSubscription(_native.Receiver):
     """A wish for one channel or pattern."""
 
     _public_name = "Subscription"
@@ -73,6 +77,23 @@ class BaseSubscription:
     def _note_end(self, event: Event) -> None:
         if event.kind == "ended":
             self._ended = cast("UnsubscribedError | ClosedError", event.error)
+
+
+def check_max_size(max_size: int) -> None:
+    if isinstance(max_size, bool) or not isinstance(max_size, int) or max_size < 1:
+        raise InvalidArgumentError(f"max_size must be a positive integer, not {max_size!r}")
+
+
+def batch_of(
+    first: Message, items: deque[Message | Event], inbox: _native.Inbox | None, max_size: int
+) -> list[Message]:
+    """`first` and the messages that wait behind it, in `items` and then in the inbox, up to the next event."""
+    batch = [first]
+    while items and len(batch) < max_size and isinstance(items[0], Message):
+        batch.append(items.popleft())  # type: ignore[arg-type]
+    if not items and inbox is not None and len(batch) < max_size:
+        batch += inbox.take_messages(max_size - len(batch))
+    return batch
 
 
 def again(error: FanwireError) -> FanwireError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import warnings
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Self, overload
 
 from . import _lifetime, _native
@@ -82,7 +82,6 @@ class Bus(BaseBus):
         self._on_event = on_event
         self._closing: asyncio.Task[None] | None = None
         self._attempt: asyncio.Future[None] | None = None
-        self._rest: Iterator[tuple[Any, Any]] = iter(())  # events drained but not yet delivered
         self._pulled: weakref.WeakValueDictionary[int, PulledSubscription] = weakref.WeakValueDictionary()
         self._last_key = _SHARED_INBOX
         self._waiters: set[asyncio.Future[None]] = set()
@@ -94,15 +93,18 @@ class Bus(BaseBus):
         self._waker = _native.Waker()
         self._inbox = _native.Inbox(options, _CAPACITY, self._waker, _SHARED_INBOX)
         self._engine = _native.Engine(options, self._inbox)
+        self._publisher = _native.make_publisher(self._engine, encode, self._inbox, self._loop)
         self._loop.add_reader(self._waker.fileno(), self._on_readable)
         self._closed = False
         _lifetime.opened(self)
 
-    async def publish(self, channel: str | bytes, value: Any) -> int:
-        """Publishes and waits for the outcome: the number of receivers as Redis counts them."""
-        outcome: asyncio.Future[int] = self._loop.create_future()
-        self._engine.publish_async(channel, encode(value), self._inbox, outcome)
-        return await outcome
+    def publish(self, channel: str | bytes, value: Any) -> Coroutine[Any, Any, int]:
+        """Publishes at once. To be awaited for the outcome: the number of receivers as Redis counts them.
+
+        What comes back is a future, of which gather() makes no task, and create_task() takes it as well. asyncio.wait()
+        takes tasks only.
+        """
+        return self._publisher.publish(channel, value)
 
     @overload
     def subscribe(
@@ -239,33 +241,36 @@ class Bus(BaseBus):
     def _deliver(self) -> None:
         more = True
         try:
-            more = self._deliver_batch()
+            full = self._deliver_batch()
+            _native.call_back(self._inbox)  # no task is running: the event loop calls this
+            more = full
         finally:  # also when a handler raises KeyboardInterrupt
             if more and not self._closed:
                 self._loop.call_soon(self._deliver)
 
     def _deliver_batch(self) -> bool:
         """Delivers one batch; whether more may wait."""
-        self._deliver_rest_of_batch()  # there is one when a handler raised KeyboardInterrupt
-        batch = self._inbox.drain(_CAPACITY)
-        self._rest = iter(batch)
-        self._deliver_rest_of_batch()
-        return len(batch) == _CAPACITY
+        return _native.deliver(self._inbox, self._on_event_of, self._on_trouble, False)
 
-    def _deliver_rest_of_batch(self) -> None:
-        for target, item in self._rest:
-            if type(item) is Message:
-                target._deliver(item)
-            elif isinstance(target, asyncio.Future):
-                if not target.done():
-                    if type(item) is int:
-                        target.set_result(item)
-                    else:
-                        target.set_exception(to_error(item))
-            elif target is None:
-                self._on_engine_event(to_event(item))
-            else:
-                target._deliver_event(to_event(item))
+    def _on_event_of(self, target: Subscription | _native.Outcome | None, event: _native.RawEvent) -> None:
+        if target is None:
+            self._on_engine_event(to_event(event))
+        elif isinstance(target, _native.Outcome):
+            target.set_exception(to_error(event))
+        else:
+            target._deliver_event(to_event(event))
+
+    def _on_trouble(
+        self,
+        subscription: Subscription,
+        message: Message,
+        error: BaseException | None,
+        coroutine: CoroutineType[Any, Any, Any] | None,
+    ) -> None:
+        if error is not None:
+            subscription._report_handler(error, message)
+        elif coroutine is not None:
+            subscription._report_coroutine(coroutine, message)
 
     def _make_waiter(self) -> asyncio.Future[None]:
         """A future that is kept alive here, and with it who awaits it: nobody else may."""
@@ -325,7 +330,11 @@ class Bus(BaseBus):
 
     async def _deliver_rest(self, deadline: float) -> None:
         try:
-            while self._deliver_batch():
+            more = True
+            while more:
+                more = self._deliver_batch()
+                if self._inbox.has_settled():
+                    self._loop.call_soon(_native.call_back, self._inbox)
                 await asyncio.sleep(0)
             for pulled in list(self._pulled.values()):
                 pulled._woken()

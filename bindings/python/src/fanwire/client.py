@@ -42,6 +42,7 @@ class Client(BaseBus):
             self._dispatcher = Dispatcher(self._options, on_event)
         inbox = None if self._dispatcher is None else self._dispatcher.inbox
         self._engine = _native.Engine(self._options, inbox)
+        self._publisher = _native.make_publisher(self._engine, encode)
         if self._dispatcher is not None:
             self._dispatcher.start()
         self._closed = False

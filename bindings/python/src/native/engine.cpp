@@ -2,8 +2,9 @@
 
 #include <pybind11/stl.h>
 
-#include "bytes_view.h"
 #include "gil.h"
+#include "message.h"
+#include "receiver.h"
 #include "stats.h"
 #include "waiting.h"
 
@@ -87,32 +88,25 @@ std::string Engine::metrics(int format) const {
     return engine_metrics(handle_, format);
 }
 
-void Engine::publish(py::handle channel, py::handle value) {
-    const BytesView name = BytesView::of_name(channel, "channel");
-    const BytesView payload = BytesView::of_payload(value);
-    check(fanwire_publish(handle_, name.data(), name.size(), payload.data(), payload.size()));
+void Engine::publish(const BytesView& channel, const BytesView& payload, fanwire_inbox* inbox, void* user_data) {
+    if (inbox == nullptr)
+        check(fanwire_publish(handle_, channel.data(), channel.size(), payload.data(), payload.size()));
+    else
+        check(fanwire_publish_async(handle_, channel.data(), channel.size(), payload.data(), payload.size(), inbox,
+                                    user_data));
 }
 
-void Engine::publish_async(py::handle channel, py::handle value, Inbox& inbox, py::handle target_object) {
-    Target* target = inbox.targets().add(target_object);
-    try {
-        publish_async(channel, value, inbox.handle(), target);
-    } catch (...) {
-        inbox.targets().remove(target);
-        throw;
-    }
-}
-
-void Engine::publish_async(py::handle channel, py::handle value, fanwire_inbox* inbox, void* user_data) {
-    const BytesView name = BytesView::of_name(channel, "channel");
-    const BytesView payload = BytesView::of_payload(value);
-    check(fanwire_publish_async(handle_, name.data(), name.size(), payload.data(), payload.size(), inbox, user_data));
-}
-
-std::unique_ptr<Subscription> Engine::subscribe(py::handle name, bool is_pattern, Inbox& inbox,
-                                                py::handle target_object) {
+std::unique_ptr<Subscription> Engine::subscribe(py::handle name, bool is_pattern, Inbox& inbox, py::handle receiver) {
     const BytesView bytes = BytesView::of_name(name, is_pattern ? "pattern" : "channel");
-    Target* target = target_object.is_none() ? nullptr : inbox.targets().add(target_object);
+    auto text = py::reinterpret_steal<py::object>(decode_name(bytes.data(), bytes.size()));
+    if (!text) throw py::error_already_set();
+    Target* target = nullptr;
+    if (!receiver.is_none()) {
+        set_names(receiver, is_pattern ? py::object() : text, is_pattern ? text : py::object());
+        target = inbox.targets().add(receiver);
+    } else {
+        inbox.set_names(is_pattern ? py::object() : text, is_pattern ? text : py::object());
+    }
     fanwire_subscription* handle = nullptr;
     const auto subscribe = is_pattern ? fanwire_psubscribe : fanwire_subscribe;
     const int status = subscribe(&handle, handle_, bytes.data(), bytes.size(), inbox.handle(), target);
@@ -138,8 +132,6 @@ void define_engine(py::module_& module) {
         .def("health", &Engine::health)
         .def("latency", &Engine::latency)
         .def("metrics", &Engine::metrics)
-        .def("publish", &Engine::publish)
-        .def("publish_async", py::overload_cast<py::handle, py::handle, Inbox&, py::handle>(&Engine::publish_async))
         .def("subscribe", &Engine::subscribe);
 }
 

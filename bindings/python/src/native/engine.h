@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "bytes_view.h"
 #include "failure.h"
 #include "inbox.h"
 #include "options.h"
@@ -46,11 +47,10 @@ class Engine {
     py::tuple latency(int kind) const;
     std::string metrics(int format) const;
 
-    void publish(py::handle channel, py::handle value);
-    // `target` is what the outcome in `inbox` will be for.
-    void publish_async(py::handle channel, py::handle value, Inbox& inbox, py::handle target);
-    void publish_async(py::handle channel, py::handle value, fanwire_inbox* inbox, void* user_data);
-    std::unique_ptr<Subscription> subscribe(py::handle name, bool is_pattern, Inbox& inbox, py::handle target);
+    // The outcome goes to `inbox` with `user_data`, unless that is nullptr. Needs the GIL.
+    void publish(const BytesView& channel, const BytesView& payload, fanwire_inbox* inbox, void* user_data);
+    // `receiver` (None: the inbox's only one) is what the events in `inbox` are for.
+    std::unique_ptr<Subscription> subscribe(py::handle name, bool is_pattern, Inbox& inbox, py::handle receiver);
 
  private:
     fanwire_engine* handle_ = nullptr;

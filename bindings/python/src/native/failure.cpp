@@ -9,8 +9,10 @@ namespace {
 // By status. Belongs to the module, which is never unloaded.
 PyObject* error_classes = nullptr;
 
+}  // namespace
+
 // Runs no Python code: within a catch block a thread must not lose the GIL to an interpreter that is ending.
-void raise(const Failure& failure) {
+void set_error(const Failure& failure) {
     const char* text = failure.text.empty() ? fanwire_status_text(failure.status) : failure.text.c_str();
     PyObject* status = PyLong_FromLong(failure.status);
     if (status == nullptr) return;
@@ -26,8 +28,6 @@ void raise(const Failure& failure) {
     Py_DECREF(message);
 }
 
-}  // namespace
-
 void set_error_classes(py::dict classes) {
     PyObject* former = error_classes;
     error_classes = classes.release().ptr();
@@ -39,7 +39,7 @@ void register_failure_translator() {
         try {
             if (thrown) std::rethrow_exception(thrown);
         } catch (const Failure& failure) {
-            raise(failure);
+            set_error(failure);
         }
     });
 }

@@ -4,6 +4,7 @@
 #include <fanwire/fanwire.h>
 #include <pybind11/pybind11.h>
 
+#include <new>
 #include <string>
 
 namespace fanwire::python {
@@ -18,6 +19,24 @@ struct Failure {
 // Throws the Failure of a status that is not OK, with the detail of this thread's last error.
 inline void check(int status) {
     if (status != FANWIRE_OK) throw Failure{status, fanwire_last_error()};
+}
+
+// Makes a Failure the pending Python error: for functions that Python calls directly.
+void set_error(const Failure& failure);
+
+// Calls `function`, which gives a new reference, and turns what it throws into the pending Python error.
+template <typename Function>
+PyObject* guarded(Function function) noexcept {
+    try {
+        return function();
+    } catch (const Failure& failure) {
+        set_error(failure);
+    } catch (py::error_already_set& error) {
+        error.restore();
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    }
+    return nullptr;
 }
 
 // From now on a Failure raises the class that stands under its status.

@@ -7,32 +7,15 @@
 
 #include "gil.h"
 #include "message.h"
+#include "outcome.h"
+#include "receiver.h"
 #include "waiting.h"
 
+// CPython up to 3.13 ends a thread that asks for the GIL of an interpreter that is ending, by unwinding its stack. So while
+// a handler or a callback runs there is nothing on the stack that has a destructor, catches exceptions or is noexcept.
 namespace fanwire::python {
 
 namespace {
-
-// Releases the messages that nobody took over, whatever happens.
-class Drained {
- public:
-    Drained(std::vector<fanwire_event>& spare, std::size_t capacity) : spare_(spare), events_(std::move(spare)) {
-        events_.resize(capacity);
-    }
-    ~Drained() {
-        fanwire_events_release(events_.data(), sizeof(fanwire_event), count);
-        spare_ = std::move(events_);
-    }
-    Drained(const Drained&) = delete;
-    Drained& operator=(const Drained&) = delete;
-
-    fanwire_event* events() { return events_.data(); }
-    std::size_t count = 0;
-
- private:
-    std::vector<fanwire_event>& spare_;
-    std::vector<fanwire_event> events_;
-};
 
 py::object describe(const fanwire_event& event) {
     py::object text = py::none();
@@ -50,13 +33,94 @@ py::object describe(const fanwire_event& event) {
 int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
     if (!py::detail::is_holder_constructed(self)) return 0;
-    return py::cast<Inbox&>(py::handle(self)).targets().traverse(visit, arg);
+    return py::cast<Inbox&>(py::handle(self)).traverse(visit, arg);
 }
 
 int clear(PyObject* self) {
-    if (py::detail::is_holder_constructed(self)) py::cast<Inbox&>(py::handle(self)).targets().release_objects();
+    if (py::detail::is_holder_constructed(self)) py::cast<Inbox&>(py::handle(self)).release_objects();
     return 0;
 }
+
+// Tells on_trouble of the pending error, or of the coroutine.
+bool tell_trouble(PyObject* on_trouble, PyObject* receiver, PyObject* message, PyObject* coroutine, bool catch_all) {
+    PyObject* error = nullptr;
+    if (coroutine == nullptr) {
+        if (!catch_all && !PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(cancelled_error_class()))
+            return false;
+        PyObject *type = nullptr, *traceback = nullptr;
+        PyErr_Fetch(&type, &error, &traceback);
+        PyErr_NormalizeException(&type, &error, &traceback);
+        if (traceback != nullptr) PyException_SetTraceback(error, traceback);
+        Py_XDECREF(type);
+        Py_XDECREF(traceback);
+    }
+    PyObject* arguments[] = {nullptr, receiver, message, error == nullptr ? Py_None : error,
+                             coroutine == nullptr ? Py_None : coroutine};
+    PyObject* result =
+        PyObject_Vectorcall(on_trouble, arguments + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+    Py_XDECREF(error);
+    Py_XDECREF(result);
+    return result != nullptr;
+}
+
+bool deliver_message(fanwire_event& event, PyObject* on_trouble, bool catch_all) {
+    const auto* target = static_cast<const Target*>(event.user_data);
+    auto* receiver = target == nullptr ? nullptr : reinterpret_cast<Receiver*>(target->object);
+    if (receiver == nullptr || receiver->stopped || receiver->handler == nullptr) {
+        fanwire_events_release(&event, sizeof event, 1);
+        return true;
+    }
+    PyObject* message = make_message(event, receiver->channel, receiver->pattern);
+    if (message == nullptr) return false;
+    PyObject* owner = reinterpret_cast<PyObject*>(receiver);
+    PyObject* handler = receiver->handler;
+    Py_INCREF(owner);
+    Py_INCREF(handler);
+    PyObject* arguments[] = {nullptr, message};
+    PyObject* result = PyObject_Vectorcall(handler, arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+    const bool fine = result != nullptr && !PyCoro_CheckExact(result);
+    const bool ok = fine || tell_trouble(on_trouble, owner, message, result, catch_all);
+    Py_XDECREF(result);
+    Py_DECREF(handler);
+    Py_DECREF(owner);
+    Py_DECREF(message);
+    return ok;
+}
+
+// deliver(inbox, on_event, on_trouble, catch_all) and call_back(inbox)
+
+Inbox* to_inbox(PyObject* const* arguments, Py_ssize_t count, Py_ssize_t wanted) {
+    if (count != wanted) {
+        PyErr_SetString(PyExc_TypeError, "wrong number of arguments");
+        return nullptr;
+    }
+    Inbox* inbox = nullptr;
+    const auto cast = [&] {
+        inbox = py::cast<Inbox*>(py::handle(arguments[0]));
+        return Py_None;
+    };
+    if (guarded(cast) != nullptr && inbox == nullptr) PyErr_SetString(PyExc_TypeError, "it is no Inbox");
+    return inbox;
+}
+
+PyObject* deliver(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    Inbox* inbox = to_inbox(arguments, count, 4);
+    if (inbox == nullptr) return nullptr;
+    const int more = inbox->deliver(arguments[1], arguments[2], arguments[3] == Py_True);
+    return more < 0 ? nullptr : PyBool_FromLong(more);
+}
+
+PyObject* call_back(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    Inbox* inbox = to_inbox(arguments, count, 1);
+    if (inbox == nullptr || !inbox->call_back()) return nullptr;
+    Py_RETURN_NONE;
+}
+
+PyMethodDef functions[] = {
+    {"deliver", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(deliver)), METH_FASTCALL, nullptr},
+    {"call_back", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_back)), METH_FASTCALL, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
 
 // Handlers mostly refer to their bus again; without this such a circle would never be freed.
 void support_garbage_collection(PyHeapTypeObject* heap_type) {
@@ -81,6 +145,8 @@ Inbox::Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker
 }
 
 Inbox::~Inbox() {
+    release_objects();
+    release_batch();
     {
         const WithoutGil without_gil;
         fanwire_inbox_destroy(&handle_);
@@ -88,42 +154,125 @@ Inbox::~Inbox() {
     if (waker_) waker_->remove(source_);
 }
 
-py::list Inbox::drain(std::size_t limit) {
-    Drained drained(spare_, capacity_);
-    check(fanwire_inbox_drain(handle_, drained.events(), sizeof(fanwire_event), std::min(limit, capacity_),
-                              &drained.count));
-    py::list list(drained.count);
-    for (std::size_t i = 0; i < drained.count; ++i) {
-        fanwire_event& event = drained.events()[i];
-        py::object item = take_item(event);
-        const py::object target = take_target(event);
-        PyObject* pair = PyTuple_Pack(2, target.ptr(), item.ptr());
-        if (pair == nullptr) throw py::error_already_set();
-        PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), pair);
+int Inbox::traverse(visitproc visit, void* arg) const {
+    for (std::size_t i = next_settled_; i < settled_.size(); ++i) Py_VISIT(settled_[i]);
+    return targets_.traverse(visit, arg);
+}
+
+void Inbox::release_objects() {
+    const std::size_t first = std::exchange(next_settled_, 0);
+    const std::vector<PyObject*> settled = std::exchange(settled_, {});  // to let go of them may run anything
+    for (std::size_t i = first; i < settled.size(); ++i) Py_DECREF(settled[i]);
+    targets_.release_objects();
+}
+
+void Inbox::set_names(py::object channel, py::object pattern) {
+    channel_ = std::move(channel);
+    pattern_ = std::move(pattern);
+}
+
+// What was not handed over.
+void Inbox::release_batch() {
+    fanwire_events_release(batch_.data(), sizeof(fanwire_event), std::exchange(count_, 0));
+    next_ = 0;
+}
+
+void Inbox::refill(std::size_t limit) {
+    release_batch();
+    const std::size_t capacity = std::min(limit, capacity_);
+    if (batch_.size() < capacity) batch_.resize(capacity);
+    check(fanwire_inbox_drain(handle_, batch_.data(), sizeof(fanwire_event), capacity, &count_));
+}
+
+int Inbox::deliver(PyObject* on_event, PyObject* on_trouble, bool catch_all) {
+    if (!deliver_rest(on_event, on_trouble, catch_all)) return -1;
+    const auto refill_all = [this] {
+        refill(capacity_);
+        settled_.reserve(settled_.size() + count_);
+        return Py_None;
+    };
+    if (guarded(refill_all) == nullptr) return -1;
+    const bool full = count_ == capacity_;
+    if (!deliver_rest(on_event, on_trouble, catch_all)) return -1;
+    return full ? 1 : 0;
+}
+
+// A handler may come here again, and then find the rest of the batch.
+bool Inbox::deliver_rest(PyObject* on_event, PyObject* on_trouble, bool catch_all) {
+    while (next_ < count_) {
+        fanwire_event& event = batch_[next_++];
+        const bool ok = event.kind == FANWIRE_EVENT_MESSAGE ? deliver_message(event, on_trouble, catch_all)
+                                                            : deliver_event(event, on_event);
+        if (!ok) return false;
+    }
+    return true;
+}
+
+bool Inbox::deliver_event(const fanwire_event& event, PyObject* on_event) {
+    auto* target = static_cast<Target*>(event.user_data);
+    PyObject* object = target == nullptr || target->object == nullptr ? Py_None : target->object;
+    Py_INCREF(object);
+    if (object != Py_None && (event.kind == FANWIRE_EVENT_ENDED || event.kind == FANWIRE_EVENT_PUBLISHED))
+        targets_.remove(target);
+    Outcome* const outcome = event.kind == FANWIRE_EVENT_PUBLISHED ? to_outcome(object) : nullptr;
+    int settled = 0;
+    if (outcome != nullptr && event.status == FANWIRE_OK) {
+        settled = settle(outcome, event.count);
+        if (settled == 1) {
+            settled_.push_back(object);  // there is room
+            return true;
+        }
+    } else {
+        PyObject* described = guarded([&] { return describe(event).release().ptr(); });
+        PyObject* arguments[] = {nullptr, object, described};
+        PyObject* result = described == nullptr ? nullptr
+                                                : PyObject_Vectorcall(on_event, arguments + 1,
+                                                                      2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+        if (result == nullptr) settled = -1;
+        Py_XDECREF(result);
+        Py_XDECREF(described);
+    }
+    Py_DECREF(object);
+    return settled >= 0;
+}
+
+bool Inbox::call_back() {
+    while (next_settled_ < settled_.size()) {
+        PyObject* object = settled_[next_settled_++];
+        const bool called = python::call_back(to_outcome(object));
+        Py_DECREF(object);
+        if (!called) return false;
+    }
+    settled_.clear();
+    next_settled_ = 0;
+    return true;
+}
+
+py::list Inbox::take(std::size_t limit) {
+    if (next_ == count_) refill(limit);
+    py::list list(std::min(limit, count_ - next_));
+    for (std::size_t i = 0; i < list.size(); ++i)
+        PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), take_item());
+    return list;
+}
+
+py::list Inbox::take_messages(std::size_t limit) {
+    py::list list;
+    while (list.size() < limit) {
+        if (next_ == count_) refill(capacity_);
+        if (next_ == count_ || batch_[next_].kind != FANWIRE_EVENT_MESSAGE) break;
+        list.append(py::reinterpret_steal<py::object>(take_item()));
     }
     return list;
 }
 
-py::object Inbox::take_item(fanwire_event& event) {
-    PyObject* item = nullptr;
-    if (event.kind == FANWIRE_EVENT_MESSAGE) {
-        item = make_message(event.message);
-        if (item != nullptr) event.message = nullptr;
-    } else if (event.kind == FANWIRE_EVENT_PUBLISHED && event.status == FANWIRE_OK) {
-        item = PyLong_FromUnsignedLongLong(event.count);
-    } else {
-        return describe(event);
-    }
+PyObject* Inbox::take_item() {
+    fanwire_event& event = batch_[next_];
+    PyObject* item = event.kind == FANWIRE_EVENT_MESSAGE ? make_message(event, channel_.ptr(), pattern_.ptr())
+                                                         : describe(event).release().ptr();
     if (item == nullptr) throw py::error_already_set();
-    return py::reinterpret_steal<py::object>(item);
-}
-
-py::object Inbox::take_target(const fanwire_event& event) {
-    auto* target = static_cast<Target*>(event.user_data);
-    if (target == nullptr || target->object == nullptr) return py::none();
-    py::object object = py::reinterpret_borrow<py::object>(target->object);
-    if (event.kind == FANWIRE_EVENT_ENDED || event.kind == FANWIRE_EVENT_PUBLISHED) targets_.remove(target);
-    return object;
+    ++next_;
+    return item;
 }
 
 bool Inbox::wait(std::uint64_t timeout_ms) {
@@ -143,8 +292,11 @@ void define_inbox(py::module_& module) {
     py::class_<Inbox>(module, "Inbox", py::custom_type_setup(support_garbage_collection))
         .def(py::init<const Options&, std::size_t, std::shared_ptr<Waker>, std::uint64_t>(), py::arg("options"),
              py::arg("capacity"), py::arg("waker") = nullptr, py::arg("key") = 0)
-        .def("drain", &Inbox::drain)
+        .def("has_settled", &Inbox::has_settled)
+        .def("take", &Inbox::take)
+        .def("take_messages", &Inbox::take_messages)
         .def("wait", &Inbox::wait);
+    if (PyModule_AddFunctions(module.ptr(), functions) != 0) throw py::error_already_set();
 }
 
 }  // namespace fanwire::python

@@ -20,27 +20,58 @@ class Inbox {
     Inbox(const Inbox&) = delete;
     Inbox& operator=(const Inbox&) = delete;
 
-    // A list of (target, item): target is the object the event is for (None: the engine itself), item a Message, the
-    // number of receivers of a publish that succeeded, or (kind, status, text, reason, count, delay_ms,
-    // will_reconnect) with count None when it is unknown.
-    py::list drain(std::size_t limit);
+    // Takes a batch and calls the handlers with the messages in it; whether more may wait. The rest goes to
+    // on_event(target, event), with target the Receiver or Outcome it is for (None: the engine itself) and event as
+    // take() gives it. on_trouble(receiver, message, error, coroutine) hears of a handler that raised `error`, or that
+    // has returned a coroutine. What these raise ends the batch, as does what a handler raises and is neither an
+    // Exception nor a CancelledError, unless `catch_all`; the next call goes on with the rest of the batch. -1 with a
+    // Python error set.
+    int deliver(PyObject* on_event, PyObject* on_trouble, bool catch_all);
+
+    // Whether there are outcomes whose callbacks are to be called.
+    bool has_settled() const { return next_settled_ < settled_.size(); }
+    // Calls them, as a turn of the event loop: no task may be running. False with a Python error set.
+    bool call_back();
+
+    // At most `limit` events, each a Message or (kind, status, text, reason, count, delay_ms, will_reconnect) with
+    // count None when it is unknown. For an inbox with one subscription, made without a target.
+    py::list take(std::size_t limit);
+    // The same, but messages only, and up to the next event.
+    py::list take_messages(std::size_t limit);
 
     // False when nothing came in time.
     bool wait(std::uint64_t timeout_ms);
 
+    // What the messages of its one subscription have as channel or pattern (null: neither is known).
+    void set_names(py::object channel, py::object pattern);
+
     Targets& targets() { return targets_; }
+
+    // For the garbage collector.
+    int traverse(visitproc visit, void* arg) const;
+    void release_objects();
+
     fanwire_inbox* handle() const { return handle_; }
 
  private:
-    py::object take_item(fanwire_event& event);
-    py::object take_target(const fanwire_event& event);
+    void release_batch();
+    void refill(std::size_t limit);
+    PyObject* take_item();
+    bool deliver_rest(PyObject* on_event, PyObject* on_trouble, bool catch_all);
+    bool deliver_event(const fanwire_event& event, PyObject* on_event);
 
     const std::shared_ptr<Waker> waker_;
     Waker::Source source_;
     fanwire_inbox* handle_ = nullptr;
     Targets targets_;
     std::size_t capacity_;
-    std::vector<fanwire_event> spare_;  // empty while a drain uses it
+    std::vector<fanwire_event> batch_;  // of its first count_, those from next_ on are still to be handled
+    std::size_t count_ = 0;
+    std::size_t next_ = 0;
+    std::vector<PyObject*> settled_;  // owned; those from next_settled_ on are still to be called back
+    std::size_t next_settled_ = 0;
+    py::object channel_;  // of the one subscription; null: it is for a pattern, or there are more
+    py::object pattern_;
 };
 
 void define_inbox(py::module_& module);

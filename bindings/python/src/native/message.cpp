@@ -1,6 +1,7 @@
 #include "message.h"
 
 #include <cstddef>
+#include <utility>
 
 namespace fanwire::python {
 
@@ -9,56 +10,67 @@ namespace {
 
 struct MessageObject {
     PyObject_HEAD fanwire_message* message;
-    PyObject* data;  // made when first asked for
+    const char* payload;  // the message's
+    Py_ssize_t payload_size;
+    // Made when first asked for, if not known before.
+    PyObject* data;
+    PyObject* channel;
+    PyObject* pattern;
 };
+
+MessageObject* cast(PyObject* self) {
+    return reinterpret_cast<MessageObject*>(self);
+}
 
 PyTypeObject* message_type = nullptr;  // the module's, never freed
 PyObject* json_loads = nullptr;
 
-struct Piece {
-    const char* bytes = nullptr;
-    std::size_t size = 0;
-};
+// Freed objects, to be made anew: as many as one batch has.
+constexpr std::size_t max_free = 512;
+MessageObject* free_objects[max_free];
+std::size_t free_count = 0;
 
 using Getter = int (*)(const fanwire_message*, const char**, std::size_t*);
 
-Piece piece_of(PyObject* self, Getter get) {
-    Piece piece;
-    get(reinterpret_cast<MessageObject*>(self)->message, &piece.bytes, &piece.size);
-    return piece;
+PyObject* get_name(PyObject* self, PyObject* MessageObject::*cached, Getter get) {
+    PyObject*& name = cast(self)->*cached;
+    if (name == nullptr) {
+        const char* bytes = nullptr;
+        std::size_t size = 0;
+        get(cast(self)->message, &bytes, &size);
+        if (bytes == nullptr) Py_RETURN_NONE;
+        name = decode_name(bytes, size);
+        if (name == nullptr) return nullptr;
+    }
+    Py_INCREF(name);
+    return name;
 }
 
-PyObject* to_bytes(const Piece& piece) {
-    return PyBytes_FromStringAndSize(piece.bytes, static_cast<Py_ssize_t>(piece.size));
-}
-
-PyObject* to_name(const Piece& piece) {
-    return PyUnicode_DecodeUTF8(piece.bytes, static_cast<Py_ssize_t>(piece.size), "surrogateescape");
+PyObject* get_name_bytes(PyObject* self, Getter get) {
+    const char* bytes = nullptr;
+    std::size_t size = 0;
+    get(cast(self)->message, &bytes, &size);
+    if (bytes == nullptr) Py_RETURN_NONE;
+    return PyBytes_FromStringAndSize(bytes, static_cast<Py_ssize_t>(size));
 }
 
 PyObject* get_channel(PyObject* self, void*) {
-    return to_name(piece_of(self, fanwire_message_channel));
+    return get_name(self, &MessageObject::channel, fanwire_message_channel);
 }
 PyObject* get_channel_bytes(PyObject* self, void*) {
-    return to_bytes(piece_of(self, fanwire_message_channel));
+    return get_name_bytes(self, fanwire_message_channel);
 }
-
 PyObject* get_pattern(PyObject* self, void*) {
-    const Piece pattern = piece_of(self, fanwire_message_pattern);
-    if (pattern.bytes == nullptr) Py_RETURN_NONE;
-    return to_name(pattern);
+    return get_name(self, &MessageObject::pattern, fanwire_message_pattern);
 }
-
 PyObject* get_pattern_bytes(PyObject* self, void*) {
-    const Piece pattern = piece_of(self, fanwire_message_pattern);
-    if (pattern.bytes == nullptr) Py_RETURN_NONE;
-    return to_bytes(pattern);
+    return get_name_bytes(self, fanwire_message_pattern);
 }
 
 PyObject* get_data(PyObject* self, void*) {
-    auto* object = reinterpret_cast<MessageObject*>(self);
+    MessageObject* object = cast(self);
     if (object->data == nullptr) {
-        object->data = to_bytes(piece_of(self, fanwire_message_payload));
+        object->data = PyBytes_FromStringAndSize(object->payload, object->payload_size);
         if (object->data == nullptr) return nullptr;
     }
     Py_INCREF(object->data);
@@ -66,8 +78,7 @@ PyObject* get_data(PyObject* self, void*) {
 }
 
 PyObject* get_text(PyObject* self, void*) {
-    const Piece payload = piece_of(self, fanwire_message_payload);
-    return PyUnicode_DecodeUTF8(payload.bytes, static_cast<Py_ssize_t>(payload.size), nullptr);
+    return PyUnicode_DecodeUTF8(cast(self)->payload, cast(self)->payload_size, nullptr);
 }
 
 PyObject* to_json(PyObject* self, PyObject*) {
@@ -81,18 +92,23 @@ PyObject* to_json(PyObject* self, PyObject*) {
 PyObject* to_repr(PyObject* self) {
     PyObject* channel = get_channel(self, nullptr);
     if (channel == nullptr) return nullptr;
-    const auto size = static_cast<Py_ssize_t>(piece_of(self, fanwire_message_payload).size);
+    const Py_ssize_t size = cast(self)->payload_size;
     PyObject* text = PyUnicode_FromFormat("<fanwire.Message on %A: %zd byte%s>", channel, size, size == 1 ? "" : "s");
     Py_DECREF(channel);
     return text;
 }
 
 void deallocate(PyObject* self) {
-    auto* object = reinterpret_cast<MessageObject*>(self);
+    MessageObject* object = cast(self);
     PyTypeObject* type = Py_TYPE(self);
     fanwire_message_release(object->message);
     Py_XDECREF(object->data);
-    type->tp_free(self);
+    Py_XDECREF(object->channel);
+    Py_XDECREF(object->pattern);
+    if (free_count < max_free)
+        free_objects[free_count++] = object;
+    else
+        PyObject_Free(object);
     Py_DECREF(type);
 }
 
@@ -134,13 +150,27 @@ void define_message(pybind11::module_& module) {
     module.attr("Message") = pybind11::handle(type);
 }
 
-PyObject* make_message(fanwire_message* message) {
-    PyObject* self = message_type->tp_alloc(message_type, 0);
-    if (self == nullptr) return nullptr;
-    auto* object = reinterpret_cast<MessageObject*>(self);
-    object->message = message;
+PyObject* make_message(fanwire_event& event, PyObject* channel, PyObject* pattern) {
+    MessageObject* object = nullptr;
+    if (free_count > 0)
+        object = reinterpret_cast<MessageObject*>(
+            PyObject_Init(reinterpret_cast<PyObject*>(free_objects[--free_count]), message_type));
+    else
+        object = PyObject_New(MessageObject, message_type);
+    if (object == nullptr) return nullptr;
+    object->message = std::exchange(event.message, nullptr);
+    object->payload = event.payload;
+    object->payload_size = static_cast<Py_ssize_t>(event.payload_size);
     object->data = nullptr;
-    return self;
+    Py_XINCREF(channel);
+    object->channel = channel;
+    Py_XINCREF(pattern);
+    object->pattern = pattern;
+    return reinterpret_cast<PyObject*>(object);
+}
+
+PyObject* decode_name(const char* bytes, std::size_t size) {
+    return PyUnicode_DecodeUTF8(bytes, static_cast<Py_ssize_t>(size), "surrogateescape");
 }
 
 }  // namespace fanwire::python

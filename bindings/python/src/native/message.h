@@ -4,13 +4,19 @@
 #include <fanwire/fanwire.h>
 #include <pybind11/pybind11.h>
 
+#include <cstddef>
+
 namespace fanwire::python {
 
 // Adds the type to the module.
 void define_message(pybind11::module_& module);
 
-// A new Message that takes over one reference to `message`; nullptr with a Python error set when out of memory, the
-// reference then still the caller's.
-PyObject* make_message(fanwire_message* message);
+// A new Message of an event, whose reference to the message it takes over. channel and pattern, which may be nullptr,
+// are the texts it would otherwise make when asked for them. nullptr with a Python error set when out of memory, the
+// reference then still the event's.
+PyObject* make_message(fanwire_event& event, PyObject* channel, PyObject* pattern);
+
+// How Python sees the bytes of a channel or pattern: surrogates stand for those that are not UTF-8.
+PyObject* decode_name(const char* bytes, std::size_t size);
 
 }  // namespace fanwire::python

@@ -9,7 +9,10 @@
 #include "json.h"
 #include "message.h"
 #include "options.h"
+#include "outcome.h"
 #include "outcomes.h"
+#include "publisher.h"
+#include "receiver.h"
 
 namespace fanwire::python {
 
@@ -114,8 +117,11 @@ PYBIND11_MODULE(_native, module) {
     define_message(module);
     define_json(module);
     define_options(module);
+    define_receiver(module);
+    define_outcome(module);
     define_inbox(module);
     define_engine(module);
+    define_publisher(module);
     define_outcomes(module);
 }
 #undef PyInit__native

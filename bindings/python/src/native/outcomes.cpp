@@ -30,7 +30,8 @@ bool Outcomes::take(std::uintptr_t number, fanwire_event& outcome) {
 
 std::uint64_t Outcomes::publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms) {
     const std::uintptr_t number = ++last_number_;
-    engine.publish_async(channel, value, inbox_, reinterpret_cast<void*>(number));
+    engine.publish(BytesView::of_name(channel, "channel"), BytesView::of_payload(value), inbox_,
+                   reinterpret_cast<void*>(number));
 
     fanwire_event outcome{};
     bool found = false;

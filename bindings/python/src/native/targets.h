@@ -10,9 +10,10 @@ namespace fanwire::python {
 
 // What an event's user_data points to.
 struct Target {
-    PyObject* object;  // nullptr once the garbage collector has broken a cycle here
-    Target* previous;
-    Target* next;
+    PyObject* object = nullptr;  // nullptr once the garbage collector has broken a cycle here
+    Target* previous = nullptr;
+    Target* next = nullptr;
+    bool embedded = false;  // it is a part of the object
 };
 
 // An intrusive list: one is added and removed for each publish. Needs the GIL.
@@ -24,17 +25,22 @@ class Targets {
     Targets& operator=(const Targets&) = delete;
 
     Target* add(pybind11::handle object) {
-        auto* target = new Target{object.inc_ref().ptr(), nullptr, first_};
-        if (first_ != nullptr) first_->previous = target;
-        first_ = target;
+        auto* target = new Target;
+        link(target, object.ptr());
         return target;
+    }
+
+    // `target` is a part of `object`.
+    void add_embedded(Target* target, PyObject* object) {
+        target->embedded = true;
+        link(target, object);
     }
 
     void remove(Target* target) {
         (target->previous != nullptr ? target->previous->next : first_) = target->next;
         if (target->next != nullptr) target->next->previous = target->previous;
         PyObject* object = target->object;
-        delete target;
+        if (!target->embedded) delete target;
         Py_XDECREF(object);  // may run anything, so last
     }
 
@@ -47,14 +53,26 @@ class Targets {
         return 0;
     }
 
-    // Lets go of the objects, while events may still point to the targets.
+    // Lets go of the objects, while events may still point to the targets. So what a target is a part of stays: such
+    // objects let go of others by themselves.
     void release_objects() {
         std::vector<pybind11::object> objects;  // their destructors may run anything, so not while walking the list
         for (Target* target = first_; target != nullptr; target = target->next)
-            objects.push_back(pybind11::reinterpret_steal<pybind11::object>(std::exchange(target->object, nullptr)));
+            if (!target->embedded)
+                objects.push_back(
+                    pybind11::reinterpret_steal<pybind11::object>(std::exchange(target->object, nullptr)));
     }
 
  private:
+    void link(Target* target, PyObject* object) {
+        Py_INCREF(object);
+        target->object = object;
+        target->previous = nullptr;
+        target->next = first_;
+        if (first_ != nullptr) first_->previous = target;
+        first_ = target;
+    }
+
     Target* first_ = nullptr;
 };
 

@@ -1,0 +1,165 @@
+#include "publisher.h"
+
+#include "bytes_view.h"
+#include "engine.h"
+#include "outcome.h"
+
+namespace fanwire::python {
+
+namespace {
+
+struct Publisher {
+    PyObject_HEAD PyObject* engine_object;
+    PyObject* encode;        // makes any value str or bytes-like
+    PyObject* inbox_object;  // where outcomes go to; None: nobody asks for them
+    PyObject* loop;
+    Engine* engine;  // what the objects hold
+    Inbox* inbox;
+};
+
+PyTypeObject* publisher_type = nullptr;  // the module's, never freed
+
+Publisher* cast(PyObject* self) {
+    return reinterpret_cast<Publisher*>(self);
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+    Publisher* publisher = cast(self);
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(publisher->engine_object);
+    Py_VISIT(publisher->encode);
+    Py_VISIT(publisher->inbox_object);
+    Py_VISIT(publisher->loop);
+    return 0;
+}
+
+int clear(PyObject* self) {
+    Publisher* publisher = cast(self);
+    publisher->engine = nullptr;
+    publisher->inbox = nullptr;
+    Py_CLEAR(publisher->engine_object);
+    Py_CLEAR(publisher->encode);
+    Py_CLEAR(publisher->inbox_object);
+    Py_CLEAR(publisher->loop);
+    return 0;
+}
+
+void deallocate(PyObject* self) {
+    PyTypeObject* type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    clear(self);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+bool check_call(const Publisher* publisher, Py_ssize_t count) {
+    if (count != 2) PyErr_SetString(PyExc_TypeError, "a publish takes a channel and a value");
+    else if (publisher->engine == nullptr) PyErr_SetString(PyExc_RuntimeError, "it was garbage collected");
+    else return true;
+    return false;
+}
+
+// A new reference to what is sent for a value: str or bytes-like.
+PyObject* encoded(const Publisher* publisher, PyObject* value) {
+    if (!PyUnicode_Check(value) && !PyBytes_Check(value)) return PyObject_CallOneArg(publisher->encode, value);
+    Py_INCREF(value);
+    return value;
+}
+
+// False with a Python error set.
+bool send(const Publisher* publisher, PyObject* channel, PyObject* payload, Target* target) {
+    const auto send_bytes = [&] {
+        publisher->engine->publish(BytesView::of_name(channel, "channel"), BytesView::of_payload(payload),
+                                   target == nullptr ? nullptr : publisher->inbox->handle(), target);
+        return Py_None;
+    };
+    return guarded(send_bytes) != nullptr;
+}
+
+PyObject* publish_nowait(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
+    const Publisher* publisher = cast(self);
+    if (!check_call(publisher, count)) return nullptr;
+    PyObject* payload = encoded(publisher, arguments[1]);
+    const bool sent = payload != nullptr && send(publisher, arguments[0], payload, nullptr);
+    Py_XDECREF(payload);
+    if (!sent) return nullptr;
+    Py_RETURN_NONE;
+}
+
+// An Outcome; it also tells why a publish was refused.
+PyObject* publish(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
+    const Publisher* publisher = cast(self);
+    if (!check_call(publisher, count)) return nullptr;
+    if (publisher->inbox == nullptr) {
+        PyErr_SetString(PyExc_RuntimeError, "it has no inbox for outcomes");
+        return nullptr;
+    }
+    Outcome* const outcome = make_outcome(publisher->loop);
+    if (outcome == nullptr) return nullptr;
+    PyObject* payload = encoded(publisher, arguments[1]);
+    if (payload != nullptr) {
+        Targets& targets = publisher->inbox->targets();
+        targets.add_embedded(target_of(outcome), to_object(outcome));
+        const bool sent = send(publisher, arguments[0], payload, target_of(outcome));
+        Py_DECREF(payload);
+        if (sent) return to_object(outcome);
+        targets.remove(target_of(outcome));  // we have a reference of our own
+    }
+    if (settle_with_pending_error(outcome)) return to_object(outcome);
+    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_DECREF(to_object(outcome));
+    PyErr_Restore(type, value, traceback);
+    return nullptr;
+}
+
+template <typename Function>
+PyCFunction as_function(Function function) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef methods[] = {
+    {"publish", as_function(publish), METH_FASTCALL, nullptr},
+    {"publish_nowait", as_function(publish_nowait), METH_FASTCALL, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_methods, methods},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {
+    "fanwire._native.Publisher", sizeof(Publisher), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+
+py::object make_publisher(py::object engine, py::object encode, py::object inbox, py::object loop) {
+    Engine* const native_engine = py::cast<Engine*>(engine);
+    Inbox* const native_inbox = inbox.is_none() ? nullptr : py::cast<Inbox*>(inbox);
+    Publisher* publisher = PyObject_GC_New(Publisher, publisher_type);
+    if (publisher == nullptr) throw py::error_already_set();
+    publisher->engine_object = engine.release().ptr();
+    publisher->encode = encode.release().ptr();
+    publisher->inbox_object = inbox.release().ptr();
+    publisher->loop = loop.release().ptr();
+    publisher->engine = native_engine;
+    publisher->inbox = native_inbox;
+    PyObject_GC_Track(reinterpret_cast<PyObject*>(publisher));
+    return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(publisher));
+}
+
+}  // namespace
+
+void define_publisher(py::module_& module) {
+    PyObject* type = PyType_FromSpec(&spec);
+    if (type == nullptr) throw py::error_already_set();
+    publisher_type = reinterpret_cast<PyTypeObject*>(type);
+    module.attr("Publisher") = py::handle(type);
+    module.def("make_publisher", make_publisher, py::arg("engine"), py::arg("encode"), py::arg("inbox") = py::none(),
+               py::arg("loop") = py::none());
+}
+
+}  // namespace fanwire::python

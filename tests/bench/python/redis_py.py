@@ -1,0 +1,60 @@
+"""redis-py, blocking, with hiredis's parser.
+
+Several outcomes at once are a pipeline's, which is its fastest way to publish; so are those that nobody asks for.
+"""
+
+import argparse
+import sys
+
+import driver
+import redis
+
+
+def connect(args: argparse.Namespace) -> redis.Redis:
+    if not redis.utils.HIREDIS_AVAILABLE:
+        sys.exit("redis-py does not find hiredis")
+    return redis.Redis.from_url(args.url, **({"ssl_ca_certs": args.ca} if args.ca else {}))
+
+
+def receive(args: argparse.Namespace) -> None:
+    check = driver.Check(args)
+    size, expected, look_closer = args.size, check.expected, check.look_closer
+    client = connect(args)
+    with client.pubsub() as pubsub:
+        for first in range(0, args.channels, 1000):
+            pubsub.subscribe(*[driver.WIRE_CHANNEL % i for i in range(first, min(first + 1000, args.channels))])
+        messages = pubsub.listen()
+        for _ in range(args.channels):
+            assert next(messages)["type"] == "subscribe"
+        check.watch.ready()
+        for message in messages:
+            data = message["data"]
+            if data[:16] != expected() or len(data) != size:
+                look_closer(data)
+            if check.done:
+                break
+        check.report()
+
+
+def publish(args: argparse.Namespace) -> None:
+    channel, payload = driver.WIRE_PUBLISH_CHANNEL, driver.payload_of(args.size)
+    client = connect(args)
+    client.ping()
+
+    def run(count: int) -> int:
+        if args.outcomes and args.in_flight == 1:
+            return sum(client.publish(channel, payload) for _ in range(count))
+        wrong = 0
+        for part in driver.rounds(count, args.in_flight if args.outcomes else 1000):
+            with client.pipeline(transaction=False) as pipeline:
+                for _ in range(part):
+                    pipeline.publish(channel, payload)
+                wrong += sum(pipeline.execute())
+        return wrong
+
+    driver.publish_in_threads(args, run)
+
+
+if __name__ == "__main__":
+    options = driver.parse(__doc__)
+    (receive if options.mode == "receive" else publish)(options)

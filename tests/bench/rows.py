@@ -1,0 +1,324 @@
+"""What is measured: the groups of runs that are taken in turns, and the rows of the table that come from them.
+
+A group is one workload for several drivers, run A B C A B C ...; a row takes one figure from a group. Every line of the
+table of targets (README.md says where they are from) is a row here, also in the quick run, which only counts less.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from workloads import Figures, Latency, Publish, Receive, Tool, Workload
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    name: str
+    runs: dict[str, Workload]  # driver -> what it does: slower ones do less of the same
+    repeat: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """ours / (another driver's figure, or a number) must be at most, or at least, `limit`."""
+
+    against: str | float  # a driver's key, or a number in the row's unit
+    limit: float = 1.0
+    at_least: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    unit: str
+    group: str
+    ours: str  # drivers
+    peers: tuple[str, ...]
+    floor: str | None
+    figure: Callable[[Figures], float]
+    targets: tuple[Target, ...] = ()
+    more_is_better: bool = False
+    per: str | None = None  # of growth: the group whose figure is the unit
+
+
+# ---- Figures -----------------------------------------------------------------------------------------------------
+
+
+def cpu_ns(figures: Figures) -> float:
+    return figures["cpu_seconds"] / figures["messages"] * 1e9
+
+
+def rate(figures: Figures) -> float:
+    return figures["messages"] / figures["seconds"]
+
+
+def value(key: str, factor: float = 1.0) -> Callable[[Figures], float]:
+    return lambda figures: figures[key] * factor
+
+
+def per_message(key: str, factor: float = 1.0) -> Callable[[Figures], float]:
+    return lambda figures: figures[key] / figures["messages"] * factor
+
+
+# ---- Languages ---------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """Ours in one language and its peers. `weight`: how much of a count it gets, being slower than C."""
+
+    name: str
+    ours: str
+    peers: tuple[str, ...]
+    receive: tuple[Target, ...]  # the targets at 128 bytes over TCP
+    weight: float
+
+
+FLOOR, REPLAY = "c-raw", "c-replay"
+C = Side("C", "c-ours", ("c-hiredis",), (Target(FLOOR, 1.5), Target("c-hiredis")), 1.0)
+NODE = Side("Node", "node-ours", ("bun-native", "node-redis", "ioredis"),
+            (Target("bun-native"), Target("node-redis", 0.5)), 0.6)  # fmt: skip
+BUN = Side("Bun", "bun-ours", ("bun-native",), (), 0.6)
+ASYNCIO = Side("Python asyncio", "python-ours", ("redis-py", "redis-py-asyncio"), (Target("redis-py", 0.25),), 0.25)
+PYTHON = Side("Python blocking", "python-ours-sync", ("redis-py",), (), 0.25)
+SIDES = (C, NODE, BUN, ASYNCIO, PYTHON)
+
+SIZES = {16: "16 B", 128: "128 B", 4096: "4 KB", 262144: "256 KB"}
+
+
+def bytes_bound(count: int, size: int) -> int:
+    """No more than what Redis may have to hold for a receiver that has fallen behind."""
+    return max(100, min(count, 256 * 1024 * 1024 // (size + 64)))
+
+
+def some(count: int) -> str:
+    return f"{count:,}"
+
+
+class Plan:
+    """All groups and rows of one kind of run."""
+
+    def __init__(self, quick: bool, scale: float = 1.0) -> None:
+        self.quick = quick
+        self._scale = scale
+        self.groups: dict[str, Group] = {}
+        self.rows: list[Row] = []
+        self._receive()
+        self._publish()
+        self._latency()
+        self._fanout()
+        self._channels()
+        self._engines()
+        self._growth()
+
+    def _group(self, name: str, runs: dict[str, Workload], repeat: int) -> None:
+        if self._scale != 1.0:
+            runs, repeat = {driver: self._scaled(work) for driver, work in runs.items()}, 1
+        self.groups[name] = Group(name, runs, repeat)
+
+    def _scaled(self, work: Workload) -> Workload:
+        channels = getattr(work, "channels", 1)
+        if isinstance(work, Tool):
+            channels = max(1, int(channels * self._scale))
+            return dataclasses.replace(work, count=max(1, int(work.count * self._scale)), channels=channels)
+        return dataclasses.replace(work, count=max(100, channels, int(work.count * self._scale)))
+
+    def _row(self, name: str, unit: str, group: str, ours: str, figure: Callable[[Figures], float],
+             targets: tuple[Target, ...] = (), peers: tuple[str, ...] = (), floor: str | None = None,
+             more_is_better: bool = False, per: str | None = None) -> None:  # fmt: skip
+        self.rows.append(Row(name, unit, group, ours, peers, floor, figure, targets, more_is_better, per))
+
+    # ---- receive ----
+
+    def _receive(self) -> None:
+        count = 400_000 if self.quick else 800_000
+        shapes = [(128, 1, "tcp", SIDES)]
+        if self.quick:
+            shapes += [(128, 1000, "tcp", (C,)), (128, 1, "unix", (C,)), (128, 1, "tls", (C,))]
+        else:
+            shapes += [(size, 1, "tcp", SIDES) for size in SIZES if size != 128]
+            shapes += [(128, 1, transport, SIDES) for transport in ("unix", "tls")]
+            shapes += [(size, 1, transport, (C,)) for transport in ("unix", "tls") for size in SIZES if size != 128]
+            shapes += [(128, 1000, "tcp", SIDES), (128, 100_000, "tcp", (C, NODE, ASYNCIO))]
+        for size, channels, transport, sides in shapes:
+            self._receive_group(size, channels, transport, sides, count)
+
+    def _receive_group(self, size: int, channels: int, transport: str, sides: tuple[Side, ...], count: int) -> None:
+        name = f"receive {SIZES[size]}, {transport}" + (f", {some(channels)} channels" if channels > 1 else "")
+        standard = size == 128 and channels == 1 and transport == "tcp"
+        runs: dict[str, Workload] = {FLOOR: Receive(size, bytes_bound(count, size), channels, transport)}
+        for side in sides:
+            for driver in (side.ours, *side.peers):
+                if driver == "c-hiredis" and transport == "tls":
+                    continue  # Debian's has no TLS
+                share = bytes_bound(int(count * side.weight), size)
+                runs.setdefault(driver, Receive(size, max(share, channels), channels, transport))
+        self._group(name, runs, 5 if standard else 3)
+        for side in sides:
+            peers = tuple(peer for peer in side.peers if peer in runs)
+            self._row(f"{side.name} {name}: CPU per message", "ns", name, side.ours, cpu_ns,
+                      side.receive if standard else (), peers, FLOOR)  # fmt: skip
+            if not self.quick:
+                self._row(f"{side.name} {name}: rate", "messages/s", name, side.ours, rate, (), peers, FLOOR, True)
+
+    # ---- publish ----
+
+    def _publish(self) -> None:
+        count = 1_000_000 if self.quick else 2_000_000
+        repeat = 5
+        self._group("publish", {
+            "c-ours": Publish(128, count),
+            "redis-benchmark": Publish(128, count),
+            "c-hiredis": Publish(128, count, in_flight=100),
+        }, repeat)  # fmt: skip
+        self._row("C publish, 1 thread, no outcomes", "messages/s", "publish", "c-ours", rate,
+                  (Target("redis-benchmark", 0.9, True),), ("c-hiredis",), "redis-benchmark", True)  # fmt: skip
+        self._row("C publish, 1 thread, no outcomes: CPU per message", "ns", "publish", "c-ours", cpu_ns, (),
+                  ("c-hiredis",), "redis-benchmark")  # fmt: skip
+        few = 3 if self.quick else 5
+        more = {
+            "publish 4 threads": ("C publish, 4 threads, no outcomes", Publish(128, count, threads=4)),
+            "publish outcomes": ("C publish, 1 thread, 1,000 outcomes at once",
+                                 Publish(128, count // 2, True, 1000)),
+            "publish outcomes 4 threads": ("C publish, 4 threads, 1,000 outcomes at once each",
+                                           Publish(128, count // 2, True, 1000, 4)),
+        }  # fmt: skip
+        for group, (name, workload) in more.items():
+            self._group(group, {"c-ours": workload, "redis-benchmark": Publish(128, count)}, few)
+            self._row(name, "messages/s", group, "c-ours", rate, (), (), "redis-benchmark", True)
+
+        awaited, unawaited = Publish(128, count // 4, True, 1000), Publish(128, count // 2)
+        slow = Publish(128, count // 10, True, 1000)
+        self._group("node publish outcomes", {
+            "node-ours": awaited, "bun-native": awaited, "node-redis": slow, "ioredis": slow, "ioredis-auto": slow,
+            "bun-ours": awaited,
+        }, few)  # fmt: skip
+        peers = ("bun-native", "node-redis", "ioredis", "ioredis-auto")
+        self._row("Node publish, a Promise each", "messages/s", "node publish outcomes", "node-ours", rate,
+                  (Target("bun-native", 1.0, True),), peers, None, True)  # fmt: skip
+        self._row("Bun publish, a Promise each", "messages/s", "node publish outcomes", "bun-ours", rate, (),
+                  ("bun-native",), None, True)  # fmt: skip
+        slow = Publish(128, count // 10)
+        self._group("node publish", {
+            "node-ours": unawaited, "bun-native": unawaited, "node-redis": slow, "ioredis": slow, "ioredis-auto": slow,
+            "bun-ours": unawaited,
+        }, few)  # fmt: skip
+        self._row("Node publish, no Promise", "messages/s", "node publish", "node-ours", rate,
+                  (Target("bun-native", 1.5, True),), peers, None, True)  # fmt: skip
+        self._row("Bun publish, no Promise", "messages/s", "node publish", "bun-ours", rate, (), ("bun-native",), None,
+                  True)  # fmt: skip
+
+        hundred = Publish(128, count // 10, True, 100)
+        self._group("python publish outcomes", {
+            "python-ours": hundred, "redis-py-asyncio": Publish(128, count // 100, True, 100),
+        }, few)  # fmt: skip
+        self._row("Python asyncio publish, await each, 100 at once", "messages/s", "python publish outcomes",
+                  "python-ours", rate, (Target("redis-py-asyncio", 15, True),), ("redis-py-asyncio",), None, True)  # fmt: skip
+        self._group("python publish", {
+            "python-ours": Publish(128, count // 4), "redis-py-asyncio": Publish(128, count // 100),
+            "redis-py": Publish(128, count // 100), "python-ours-sync": Publish(128, count // 4),
+        }, few)  # fmt: skip
+        self._row("Python asyncio publish, no outcomes", "messages/s", "python publish", "python-ours", rate, (),
+                  ("redis-py-asyncio",), None, True)  # fmt: skip
+        self._row("Python blocking publish, no outcomes", "messages/s", "python publish", "python-ours-sync", rate, (),
+                  ("redis-py",), None, True)  # fmt: skip
+
+    # ---- latency ----
+
+    def _latency(self) -> None:
+        count = 5_000 if self.quick else 20_000
+        for name, load in (("idle", 0), ("while 100,000/s are received", 100_000)):
+            group = f"latency {name}"
+            workload = Latency(count, load=load)
+            self._group(group, {"c-ours": workload, "c-hiredis": workload}, 5)
+            for key, title in (("p50_us", "p50"), ("p99_us", "p99"), ("p999_us", "p99.9")):
+                targets = (Target("c-hiredis", 1.2),) if not load and key == "p50_us" else ()
+                self._row(f"C publish to deliver through Redis, {name}: {title}", "us", group, "c-ours", value(key),
+                          targets, ("c-hiredis",))  # fmt: skip
+
+    # ---- fan-out ----
+
+    FANOUTS = (1, 1000, 100_000)
+
+    def _fanout(self) -> None:
+        for subscriptions in self.FANOUTS:
+            group = f"fan-out {subscriptions}"
+            count = max(20, min(2000, 3_000_000 // subscriptions)) // (2 if self.quick else 1)
+            self._group(group, {"c-ours": Tool("fanout", count, subscriptions)}, 3)
+            big = subscriptions == 100_000
+            title = f"one message to {some(subscriptions)} local subscription{'s' if subscriptions > 1 else ''}"
+            self._row(f"{title} (no hub yet): IO thread's CPU until the consumer is woken", "ms", group, "c-ours",
+                      per_message("io_cpu_seconds", 1e3), (Target(1.0),) if big else ())  # fmt: skip
+            self._row(f"{title} (no hub yet): CPU of the whole process", "ms", group, "c-ours",
+                      per_message("cpu_seconds", 1e3))  # fmt: skip
+
+    # ---- channels ----
+
+    def channel_counts(self) -> tuple[int, ...]:
+        return (10_000, 100_000) if self.quick else (100_000, 1_000_000)
+
+    def _channels(self) -> None:
+        largest = self.channel_counts()[-1]
+        for count in self.channel_counts():
+            group, repeat = f"channels {count}", 3
+            self._group(group, {
+                "c-ours": Tool("channels", count, count),
+                REPLAY: Tool("replay", count, count, checked=False),
+            }, repeat)  # fmt: skip
+            big = count == largest
+            self._row(f"resubscribe {some(count)} channels after a break", "ms", group, "c-ours",
+                      lambda f: f.get("resubscribe_seconds", f.get("seconds")) * 1e3,
+                      (Target(REPLAY, 1.3),) if big else (), (), REPLAY)  # fmt: skip
+            self._row(f"subscribe {some(count)} channels", "ms", group, "c-ours",
+                      lambda f: f.get("subscribe_seconds", f.get("seconds")) * 1e3, (), (), REPLAY)  # fmt: skip
+            if big:
+                self._memory(group, f"channel (20-byte name) at {some(count)}", 200.0)
+                self._row(f"unsubscribe {some(count)} channels", "ms", group, "c-ours", value("unsubscribe_seconds", 1e3))
+        for count in self.channel_counts():
+            group = f"subscriptions {count}"
+            self._group(group, {"c-ours": Tool("channels", count, 1)}, 3)
+            if count == largest:
+                self._memory(group, f"further subscription of one channel (no hub yet) at {some(count)}", 32.0)
+
+    def _memory(self, group: str, what: str, target: float) -> None:
+        self._row(f"memory per {what}: resident", "bytes", group, "c-ours", per_message("resident"), (Target(target),))
+        self._row(f"memory per {what}: malloc's", "bytes", group, "c-ours", per_message("used"))
+        self._row(f"memory per {what}: still resident after unsubscribing", "bytes", group, "c-ours",
+                  per_message("left_resident"))  # fmt: skip
+        self._row(f"memory per {what}: still malloc's after unsubscribing", "bytes", group, "c-ours",
+                  per_message("left_used"))  # fmt: skip
+
+    # ---- engines ----
+
+    def _engines(self) -> None:
+        count = 200 if self.quick else 1000
+        workload = Tool("engines", count)
+        self._group("engines", {"c-ours": workload, "c-hiredis": workload}, 3)
+        what = f"open, connect and close an engine ({some(count)} in turn; hiredis: two connections)"
+        self._row(f"{what}: CPU", "us", "engines", "c-ours", per_message("cpu_seconds", 1e6), (), ("c-hiredis",))
+        self._row(f"{what}: time", "us", "engines", "c-ours", per_message("seconds", 1e6), (), ("c-hiredis",))
+
+    # ---- growth ----
+
+    def _growth(self) -> None:
+        """How much more one unit costs when there are many: 1 is flat. Above 2 something grows that should not."""
+        flat = (Target(2.0),)
+        small, large = self.channel_counts()
+        ours = {"group": f"channels {large}", "ours": "c-ours", "targets": flat, "per": f"channels {small}"}
+        for what, key in (("subscribe", "subscribe_cpu_seconds"), ("resubscribe", "resubscribe_cpu_seconds"),
+                          ("unsubscribe", "unsubscribe_seconds"), ("memory of", "used")):  # fmt: skip
+            self._row(f"growth: {what} a channel, {some(large)} against {some(small)}", "times",
+                      figure=per_message(key), **ours)  # fmt: skip
+        self._row(f"growth: memory of a further subscription, {some(large)} against {some(small)}", "times",
+                  f"subscriptions {large}", "c-ours", per_message("used"), flat, per=f"subscriptions {small}")  # fmt: skip
+        for what, key in (("IO thread's CPU", "io_cpu_seconds"), ("CPU of the whole process", "cpu_seconds")):
+            def figure(f: Figures, key: str = key) -> float:
+                return f[key] / f["messages"] / f["subscriptions"]
+
+            self._row(f"growth: {what} for a subscription of a fan-out, 100,000 against 1,000", "times",
+                      "fan-out 100000", "c-ours", figure, flat, per="fan-out 1000")  # fmt: skip
+        if not self.quick:
+            self._row("growth: C receive on 100,000 channels against 1,000", "times",
+                      "receive 128 B, tcp, 100,000 channels", "c-ours", cpu_ns, flat, (), FLOOR,
+                      per="receive 128 B, tcp, 1,000 channels")  # fmt: skip

@@ -1,0 +1,92 @@
+"""The benchmark's runner with next to no counts: every kind of row gives figures, and a lost message is a failure by name.
+
+    runner_test.py BUILD        BUILD: where the C drivers are
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from drivers import DriverError, Process
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(sys.argv.pop(1))
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-B", str(HERE / "run.py"), "--build", str(BUILD), "--smoke", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+
+class RunnerTest(unittest.TestCase):
+    def test_every_kind_of_row(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            out, svg = pathlib.Path(folder, "rows.json"), pathlib.Path(folder, "chart.svg")
+            readme = pathlib.Path(folder, "README.md")
+            readme.write_text("before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n")
+            done = run("--json", str(out), "--svg", str(svg), "--readme", str(readme))
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            rows = json.loads(out.read_text())
+            text = readme.read_text()
+            self.assertIn("<svg", svg.read_text())
+        for row in rows:
+            with self.subTest(row["name"]):
+                if row["name"].startswith(("Node", "Bun", "Python")):
+                    self.assertIsNone(row["ours"])
+                    self.assertEqual(row["verdict"], "not measured")
+                    self.assertTrue(row["problems"])
+                else:
+                    self.assertIsNotNone(row["ours"])
+                    self.assertEqual(row["problems"], [])
+                    self.assertEqual(row["target"] is None, row["reached"] is None)
+        self.assertIn("not measured: Node ioredis: ", done.stdout)
+        self.assertTrue(text.startswith("before\n") and text.endswith("after\n"))
+        self.assertNotIn("old", text)
+        self.assertIn("| C publish, 1 thread, no outcomes |", text)
+
+    def test_a_lost_message_fails_every_receiver_by_name(self) -> None:
+        done = run("--only", "C receive 128 B, tcp: CPU", "--lose", "50")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        for driver in ("fanwire", "hiredis", "bare read+scan"):
+            self.assertRegex(done.stdout, rf"FAILED: receive 128 B, tcp: C {re.escape(driver)}: .*message 51 .* where 50 was due")
+
+    def test_strict_fails_for_what_could_not_be_measured(self) -> None:
+        done = run("--only", "Python asyncio receive", "--strict")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("not judged: Python asyncio receive 128 B, tcp: CPU per message: not measured", done.stdout)
+
+
+class DriverTest(unittest.TestCase):
+    """A driver that does not do what it should is a failure that names it, whatever the language."""
+
+    def failure_of(self, program: str, seconds: float = 60.0) -> str:
+        with Process("liar", [sys.executable, "-c", "print('ready', flush=True);" + program]) as process:
+            process.ready()
+            with self.assertRaises(DriverError) as caught:
+                process.result(seconds, 10)
+        return str(caught.exception)
+
+    def test_failures(self) -> None:
+        for program, said in (
+            ("print('{\"messages\": 9, \"wrong\": 0}')", "liar: 9 messages instead of 10"),
+            ("print('{\"messages\": 10, \"wrong\": 1}')", "liar: 1 messages were wrong, missing or out of order"),
+            ("print('{\"messages\": 10}')", "liar: None messages were wrong, missing or out of order"),
+            ("print('{\"messages\": 10, \"wrong\": 0}'); raise SystemExit('late')", "liar: exit code 1: late"),
+            ("print('done')", "liar: said 'done' instead of figures"),
+            ("raise SystemExit('message 7 is missing')", "liar: ended with exit code 1 instead of result: message 7 is missing"),
+        ):
+            with self.subTest(said):
+                self.assertEqual(self.failure_of(program), said)
+
+    def test_silence(self) -> None:
+        self.assertEqual(self.failure_of("import signal; signal.pause()", 0.3), "liar: no result within 0.3 s")
+
+
+if __name__ == "__main__":
+    unittest.main()
