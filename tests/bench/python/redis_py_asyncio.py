@@ -12,7 +12,8 @@ import redis.asyncio
 def connect(args: argparse.Namespace) -> redis.asyncio.Redis:
     if not redis.utils.HIREDIS_AVAILABLE:
         sys.exit("redis-py does not find hiredis")
-    return redis.asyncio.Redis.from_url(args.url, **({"ssl_ca_certs": args.ca} if args.ca else {}))
+    # RESP2, in which it receives faster than in its default.
+    return redis.asyncio.Redis.from_url(args.url, protocol=2, **({"ssl_ca_certs": args.ca} if args.ca else {}))
 
 
 async def receive(args: argparse.Namespace) -> None:
