@@ -112,7 +112,6 @@ class Subscription {
     // The record of its name. Until the fan-out has added it, one of its own. IO thread.
     const TopicRef& topic() const { return topic_; }
     void set_topic(TopicRef topic) { topic_ = std::move(topic); }
-    ScopedName target() const { return topic_->scoped(); }
 
     // ---- thread: any ----
 

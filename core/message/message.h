@@ -5,21 +5,13 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/base/ref.h"
 #include "core/message/message_pool.h"
-#include "core/message/name.h"
 
 namespace fanwire::core {
 
 class Message;
 using MessageRef = Ref<Message>;
-
-// A wire name and how many of its first bytes are the namespace, which users do not see.
-struct ScopedName {
-    NameRef name;
-    std::uint32_t prefix_size = 0;
-
-    std::string_view view() const { return name ? name->view().substr(prefix_size) : std::string_view(); }
-};
 
 // What a message came by, as users see it: without the namespace.
 struct MessageNames {

@@ -14,8 +14,16 @@ TopicRef Topic::make(TargetKind kind, std::string_view wire_name, std::size_t pr
     void* memory = ::operator new(sizeof(Topic) + wire_name.size() + 1);
     Topic* topic = new (memory)
         Topic(kind, static_cast<std::uint32_t>(prefix_size), static_cast<std::uint32_t>(wire_name.size()));
-    topic->fill(wire_name);
+    char* const name = reinterpret_cast<char*>(topic + 1);
+    if (!wire_name.empty()) std::memcpy(name, wire_name.data(), wire_name.size());
+    name[wire_name.size()] = '\0';
     return TopicRef::adopt(topic);
+}
+
+void Topic::release() {
+    if (!refs_.release()) return;
+    this->~Topic();
+    ::operator delete(this);
 }
 
 Topic::~Topic() { clear(); }

@@ -1,5 +1,5 @@
 // A channel or pattern that is wanted: one record, one allocation, for all that is known of its name. And the table of
-// these records. IO thread only, but for making a topic and for what its Name has.
+// these records. IO thread only, but for making a topic and for its name, which does not change.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,7 @@
 #include <span>
 #include <string_view>
 
-#include "core/message/message.h"
-#include "core/message/name.h"
+#include "core/base/ref.h"
 #include "core/message/target.h"
 
 namespace fanwire::core {
@@ -32,24 +31,48 @@ class TopicLink {
     TopicLink *next_ = nullptr, *previous_ = nullptr;
 };
 
-// What stands in front of the name. A base of its own, since the name's bytes follow the Name, which must come last.
-class TopicFields : public TopicLink {
+class Topic : public TopicLink {
    public:
+    // `prefix_size`: how many first bytes of the wire name are the namespace. Thread: any. Throws std::bad_alloc.
+    static TopicRef make(TargetKind kind, std::string_view wire_name, std::size_t prefix_size);
+
+    TargetKind kind() const { return pattern_ ? TargetKind::pattern : TargetKind::channel; }
+    // The name on the wire. A NUL that is not counted follows it.
+    std::string_view view() const { return {reinterpret_cast<const char*>(this + 1), size_}; }
+    // Without the namespace.
+    std::string_view user_view() const { return view().substr(prefix_size_); }
+
+    // Its subscriptions, which it does not own, side by side.
+    std::span<Subscription* const> subscriptions() const { return {count_ > 1 ? many_->all() : &one_, count_}; }
+    // At the end. Throws std::bad_alloc, and then has changed nothing.
+    void append(Subscription& subscription);
+    // Puts the last one in the place of the one that goes; nullptr: it was the last.
+    Subscription* remove(std::size_t place) noexcept;
+    void clear() noexcept;
+
+    bool in_use() const { return count_ > 0 || linked(); }
+
+    // Thread: any.
+    void retain() { refs_.retain(); }
+    void release();
+
     enum class Phase : std::uint8_t { none, subscribing, subscribed, unsubscribing };
 
     // Of the tracker, as is the link (in no list: the tracker has nothing to do with it): when its time comes there (the
     // low half of a TimeMs).
     std::uint32_t due = 0;
 
-   protected:
+   private:
     friend class Topics;
     struct Many {
         std::uint32_t capacity, unused;
         Subscription** all() { return reinterpret_cast<Subscription**>(this + 1); }
     };
 
-    TopicFields(TargetKind kind, std::uint32_t prefix_size)
-        : pattern_(kind == TargetKind::pattern), prefix_size_(prefix_size & 0x7fff) {}
+    Topic(TargetKind kind, std::uint32_t prefix_size, std::uint32_t size)
+        : pattern_(kind == TargetKind::pattern), prefix_size_(prefix_size & 0x7fff), size_(size) {}
+    ~Topic();
+    bool resize(std::uint32_t capacity) noexcept;
 
     const std::uint16_t pattern_ : 1;
     const std::uint16_t prefix_size_ : 15;
@@ -64,7 +87,7 @@ class TopicFields : public TopicLink {
     bool confirmed : 1 = false;
     bool refused : 1 = false;
 
-   protected:
+   private:
     bool listed_ : 1 = false;  // in the table
     std::uint32_t hash_ = 0;
     std::uint32_t count_ = 0;
@@ -72,34 +95,8 @@ class TopicFields : public TopicLink {
         Subscription* one_ = nullptr;  // when count_ is 1
         Many* many_;                   // when it is more
     };
-};
-
-class Topic : public TopicFields, public Name {
-   public:
-    // `prefix_size`: how many first bytes of the wire name are the namespace. Thread: any. Throws std::bad_alloc.
-    static TopicRef make(TargetKind kind, std::string_view wire_name, std::size_t prefix_size);
-
-    TargetKind kind() const { return pattern_ ? TargetKind::pattern : TargetKind::channel; }
-    // Without the namespace.
-    std::string_view user_view() const { return view().substr(prefix_size_); }
-    ScopedName scoped() { return {NameRef::share(this), prefix_size_}; }
-
-    // Its subscriptions, which it does not own, side by side.
-    std::span<Subscription* const> subscriptions() const { return {count_ > 1 ? many_->all() : &one_, count_}; }
-    // At the end. Throws std::bad_alloc, and then has changed nothing.
-    void append(Subscription& subscription);
-    // Puts the last one in the place of the one that goes; nullptr: it was the last.
-    Subscription* remove(std::size_t place) noexcept;
-    void clear() noexcept;
-
-    bool in_use() const { return count_ > 0 || linked(); }
-
-   private:
-    friend class Name;
-    Topic(TargetKind kind, std::uint32_t prefix_size, std::uint32_t size)
-        : TopicFields(kind, prefix_size), Name(size, true) {}
-    ~Topic();
-    bool resize(std::uint32_t capacity) noexcept;
+    RefCount refs_;
+    const std::uint32_t size_;  // of the name, whose bytes follow
 };
 
 // A list of topics, threaded through them.

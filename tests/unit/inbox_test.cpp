@@ -28,7 +28,7 @@ struct InboxTest : testing::Test {
     }
     bool message(Subscription& to, const std::string& text) {
         Event event = Event::of(EventKind::message);
-        event.message = Message::make({to.target().view(), {}}, text);
+        event.message = Message::make({to.topic()->user_view(), {}}, text);
         return inbox->push(to, event);
     }
     bool state(Subscription& to, EventKind kind) {

@@ -26,15 +26,8 @@ TEST(Topic, IsAName) {
     EXPECT_EQ(topic->view(), bytes);
     EXPECT_EQ(topic->view().data()[bytes.size()], '\0');
     EXPECT_EQ(topic->kind(), TargetKind::pattern);
-    EXPECT_EQ(topic->scoped().view(), bytes.substr(3));
+    EXPECT_EQ(topic->user_view(), bytes.substr(3));
     EXPECT_FALSE(topic->in_use());
-}
-
-TEST(Topic, TheNameOutlivesTheLastReferenceToTheTopic) {
-    TopicRef topic = Topic::make(TargetKind::channel, "ws:channel", 3);
-    ScopedName name = topic->scoped();
-    topic = nullptr;
-    EXPECT_EQ(name.view(), "channel");
 }
 
 // Against a vector, through every size at which the array grows, shrinks or goes.
