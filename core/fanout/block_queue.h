@@ -1,6 +1,6 @@
 // A queue in blocks: what is in it does not move, and taking from it needs no memory. Whenever it is empty it keeps as many
-// blocks as it has used since it was empty before, at most `spare_max`, so that bursts of the same size need no new memory
-// and one large burst is forgotten with the next small one.
+// blocks as append() has used since it was empty before, at least one and at most `spare_max`, so that bursts of the same
+// size need no new memory and one large burst is forgotten with the next small one.
 #pragma once
 
 #include <algorithm>
@@ -37,7 +37,6 @@ class BlockQueue {
         if (blocks_.size() == blocks_.capacity()) blocks_.reserve(std::max<std::size_t>(2, blocks_.size() * 2));
         if (!spare_) add_spare(std::make_unique<Block>());
         blocks_.push_back(take_spare());
-        used_ = std::max(used_, blocks_.size() - first_);
     }
     void push_back(T value) {
         make_room();
@@ -59,6 +58,7 @@ class BlockQueue {
             size_ += n;
             done += n;
         }
+        used_ = std::max(used_, blocks_.size() - first_);
         return done;
     }
 
@@ -110,7 +110,7 @@ class BlockQueue {
         blocks_.clear();
         first_ = begin_ = 0;
         if (blocks_.capacity() > blocks_kept_max) std::vector<std::unique_ptr<Block>>().swap(blocks_);
-        while (spares_ > std::min(used_, spare_max)) take_spare();
+        while (spares_ > std::clamp<std::size_t>(used_, 1, spare_max)) take_spare();
         used_ = 0;
     }
 

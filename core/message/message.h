@@ -46,7 +46,9 @@ class Message {
     std::string_view payload() const { return {payload_, payload_size_}; }
     std::uint64_t received_us() const { return received_us_; }
     // What a queue is charged for holding it.
-    std::size_t cost() const { return sizeof(Message) + payload_size_ + channel_size_; }
+    std::size_t cost() const {
+        return sizeof(Message) + payload_size_ + channel_size_ + (has_pattern() ? pattern_size_ : 0);
+    }
 
     void retain(std::uint32_t count = 1) { refs_.retain(count); }
     void release() noexcept;

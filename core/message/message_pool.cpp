@@ -8,16 +8,30 @@ namespace fanwire::core {
 void* MessagePool::refill(std::size_t cls) {
     if (std::unique_lock lock(mutex_, std::try_to_lock); lock && !returned_[cls].empty()) {
         std::swap(ready_[cls], returned_[cls]);
-        returned_bytes_ -= ready_[cls].size() * cls * granule;
+        const std::size_t bytes = ready_[cls].size() * cls * granule;
+        returned_bytes_ -= bytes;
         lock.unlock();
+        ready_bytes_ += bytes;
         refs_.fetch_add(static_cast<std::int64_t>(ready_[cls].size()), std::memory_order_relaxed);
-        void* const piece = ready_[cls].back();
-        ready_[cls].pop_back();
-        return piece;
+        if (ready_bytes_ > kept_max) free_ready_but(cls);
+        return take(cls * granule);
     }
     void* const piece = ::operator new(cls * granule);
     refs_.fetch_add(1, std::memory_order_relaxed);
     return piece;
+}
+
+// Messages of other sizes have come before.
+void MessagePool::free_ready_but(std::size_t cls) noexcept {
+    std::int64_t freed = 0;
+    for (std::size_t other = 0; other < classes; ++other) {
+        if (other == cls) continue;
+        for (void* piece : ready_[other]) ::operator delete(piece);
+        freed += static_cast<std::int64_t>(ready_[other].size());
+        std::vector<void*>().swap(ready_[other]);
+    }
+    ready_bytes_ = ready_[cls].size() * cls * granule;
+    unref(freed);
 }
 
 bool MessagePool::keep(const Piece& piece) noexcept {

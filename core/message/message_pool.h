@@ -16,7 +16,7 @@ class MessagePool {
    public:
     static constexpr std::size_t granule = 32;
     static constexpr std::size_t piece_max = 1024;  // what is larger is nothing for a pool
-    // What has been given back waits for its next use up to this many bytes, and as many again on the taking thread.
+    // What has been given back waits for its next use up to this many bytes, and at most as many on the taking thread.
     static constexpr std::size_t kept_max = std::size_t{1} << 20;
 
     // Lives until close() was called and everything taken is given back. Throws std::bad_alloc.
@@ -32,6 +32,7 @@ class MessagePool {
         if (ready.empty()) return refill(class_of(size));
         void* const piece = ready.back();
         ready.pop_back();
+        ready_bytes_ -= class_of(size) * granule;
         if (!ready.empty()) __builtin_prefetch(ready.back(), 1);
         return piece;
     }
@@ -45,6 +46,8 @@ class MessagePool {
 
     // Bytes that wait to be taken, and are not on the taking thread.
     std::size_t kept() const;
+    // Those that are. The taking thread.
+    std::size_t ready() const { return ready_bytes_; }
 
    private:
     static constexpr std::size_t classes = piece_max / granule + 1;
@@ -54,11 +57,13 @@ class MessagePool {
     ~MessagePool() = default;
     static constexpr std::size_t class_of(std::size_t size) { return (size + granule - 1) / granule; }
     void* refill(std::size_t cls);
+    void free_ready_but(std::size_t cls) noexcept;
     bool keep(const Piece& piece) noexcept;
     void close() noexcept;
     void unref(std::int64_t count) noexcept;
 
     Pieces ready_;  // of the taking thread
+    std::size_t ready_bytes_ = 0;
     // The owner, and each piece that is not in returned_.
     std::atomic<std::int64_t> refs_{1};
 

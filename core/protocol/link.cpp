@@ -64,8 +64,10 @@ void Link::received(std::string_view bytes, TimeMs now) {
 std::size_t Link::read(std::string_view piece, TimeMs now) {
     reader_.feed(piece);
     if (!take_replies(now) && state_ == State::ready) on_partial(now);
-    if (state_ != State::ready || !can_scan(reader_.unread())) return piece.size();
-    return piece.size() - reader_.drop_unread();
+    const bool scannable = state_ == State::ready && can_scan(reader_.unread());
+    const std::size_t done = piece.size() - (scannable ? reader_.drop_unread() : 0);
+    reader_.trim();
+    return done;
 }
 
 // Whether there were any. Stops in front of what scan() can take.

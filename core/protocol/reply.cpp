@@ -118,13 +118,15 @@ ReplyReader::~ReplyReader() = default;
 
 void ReplyReader::reset() {
     hiredis_ = std::make_unique<Hiredis>(this);
-    nodes_ = {};
-    text_ = {};
+    std::vector<Node>().swap(nodes_);
+    std::string().swap(text_);
+    fed_ = 0;
     error_.clear();
     refusal_ = Refusal::none;
 }
 
 void ReplyReader::feed(std::string_view bytes) {
+    fed_ += bytes.size();
     if (redisReaderFeed(hiredis_->reader, bytes.data(), bytes.size()) != 0 && hiredis_->reader->err == REDIS_ERR_OOM)
         throw std::bad_alloc();
 }
@@ -145,6 +147,14 @@ std::size_t ReplyReader::drop_unread() {
     return size;
 }
 
+void ReplyReader::trim() noexcept {
+    if (!idle() || fed_ <= keep_max) return;
+    try {
+        reset();
+    } catch (const std::bad_alloc&) {  // at the next opportunity
+    }
+}
+
 ReplyReader::Result ReplyReader::next() {
     if (!error_.empty()) return Result::broken;
     if (idle()) return Result::more;  // hiredis would begin a reply of which there is nothing yet
@@ -152,7 +162,6 @@ ReplyReader::Result ReplyReader::next() {
     if (hiredis_->reader->ridx == -1) {
         nodes_.clear();
         text_.clear();
-        if (text_.capacity() > keep_max) text_ = {};
     }
     void* object = nullptr;
     if (redisReaderGetReply(hiredis_->reader, &object) != 0) {

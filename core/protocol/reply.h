@@ -50,6 +50,8 @@ class ReplyReader {
     std::string_view unread() const;
     // Forgets that; how many bytes.
     std::size_t drop_unread();
+    // Gives back the memory of large replies, when it is idle and what they said has been used up.
+    void trim() noexcept;
 
     Result next();
     // The reply that next() announced.
@@ -80,6 +82,7 @@ class ReplyReader {
     std::string text_;
     std::string error_;
     Refusal refusal_ = Refusal::none;
+    std::size_t fed_ = 0;  // bytes since it was trimmed, and so at least what its buffers hold
 };
 
 // The version of hiredis that this was compiled against, "0.14.1"; static.

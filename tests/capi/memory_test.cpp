@@ -1,29 +1,14 @@
 // What a subscription costs, with its channel and its handle, and that it is given back.
 #include "support.h"
 
-#include <malloc.h>
-
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#if __GLIBC_PREREQ(2, 33)
-#define FANWIRE_COUNTS_BYTES 1
-#endif
-#endif
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
-#undef FANWIRE_COUNTS_BYTES
-#endif
-#endif
+#include "../support/heap.h"
 
 namespace capi_test {
 namespace {
 
 #ifdef FANWIRE_COUNTS_BYTES
 
-// Of all arenas, and what was mapped for itself, as large tables are.
-double bytes_in_use() {
-    const struct mallinfo2 now = mallinfo2();
-    return static_cast<double>(now.uordblks + now.hblkhd);
-}
+double bytes_in_use() { return static_cast<double>(fanwire::test::bytes_in_use()); }
 
 struct Cost {
     double each = 0, left = 0;

@@ -22,7 +22,10 @@ struct Counted {
 using Queue = BlockQueue<Counted, 4, 8>;
 
 void fill_and_empty(Queue& queue, int count) {
-    for (int i = 0; i < count; ++i) queue.push_back(Counted(i));
+    for (int i = 0; i < count; ++i) {
+        const Counted value(i);
+        ASSERT_EQ(queue.append(&value, 1), 1u);
+    }
     for (int i = 0; i < count; ++i) ASSERT_EQ(queue.pop_front().value, i);
     ASSERT_TRUE(queue.empty());
 }
@@ -71,6 +74,9 @@ TEST(BlockQueue, KeepsWhatItUsedLastAndNoMore) {
         EXPECT_EQ(Counted::alive, 4u);
         fill_and_empty(queue, 1000);
         EXPECT_EQ(Counted::alive, 32u);  // at most eight blocks
+        for (int i = 0; i < 1000; ++i) queue.push_back(Counted(i));  // what is pushed by itself comes seldom
+        while (!queue.empty()) queue.pop_front();
+        EXPECT_EQ(Counted::alive, 4u);
         queue.push_back(Counted(1));
         queue.clear();
         EXPECT_EQ(Counted::alive, 0u);

@@ -74,6 +74,21 @@ TEST(MessagePool, KeepsNoMoreThanItsBound) {
 }
 
 // A kept message keeps its own memory and nothing beside it: all others can be used again.
+// The bound is one for all sizes together, on the taking thread as well.
+TEST(MessagePool, KeepsNoMoreThanItsBoundWhateverTheSizes) {
+    const auto pool = MessagePool::make();
+    for (std::size_t size = MessagePool::granule; size <= MessagePool::piece_max; size += MessagePool::granule) {
+        for (int round = 0; round < 3; ++round) {
+            std::vector<MessagePool::Piece> pieces;
+            for (std::size_t bytes = 0; bytes < MessagePool::kept_max; bytes += size)
+                pieces.push_back({pool->take(size), size});
+            pool->give_back(pieces.data(), pieces.size());
+            ASSERT_LE(pool->kept(), MessagePool::kept_max);
+            ASSERT_LE(pool->ready(), MessagePool::kept_max);
+        }
+    }
+}
+
 TEST(MessagePool, AKeptMessageKeepsNothingElse) {
     const auto pool = MessagePool::make();
     std::vector<MessageRef> kept;

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/heap.h"
+
 namespace fanwire::core {
 namespace {
 
@@ -105,6 +107,33 @@ TEST(ReplyReader, NestingHasALimit) {
     reader.feed(deep);
     EXPECT_EQ(read_all(reader), std::vector<std::string>{"broken"});
 }
+
+#ifdef FANWIRE_COUNTS_BYTES
+// A reply of many megabytes is no reason to hold as many until the connection ends.
+TEST(ReplyReader, TrimGivesBackWhatALargeReplyTook) {
+    constexpr std::size_t size = 8 << 20;
+    ReplyReader reader;
+    const std::size_t before = test::bytes_in_use();
+    const std::string reply = "$" + std::to_string(size) + "\r\n" + std::string(size, 'x') + "\r\n";
+    for (std::string_view rest = reply; !rest.empty();) {
+        const std::string_view piece = rest.substr(0, ReplyReader::feed_max);
+        rest.remove_prefix(piece.size());
+        reader.feed(piece);
+        reader.trim();  // in the middle of a reply it does nothing
+        if (rest.empty()) break;
+        ASSERT_EQ(reader.next(), ReplyReader::Result::more);
+    }
+    ASSERT_EQ(reader.next(), ReplyReader::Result::reply);
+    EXPECT_EQ(reader.reply().text().size(), size);
+    ASSERT_EQ(reader.next(), ReplyReader::Result::more);
+    EXPECT_GE(test::bytes_in_use(), before + 2 * size);  // ours and the one that was read
+    reader.trim();
+    EXPECT_LE(test::bytes_in_use(), before + size + (64 << 10));
+    reader.feed("+OK\r\n");
+    ASSERT_EQ(reader.next(), ReplyReader::Result::reply);
+    EXPECT_EQ(reader.reply().text(), "OK");
+}
+#endif
 
 }  // namespace
 }  // namespace fanwire::core

@@ -20,6 +20,8 @@ constexpr size_t kTextSlab = 4096;
 // A larger message gets a string or Buffer of its own, so that who keeps it does not keep its neighbours alive.
 constexpr size_t kLargestText = kTextSlab / 4;
 constexpr size_t kLargestInSlab = 4096;
+// V8 makes no string of more than half a gigabyte, and not each of half as much.
+constexpr size_t kLargestString = size_t{1} << 28;
 // A turn of the event loop copies about this much at most, whatever the messages' size.
 constexpr size_t kBatchBytes = size_t{1} << 20;
 
@@ -86,7 +88,7 @@ class BatchWriter {
         bytes_ += size;
         row[3] = static_cast<int32_t>(event.payload_size);
         row[4] = static_cast<int32_t>(channel_size);
-        const bool is_text = is_ascii(piece.payload, piece.payload_size) && is_ascii(piece.channel, channel_size);
+        const bool is_text = size <= kLargestString && is_ascii(piece.payload, piece.payload_size) && is_ascii(piece.channel, channel_size);
         const size_t before = is_text ? add_text(piece, size, row[5]) : add_bytes(piece, size, row[5]);
         row[2] = static_cast<int32_t>(before + channel_size);
     }
