@@ -37,10 +37,10 @@ std::uint64_t missing_of(const Subscription::Unsaid& unsaid) {
 
 }  // namespace
 
-Inbox::Inbox(InboxLimits limits, MakePollable make_pollable)
+Inbox::Inbox(InboxLimits limits, MakePollable make_pollable, std::uint64_t seed)
     : limits_(limits),
       make_pollable_(std::move(make_pollable)),
-      conflation_(limits.overflow == Overflow::conflate ? std::make_unique<Conflation>() : nullptr) {}
+      conflation_(limits.overflow == Overflow::conflate ? std::make_unique<Conflation>(seed) : nullptr) {}
 
 Inbox::~Inbox() { close(); }
 
