@@ -475,20 +475,11 @@ void Inbox::signal() noexcept {
 }
 
 bool Inbox::settle(std::span<const Settled> publishes, const Error& error) noexcept {
-    bool wake = false;
-    if (error) {
-        for (const Settled& publish : publishes) {
-            Event event = Event::of(EventKind::published, error);
-            event.user_data = publish.user_data;
-            event.count = publish.receivers;
-            wake |= push(std::move(event));
-        }
-        return wake;
-    }
+    const Reason why(error);  // one text for all of them
     std::lock_guard lock(mutex_);
     if (closed_) return false;
     for (const Settled& publish : publishes) {
-        Event event = Event::of(EventKind::published);
+        Event event = Event::of(EventKind::published, why);
         event.user_data = publish.user_data;
         event.count = publish.receivers;
         push_outcome(event);
