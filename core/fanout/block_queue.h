@@ -1,5 +1,6 @@
-// A queue in blocks: what is in it does not move, an empty one keeps two or three blocks at most, and taking from it needs no
-// memory.
+// A queue in blocks: what is in it does not move, and taking from it needs no memory. Whenever it is empty it keeps as many
+// blocks as it has used since it was empty before, at most `spare_max`, so that bursts of the same size need no new memory
+// and one large burst is forgotten with the next small one.
 #pragma once
 
 #include <algorithm>
@@ -11,12 +12,19 @@
 
 namespace fanwire::core {
 
-template <class T, std::size_t block_size>
+template <class T, std::size_t block_size, std::size_t spare_max = 2>
 class BlockQueue {
    public:
+    BlockQueue() = default;
+    ~BlockQueue() { clear(); }
+    BlockQueue(const BlockQueue&) = delete;
+    BlockQueue& operator=(const BlockQueue&) = delete;
+
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
-    T& operator[](std::size_t i) { return blocks_[first_ + (begin_ + i) / block_size][(begin_ + i) % block_size]; }
+    T& operator[](std::size_t i) {
+        return blocks_[first_ + (begin_ + i) / block_size]->entries[(begin_ + i) % block_size];
+    }
     T& front() { return (*this)[0]; }
 
     // After this the next push_back() cannot fail. Throws std::bad_alloc, and then has changed nothing.
@@ -27,8 +35,9 @@ class BlockQueue {
             first_ = 0;
         }
         if (blocks_.size() == blocks_.capacity()) blocks_.reserve(std::max<std::size_t>(2, blocks_.size() * 2));
-        if (!spare_) spare_ = std::make_unique<T[]>(block_size);
-        blocks_.push_back(std::move(spare_));
+        if (!spare_) add_spare(std::make_unique<Block>());
+        blocks_.push_back(take_spare());
+        used_ = std::max(used_, blocks_.size() - first_);
     }
     void push_back(T value) {
         make_room();
@@ -65,25 +74,49 @@ class BlockQueue {
     void drop(std::size_t count) {
         begin_ += count;
         size_ -= count;
-        if (size_ == 0) {
+        if (begin_ == block_size) {
             begin_ = 0;
-            if (blocks_.capacity() > blocks_kept_max) clear();
-        } else if (begin_ == block_size) {
-            begin_ = 0;
-            spare_ = std::move(blocks_[first_++]);
+            add_spare(std::move(blocks_[first_++]));
+            if (spares_ > spare_max) take_spare();
         }
+        if (size_ == 0) become_empty();
     }
     void clear() {
-        std::vector<std::unique_ptr<T[]>>().swap(blocks_);
-        spare_.reset();
-        first_ = begin_ = size_ = 0;
+        std::vector<std::unique_ptr<Block>>().swap(blocks_);
+        first_ = begin_ = size_ = used_ = 0;
+        while (spare_) take_spare();
     }
 
    private:
-    static constexpr std::size_t blocks_kept_max = 256;  // pointers to them
+    struct Block {
+        T entries[block_size]{};
+        std::unique_ptr<Block> next_spare;
+    };
+    static constexpr std::size_t blocks_kept_max = 4096;  // pointers to them
 
-    std::vector<std::unique_ptr<T[]>> blocks_;  // those before first_ are gone
-    std::unique_ptr<T[]> spare_;
+    void add_spare(std::unique_ptr<Block> block) noexcept {
+        block->next_spare = std::move(spare_);
+        spare_ = std::move(block);
+        ++spares_;
+    }
+    std::unique_ptr<Block> take_spare() noexcept {
+        std::unique_ptr<Block> block = std::move(spare_);
+        spare_ = std::move(block->next_spare);
+        --spares_;
+        return block;
+    }
+    void become_empty() noexcept {
+        while (first_ < blocks_.size()) add_spare(std::move(blocks_[first_++]));
+        blocks_.clear();
+        first_ = begin_ = 0;
+        if (blocks_.capacity() > blocks_kept_max) std::vector<std::unique_ptr<Block>>().swap(blocks_);
+        while (spares_ > std::min(used_, spare_max)) take_spare();
+        used_ = 0;
+    }
+
+    std::vector<std::unique_ptr<Block>> blocks_;  // those before first_ are gone
+    std::unique_ptr<Block> spare_;                // the first of a list
+    std::size_t spares_ = 0, used_ = 0;
     std::size_t first_ = 0, begin_ = 0, size_ = 0;
 };
 

@@ -129,7 +129,14 @@ void Fanout::message(TargetKind kind, std::string_view target, std::string_view 
     }
     if (shared && !*shared) *shared = MessageRef::share(message);
     if (subscriptions.size() > 1) message->retain(static_cast<std::uint32_t>(subscriptions.size() - 1));
-    for (Subscription* const subscription : subscriptions) stage(*subscription, message);
+    // They lie anywhere in memory: those that come next are fetched meanwhile.
+    constexpr std::size_t ahead = 32;
+    const std::size_t fetched = subscriptions.size() > ahead ? subscriptions.size() - ahead : 0;
+    for (std::size_t i = 0; i < fetched; ++i) {
+        subscriptions[i + ahead]->prefetch();
+        stage(*subscriptions[i], message);
+    }
+    for (std::size_t i = fetched; i < subscriptions.size(); ++i) stage(*subscriptions[i], message);
 }
 
 void Fanout::flush(Stage& stage) noexcept {

@@ -212,7 +212,7 @@ class Inbox : public OutcomeSink {
     // Older than everything in queue_; only folded and always-kept events. Sequence numbers, beginning with that of [0],
     // name places that outlive pops.
     BlockQueue<Other, 16> front_;
-    BlockQueue<Delivery, 64> queue_;
+    BlockQueue<Delivery, 64, 2048> queue_;  // keeps up to 2 MiB of blocks
     BlockQueue<Other, 16> others_;  // for each place of queue_ that has no message, in order
     std::uint64_t front_first_ = 1, queue_first_ = 1, others_first_ = 1;
     std::deque<Places> places_;
