@@ -13,6 +13,7 @@
 #include "core/backend/backend.h"
 #include "core/base/fork_guard.h"
 #include "core/base/health.h"
+#include "core/base/keyed_hash.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/base/settings.h"
@@ -129,7 +130,7 @@ class Engine : private BackendListener {
     Metrics& metrics_ = monitor_->metrics;
 
     std::mt19937_64 random_engine_{std::random_device{}()};
-    Topics topics_{random_engine_()};
+    Topics topics_{random_seed()};  // not what random_engine_ gives, of which others see some
     Fanout fanout_;
     Loop loop_;
     std::unique_ptr<Backend> backend_;

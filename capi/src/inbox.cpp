@@ -2,6 +2,7 @@
 #include <system_error>
 
 #include "capi/src/handle.h"
+#include "core/base/keyed_hash.h"
 #include "core/net/event_fd.h"
 
 using namespace fanwire::capi;
@@ -97,7 +98,7 @@ int fanwire_inbox_create(fanwire_inbox** inbox, const fanwire_options* options) 
         limits.bytes = static_cast<size_t>(settings.inbox_bytes);
         limits.overflow = settings.overflow;
         auto handle = std::make_unique<fanwire_inbox>();
-        handle->inbox = std::make_shared<Inbox>(limits, make_event_fd);
+        handle->inbox = std::make_shared<Inbox>(limits, make_event_fd, random_seed());
         *inbox = handle.release();
     });
 }

@@ -18,7 +18,7 @@ class MemoryBackend : public Backend {
     void set_credentials(const std::string&, const std::string&) override {}
     void flush() override {}
     std::size_t unsettled() const override { return 0; }
-    void stop(const Error&) override {}
+    void stop(const Error&) override { patterns_.clear(); }
     void abandon() noexcept override {}
 
    private:

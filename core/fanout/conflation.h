@@ -3,16 +3,19 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string_view>
 #include <unordered_map>
 
+#include "core/base/keyed_hash.h"
 #include "core/fanout/subscription.h"
 
 namespace fanwire::core {
 
 class Conflation {
    public:
+    // `seed`: as for KeyedHash.
+    explicit Conflation(std::uint64_t seed) : latest_(0, Hash{KeyedHash(seed)}) {}
+
     // A message was put at the back. Without memory for it nothing will take its place.
     void added(const Subscription& subscription, const Message& message, std::uint64_t place) noexcept;
     // The place of the newest message of its subscription and channel; 0: none is known.
@@ -43,8 +46,9 @@ class Conflation {
         bool operator==(const Key&) const = default;
     };
     struct Hash {
+        KeyedHash of_bytes;
         std::size_t operator()(const Key& key) const {
-            return std::hash<std::string_view>()(key.channel) ^ (std::hash<const void*>()(key.subscription) << 1);
+            return static_cast<std::size_t>(of_bytes(key.channel, reinterpret_cast<std::uintptr_t>(key.subscription)));
         }
     };
 

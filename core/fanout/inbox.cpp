@@ -37,10 +37,10 @@ std::uint64_t missing_of(const Subscription::Unsaid& unsaid) {
 
 }  // namespace
 
-Inbox::Inbox(InboxLimits limits, MakePollable make_pollable)
+Inbox::Inbox(InboxLimits limits, MakePollable make_pollable, std::uint64_t seed)
     : limits_(limits),
       make_pollable_(std::move(make_pollable)),
-      conflation_(limits.overflow == Overflow::conflate ? std::make_unique<Conflation>() : nullptr) {}
+      conflation_(limits.overflow == Overflow::conflate ? std::make_unique<Conflation>(seed) : nullptr) {}
 
 Inbox::~Inbox() { close(); }
 
@@ -475,20 +475,11 @@ void Inbox::signal() noexcept {
 }
 
 bool Inbox::settle(std::span<const Settled> publishes, const Error& error) noexcept {
-    bool wake = false;
-    if (error) {
-        for (const Settled& publish : publishes) {
-            Event event = Event::of(EventKind::published, error);
-            event.user_data = publish.user_data;
-            event.count = publish.receivers;
-            wake |= push(std::move(event));
-        }
-        return wake;
-    }
+    const Reason why(error);  // one text for all of them
     std::lock_guard lock(mutex_);
     if (closed_) return false;
     for (const Settled& publish : publishes) {
-        Event event = Event::of(EventKind::published);
+        Event event = Event::of(EventKind::published, why);
         event.user_data = publish.user_data;
         event.count = publish.receivers;
         push_outcome(event);

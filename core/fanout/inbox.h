@@ -68,7 +68,8 @@ class Inbox : public OutcomeSink {
     // Engine events beyond this many undrained ones are not kept.
     static constexpr std::size_t engine_events_max = 1024;
 
-    Inbox(InboxLimits limits, MakePollable make_pollable);
+    // `seed`: of the hashes of channels, which others may choose.
+    Inbox(InboxLimits limits, MakePollable make_pollable, std::uint64_t seed = 0);
     ~Inbox() override;
 
     // ---- producers (IO threads) ----

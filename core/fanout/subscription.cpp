@@ -57,10 +57,13 @@ void Subscription::queue() noexcept {
 void Subscription::wait_active(Deadline deadline) {
     Monitor& watched = monitor();
     std::unique_lock lock(watched.mutex);
+    // What was seen last: by the time it is told the state may be another, but it has been this one. It fails under the
+    // mutex, and so does the reason change: the two belong together.
+    SubscriptionState seen = SubscriptionState::pending;
     const auto decided = [&] {
-        const SubscriptionState now = state();
-        return given_up() || now == SubscriptionState::active || now == SubscriptionState::failed ||
-               now == SubscriptionState::ended;
+        seen = state();
+        if (seen == SubscriptionState::active || seen == SubscriptionState::ended || given_up()) return true;
+        return seen == SubscriptionState::failed && static_cast<Status>(why_) != Status::OK;
     };
     if (!watched.wait(lock, deadline, decided)) {
         std::string text = "Redis has not confirmed the subscription yet";
@@ -68,16 +71,19 @@ void Subscription::wait_active(Deadline deadline) {
             text += ": " + watched.connection_error.text;
         throw Failure(Status::TIMEOUT, text);
     }
-    if (given_up()) throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed");
-    if (state() == SubscriptionState::active) return;
+    // Given up, it ends without a reason.
+    const bool ended_so = seen == SubscriptionState::ended && static_cast<Status>(why_) == Status::OK;
+    if (given_up() || ended_so) throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed");
+    if (seen == SubscriptionState::active) return;
+    const Reason reason = why_locked();
     lock.unlock();
-    const Reason reason = why();
     const StatusRow* const row = find_status(static_cast<int>(reason.status));
     throw Failure(reason.status, std::string(reason.text ? reason.text->payload() : row ? row->text : ""));
 }
 
 void Subscription::change(SubscriptionState state, const Reason& why) noexcept {
-    if (why.status == Status::OK && !has_reason_) {
+    // Only this thread writes the reason. One that is no longer true goes with the state that it was of.
+    if (why.status == Status::OK && static_cast<Status>(why_) == Status::OK && !has_reason_) {
         state_.store(state);
     } else {
         std::lock_guard lock(monitor().mutex);
@@ -98,8 +104,12 @@ void Subscription::change(SubscriptionState state, const Reason& why) noexcept {
 }
 
 Reason Subscription::why() const noexcept {
-    Monitor& watched = monitor();
-    std::lock_guard lock(watched.mutex);
+    std::lock_guard lock(monitor().mutex);
+    return why_locked();
+}
+
+Reason Subscription::why_locked() const noexcept {
+    const Monitor& watched = monitor();
     Reason reason;
     reason.status = static_cast<Status>(why_);
     const auto found = watched.reasons.find(this);

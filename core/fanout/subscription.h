@@ -174,8 +174,11 @@ class Subscription {
     bool was_active : 1 = false;
 
    private:
+    Reason why_locked() const noexcept;  // under the monitor's mutex
+
     bool has_reason_ : 1 = false;  // its monitor has one
-    std::uint8_t why_ = 0;         // a Status, under the monitor's mutex
+    // A Status: that of the present state. Both are written by the IO thread under the monitor's mutex.
+    std::uint8_t why_ = 0;
     std::atomic<SubscriptionState> state_{SubscriptionState::pending};
     static constexpr std::uint8_t asked_to_end = 1, queued = 2;
     std::atomic<std::uint8_t> asked_{0};

@@ -16,6 +16,10 @@ class PatternIndex {
     // The topic stays alive until it is removed. Throws std::bad_alloc, and then has changed nothing.
     void add(Topic& pattern);
     void remove(Topic& pattern) noexcept;
+    void clear() noexcept {
+        by_prefix_.clear();
+        size_ = 0;
+    }
     std::size_t size() const { return size_; }
 
     // In no particular order. The function may neither add nor remove one.

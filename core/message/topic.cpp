@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <new>
 
 namespace fanwire::core {
@@ -76,39 +75,8 @@ Subscription* Topic::remove(std::size_t place) noexcept {
 
 // ---- the table -----------------------------------------------------------------------------------------------------
 
-namespace {
-
-__extension__ using Wide = unsigned __int128;
-
-// Both halves of the product, folded: no difference of two inputs survives it at a place that can be foreseen without
-// the seed.
-std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
-    const Wide product = static_cast<Wide>(a) * b;
-    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
-std::uint64_t load(const char* bytes, std::size_t size) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes, size);
-    return word;
-}
-
-}  // namespace
-
 std::uint32_t Topics::hash_of(TargetKind kind, std::string_view name) const {
-    constexpr std::uint64_t odd = 0x9e3779b97f4a7c15, other = 0xd6e8feb86659fd93;
-    std::uint64_t hash = seed_ ^ odd ^ (name.size() << 1) ^ (kind == TargetKind::pattern ? 1u : 0u);
-    const char* at = name.data();
-    std::size_t left = name.size();
-    for (; left > 16; at += 16, left -= 16) hash = fold(load(at, 8) ^ other, load(at + 8, 8) ^ hash);
-    // The last bytes, some of them perhaps again: two loads of a known size cost less than one of an unknown.
-    if (left >= 8)
-        hash = fold(load(at, 8) ^ other, load(at + left - 8, 8) ^ hash);
-    else if (left >= 4)
-        hash = fold(load(at, 4) ^ other, load(at + left - 4, 4) ^ hash);
-    else
-        hash = fold(load(at, left) ^ other, hash);
-    hash = fold(hash, odd);
+    const std::uint64_t hash = keyed_hash_(name, kind == TargetKind::pattern ? 1u : 0u);
     return static_cast<std::uint32_t>(hash ^ (hash >> 32));
 }
 

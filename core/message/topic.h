@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/base/keyed_hash.h"
 #include "core/base/ref.h"
 #include "core/message/target.h"
 
@@ -137,7 +138,7 @@ class TopicList {
 class Topics {
    public:
     // `seed`: what makes the hashes ones that nobody else can aim at.
-    explicit Topics(std::uint64_t seed = 0) : seed_(seed) {}
+    explicit Topics(std::uint64_t seed = 0) : keyed_hash_(seed) {}
     ~Topics();
     Topics(const Topics&) = delete;
     Topics& operator=(const Topics&) = delete;
@@ -181,7 +182,7 @@ class Topics {
     void take_out(std::size_t at) noexcept;
     void give_back() noexcept;
 
-    const std::uint64_t seed_;
+    const KeyedHash keyed_hash_;
     std::unique_ptr<Slot[]> slots_;
     std::size_t capacity_ = 0;  // a power of two, or 0
     std::size_t size_ = 0;

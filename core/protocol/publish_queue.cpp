@@ -146,6 +146,16 @@ void PublishQueue::drop_sent() noexcept {
     chunks_.trim(chunks_kept_max);
 }
 
+// Of whole commands, none of which is written.
+void PublishQueue::drop_front_bytes(std::size_t size) noexcept {
+    while (size > 0) {
+        const std::size_t part = std::min(size, chunks_.front().size());
+        chunks_.front().drop_front(part);
+        size -= part;
+        if (chunks_.front().empty()) drop_sent();
+    }
+}
+
 // They are of the front group, and in flight.
 void PublishQueue::forget_front(std::size_t count) noexcept {
     records_.drop_front(count);
@@ -160,6 +170,7 @@ void PublishQueue::forget_front(std::size_t count) noexcept {
 // Those of which gone(record, its number, group) is true, in place; `settling`, if any, is where it adds them.
 template <class Gone>
 void PublishQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
+    looked_at_ += records_.size() - in_flight_;
     std::size_t kept = in_flight_, kept_chunks = 0, chunk = 0;
     std::size_t group = 0, left = groups_.empty() ? 0 : groups_[0].records;
     for (std::size_t passed = 0; passed < in_flight_;) {
@@ -194,6 +205,9 @@ void PublishQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
     for (std::size_t i = 0; i < groups_.size(); ++i)
         if (groups_[i].records > 0 && kept_groups++ != i) groups_[kept_groups - 1] = std::move(groups_[i]);
     groups_.truncate(kept_groups);
+    records_.trim(records_kept_max);
+    groups_.trim(groups_kept_max);
+    chunks_.trim(chunks_kept_max);
 }
 
 bool PublishQueue::reply(const Reply& reply) {
@@ -300,6 +314,29 @@ void PublishQueue::expire_unsent(TimeMs now) noexcept {
     const Error error = Error::of(Status::TIMEOUT, {"not sent within publish_timeout_ms"});
     Settling settling(*this, error);
     std::size_t count = 0, bytes = 0;
+    if (in_flight_ == 0 && front_sent_ == 0 && own_unsent_ == 0) {
+        // As always while there is no link: whole batches, from the front on, and nothing else is looked at. In an outage
+        // there may be a million of them, of which some expire in each millisecond.
+        while (!groups_.empty() && groups_.front().deadline <= now) {
+            const Group& group = groups_.front();
+            std::size_t size = 0;
+            for (std::size_t i = 0; i < group.records; ++i) {
+                size += records_[i].size;
+                settling.add(group, records_[i]);
+            }
+            settling.flush();
+            looked_at_ += group.records;
+            count += group.records;
+            bytes += size;
+            drop_front_bytes(size);
+            records_.drop_front(group.records);
+            groups_.pop_front();
+        }
+        records_.trim(records_kept_max);
+        groups_.trim(groups_kept_max);
+        if (count) unqueued_(count, bytes);
+        return;
+    }
     erase_unsent(&settling, [&](const PublishRecord& record, std::size_t number, const Group& group) {
         const bool in_part = front_sent_ > 0 && number == in_flight_;
         if (in_part || record.kind != Kind::publish || group.deadline > now) return false;

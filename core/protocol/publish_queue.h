@@ -61,6 +61,8 @@ class PublishQueue {
     // Settles what has waited too long.
     void tick(TimeMs now);
     TimeMs deadline() const;
+    // Unsent records that were looked at because something of the unsent had to go, ever: what that cost.
+    std::uint64_t looked_at() const { return looked_at_; }
 
    private:
     // What came in one batch.
@@ -82,6 +84,7 @@ class PublishQueue {
     void erase_unsent(Settling* settling, Gone&& gone) noexcept;
     void expire_in_flight(TimeMs now) noexcept;
     void expire_unsent(TimeMs now) noexcept;
+    void drop_front_bytes(std::size_t size) noexcept;
 
     OnSettled settled_;
     Unqueued unqueued_;
@@ -95,6 +98,7 @@ class PublishQueue {
     std::size_t expired_ = 0;  // of those in flight, at the front: settled already, their replies are still to come
     std::size_t unsettled_ = 0;
     std::size_t own_unsent_ = 0;
+    std::uint64_t looked_at_ = 0;
 };
 
 }  // namespace fanwire::core

@@ -47,6 +47,7 @@ class Publisher : public Link {
     void on_ready(TimeMs) override {}
     void on_reply(const Reply& reply, TimeMs now) override;
     std::size_t scan(std::string_view bytes, TimeMs now) override;
+    bool can_scan(std::string_view bytes) const override { return queue_.can_scan(bytes); }
     void on_down(const Error& why, TimeMs now) override;
     void on_given_up(const Error& why) override;
     void send_ping(TimeMs now) override;

@@ -121,6 +121,29 @@ TEST_F(InboxWithoutMemory, EveryOutcomeHasItsSlot) {
     }
 }
 
+TEST_F(InboxWithoutMemory, OutcomesThatFailAlikeGoWithoutTheirText) {
+    constexpr std::size_t count = 300;
+    std::vector<Settled> publishes(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        publishes[i].user_data = &publishes[i];
+        ASSERT_TRUE(inbox->reserve_outcome());
+    }
+    const Error why{Status::TIMEOUT, "not sent within publish_timeout_ms"};
+    no_memory();
+    {
+        const malloc_test::InCall scope;
+        EXPECT_TRUE(inbox->settle(publishes, why));
+    }
+    memory_is_back();
+    const Drained drained(*inbox);
+    ASSERT_EQ(drained.events.size(), count);
+    for (std::size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(drained.events[i].status, Status::TIMEOUT);
+        EXPECT_EQ(drained.events[i].user_data, &publishes[i]);
+        EXPECT_FALSE(drained.events[i].message);
+    }
+}
+
 TEST_F(InboxWithoutMemory, DrainingTakesNothingThatItCannotGive) {
     const auto a = subscribe("a");
     message("a", "1");

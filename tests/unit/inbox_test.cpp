@@ -247,6 +247,30 @@ TEST_F(InboxTest, RefusesOutcomesBeyondTheLimit) {
     EXPECT_TRUE(inbox->reserve_outcome());
 }
 
+TEST_F(InboxTest, WhatFailsAlikeSharesOneText) {
+    open(10, Overflow::drop_oldest);
+    std::vector<Settled> publishes;
+    for (std::uintptr_t i = 1; i <= 100; ++i) {
+        ASSERT_TRUE(inbox->reserve_outcome());
+        publishes.push_back({reinterpret_cast<void*>(i), 0});
+    }
+    EXPECT_TRUE(inbox->settle(publishes, {Status::TIMEOUT, "too late"}));
+    const Drained drained(*inbox);
+    ASSERT_EQ(drained.events.size(), publishes.size());
+    for (std::size_t i = 0; i < publishes.size(); ++i) {
+        const Event& event = drained.events[i];
+        EXPECT_EQ(event.kind, EventKind::published);
+        EXPECT_EQ(event.status, Status::TIMEOUT);
+        EXPECT_EQ(event.user_data, publishes[i].user_data);
+        ASSERT_TRUE(event.message);
+        EXPECT_EQ(event.message->payload(), "too late");
+        EXPECT_EQ(event.message.get(), drained.events[0].message.get());
+    }
+    EXPECT_TRUE(inbox->reserve_outcome());
+    inbox->close();
+    EXPECT_FALSE(inbox->settle({publishes.data(), 1}, {Status::TIMEOUT, "too late"}));
+}
+
 TEST_F(InboxTest, ClosedTakesNothing) {
     open(100, Overflow::drop_oldest);
     state(*a, EventKind::ended);

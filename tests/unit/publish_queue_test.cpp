@@ -8,6 +8,18 @@
 #include <string>
 #include <vector>
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if __GLIBC_PREREQ(2, 33)
+#include <malloc.h>
+#define FANWIRE_COUNTS_BYTES 1
+#endif
+#endif
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+#undef FANWIRE_COUNTS_BYTES
+#endif
+#endif
+
 namespace fanwire::core {
 namespace {
 
@@ -280,6 +292,84 @@ TEST_F(PublishQueueTest, ManyPublishesInPieces) {
     for (int i = 0; i < 20000; ++i) ASSERT_TRUE(reply(":1\r\n"));
     EXPECT_EQ(take().size(), 20000u);
     EXPECT_EQ(unsent_bytes, 0u);
+}
+
+// In an outage everything that waits may be much, and what expires is always in front.
+TEST_F(PublishQueueTest, WhatExpiresWithoutALinkCostsNoLookAtTheRest) {
+    const int batches = 5000, each = 13;
+    for (int i = 0; i < batches; ++i) {
+        for (int k = 0; k < each; ++k) {
+            unsent_bytes += batch.add("", "channel", std::string(100, 'x'), nullptr, reinterpret_cast<void*>(++accepted));
+            ++unsent;
+        }
+        batch.deadline = 1000 + i;
+        queue.append(batch);
+    }
+    const std::size_t size = unsent_bytes / unsent;
+    for (int i = 0; i < 3000; ++i) {
+        ASSERT_EQ(queue.deadline(), 1000 + i);
+        queue.tick(1000 + i);
+        ASSERT_EQ(outcomes.size(), static_cast<std::size_t>(each) * (static_cast<std::size_t>(i) + 1));
+    }
+    EXPECT_EQ(queue.looked_at(), 3000u * each);
+    EXPECT_EQ(take().back(), std::to_string(3000 * each) + " TIMEOUT");
+    EXPECT_EQ(unsent, 2000u * each);
+    EXPECT_EQ(unsent_bytes, unsent * size);
+    EXPECT_EQ(queue.unsettled(), unsent);
+    // What is left is whole and in order.
+    const std::size_t left = unsent_bytes;
+    const std::string bytes = write();
+    EXPECT_EQ(bytes.size(), left);
+    EXPECT_EQ(bytes.substr(0, size), command("channel", std::string(100, 'x')));
+    for (int i = 0; i < 2000 * each; ++i) ASSERT_EQ(queue.scan(":1\r\n"), 4u);
+    EXPECT_EQ(take().front(), std::to_string(3000 * each + 1) + " OK 1");
+    EXPECT_TRUE(queue.idle());
+}
+
+#ifdef FANWIRE_COUNTS_BYTES
+TEST_F(PublishQueueTest, APeakOfWhatWaitsIsNotKept) {
+    const auto in_use = [] {
+        const struct mallinfo2 now = mallinfo2();
+        return now.uordblks + now.hblkhd;
+    };
+    outcomes.reserve(200000);
+    for (const int how : {0, 1, 2}) {
+        const std::size_t before = in_use();
+        if (how == 2) {  // with something sent in front, which is the slow way
+            publish("c", "sent", 1000);
+            write();
+        }
+        for (int i = 0; i < 100000; ++i) publish("c", "p", 1000);
+        EXPECT_GT(in_use(), before + (std::size_t{4} << 20));
+        if (how == 0)
+            queue.fail_unsent({Status::NOT_CONNECTED, "offline"});
+        else
+            queue.tick(1000);
+        if (how == 2) {
+            EXPECT_TRUE(reply(":1\r\n"));
+        }
+        EXPECT_TRUE(queue.idle());
+        EXPECT_EQ(outcomes.size(), how == 2 ? 100001u : 100000u);
+        outcomes.clear();
+        EXPECT_LT(in_use(), before + (std::size_t{3} << 20)) << how;
+    }
+}
+#endif
+
+TEST_F(PublishQueueTest, AllThatWaitsMayExpireAtOnce) {
+    for (int round = 0; round < 3; ++round) {
+        for (const std::size_t size : {std::size_t{1}, std::size_t{60000}, std::size_t{200000}, std::size_t{5}})
+            publish("c", std::string(size, 'x'), 100);
+        queue.tick(99);
+        EXPECT_TRUE(take().empty());
+        queue.tick(100);
+        EXPECT_EQ(take().size(), 4u);
+        EXPECT_TRUE(queue.idle());
+        EXPECT_TRUE(queue.output().empty());
+        EXPECT_EQ(queue.deadline(), never);
+        EXPECT_EQ(unsent, 0u);
+        EXPECT_EQ(unsent_bytes, 0u);
+    }
 }
 
 // Plain numbers, and nothing else, nor more of them than were asked for.

@@ -122,6 +122,47 @@ TEST_F(PublisherTest, PingsAnIdleLinkOnly) {
     EXPECT_EQ(take(), (Strings{"ready", "OUTCOME_UNKNOWN", "lost: no answer to PING within 4000 ms"}));
 }
 
+// The reader gets the answer that a read has cut in two, and no more: the others are told in runs.
+TEST_F(PublisherTest, AnAnswerCutInTwoLeavesTheOthersToTheScan) {
+    const std::size_t count = 60;
+    std::string answers;
+    std::vector<std::size_t> expected;
+    for (std::size_t i = 0; i < count; ++i) {
+        expected.push_back(i * i * i);
+        answers += ":" + std::to_string(i * i * i) + "\r\n";
+    }
+    for (std::size_t cut = 0; cut <= answers.size(); ++cut) {
+        SCOPED_TRACE(cut);
+        std::vector<std::size_t> receivers;
+        std::size_t runs = 0;
+        LinkConfig config;
+        config.handshake = {"", "", "fanwire", 0};
+        Publisher publisher(
+            config, Offline::queue, [] { return 0.5; }, *this,
+            [&](const SettledRun& run) {
+                ++runs;
+                for (const Settled& publish : run.publishes) receivers.push_back(publish.receivers);
+            },
+            [](std::size_t, std::size_t) {});
+        publisher.start(0);
+        publisher.request();
+        publisher.opened(0);
+        publisher.wrote(publisher.output(0).size(), 0);
+        publisher.received("+OK\r\n+PONG\r\n", 0);
+        ASSERT_EQ(publisher.state(), Link::State::ready);
+        PublishBatch batch;
+        for (std::size_t i = 0; i < count; ++i) batch.add("", "c", "p");
+        publisher.publish(batch);
+        publisher.wrote(publisher.output(0).size(), 0);
+        publisher.received(std::string_view(answers).substr(0, cut), 1);
+        publisher.received(std::string_view(answers).substr(cut), 1);
+        EXPECT_EQ(receivers, expected);
+        EXPECT_LE(runs, 3u);
+        EXPECT_TRUE(publisher.queue().idle());
+        EXPECT_EQ(publisher.state(), Link::State::ready);
+    }
+}
+
 TEST_F(PublisherTest, ABurstOfAnswersLeavesAnIdleLink) {
     open(Offline::queue);
     connect();
