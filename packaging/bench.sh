@@ -66,17 +66,11 @@ each_peer() {
     done
 }
 
-# pip compiles everything again whenever it is asked to install: only when something has changed.
 install_python() {
-    local pip=("$build/venv/bin/python" -m pip install --disable-pip-version-check) stamp=$build/venv/fanwire-installed
+    local pip=("$build/venv/bin/python" -m pip install --disable-pip-version-check)
     [ -x "$build/venv/bin/python" ] || "$python" -m venv "$build/venv"
     grep -v '^#' "$root/tests/bench/python/requirements.txt" | each_peer "${pip[@]}" --upgrade
-    if [ -e "$stamp" ] && [ -z "$(find "$root"/{core,capi,bindings/python,CMakeLists.txt} -type f -newer "$stamp" -print -quit)" ]; then
-        echo "fanwire has not changed since it was installed"
-        return
-    fi
-    touch "$stamp.begun"
-    "${pip[@]}" --config-settings=build-dir="$root/build/python" "$root/bindings/python" && mv "$stamp.begun" "$stamp"
+    install_python_package "$build/venv/bin/python"
 }
 
 # npm builds a linked package only when it is new to it.

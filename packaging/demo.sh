@@ -63,9 +63,7 @@ build_native_programs() {
 }
 
 build_python() {
-    "$python" -m venv "$build/venv" &&
-        "$build/venv/bin/python" -m pip install --disable-pip-version-check \
-            --config-settings=build-dir="$root/build/python" "$root/bindings/python"
+    "$python" -m venv "$build/venv" && install_python_package "$build/venv/bin/python"
 }
 
 # npm builds a linked package only when it is new to it.

@@ -147,6 +147,23 @@ choose_python() {
     die "python3 can neither make virtual environments nor compile extensions; install python3-venv and python3-dev"
 }
 
+# ---- The Python package ----------------------------------------------------------------------------------
+
+# install_python_package PYTHON: into the virtual environment of that interpreter. pip would compile everything again for
+# each; here the wheel is built once, until something that it is made of changes.
+install_python_package() {
+    local wheels=$root/build/wheels sources=("$root"/{core,capi,bindings/python,CMakeLists.txt})
+    if [ -e "$wheels/built" ] && [ -z "$(find "${sources[@]}" -type f -newer "$wheels/built" -print -quit)" ]; then
+        echo "nothing has changed since the wheel was built"
+    else
+        rm -rf "$wheels" && mkdir -p "$wheels" && touch "$wheels/begun" &&
+            "$1" -m pip wheel --disable-pip-version-check --no-deps --wheel-dir "$wheels" \
+                --config-settings=build-dir="$root/build/python" "$root/bindings/python" &&
+            mv "$wheels/begun" "$wheels/built" || return
+    fi
+    "$1" -m pip install --disable-pip-version-check --force-reinstall "$wheels"/*.whl
+}
+
 # ---- A Redis of our own ----------------------------------------------------------------------------------
 
 free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }

@@ -229,17 +229,16 @@ suite_tsan() {
     run tsan "build tsan" "${fixed[@]}" bash -c build_tsan && ctest_suite tsan "${fixed[@]}" -- "${sanitizer_tests[@]}"
 }
 
-install_python_package() {
-    local requirements=$root/tests/python/requirements.txt
+install_for_python_tests() {
     rm -rf "$root/build/test-venv"
-    "$python" -m venv "$root/build/test-venv" &&
+    "$python" -m venv "$root/build/test-venv" && install_python_package "$root/build/test-venv/bin/python" &&
         "$root/build/test-venv/bin/python" -m pip install --disable-pip-version-check \
-            --config-settings=build-dir="$root/build/python" "$root/bindings/python" -r "$requirements"
+            -r "$root/tests/python/requirements.txt"
 }
 
 suite_python() {
     local report=$reports/python.xml code=0
-    run python "install the Python package" install_python_package || return 0
+    run python "install the Python package" install_for_python_tests || return 0
     rm -f "$report"
     tail_lines=0 step "run the Python tests" "$root/build/test-venv/bin/python" -m pytest -p no:cacheprovider --tb=short \
         --junit-xml="$report" "$root/tests/python" || code=$?
