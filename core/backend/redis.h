@@ -66,7 +66,6 @@ class RedisBackend : public Backend {
     void give_up(const Error& why);
     void links_changed();
     void check_probe();
-    void arm_probe();
     // The text with the peer's name in it.
     static Error named(const Connection& connection, const Error& why);
 

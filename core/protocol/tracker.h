@@ -85,8 +85,6 @@ class SubscriptionTracker {
     // Lists of topics that wait for a time, one for each delay: who began first is due first.
     static constexpr std::size_t delays = 34;
 
-    static Verb verb_for(const Topic& topic) { return topic.wanted ? Verb::subscribe : Verb::unsubscribe; }
-    void enqueue(Topic& topic) noexcept;
     void subscribed(Topic& topic) noexcept;
     void linger(Topic& topic, TimeMs now) noexcept;
     void retry_later(Topic& topic, TimeMs now) noexcept;
