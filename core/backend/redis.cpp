@@ -43,7 +43,7 @@ Endpoint endpoint(const Settings& settings) {
             settings.tls_server_name.empty() ? settings.host : settings.tls_server_name, settings.tls_ca_file,
             settings.tls_cert_file, settings.tls_key_file, settings.tls_verify});
     return {settings.host, static_cast<std::uint16_t>(settings.port), settings.unix_path, settings.connect_timeout_ms,
-            std::move(tls)};
+            static_cast<std::uint32_t>(settings.max_read_delay_us), std::move(tls)};
 }
 
 }  // namespace

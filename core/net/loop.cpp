@@ -1,12 +1,20 @@
 #include "core/net/loop.h"
 
 #include <event2/event.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <new>
+#include <string>
 
 #include "core/base/error.h"
 #include "core/net/event_fd.h"
+
+#ifdef __linux__
+#include <sys/timerfd.h>
+#endif
 
 namespace fanwire::core {
 
@@ -142,6 +150,66 @@ void Loop::Timer::at(TimeMs time) {
     tv.tv_usec = (delay % 1000) * 1000;
     event_add(event_, &tv);
 }
+
+#ifdef __linux__
+
+namespace {
+
+// Setting it also takes back that it has expired, so that nothing needs to be read.
+void set_timer_fd(int fd, std::uint32_t delay_us) {
+    itimerspec when{};
+    when.it_value.tv_sec = delay_us / 1000000;
+    when.it_value.tv_nsec = static_cast<long>(delay_us % 1000000) * 1000;
+    timerfd_settime(fd, 0, &when, nullptr);
+}
+
+}  // namespace
+
+Loop::PreciseTimer::PreciseTimer(Loop& loop, Callback callback)
+    : callback_(std::move(callback)), fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
+    if (fd_ < 0) throw Failure(Status::SYSTEM_ERROR, std::string("timerfd_create: ") + std::strerror(errno));
+    try {
+        event_ = make_event(
+            loop.base_, fd_, EV_READ | EV_PERSIST,
+            [](evutil_socket_t, short, void* self) {
+                auto* timer = static_cast<PreciseTimer*>(self);
+                timer->off();
+                run_guarded(timer->callback_);
+            },
+            this);
+        add_event(event_, nullptr);
+    } catch (...) {
+        if (event_) event_free(event_);
+        ::close(fd_);
+        throw;
+    }
+}
+
+Loop::PreciseTimer::~PreciseTimer() {
+    event_free(event_);
+    ::close(fd_);
+}
+
+void Loop::PreciseTimer::in(std::uint32_t delay_us) { set_timer_fd(fd_, std::max<std::uint32_t>(delay_us, 1)); }
+void Loop::PreciseTimer::off() { set_timer_fd(fd_, 0); }
+
+#else
+
+Loop::PreciseTimer::PreciseTimer(Loop& loop, Callback callback)
+    : callback_(std::move(callback)),
+      event_(make_event(
+          loop.base_, -1, 0,
+          [](evutil_socket_t, short, void* self) { run_guarded(static_cast<PreciseTimer*>(self)->callback_); }, this)) {}
+
+Loop::PreciseTimer::~PreciseTimer() { event_free(event_); }
+
+void Loop::PreciseTimer::in(std::uint32_t delay_us) {
+    const timeval in{static_cast<time_t>(delay_us / 1000000), static_cast<suseconds_t>(delay_us % 1000000)};
+    add_event(event_, &in);
+}
+void Loop::PreciseTimer::off() { event_del(event_); }
+
+#endif
 
 Loop::Watch::Watch(Loop& loop, int fd, Callback readable, Callback writable)
     : readable_(std::move(readable)), writable_(std::move(writable)) {

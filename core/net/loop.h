@@ -2,6 +2,7 @@
 // constructor belongs to the thread that calls run().
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -46,6 +47,23 @@ class Loop {
         Callback callback_;
         event* event_;
         TimeMs time_ = never;
+    };
+
+    // A timer in microseconds, which those of libevent are not where it waits in milliseconds. Calls back once for each
+    // in(). Throws Failure SYSTEM_ERROR when there is no descriptor for it.
+    class PreciseTimer {
+       public:
+        PreciseTimer(Loop& loop, Callback callback);
+        ~PreciseTimer();
+        PreciseTimer(const PreciseTimer&) = delete;
+        PreciseTimer& operator=(const PreciseTimer&) = delete;
+        void in(std::uint32_t delay_us);
+        void off();
+
+       private:
+        Callback callback_;
+        int fd_ = -1;
+        event* event_ = nullptr;
     };
 
     // Watches a descriptor that somebody else owns and closes after this is gone. To watch may throw std::bad_alloc, not

@@ -38,6 +38,7 @@ Transport::Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& o
       owner_(owner),
       address_timer_(loop, [this] { attempt([this] { address_timed_out(); }); }),
       buffer_(read_size),
+      moderation_(endpoint_.read_delay_max_us),
       wire_buffer_(endpoint_.tls ? read_size : 0) {}
 
 Transport::~Transport() { forget(); }
@@ -92,6 +93,8 @@ void Transport::close() {
 void Transport::forget() {
     ++*generation_;
     address_timer_.at(never);
+    if (read_timer_) read_timer_->off();
+    moderation_.reset();
     watch_.reset();
     probe_.reset();
     tls_.reset();
@@ -209,7 +212,38 @@ void Transport::opened() {
 }
 
 void Transport::readable() {
-    if (tls_) return tls_readable();
+    const std::uint64_t generation = *generation_;
+    turn_bytes_ = 0;
+    if (tls_)
+        tls_readable();
+    else
+        plain_readable();
+    if (*generation_ == generation && connected_ && moderation_.concerns(turn_bytes_)) moderate();
+}
+
+// Whether to read on when there is something, or later. The timer is one more descriptor: without it there is no waiting.
+void Transport::moderate() {
+    const bool before = moderation_.moderating();
+    const std::uint32_t delay = moderation_.next(turn_bytes_, now_us());
+    if (delay == 0) {
+        if (!before) return;
+        read_timer_->off();
+        watch_->read(true);
+        return;
+    }
+    if (!read_timer_) {
+        try {
+            read_timer_ = std::make_unique<Loop::PreciseTimer>(loop_, [this] { attempt([this] { readable(); }); });
+        } catch (const Failure&) {
+            moderation_.reset();
+            return;
+        }
+    }
+    if (!before) watch_->read(false);
+    read_timer_->in(delay);
+}
+
+void Transport::plain_readable() {
     const std::uint64_t generation = *generation_;
     for (int turn = 0; turn < reads_per_turn; ++turn) {
         const ssize_t n = recv(fd_, buffer_.data(), buffer_.size(), 0);
@@ -220,6 +254,7 @@ void Transport::readable() {
         if (!std::exchange(received_, true) && bytes.starts_with("\x15\x03"))  // an alert of TLS
             return broken(Status::PROTOCOL_ERROR,
                           peer_ + " speaks TLS, and this connection does not: rediss:// or tls=true turns it on");
+        turn_bytes_ += bytes.size();
         owner_.transport_received(bytes);
         if (*generation_ != generation) return;
         if (static_cast<std::size_t>(n) < buffer_.size()) return;
@@ -333,6 +368,7 @@ void Transport::tls_readable() {
                 return address_failed_later(tls_->explain_end({Status::CONNECT_FAILED, why}));
             }
             drained = static_cast<std::size_t>(n) < wire_buffer_.size();
+            turn_bytes_ += static_cast<std::size_t>(n);
             tls_->feed({wire_buffer_.data(), static_cast<std::size_t>(n)});
         }
         if (!connected_) {

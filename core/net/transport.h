@@ -9,6 +9,7 @@
 
 #include "core/net/loop.h"
 #include "core/net/plaintext_probe.h"
+#include "core/net/read_moderation.h"
 #include "core/net/resolver.h"
 #include "core/net/tls.h"
 
@@ -19,6 +20,7 @@ struct Endpoint {
     std::uint16_t port = 0;
     std::string unix_path;  // when not empty, the way to go
     TimeMs connect_timeout = 2000;
+    std::uint32_t read_delay_max_us = 0;
     std::shared_ptr<const TlsContext> tls;  // when there is one, TLS is spoken
 };
 
@@ -67,6 +69,8 @@ class Transport {
     void connecting_done();
     void opened();
     void readable();
+    void plain_readable();
+    void moderate();
     void writable();
     void write_failed(int error);
     void ended(const std::string& why);
@@ -101,6 +105,9 @@ class Transport {
     bool received_ = false;   // anything
     std::unique_ptr<Loop::Watch> watch_;
     std::vector<char> buffer_;
+    std::size_t turn_bytes_ = 0;  // that readable() has read
+    ReadModeration moderation_;
+    std::unique_ptr<Loop::PreciseTimer> read_timer_;  // the first time that reading is put off
     std::unique_ptr<TlsSession> tls_;
     std::vector<char> wire_buffer_;  // what TLS has not taken yet
     std::unique_ptr<PlaintextProbe> probe_;

@@ -1,4 +1,5 @@
 // Messages through a running Redis: every way to reach it, every kind of name and payload, both sides of the wire.
+#include <filesystem>
 #include <map>
 
 #include "tests/integration/support.h"
@@ -124,6 +125,36 @@ TEST_F(Roundtrip, NamespacesAreApartAndPatternsStayInTheirs) {
     EXPECT_EQ(publish(b, "x", "seen without a prefix"), 2u);
     EXPECT_EQ(next_of(inbox_c, FANWIRE_EVENT_MESSAGE).channel, "ta:x");
 }
+
+#ifdef __linux__
+// Whether a read has been put off in this process: there is a timer for it from then on.
+bool read_timer_exists() {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code gone;
+        if (std::filesystem::read_symlink(entry.path(), gone) == "anon_inode:[timerfd]") return true;
+    }
+    return false;
+}
+
+TEST_F(Roundtrip, WhatFollowsAStreamIsReadToo) {
+    Inbox inbox;
+    Engine engine = open_on(server->url(), {{"max_read_delay_us", "20000"}, {"reconnect_delay_ms", "1"}});
+    Subscription sub = subscribe(engine, "flow", inbox);
+    const std::string large(8 * 1024 * 1024, 'x');
+    ASSERT_TRUE(until([&] {
+        publish(engine, "flow", large);
+        EXPECT_EQ(next_of(inbox, FANWIRE_EVENT_MESSAGE).payload, large);
+        return read_timer_exists();
+    }));
+    publish(engine, "flow", "small");
+    EXPECT_EQ(next_of(inbox, FANWIRE_EVENT_MESSAGE).payload, "small");
+    publish(engine, "flow", large);
+    RawClient(server->port()).call({"CLIENT", "KILL", "TYPE", "pubsub"});  // while reading may be put off
+    EXPECT_EQ(next_of(inbox, FANWIRE_EVENT_RESUMED).kind, FANWIRE_EVENT_RESUMED);
+    publish(engine, "flow", "after");
+    EXPECT_EQ(next_of(inbox, FANWIRE_EVENT_MESSAGE).payload, "after");
+}
+#endif
 
 TEST_F(Roundtrip, ManyMessagesInOrder) {
     constexpr int count = 200000;
