@@ -421,10 +421,9 @@ void Engine::finish() {
     loop_.stop();
 }
 
-void Engine::on_message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                        MessageRef* shared) {
+void Engine::on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef* shared) {
     metrics_.received.add_alone();
-    fanout_.message(kind, target, channel, payload, read_us_, shared);
+    if (topic) fanout_.message(*topic, channel, payload, read_us_, shared);
 }
 
 void Engine::on_confirmed(Topic& topic) { fanout_.active(topic); }

@@ -94,7 +94,7 @@ class Engine : private BackendListener {
     bool close_is_due() const;
     void finish();
 
-    void on_message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
+    void on_message(Topic* topic, std::string_view channel, std::string_view payload,
                     MessageRef* shared) override;
     void on_confirmed(Topic& topic) override;
     void on_refused(Topic& topic, const Error& why) override;

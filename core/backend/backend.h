@@ -13,10 +13,9 @@ class BackendListener {
    public:
     virtual ~BackendListener() = default;
 
-    // `shared`: null, or what several targets of one payload have in common: holds nothing for the first, and is left as it
-    // is for the others.
-    virtual void on_message(TargetKind kind, std::string_view target, std::string_view channel,
-                            std::string_view payload, MessageRef* shared) = 0;
+    // `topic`: that by which it came; null: it is not known any more. `shared`: null, or what several topics of one payload
+    // have in common: holds nothing for the first, and is left as it is for the others.
+    virtual void on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef* shared) = 0;
     virtual void on_confirmed(Topic& topic) = 0;
     virtual void on_refused(Topic& topic, const Error& why) = 0;
     // No subscription is confirmed any more.

@@ -24,13 +24,13 @@ void MemoryBackend::publish(PublishBatch& batch) {
             const EncodedPublish publish(rest.substr(0, record->size));
             Settled settled{record->user_data, 0};
             MessageRef shared;
-            const Topic* const exact = topics_.find(TargetKind::channel, publish.channel);
+            Topic* const exact = topics_.find(TargetKind::channel, publish.channel);
             if (exact && exact->confirmed) {
-                listener_.on_message(TargetKind::channel, publish.channel, publish.channel, publish.payload, &shared);
+                listener_.on_message(exact, publish.channel, publish.payload, &shared);
                 ++settled.receivers;
             }
-            patterns_.for_each_match(publish.channel, [&](const Topic& pattern) {
-                listener_.on_message(TargetKind::pattern, pattern.view(), publish.channel, publish.payload, &shared);
+            patterns_.for_each_match(publish.channel, [&](Topic& pattern) {
+                listener_.on_message(&pattern, publish.channel, publish.payload, &shared);
                 ++settled.receivers;
             });
             listener_.on_unqueued(1, record->size);

@@ -269,19 +269,18 @@ void RedisBackend::SubscribeSide::message_arriving() {
     if (backend_.probe_.running()) backend_.probe_.delivered(now_ms());
 }
 
-void RedisBackend::SubscribeSide::message(TargetKind kind, std::string_view target, std::string_view channel,
-                                          std::string_view payload) {
+void RedisBackend::SubscribeSide::message(const PushFrame& frame, Topic* topic) {
     Probe& probe = backend_.probe_;
     if (probe.running()) probe.delivered(now_ms());
-    if (channel.starts_with(probe_prefix)) {  // ours, or another engine's that a pattern without namespace matched
+    if (frame.channel.starts_with(probe_prefix)) {  // ours, or another engine's that a pattern without namespace matched
         std::uint64_t round_trip_us = 0;
-        if (target != backend_.probe_topic_->view() || !probe.returned(payload, now_ms(), now_us(), round_trip_us))
+        if (topic != backend_.probe_topic_.get() || !probe.returned(frame.payload, now_ms(), now_us(), round_trip_us))
             return;
         backend_.listener_.on_probe_returned(round_trip_us);
         backend_.probe_timer_.at(probe.deadline());
         return;
     }
-    backend_.listener_.on_message(kind, target, channel, payload, nullptr);
+    backend_.listener_.on_message(topic, frame.channel, frame.payload, nullptr);
 }
 
 void RedisBackend::SubscribeSide::confirmed(Topic& topic) {

@@ -51,8 +51,7 @@ class RedisBackend : public Backend {
         void link_failed(const Error& why, bool will_retry) override;
         void link_retry(std::uint32_t attempt, TimeMs delay) override;
         void message_arriving() override;
-        void message(TargetKind kind, std::string_view target, std::string_view channel,
-                     std::string_view payload) override;
+        void message(const PushFrame& frame, Topic* topic) override;
         void confirmed(Topic& topic) override;
         void refused(Topic& topic, const Error& why) override;
 

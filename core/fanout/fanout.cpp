@@ -85,10 +85,10 @@ void Fanout::end(Subscription& subscription, const Reason& why) {
     push(subscription, Event::of(EventKind::ended, why));
 }
 
-inline MessageRef Fanout::make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
+inline MessageRef Fanout::make_message(const Topic& topic, std::string_view channel, std::string_view payload,
                                 std::uint64_t received_us, const MessageRef* shared) const {
     MessageNames names{topic.user_view(), {}};
-    if (kind == TargetKind::pattern)
+    if (topic.kind() == TargetKind::pattern)
         names = {channel.substr(std::min<std::size_t>(channel.size(), channel_prefix_size_)), names.channel, true};
     if (shared && *shared) return Message::make_sharing(names, *shared, pool_.get());
     return Message::make(names, payload, received_us, pool_.get());
@@ -111,15 +111,14 @@ inline void Fanout::stage(Subscription& subscription, Message* message) noexcept
     stage.deliveries[stage.count++] = {message, &subscription};
 }
 
-void Fanout::message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                     std::uint64_t received_us, MessageRef* shared) noexcept {
-    Topic* topic = find(kind, target);
+void Fanout::message(Topic& topic, std::string_view channel, std::string_view payload, std::uint64_t received_us,
+                     MessageRef* shared) noexcept {
     // Given up a moment ago; or wanted again while Redis still has to unsubscribe it: the stream begins with ACTIVE.
-    if (!topic || !topic->confirmed) return;
-    const std::span<Subscription* const> subscriptions = topic->subscriptions();
+    if (!topic.confirmed) return;
+    const std::span<Subscription* const> subscriptions = topic.subscriptions();
     Message* message;
     try {
-        message = make_message(*topic, kind, channel, payload, received_us, shared).detach();
+        message = make_message(topic, channel, payload, received_us, shared).detach();
     } catch (const std::bad_alloc&) {
         for (Subscription* const subscription : subscriptions) {
             flush_stage_of(subscription->inbox().get());

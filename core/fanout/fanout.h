@@ -45,8 +45,7 @@ class Fanout {
     // `shared`: null when no other target has this payload. It holds nothing for a new payload, and then the message whose
     // payload the other targets share.
     // `received_us`: when it was read.
-    void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload,
-                 std::uint64_t received_us, MessageRef* shared) noexcept;
+    void message(Topic& topic, std::string_view channel, std::string_view payload, std::uint64_t received_us, MessageRef* shared) noexcept;
     void active(Topic& topic) noexcept;
     void failed(Topic& topic, const Error& why) noexcept;
     void failed_all(const Error& why) noexcept;
@@ -74,8 +73,7 @@ class Fanout {
     };
     static constexpr std::size_t stages_count = 16;
 
-    Topic* find(TargetKind kind, std::string_view target) { return topics_.find(kind, target); }
-    MessageRef make_message(const Topic& topic, TargetKind kind, std::string_view channel, std::string_view payload,
+    MessageRef make_message(const Topic& topic, std::string_view channel, std::string_view payload,
                             std::uint64_t received_us, const MessageRef* shared) const;
     Stage& stage_of(const OutcomeSink* sink) {
         return stages_[(reinterpret_cast<std::uintptr_t>(sink) >> 4) * 0x9e3779b97f4a7c15u >> 60];

@@ -25,7 +25,7 @@ class PatternIndex {
     // In no particular order. The function may neither add nor remove one.
     template <class Function>
     void for_each_match(std::string_view channel, Function&& function) const {
-        for_each_candidate(channel, [&](const Topic& pattern) {
+        for_each_candidate(channel, [&](Topic& pattern) {
             if (glob_match(pattern.view(), channel)) function(pattern);
         });
     }
@@ -41,7 +41,7 @@ class PatternIndex {
             const std::string_view prefix = entry->first;
             const std::size_t common = common_size(prefix, rest);
             if (common == prefix.size())
-                for (const Topic* const pattern : entry->second) function(*pattern);
+                for (Topic* const pattern : entry->second) function(*pattern);
             if (prefix.empty()) return;
             rest = rest.substr(0, common == prefix.size() ? common - 1 : common);
         }
@@ -50,7 +50,7 @@ class PatternIndex {
    private:
     static std::size_t common_size(std::string_view a, std::string_view b);
 
-    std::map<std::string, std::vector<const Topic*>, std::less<>> by_prefix_;
+    std::map<std::string, std::vector<Topic*>, std::less<>> by_prefix_;
     std::size_t size_ = 0;
 };
 

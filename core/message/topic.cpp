@@ -85,6 +85,7 @@ Topics::~Topics() {
 }
 
 Topic* Topics::find(std::uint32_t hash, TargetKind kind, std::string_view name) const noexcept {
+    if (size_ == 0) return nullptr;
     const std::size_t mask = capacity_ - 1;
     for (std::size_t i = hash & mask; slots_[i]; i = (i + 1) & mask) {
         if ((slots_[i] & tag_mask) != tag_of(hash)) continue;
@@ -96,8 +97,7 @@ Topic* Topics::find(std::uint32_t hash, TargetKind kind, std::string_view name) 
 
 Topic& Topics::intern(const TopicRef& fresh) {
     const std::uint32_t hash = hash_of(fresh->kind(), fresh->view());
-    if (size_ > 0)
-        if (Topic* const known = find(hash, fresh->kind(), fresh->view())) return *known;
+    if (Topic* const known = find(hash, fresh->kind(), fresh->view())) return *known;
     if ((size_ + 1) * 4 > capacity_ * 3 && !resize(std::max<std::size_t>(16, capacity_ * 2))) throw std::bad_alloc();
     fresh->hash_ = hash;
     fresh->listed_ = true;
@@ -135,7 +135,7 @@ void Topics::forget_if_unused(Topic& topic) noexcept {
 
 void Topics::forget_unused() noexcept {
     for (std::size_t i = 0; i < capacity_; ++i) {
-        if (i + ahead < capacity_) prefetch(slots_[i + ahead]);
+        if (i + ahead < capacity_) prefetch_slot(slots_[i + ahead]);
         while (slots_[i] && !topic_of(slots_[i])->in_use()) take_out(i);
     }
     give_back();

@@ -45,6 +45,8 @@ class Topic : public TopicLink {
 
     // Its subscriptions, which it does not own, side by side.
     std::span<Subscription* const> subscriptions() const { return {count_ > 1 ? many_->all() : &one_, count_}; }
+    // That, or the list, which will be wanted soon.
+    void prefetch_subscription() const { __builtin_prefetch(one_); }
     // At the end. Throws std::bad_alloc, and then has changed nothing.
     void append(Subscription& subscription);
     // Puts the last one in the place of the one that goes; nullptr: it was the last.
@@ -144,8 +146,18 @@ class Topics {
     Topics& operator=(const Topics&) = delete;
 
     Topic* find(TargetKind kind, std::string_view wire_name) const noexcept {
-        return size_ == 0 ? nullptr : find(hash_of(kind, wire_name), kind, wire_name);
+        return find(hash_of(kind, wire_name), kind, wire_name);
     }
+    // The same in steps, between which others are looked up too: what each needs is fetched meanwhile.
+    std::uint32_t begin_find(TargetKind kind, std::string_view wire_name) const noexcept {
+        const std::uint32_t hash = hash_of(kind, wire_name);
+        if (size_ > 0) __builtin_prefetch(&slots_[hash & (capacity_ - 1)]);
+        return hash;
+    }
+    void prefetch(std::uint32_t hash) const noexcept {
+        if (size_ > 0) prefetch_slot(slots_[hash & (capacity_ - 1)]);
+    }
+    Topic* find(std::uint32_t hash, TargetKind kind, std::string_view wire_name) const noexcept;
     // The topic of the name of `fresh`, which is `fresh` itself if there was none. Throws std::bad_alloc, and then has
     // changed nothing.
     Topic& intern(const TopicRef& fresh);
@@ -157,7 +169,7 @@ class Topics {
     template <class Function>
     void for_each(Function&& function) const {
         for (std::size_t i = 0; i < capacity_; ++i) {
-            if (i + ahead < capacity_) prefetch(slots_[i + ahead]);
+            if (i + ahead < capacity_) prefetch_slot(slots_[i + ahead]);
             if (slots_[i]) function(*topic_of(slots_[i]));
         }
     }
@@ -171,12 +183,11 @@ class Topics {
     static_assert(__STDCPP_DEFAULT_NEW_ALIGNMENT__ > tag_mask);
 
     static Topic* topic_of(Slot slot) { return reinterpret_cast<Topic*>(slot & ~tag_mask); }
-    static void prefetch(Slot slot) { __builtin_prefetch(topic_of(slot)); }
+    static void prefetch_slot(Slot slot) { __builtin_prefetch(topic_of(slot)); }
     static Slot tag_of(std::uint32_t hash) { return hash >> 28; }
     static Slot slot_of(const Topic& topic) { return reinterpret_cast<Slot>(&topic) | tag_of(topic.hash_); }
 
     std::uint32_t hash_of(TargetKind kind, std::string_view name) const;
-    Topic* find(std::uint32_t hash, TargetKind kind, std::string_view name) const noexcept;
     bool resize(std::size_t capacity) noexcept;
     void place(Slot slot);
     void take_out(std::size_t at) noexcept;

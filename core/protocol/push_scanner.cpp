@@ -90,8 +90,8 @@ bool scan_fast(std::string_view bytes, PushFrame& frame) {
         at += size + 2;
         return at[-2] == '\r' && at[-1] == '\n';
     };
-    frame.by_pattern = at[1] == '4';
-    if (!frame.by_pattern) {
+    frame.kind = at[1] == '4' ? TargetKind::pattern : TargetKind::channel;
+    if (frame.kind == TargetKind::channel) {
         if (!same_head(at, message_head)) return false;
         at += message_head.size();
         if (!read(frame.target, size_line_max)) return false;
@@ -115,15 +115,16 @@ bool begins_push(std::string_view bytes) {
 PushScan scan_push(std::string_view bytes, PushFrame& frame) {
     if (scan_fast(bytes, frame)) return PushScan::message;
     frame.size = 0;
-    frame.by_pattern = bytes.size() > 1 && bytes[1] == '4';
-    const std::string_view head = frame.by_pattern ? pmessage_head : message_head;
+    const bool by_pattern = bytes.size() > 1 && bytes[1] == '4';
+    frame.kind = by_pattern ? TargetKind::pattern : TargetKind::channel;
+    const std::string_view head = by_pattern ? pmessage_head : message_head;
     if (bytes.size() < head.size()) return head.starts_with(bytes) ? PushScan::partial : PushScan::other;
     if (std::memcmp(bytes.data(), head.data(), head.size()) != 0) return PushScan::other;
     std::size_t at = head.size(), size = 0;
     PushScan found = read_size(bytes, at, size);
     if (found == PushScan::message) found = read_bytes(bytes, at, size, frame.target);
     frame.channel = frame.target;
-    if (found == PushScan::message && frame.by_pattern) {
+    if (found == PushScan::message && by_pattern) {
         found = read_size(bytes, at, size);
         if (found == PushScan::message) found = read_bytes(bytes, at, size, frame.channel);
     }

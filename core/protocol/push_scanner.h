@@ -3,14 +3,18 @@
 // reader, which stays the only judge of what is wrong.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
+
+#include "core/message/target.h"
 
 namespace fanwire::core {
 
 struct PushFrame {
-    bool by_pattern = false;
+    TargetKind kind = TargetKind::channel;
     std::string_view target;  // the channel or the pattern
     std::string_view channel, payload;
     std::size_t size = 0;  // of the whole frame; of a part of one: the same once that is known, else 0
@@ -27,32 +31,39 @@ PushScan scan_push(std::string_view bytes, PushFrame& frame);
 // The frames of a stream, whatever the pieces it comes in.
 class PushScanner {
    public:
-    // Calls `message` with each whole frame, until it returns false; its views are valid during the call. Returns how
-    // many bytes it has used: part of a frame at their end is kept. Throws std::bad_alloc.
-    template <class Message>
-    std::size_t scan(std::string_view bytes, Message&& message) {
+    static constexpr std::size_t frames_max = 16;
+
+    // Calls `take` with the whole frames, up to frames_max at once; it returns how many of them it has taken, and when
+    // those are not all, that is the end. The views are valid during the call. Returns how many bytes it has used: part of
+    // a frame at their end is kept. Throws std::bad_alloc.
+    template <class Take>
+    std::size_t scan(std::string_view bytes, Take&& take) {
+        std::array<PushFrame, frames_max> frames;
         std::size_t used = 0;
-        PushFrame frame;
         while (used < bytes.size() && !other_) {
-            const std::string_view rest = bytes.substr(used);
             if (!kept_.empty()) {
-                std::size_t taken = 0;
-                const bool whole = complete(rest, frame, taken);
-                used += taken;
+                std::size_t added = 0;
+                const bool whole = complete(bytes.substr(used), frames[0], added);
+                used += added;
                 if (!whole) continue;
-                const bool go_on = message(frame);
+                const std::size_t taken = take(std::span<const PushFrame>(frames.data(), 1));
                 forget();
-                if (!go_on) break;
+                if (taken == 0) break;
                 continue;
             }
-            const PushScan found = scan_push(rest, frame);
-            if (found == PushScan::other) break;
+            PushScan found = PushScan::message;
+            std::size_t count = 0;
+            for (std::size_t at = used; count < frames_max && at < bytes.size(); at += frames[count++].size) {
+                found = scan_push(bytes.substr(at), frames[count]);
+                if (found != PushScan::message) break;
+            }
+            const std::size_t taken = count > 0 ? take(std::span<const PushFrame>(frames.data(), count)) : 0;
+            for (std::size_t i = 0; i < taken; ++i) used += frames[i].size;
+            if (taken < count || found == PushScan::other) break;
             if (found == PushScan::partial) {
-                keep(rest, frame);
+                keep(bytes.substr(used), frames[count]);
                 return bytes.size();
             }
-            used += frame.size;
-            if (!message(frame)) break;
         }
         return used;
     }

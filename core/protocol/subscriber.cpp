@@ -19,14 +19,31 @@ std::string_view Subscriber::output(TimeMs now) {
 
 std::size_t Subscriber::scan(std::string_view bytes, TimeMs now) {
     bool any = false;
-    const std::size_t used = scanner_.scan(bytes, [&](const PushFrame& frame) {
+    const std::size_t used = scanner_.scan(bytes, [&](std::span<const PushFrame> frames) {
         any = true;
-        listener_.message(frame.by_pattern ? TargetKind::pattern : TargetKind::channel, frame.target, frame.channel,
-                          frame.payload);
-        return state() == State::ready;
+        return take(frames);
     });
     if (!any && used > 0 && state() == State::ready) on_partial(now);
     return used;
+}
+
+// Each look-up leads to places in memory that no cache may hold: those of all frames are fetched at once.
+std::size_t Subscriber::take(std::span<const PushFrame> frames) {
+    std::array<std::uint32_t, PushScanner::frames_max> hashes;
+    std::array<Topic*, PushScanner::frames_max> topics;
+    const std::size_t count = frames.size();
+    for (std::size_t i = 0; i < count; ++i) hashes[i] = topics_.begin_find(frames[i].kind, frames[i].target);
+    for (std::size_t i = 0; i < count; ++i) topics_.prefetch(hashes[i]);
+    for (std::size_t i = 0; i < count; ++i) {
+        topics[i] = topics_.find(hashes[i], frames[i].kind, frames[i].target);
+        if (topics[i]) topics[i]->prefetch_subscription();
+    }
+    std::size_t taken = 0;
+    while (taken < count && state() == State::ready) {
+        listener_.message(frames[taken], topics[taken]);
+        ++taken;
+    }
+    return taken;
 }
 
 std::string Subscriber::scan_left() {
@@ -50,11 +67,11 @@ bool Subscriber::take(const Reply& reply, TimeMs now) {
     if (reply.size() < 3) return false;
 
     if (what == "message") {
-        listener_.message(TargetKind::channel, reply[1].text(), reply[1].text(), reply[2].text());
+        take(PushFrame{TargetKind::channel, reply[1].text(), reply[1].text(), reply[2].text()});
         return true;
     }
     if (what == "pmessage" && reply.size() == 4) {
-        listener_.message(TargetKind::pattern, reply[1].text(), reply[2].text(), reply[3].text());
+        take(PushFrame{TargetKind::pattern, reply[1].text(), reply[2].text(), reply[3].text()});
         return true;
     }
     const std::string_view name = reply[1].text();

@@ -11,9 +11,9 @@ class Subscriber : public Link {
    public:
     class Listener : public Link::Listener, public SubscriptionTracker::Listener {
        public:
-        // `target` is the channel or the pattern it came by. Views are valid during the call.
-        virtual void message(TargetKind kind, std::string_view target, std::string_view channel,
-                             std::string_view payload) = 0;
+        // `topic`: that of the frame's target; null: it is not known any more. Views are valid during the call. No
+        // topic may come or go.
+        virtual void message(const PushFrame& frame, Topic* topic) = 0;
         // Part of a large one came in.
         virtual void message_arriving() {}
     };
@@ -22,6 +22,7 @@ class Subscriber : public Link {
     Subscriber(const LinkConfig& config, TimeMs linger, Random random, Topics& topics, Listener& listener)
         : Link(config, std::move(random), listener),
           tracker_(linger, config.reconnect_delay_max, topics, listener),
+          topics_(topics),
           listener_(listener) {}
 
     void want(Topic& topic, TimeMs now) noexcept { tracker_.want(topic, now); }
@@ -51,9 +52,12 @@ class Subscriber : public Link {
     void on_partial(TimeMs) override { listener_.message_arriving(); }
     void on_credentials(bool username_changed, TimeMs now) override;
     bool take(const Reply& reply, TimeMs now);
+    std::size_t take(std::span<const PushFrame> frames);
+    void take(const PushFrame& frame) { listener_.message(frame, topics_.find(frame.kind, frame.target)); }
 
     SubscriptionTracker tracker_;
     PushScanner scanner_;
+    const Topics& topics_;
     Listener& listener_;
     ServerStats stats_;          // as they were when the present connection, or the one before it, began
     bool other_user_ = false;  // the connection is not that of the user who was set

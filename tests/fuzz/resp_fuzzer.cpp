@@ -148,10 +148,11 @@ struct SubscriberListener : LinkListener<Subscriber::Listener> {
                 topic.view());
         require(static_cast<bool>(why), "a refusal has a status", why.text);
     }
-    void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload) override {
+    void message(const PushFrame& frame, Topic* topic) override {
         ++messages;
-        heard += kind == TargetKind::pattern ? 'p' : 'm';
-        for (const std::string_view part : {target, channel, payload}) heard.append("|").append(part);
+        heard += frame.kind == TargetKind::pattern ? 'p' : 'm';
+        heard += topic ? "" : "?";
+        for (const std::string_view part : {frame.target, frame.channel, frame.payload}) heard.append("|").append(part);
         heard += '\n';
     }
 };

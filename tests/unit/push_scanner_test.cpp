@@ -37,7 +37,7 @@ TEST(ScanPush, ReadsAMessage) {
     const std::string bytes = message("ws:a", "hello\r\n*3") + "*3";
     PushFrame frame;
     ASSERT_EQ(scan_push(bytes, frame), PushScan::message);
-    EXPECT_FALSE(frame.by_pattern);
+    EXPECT_EQ(frame.kind, TargetKind::channel);
     EXPECT_EQ(frame.target, "ws:a");
     EXPECT_EQ(frame.channel, "ws:a");
     EXPECT_EQ(frame.payload, "hello\r\n*3");
@@ -48,7 +48,7 @@ TEST(ScanPush, ReadsAPatternsMessage) {
     const std::string bytes = pmessage("ws:*", "ws:a", "");
     PushFrame frame;
     ASSERT_EQ(scan_push(bytes, frame), PushScan::message);
-    EXPECT_TRUE(frame.by_pattern);
+    EXPECT_EQ(frame.kind, TargetKind::pattern);
     EXPECT_EQ(frame.target, "ws:*");
     EXPECT_EQ(frame.channel, "ws:a");
     EXPECT_EQ(frame.payload, "");
@@ -74,7 +74,7 @@ TEST(ScanPush, LeavesEverythingElseToTheReader) {
 
 TEST(PushScanner, ADeclaredSizeIsNotBelievedBeforeItsBytesCome) {
     PushScanner scanner;
-    const auto none = [](const PushFrame&) { return true; };
+    const auto none = [](std::span<const PushFrame>) { return std::size_t{0}; };
     const std::string bytes = "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$999999999\r\nxxxx";
     EXPECT_EQ(scanner.scan(bytes, none), bytes.size());
     EXPECT_TRUE(scanner.partial());
@@ -84,7 +84,7 @@ TEST(PushScanner, ADeclaredSizeIsNotBelievedBeforeItsBytesCome) {
 TEST(PushScanner, WhatIsNoMessageAfterAllIsLeftWhole) {
     PushScanner scanner;
     int messages = 0;
-    const auto count = [&](const PushFrame&) { return ++messages, true; };
+    const auto count = [&](std::span<const PushFrame> frames) { return messages += static_cast<int>(frames.size()), frames.size(); };
     const std::string first = message("a", "b") + "*3\r\n$7\r\nmess", second = "y\r\n";
     EXPECT_EQ(scanner.scan(first, count), first.size());
     EXPECT_EQ(scanner.scan(second, count), 0u);
@@ -108,9 +108,9 @@ struct Heard : Subscriber::Listener {
     void link_retry(std::uint32_t, TimeMs) override {}
     void confirmed(Topic& topic) override { text += "+" + std::string(topic.view()) + "\n"; }
     void refused(Topic& topic, const Error&) override { text += "!" + std::string(topic.view()) + "\n"; }
-    void message(TargetKind kind, std::string_view target, std::string_view channel, std::string_view payload) override {
-        text += kind == TargetKind::pattern ? "p " : "m ";
-        for (const std::string_view part : {target, channel, payload}) {
+    void message(const PushFrame& frame, Topic*) override {
+        text += frame.kind == TargetKind::pattern ? "p " : "m ";
+        for (const std::string_view part : {frame.target, frame.channel, frame.payload}) {
             text += part;
             text += '|';
         }

@@ -19,10 +19,10 @@ struct SubscriberTest : testing::Test, Subscriber::Listener {
     void refused(Topic& topic, const Error& why) override {
         events.push_back("!" + std::string(topic.view()) + " " + why.text);
     }
-    void message(TargetKind kind, std::string_view target, std::string_view channel,
-                 std::string_view payload) override {
-        events.push_back((kind == TargetKind::pattern ? "p " : "m ") + std::string(target) + " " +
-                         std::string(channel) + " " + std::string(payload));
+    void message(const PushFrame& frame, Topic* topic) override {
+        EXPECT_EQ(topic, topics.find(frame.kind, frame.target));
+        events.push_back((frame.kind == TargetKind::pattern ? "p " : "m ") + std::string(frame.target) + " " +
+                         std::string(frame.channel) + " " + std::string(frame.payload));
     }
 
     void message_arriving() override { ++arriving; }

@@ -243,10 +243,9 @@ class Simulation : private Subscriber::Listener {
         coverage(status_label(why.status));
         fanout_.failed(topic, why);
     }
-    void message(TargetKind kind, std::string_view target, std::string_view channel,
-                 std::string_view payload) override {
-        position_[{kind, std::string(target)}] = redis.place.at(std::stoull(std::string(payload))) + 1;
-        fanout_.message(kind, target, channel, payload, 0, nullptr);
+    void message(const PushFrame& frame, Topic* topic) override {
+        position_[{frame.kind, std::string(frame.target)}] = redis.place.at(std::stoull(std::string(frame.payload))) + 1;
+        if (topic) fanout_.message(*topic, frame.channel, frame.payload, 0, nullptr);
     }
 
     // ---- What a consumer sees ----
