@@ -11,6 +11,7 @@ bool is_state(EventKind kind) {
            kind == EventKind::failed;
 }
 
+constexpr std::size_t ahead = 8;  // of what is drained: subscriptions that are fetched into the cache
 constexpr std::size_t late_kept_max = 4096;  // more slots for outcomes than this are given back when none is outstanding
 
 Event overflow_gap(void* user_data, std::uint64_t count) {
@@ -542,6 +543,7 @@ bool Inbox::take(Batch& batch, std::size_t capacity) {
                 continue;
             }
         }
+        if (queue_.size() > ahead) __builtin_prefetch(queue_[ahead].subscription);
         if (!take_one(batch)) break;
     }
     // What they cost is left to drain(), unless those that come meanwhile would find no room.

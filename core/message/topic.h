@@ -121,6 +121,14 @@ class TopicList {
         topic.previous_ = end_.previous_;
         end_.previous_ = end_.previous_->next_ = &topic;
     }
+    // The first one is about to be taken away: fetches those that come next, which may be anywhere in memory, and their
+    // subscriptions.
+    void prefetch() const {
+        if (empty() || end_.next_->next_ == &end_) return;
+        const Topic& second = *static_cast<Topic*>(end_.next_->next_);
+        __builtin_prefetch(second.next_);
+        second.prefetch_subscription();
+    }
     // All of the other list.
     void append(TopicList& other) {
         if (other.empty()) return;
@@ -169,7 +177,8 @@ class Topics {
     template <class Function>
     void for_each(Function&& function) const {
         for (std::size_t i = 0; i < capacity_; ++i) {
-            if (i + ahead < capacity_) prefetch_slot(slots_[i + ahead]);
+            if (i + 2 * ahead < capacity_) prefetch_slot(slots_[i + 2 * ahead]);
+            if (i + ahead < capacity_ && slots_[i + ahead]) topic_of(slots_[i + ahead])->prefetch_subscription();
             if (slots_[i]) function(*topic_of(slots_[i]));
         }
     }

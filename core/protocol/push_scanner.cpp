@@ -135,6 +135,34 @@ PushScan scan_push(std::string_view bytes, PushFrame& frame) {
     return read_bytes(bytes, at, size, frame.payload);
 }
 
+bool scan_acknowledgement(std::string_view bytes, Acknowledgement& acknowledgement) {
+    struct Head {
+        std::string_view bytes;
+        bool subscribed;
+        TargetKind kind;
+    };
+    static constexpr Head heads[] = {
+        {"*3\r\n$9\r\nsubscribe\r\n", true, TargetKind::channel},
+        {"*3\r\n$10\r\npsubscribe\r\n", true, TargetKind::pattern},
+        {"*3\r\n$11\r\nunsubscribe\r\n", false, TargetKind::channel},
+        {"*3\r\n$12\r\npunsubscribe\r\n", false, TargetKind::pattern},
+    };
+    if (!bytes.starts_with("*3\r\n$") || bytes.size() < 8) return false;
+    const Head& head = heads[bytes[5] == '9' ? 0 : bytes[6] == '0' ? 1 : bytes[6] == '1' ? 2 : 3];
+    if (!bytes.starts_with(head.bytes)) return false;
+    std::size_t at = head.bytes.size(), size = 0;
+    if (read_size(bytes, at, size) != PushScan::message) return false;
+    if (read_bytes(bytes, at, size, acknowledgement.name) != PushScan::message) return false;
+    if (at == bytes.size() || bytes[at] != ':') return false;
+    const std::size_t first = ++at;
+    while (at < bytes.size() && at - first < digits_max && bytes[at] >= '0' && bytes[at] <= '9') ++at;
+    if (at == first || (bytes[first] == '0' && at - first > 1) || !bytes.substr(at).starts_with("\r\n")) return false;
+    acknowledgement.subscribed = head.subscribed;
+    acknowledgement.kind = head.kind;
+    acknowledgement.size = at + 2;
+    return true;
+}
+
 void PushScanner::keep(std::string_view bytes, const PushFrame& frame) {
     kept_.reserve(frame.size == 0 ? bytes.size() : std::min(frame.size, std::max(bytes.size(), reserved_max)));
     kept_ = bytes;

@@ -1,5 +1,5 @@
 // Reads what nearly all bytes of a subscribed link are, ["message", channel, payload] and ["pmessage", pattern, channel,
-// payload], in place and without the reply reader. What is not exactly one of these, as Redis writes them, is left to the
+// payload], and when many names are subscribed their acknowledgements, in place and without the reply reader. What is not exactly one of these, as Redis writes them, is left to the
 // reader, which stays the only judge of what is wrong.
 #pragma once
 
@@ -27,6 +27,17 @@ bool begins_push(std::string_view bytes);
 
 // The frame at the front of `bytes`; `partial` when all of them are the beginning of one.
 PushScan scan_push(std::string_view bytes, PushFrame& frame);
+
+// ["subscribe", channel, count] and the like: what was said of which name.
+struct Acknowledgement {
+    bool subscribed = false;
+    TargetKind kind = TargetKind::channel;
+    std::string_view name;
+    std::size_t size = 0;  // of the whole
+};
+
+// The acknowledgement at the front of `bytes`. False: what is there is something else, or not the whole of one.
+bool scan_acknowledgement(std::string_view bytes, Acknowledgement& acknowledgement);
 
 // The frames of a stream, whatever the pieces it comes in.
 class PushScanner {

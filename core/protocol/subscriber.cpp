@@ -7,6 +7,12 @@
 
 namespace fanwire::core {
 
+namespace {
+
+constexpr const char* unasked = "the server sent a reply that answers nothing we asked";
+
+}  // namespace
+
 std::string_view Subscriber::output(TimeMs now) {
     // Commands are made as the connection takes them, so that replaying a million channels needs no buffer for them.
     if (state() == State::ready) {
@@ -19,12 +25,33 @@ std::string_view Subscriber::output(TimeMs now) {
 
 std::size_t Subscriber::scan(std::string_view bytes, TimeMs now) {
     bool any = false;
-    const std::size_t used = scanner_.scan(bytes, [&](std::span<const PushFrame> frames) {
+    std::size_t used = 0;
+    while (state() == State::ready) {
+        used += scanner_.scan(bytes.substr(used), [&](std::span<const PushFrame> frames) {
+            any = true;
+            return take(frames);
+        });
+        if (scanner_.partial()) break;
+        const std::size_t before = used;
+        Acknowledgement acknowledgement;
+        while (state() == State::ready && scan_acknowledgement(bytes.substr(used), acknowledgement)) {
+            used += acknowledgement.size;
+            if (!take(acknowledgement, now)) protocol_error(unasked, now);
+        }
+        if (used == before) break;
         any = true;
-        return take(frames);
-    });
+    }
     if (!any && used > 0 && state() == State::ready) on_partial(now);
     return used;
+}
+
+bool Subscriber::can_scan(std::string_view bytes) const {
+    Acknowledgement acknowledgement;
+    return begins_push(bytes) || scan_acknowledgement(bytes, acknowledgement);
+}
+
+bool Subscriber::take(const Acknowledgement& acknowledgement, TimeMs now) {
+    return tracker_.acknowledged(acknowledgement.subscribed, acknowledgement.kind, acknowledgement.name, now);
 }
 
 // Each look-up leads to places in memory that no cache may hold: those of all frames are fetched at once.
@@ -54,7 +81,7 @@ std::string Subscriber::scan_left() {
 }
 
 void Subscriber::on_reply(const Reply& reply, TimeMs now) {
-    if (!take(reply, now)) protocol_error("the server sent a reply that answers nothing we asked", now);
+    if (!take(reply, now)) protocol_error(unasked, now);
 }
 
 bool Subscriber::take(const Reply& reply, TimeMs now) {

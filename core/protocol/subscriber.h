@@ -44,7 +44,7 @@ class Subscriber : public Link {
     void on_ready(TimeMs) override;
     void on_reply(const Reply& reply, TimeMs now) override;
     std::size_t scan(std::string_view bytes, TimeMs now) override;
-    bool can_scan(std::string_view bytes) const override { return begins_push(bytes); }
+    bool can_scan(std::string_view bytes) const override;
     std::string scan_left() override;
     void on_down(const Error& why, TimeMs now) override;
     void on_given_up(const Error&) override { tracker_.end(); }
@@ -53,6 +53,7 @@ class Subscriber : public Link {
     void on_credentials(bool username_changed, TimeMs now) override;
     bool take(const Reply& reply, TimeMs now);
     std::size_t take(std::span<const PushFrame> frames);
+    bool take(const Acknowledgement& acknowledgement, TimeMs now);
     void take(const PushFrame& frame) { listener_.message(frame, topics_.find(frame.kind, frame.target)); }
 
     SubscriptionTracker tracker_;

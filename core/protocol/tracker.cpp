@@ -56,6 +56,7 @@ bool SubscriptionTracker::next_command(std::string& out) {
     append_bulk(out, word_for(command.verb == Verb::subscribe, command.kind));
     for (std::uint32_t i = 0; i < command.names; ++i) {
         Topic& topic = queue_.front();
+        queue_.prefetch();
         append_bulk(out, topic.view());
         move(topic, under_way_);
         topic.phase = topic.wanted ? Phase::subscribing : Phase::unsubscribing;
@@ -78,6 +79,7 @@ bool SubscriptionTracker::acknowledged(bool subscribed, TargetKind kind, std::st
     Topic& topic = under_way_.front();
     if (topic.view() != name) return false;
     if (++command.acknowledged == command.names) commands_.pop_front();
+    under_way_.prefetch();
 
     topic.phase = subscribed ? Phase::subscribed : Phase::none;
     topic.alone = false;

@@ -72,6 +72,41 @@ TEST(ScanPush, LeavesEverythingElseToTheReader) {
         EXPECT_EQ(scan(bytes), PushScan::other) << bytes;
 }
 
+TEST(ScanAcknowledgement, ReadsTheFourKindsAndNothingElse) {
+    struct Case {
+        const char* what;
+        bool subscribed;
+        TargetKind kind;
+    };
+    for (const Case& one : {Case{"subscribe", true, TargetKind::channel}, Case{"psubscribe", true, TargetKind::pattern},
+                            Case{"unsubscribe", false, TargetKind::channel},
+                            Case{"punsubscribe", false, TargetKind::pattern}}) {
+        std::string bytes;
+        append_command(bytes, {one.what, "ws:a\r\n"});
+        bytes[1] = '3';
+        bytes += ":12\r\n";
+        Acknowledgement found;
+        ASSERT_TRUE(scan_acknowledgement(bytes + "*3", found)) << bytes;
+        EXPECT_EQ(found.subscribed, one.subscribed);
+        EXPECT_EQ(found.kind, one.kind);
+        EXPECT_EQ(found.name, "ws:a\r\n");
+        EXPECT_EQ(found.size, bytes.size());
+        for (std::size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(scan_acknowledgement(bytes.substr(0, n), found)) << n;
+        for (std::size_t n = 0; n < bytes.size(); ++n) {
+            std::string other = bytes;
+            other[n] = '!';
+            if (scan_acknowledgement(other, found)) {  // it was of the name
+                EXPECT_NE(found.name, "ws:a\r\n");
+            }
+        }
+    }
+    Acknowledgement found;
+    for (const char* bytes : {"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:-1\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:\r\n",
+                              "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:007\r\n",
+                              "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n$1\r\n1\r\n"})
+        EXPECT_FALSE(scan_acknowledgement(bytes, found)) << bytes;
+}
+
 TEST(PushScanner, ADeclaredSizeIsNotBelievedBeforeItsBytesCome) {
     PushScanner scanner;
     const auto none = [](std::span<const PushFrame>) { return std::size_t{0}; };
@@ -119,6 +154,10 @@ struct Heard : Subscriber::Listener {
     std::string text;
 };
 
+constexpr int wanted = 60;
+std::string name_of(int i) { return "name\r\n" + std::to_string(i); }
+TargetKind kind_of(int i) { return i < wanted / 2 ? TargetKind::channel : TargetKind::pattern; }
+
 template <class Link>
 std::string hear(const std::vector<std::string>& pieces) {
     Heard heard;
@@ -126,7 +165,7 @@ std::string hear(const std::vector<std::string>& pieces) {
     config.handshake = {"", "", "fanwire", 0};
     Topics topics;
     Link link(config, 500, [] { return 0.5; }, topics, heard);
-    for (const char* name : {"a", "b", "c"}) link.want(topic_of(topics, TargetKind::channel, name), 0);
+    for (int i = 0; i < wanted; ++i) link.want(topic_of(topics, kind_of(i), name_of(i)), 0);
     link.start(0);
     link.request();
     link.opened(0);
@@ -151,7 +190,10 @@ std::string random_frame(std::mt19937& random, int& acknowledged) {
         "*4\r\n$8\r\npmessage\r\n$1\r\na\r\n$-1\r\n$1\r\nc\r\n",
     };
     static const char* const fatal[] = {"*3\r\n$8\r\npmessage\r\n$1\r\na\r\n$1\r\nb\r\n", "what\r\n", "*3\r\n$7\r\nmessage\r\n$x\r\n",
-                                        ":1\r\n", "*3\r\n$7\r\nmessagf\r\n$1\r\na\r\n$1\r\nb\r\n", "*99999999\r\n"};
+                                        ":1\r\n", "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n",
+                                        "*3\r\n$9\r\nsubscribe\r\n$1\r\nz\r\n:1\r\n", "*3\r\n$12\r\npunsubscribe\r\n$-1\r\n:0\r\n",
+                                        "*3\r\n$7\r\nmessagf\r\n$1\r\na\r\n$1\r\nb\r\n", "*99999999\r\n"};
+    static const char* const odd_counts[] = {"17", "-1", "0", "007", "+3", "1234567890123"};
     const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
     const auto bytes = [&] {
         std::string out(below(20) == 0 ? below(30000) : below(40), ' ');
@@ -161,20 +203,22 @@ std::string random_frame(std::mt19937& random, int& acknowledged) {
     switch (below(40)) {
         case 0: return odd[below(std::size(odd))];
         case 1: return below(20) == 0 ? fatal[below(std::size(fatal))] : odd[below(std::size(odd))];
-        case 2:
-            if (acknowledged < 3) {
-                std::string out;
-                append_bulk(out, std::string(1, static_cast<char>('a' + acknowledged++)));
-                return "*3\r\n$9\r\nsubscribe\r\n" + out + ":1\r\n";
+        case 2: case 3: case 4: {
+            std::string out;
+            for (std::size_t n = below(20); n > 0 && acknowledged < wanted; --n, ++acknowledged) {
+                out += kind_of(acknowledged) == TargetKind::channel ? "*3\r\n$9\r\nsubscribe\r\n" : "*3\r\n$10\r\npsubscribe\r\n";
+                append_bulk(out, name_of(acknowledged));
+                out += ':' + std::string(odd_counts[below(40) == 0 ? below(std::size(odd_counts)) : 0]) + "\r\n";
             }
-            [[fallthrough]];
-        case 3: case 4: case 5: case 6: case 7: case 8: return pmessage(bytes(), bytes(), bytes());
+            return out;
+        }
+        case 5: case 6: case 7: case 8: return pmessage(bytes(), bytes(), bytes());
         default: return message(bytes(), bytes());
     }
 }
 
 TEST(PushScanner, SaysWhatTheReaderWouldHoweverTheBytesAreCut) {
-    std::size_t messages = 0, breaks = 0;
+    std::size_t messages = 0, confirmations = 0, breaks = 0;
     for (unsigned seed = 0; seed < 300; ++seed) {
         std::mt19937 random(seed);
         std::string stream = "+OK\r\n+PONG\r\n";
@@ -189,11 +233,13 @@ TEST(PushScanner, SaysWhatTheReaderWouldHoweverTheBytesAreCut) {
             at += size;
         }
         const std::string heard = hear<Subscriber>(pieces);
-        ASSERT_EQ(heard, hear<ByReader>(pieces)) << "seed " << seed;
+        ASSERT_TRUE(heard == hear<ByReader>(pieces)) << "seed " << seed;
+        confirmations += static_cast<std::size_t>(std::count(heard.begin(), heard.end(), '+'));
         messages += static_cast<std::size_t>(std::count(heard.begin(), heard.end(), '|')) / 3;
         breaks += heard.find("lost") != heard.npos ? 1 : 0;
     }
     EXPECT_GT(messages, 5000u);
+    EXPECT_GT(confirmations, 5000u);
     EXPECT_GT(breaks, 10u);
 }
 
