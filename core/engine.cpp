@@ -61,7 +61,8 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
         monitor_->connection = Connection::up;
     } else {
         const Random random = [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine_); };
-        backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, random_engine_(), topics_, listener);
+        backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, random_engine_(), topics_,
+                                                  fanout_.pool(), listener);
     }
     close_timer_ = std::make_unique<Loop::Timer>(loop_, [this] { woken(); });
     monitor_->wake = [this] { wake(); };

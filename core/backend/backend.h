@@ -13,8 +13,8 @@ class BackendListener {
    public:
     virtual ~BackendListener() = default;
 
-    // `topic`: that by which it came; null: it is not known any more. `shared`: null, or what several topics of one payload
-    // have in common: holds nothing for the first, and is left as it is for the others.
+    // `topic`: that by which it came; null: it is not known any more. `shared`: null, or the message that the payload lies in
+    // and may be kept by; nothing yet, when other topics of the same payload follow: it may be set.
     virtual void on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef* shared) = 0;
     virtual void on_confirmed(Topic& topic) = 0;
     virtual void on_refused(Topic& topic, const Error& why) = 0;

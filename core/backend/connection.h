@@ -26,6 +26,7 @@ class Connection : public Transport::Owner {
    private:
     void transport_opened() override;
     void transport_received(std::string_view bytes) override;
+    std::span<char> transport_room() override { return link_.room(); }
     void transport_writable() override;
     void transport_broken(Error why) override;
     void tick();

@@ -30,7 +30,7 @@ void MemoryBackend::publish(PublishBatch& batch) {
                 ++settled.receivers;
             }
             patterns_.for_each_match(publish.channel, [&](Topic& pattern) {
-                listener_.on_message(&pattern, publish.channel, publish.payload, &shared);
+                listener_.on_message(&pattern, publish.channel, shared ? shared->payload() : publish.payload, &shared);
                 ++settled.receivers;
             });
             listener_.on_unqueued(1, record->size);

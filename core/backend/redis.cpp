@@ -49,14 +49,14 @@ Endpoint endpoint(const Settings& settings) {
 }  // namespace
 
 RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics,
-                           BackendListener& listener)
+                           MessagePool& pool, BackendListener& listener)
     : listener_(listener),
       endpoint_(endpoint(settings)),
       publisher_(
           link_config(settings), settings.offline, random, publish_side_,
           [&listener](const SettledRun& run) { listener.on_settled(run); },
           [&listener](std::size_t count, std::size_t bytes) { listener.on_unqueued(count, bytes); }),
-      subscriber_(subscriber_config(settings), settings.unsubscribe_linger_ms, random, topics, subscribe_side_),
+      subscriber_(subscriber_config(settings), settings.unsubscribe_linger_ms, random, topics, subscribe_side_, &pool),
       publish_connection_(
           loop, resolver_, endpoint_, publisher_,
           [&listener](std::size_t in, std::size_t out) { listener.on_bytes(in, out); },
@@ -280,7 +280,8 @@ void RedisBackend::SubscribeSide::message(const PushFrame& frame, Topic* topic) 
         backend_.probe_timer_.at(probe.deadline());
         return;
     }
-    backend_.listener_.on_message(topic, frame.channel, frame.payload, nullptr);
+    MessageRef storage = MessageRef::share(frame.storage);
+    backend_.listener_.on_message(topic, frame.channel, frame.payload, storage ? &storage : nullptr);
 }
 
 void RedisBackend::SubscribeSide::confirmed(Topic& topic) {

@@ -14,7 +14,7 @@ class RedisBackend : public Backend {
    public:
     // `probe_id`: what tells our probes from other engines'. Throws Failure INVALID_OPTION (a unix_path that is too
     // long, a file of TLS that is of no use).
-    RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics,
+    RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics, MessagePool& pool,
                  BackendListener& listener);
 
     void start() override;

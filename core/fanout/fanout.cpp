@@ -90,7 +90,7 @@ inline MessageRef Fanout::make_message(const Topic& topic, std::string_view chan
     MessageNames names{topic.user_view(), {}};
     if (topic.kind() == TargetKind::pattern)
         names = {channel.substr(std::min<std::size_t>(channel.size(), channel_prefix_size_)), names.channel, true};
-    if (shared && *shared) return Message::make_sharing(names, *shared, pool_.get());
+    if (shared && *shared) return Message::make_sharing(names, *shared, payload, received_us, pool_.get());
     return Message::make(names, payload, received_us, pool_.get());
 }
 

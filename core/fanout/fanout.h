@@ -42,8 +42,8 @@ class Fanout {
     void remove_all(const Error& why) noexcept;
 
     // What the backend reports. Names are wire names.
-    // `shared`: null when no other target has this payload. It holds nothing for a new payload, and then the message whose
-    // payload the other targets share.
+    // `shared`: null, or what the payload lies in, so that it need not be copied; nothing yet, when others of the same
+    // payload follow: then it is set to the message that has the copy.
     // `received_us`: when it was read.
     void message(Topic& topic, std::string_view channel, std::string_view payload, std::uint64_t received_us, MessageRef* shared) noexcept;
     void active(Topic& topic) noexcept;
@@ -52,6 +52,9 @@ class Fanout {
     void lost(const Error& why) noexcept;
     // What the GAPs before RESUMED are due to.
     void set_gap_reason(GapReason reason) { gap_reason_ = reason; }
+
+    // Where messages have their memory from.
+    MessagePool& pool() { return *pool_; }
 
     // An outcome; an event of the engine itself.
     void settle(const std::shared_ptr<OutcomeSink>& sink, std::span<const Settled> publishes,

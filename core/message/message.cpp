@@ -62,12 +62,22 @@ MessageRef Message::make(const MessageNames& names, std::string_view payload, st
     return MessageRef::adopt(message);
 }
 
-MessageRef Message::make_sharing(const MessageNames& names, MessageRef owner, MessagePool* pool) {
+MessageRef Message::make_space(std::size_t size, MessagePool* pool) {
+    char* to;
+    Message* const message = allocate({}, size + 1, pool, to);
+    message->payload_ = to;
+    message->payload_size_ = size;
+    to[size] = '\0';
+    return MessageRef::adopt(message);
+}
+
+MessageRef Message::make_sharing(const MessageNames& names, MessageRef owner, std::string_view payload,
+                                 std::uint64_t received_us, MessagePool* pool) {
     char* unused;
     Message* const message = allocate(names, 0, pool, unused);
-    message->payload_ = owner->payload_;
-    message->payload_size_ = owner->payload_size_;
-    message->received_us_ = owner->received_us_;
+    message->payload_ = payload.data();
+    message->payload_size_ = payload.size();
+    message->received_us_ = received_us;
     message->owner_ = std::move(owner);
     return MessageRef::adopt(message);
 }

@@ -25,13 +25,18 @@ class Message {
     // First in memory, so that the C boundary can tell a message from another handle.
     static constexpr std::uint32_t tag_value = 0x6d736731;  // "msg1"
 
-    // Copies names and payload. `received_us`: when it was read. `pool`: for its memory when it is small; the caller is
-    // its taking thread.
+    // Copies names and payload. `received_us`: when it was read. `pool`: for its memory when it is not too large for it;
+    // the caller is its taking thread.
     static MessageRef make(const MessageNames& names, std::string_view payload, std::uint64_t received_us = 0,
                            MessagePool* pool = nullptr);
 
-    // Another message with the payload of `owner`, which is shared and not copied.
-    static MessageRef make_sharing(const MessageNames& names, MessageRef owner, MessagePool* pool = nullptr);
+    // A message whose payload lies in that of `owner`, which is kept alive and not copied. A NUL must follow it there.
+    static MessageRef make_sharing(const MessageNames& names, MessageRef owner, std::string_view payload,
+                                   std::uint64_t received_us = 0, MessagePool* pool = nullptr);
+
+    // One without names whose payload, of `size` bytes, is still to be written by the caller, who shows it to nobody before.
+    static MessageRef make_space(std::size_t size, MessagePool* pool = nullptr);
+    char* space() { return bytes() + names_size(); }
 
     // A text that an event carries, kept as the payload of a message without a channel.
     static MessageRef make_text(std::string_view text) { return make({}, text); }

@@ -6,17 +6,18 @@
 namespace fanwire::core {
 
 void* MessagePool::refill(std::size_t cls) {
+    static_assert(class_of(piece_max) == classes - 1 && size_of(classes - 1) == piece_max);
     if (std::unique_lock lock(mutex_, std::try_to_lock); lock && !returned_[cls].empty()) {
         std::swap(ready_[cls], returned_[cls]);
-        const std::size_t bytes = ready_[cls].size() * cls * granule;
+        const std::size_t bytes = ready_[cls].size() * size_of(cls);
         returned_bytes_ -= bytes;
         lock.unlock();
         ready_bytes_ += bytes;
         refs_.fetch_add(static_cast<std::int64_t>(ready_[cls].size()), std::memory_order_relaxed);
         if (ready_bytes_ > kept_max) free_ready_but(cls);
-        return take(cls * granule);
+        return take(size_of(cls));
     }
-    void* const piece = ::operator new(cls * granule);
+    void* const piece = ::operator new(size_of(cls));
     refs_.fetch_add(1, std::memory_order_relaxed);
     return piece;
 }
@@ -30,19 +31,19 @@ void MessagePool::free_ready_but(std::size_t cls) noexcept {
         freed += static_cast<std::int64_t>(ready_[other].size());
         std::vector<void*>().swap(ready_[other]);
     }
-    ready_bytes_ = ready_[cls].size() * cls * granule;
+    ready_bytes_ = ready_[cls].size() * size_of(cls);
     unref(freed);
 }
 
 bool MessagePool::keep(const Piece& piece) noexcept {
     const std::size_t cls = class_of(piece.size);
-    if (closed_ || returned_bytes_ + cls * granule > kept_max) return false;
+    if (closed_ || returned_bytes_ + size_of(cls) > kept_max) return false;
     try {
         returned_[cls].push_back(piece.memory);
     } catch (const std::bad_alloc&) {
         return false;
     }
-    returned_bytes_ += cls * granule;
+    returned_bytes_ += size_of(cls);
     return true;
 }
 

@@ -1,9 +1,10 @@
-// Memory for small messages without an allocation for each: one thread takes it, whoever releases the last reference
+// Memory for messages without an allocation for each: one thread takes it, whoever releases the last reference
 // gives it back. Each piece is an allocation of its own, so that a kept message keeps nothing but itself alive.
 #pragma once
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -14,10 +15,11 @@ namespace fanwire::core {
 
 class MessagePool {
    public:
-    static constexpr std::size_t granule = 32;
-    static constexpr std::size_t piece_max = 1024;  // what is larger is nothing for a pool
+    // Sizes are rounded up: to a multiple of granule up to small_max, beyond to one of an eighth of the power of two below.
+    static constexpr std::size_t granule = 32, small_max = 1024;
+    static constexpr std::size_t piece_max = std::size_t{1} << 20;  // what is larger is nothing for a pool
     // What has been given back waits for its next use up to this many bytes, and at most as many on the taking thread.
-    static constexpr std::size_t kept_max = std::size_t{1} << 20;
+    static constexpr std::size_t kept_max = std::size_t{2} << 20;
 
     // Lives until close() was called and everything taken is given back. Throws std::bad_alloc.
     struct Closer {
@@ -26,13 +28,17 @@ class MessagePool {
     using Owner = std::unique_ptr<MessagePool, Closer>;
     static Owner make() { return Owner(new MessagePool); }
 
+    // How large a piece for so many bytes is, up to piece_max.
+    static constexpr std::size_t rounded(std::size_t size) { return size_of(class_of(size)); }
+
     // `size` bytes, at most piece_max. One thread. Throws std::bad_alloc.
     void* take(std::size_t size) {
-        auto& ready = ready_[class_of(size)];
-        if (ready.empty()) return refill(class_of(size));
+        const std::size_t cls = class_of(size);
+        auto& ready = ready_[cls];
+        if (ready.empty()) return refill(cls);
         void* const piece = ready.back();
         ready.pop_back();
-        ready_bytes_ -= class_of(size) * granule;
+        ready_bytes_ -= size_of(cls);
         if (!ready.empty()) __builtin_prefetch(ready.back(), 1);
         return piece;
     }
@@ -50,12 +56,24 @@ class MessagePool {
     std::size_t ready() const { return ready_bytes_; }
 
    private:
-    static constexpr std::size_t classes = piece_max / granule + 1;
+    static constexpr std::size_t small_classes = small_max / granule + 1;
+    static constexpr std::size_t classes =
+        small_classes + 8 * static_cast<std::size_t>(std::countr_zero(piece_max) - std::countr_zero(small_max));
     using Pieces = std::array<std::vector<void*>, classes>;
 
     MessagePool() = default;
     ~MessagePool() = default;
-    static constexpr std::size_t class_of(std::size_t size) { return (size + granule - 1) / granule; }
+    static constexpr std::size_t class_of(std::size_t size) {
+        if (size <= small_max) return (size + granule - 1) / granule;
+        const auto power = static_cast<std::size_t>(std::bit_width(size - 1)) - 1;  // 2^power < size <= 2^(power + 1)
+        const std::size_t eighths = ((size - 1) >> (power - 3)) - 8;
+        return small_classes + (power - static_cast<std::size_t>(std::countr_zero(small_max))) * 8 + eighths;
+    }
+    static constexpr std::size_t size_of(std::size_t cls) {
+        if (cls < small_classes) return cls * granule;
+        const std::size_t large = cls - small_classes;
+        return (large % 8 + 9) * (small_max / 8) << large / 8;
+    }
     void* refill(std::size_t cls);
     void free_ready_but(std::size_t cls) noexcept;
     bool keep(const Piece& piece) noexcept;

@@ -19,6 +19,8 @@ namespace fanwire::core {
 namespace {
 
 constexpr std::size_t read_size = 64 * 1024;
+// After a large part of a message: what follows may be another one, which is better not read with its head.
+constexpr std::size_t read_size_in_large = 16 * 1024;
 constexpr int reads_per_turn = 16;  // then others have their turn
 // How much earlier than the owner we lose patience with a TLS handshake, so that it can be said what was waited for.
 constexpr TimeMs patience_margin = 50;
@@ -38,7 +40,8 @@ Transport::Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& o
       owner_(owner),
       address_timer_(loop, [this] { attempt([this] { address_timed_out(); }); }),
       buffer_(read_size),
-      moderation_(endpoint_.read_delay_max_us),
+      // What the buffer of a unix socket holds is gone before it was worth while to wait, and the sender would have to.
+      moderation_(endpoint_.unix_path.empty() ? endpoint_.read_delay_max_us : 0),
       wire_buffer_(endpoint_.tls ? read_size : 0) {}
 
 Transport::~Transport() { forget(); }
@@ -246,19 +249,27 @@ void Transport::moderate() {
 void Transport::plain_readable() {
     const std::uint64_t generation = *generation_;
     for (int turn = 0; turn < reads_per_turn; ++turn) {
-        const ssize_t n = recv(fd_, buffer_.data(), buffer_.size(), 0);
+        const std::span<char> into = read_into();
+        const ssize_t n = recv(fd_, into.data(), into.size(), 0);
         if (n < 0 && would_block(errno)) return;
         if (n < 0) return ended(std::strerror(errno));
         if (n == 0) return ended("closed the connection");
-        const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(n));
+        const std::string_view bytes(into.data(), static_cast<std::size_t>(n));
         if (!std::exchange(received_, true) && bytes.starts_with("\x15\x03"))  // an alert of TLS
             return broken(Status::PROTOCOL_ERROR,
                           peer_ + " speaks TLS, and this connection does not: rediss:// or tls=true turns it on");
         turn_bytes_ += bytes.size();
         owner_.transport_received(bytes);
         if (*generation_ != generation) return;
-        if (static_cast<std::size_t>(n) < buffer_.size()) return;
+        if (static_cast<std::size_t>(n) < into.size()) return;
     }
+}
+
+std::span<char> Transport::read_into() {
+    const std::span<char> room = owner_.transport_room();
+    const bool after_large = std::exchange(in_large_, !room.empty());
+    if (!room.empty()) return room;
+    return {buffer_.data(), after_large ? read_size_in_large : buffer_.size()};
 }
 
 void Transport::writable() {
@@ -376,10 +387,11 @@ void Transport::tls_readable() {
             if (*generation_ != generation) return;
             if (!connected_) continue;
         }
-        const std::size_t size = tls_->read(buffer_.data(), buffer_.size());
+        const std::span<char> into = read_into();
+        const std::size_t size = tls_->read(into.data(), into.size());
         // What TLS itself answered, and before the owner does.
         flush_tls();
-        if (size > 0) owner_.transport_received({buffer_.data(), size});
+        if (size > 0) owner_.transport_received({into.data(), size});
         if (*generation_ != generation) return;
         if (tls_->state() == TlsSession::State::open && std::exchange(tls_waits_, false)) owner_.transport_writable();
         if (*generation_ != generation) return;

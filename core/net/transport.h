@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,8 @@ class Transport {
         virtual ~Owner() = default;
         virtual void transport_opened() = 0;
         virtual void transport_received(std::string_view bytes) = 0;
+        // Where bytes are best received to, from the beginning on; empty: anywhere. Throws std::bad_alloc.
+        virtual std::span<char> transport_room() = 0;
         virtual void transport_writable() = 0;
         virtual void transport_broken(Error why) = 0;
     };
@@ -70,6 +73,7 @@ class Transport {
     void opened();
     void readable();
     void plain_readable();
+    std::span<char> read_into();
     void moderate();
     void writable();
     void write_failed(int error);
@@ -106,6 +110,7 @@ class Transport {
     std::unique_ptr<Loop::Watch> watch_;
     std::vector<char> buffer_;
     std::size_t turn_bytes_ = 0;  // that readable() has read
+    bool in_large_ = false;       // the owner had room of its own for what was read last
     ReadModeration moderation_;
     std::unique_ptr<Loop::PreciseTimer> read_timer_;  // the first time that reading is put off
     std::unique_ptr<TlsSession> tls_;

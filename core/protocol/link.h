@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -63,6 +64,9 @@ class Link {
     Request request();
     void opened(TimeMs now);
     void received(std::string_view bytes, TimeMs now);
+    // Where what is received next is best put, from the beginning on: given to received() there, it need not be copied.
+    // Empty: anywhere. Throws std::bad_alloc.
+    virtual std::span<char> room() { return {}; }
     // The connection broke, could not be made, or was closed on request.
     void closed(Error why, TimeMs now);
     // What was written is still on its way to the server, and moving.

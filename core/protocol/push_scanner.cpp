@@ -9,11 +9,10 @@ namespace fanwire::core {
 namespace {
 
 constexpr std::string_view message_head = "*3\r\n$7\r\nmessage\r\n", pmessage_head = "*4\r\n$8\r\npmessage\r\n";
-// A frame of a known size gets its memory at once up to this; beyond, as its bytes come in.
+// A large frame gets its memory at once up to this; beyond, as its bytes come in.
 constexpr std::size_t reserved_max = std::size_t{1} << 20;
 // How much is added to a kept beginning that does not say its size yet. The rest goes back if it was too much.
 constexpr std::size_t step = 512;
-constexpr std::size_t kept_memory_max = std::size_t{64} << 10;  // of a kept part, for the next one
 constexpr std::size_t digits_max = 9;  // Redis's strings are at most 512 MB
 
 // A bulk string's "$<size>\r\n" at `at`, which moves behind it.
@@ -113,6 +112,7 @@ bool begins_push(std::string_view bytes) {
 }
 
 PushScan scan_push(std::string_view bytes, PushFrame& frame) {
+    frame.storage = nullptr;
     if (scan_fast(bytes, frame)) return PushScan::message;
     frame.size = 0;
     const bool by_pattern = bytes.size() > 1 && bytes[1] == '4';
@@ -164,38 +164,81 @@ bool scan_acknowledgement(std::string_view bytes, Acknowledgement& acknowledgeme
 }
 
 void PushScanner::keep(std::string_view bytes, const PushFrame& frame) {
-    kept_.reserve(frame.size == 0 ? bytes.size() : std::min(frame.size, std::max(bytes.size(), reserved_max)));
-    kept_ = bytes;
     size_ = frame.size;
+    if (size_ >= large_min) become_large();
+    add(bytes);
+}
+
+void PushScanner::add(std::string_view bytes) {
+    if (!large_) {
+        if (size_ != 0) kept_.reserve(size_);
+        kept_ += bytes;
+        return;
+    }
+    for (std::string_view rest = bytes; !rest.empty();) {
+        if (filled_ == large_->payload().size()) make_room();
+        const std::size_t fits = std::min(rest.size(), large_->payload().size() - filled_);
+        char* const to = large_->space() + filled_;
+        if (rest.data() != to) std::memcpy(to, rest.data(), fits);
+        filled_ += fits;
+        rest.remove_prefix(fits);
+    }
+}
+
+// What is kept goes on in a message.
+void PushScanner::become_large() {
+    filled_ = kept_.size();
+    make_room();
+    std::memcpy(large_->space(), kept_.data(), filled_);
+    kept_.clear();
+}
+
+// Memory for a large frame: for all of it, or for twice as much as has come in.
+void PushScanner::make_room() {
+    MessageRef larger = Message::make_space(std::min(size_, std::max(2 * filled_, reserved_max)), pool_);
+    if (large_) std::memcpy(larger->space(), large_->space(), filled_);
+    large_ = std::move(larger);
+}
+
+std::span<char> PushScanner::room() {
+    if (!large_ || other_ || size_ - filled_ < large_min) return {};
+    if (filled_ == large_->payload().size()) make_room();
+    return {large_->space() + filled_, large_->payload().size() - filled_};
 }
 
 // Adds to what is kept; whether that makes it a whole frame.
 bool PushScanner::complete(std::string_view bytes, PushFrame& frame, std::size_t& taken) {
-    const std::size_t before = kept_.size();
+    const std::size_t before = kept().size();
     const std::size_t wanted = std::min(bytes.size(), size_ != 0 ? size_ - before : step);
-    kept_ += bytes.substr(0, wanted);
+    add(bytes.substr(0, wanted));
     taken = wanted;
-    if (size_ != 0 && kept_.size() < size_) return false;
-    const PushScan found = scan_push(kept_, frame);
+    if (size_ != 0 && kept().size() < size_) return false;
+    const PushScan found = scan_push(kept(), frame);
     if (found == PushScan::message) {
         taken = frame.size - before;
+        if (large_) {
+            large_->space()[frame.payload.data() + frame.payload.size() - large_->space()] = '\0';
+            frame.storage = large_.get();
+        }
         return true;
     }
     if (found == PushScan::other) {
+        other_ = true;
+        if (large_) return false;  // where the bytes themselves may be
         kept_.resize(before);
         taken = 0;
-        other_ = true;
         return false;
     }
     size_ = frame.size;
-    if (size_ != 0) kept_.reserve(std::min(size_, std::max(kept_.size(), reserved_max)));
+    if (size_ >= large_min) become_large();
     return false;
 }
 
 void PushScanner::forget() {
     kept_.clear();
-    if (kept_.capacity() > kept_memory_max) std::string().swap(kept_);
-    size_ = 0;
+    if (kept_.capacity() > large_min) std::string().swap(kept_);
+    large_ = nullptr;
+    filled_ = size_ = 0;
     other_ = false;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/message/message.h"
 #include "core/message/target.h"
 
 namespace fanwire::core {
@@ -17,6 +18,7 @@ struct PushFrame {
     TargetKind kind = TargetKind::channel;
     std::string_view target;  // the channel or the pattern
     std::string_view channel, payload;
+    Message* storage = nullptr;  // in which the payload lies, with a NUL behind it, and may be kept; null: it has to be copied
     std::size_t size = 0;  // of the whole frame; of a part of one: the same once that is known, else 0
 };
 
@@ -40,9 +42,20 @@ struct Acknowledgement {
 bool scan_acknowledgement(std::string_view bytes, Acknowledgement& acknowledgement);
 
 // The frames of a stream, whatever the pieces it comes in.
+//
+// A large frame that comes in parts is collected in a message, of which the one that is delivered becomes a part: its
+// payload is copied once, and what is received into room() not even that.
 class PushScanner {
    public:
     static constexpr std::size_t frames_max = 16;
+    static constexpr std::size_t large_min = std::size_t{16} << 10;
+
+    // `pool`: for the memory of large frames.
+    explicit PushScanner(MessagePool* pool = nullptr) : pool_(pool) {}
+
+    // Where the next bytes of a large frame belong; empty: there is none under way, or not much of it is missing. Bytes that
+    // are written there, from its beginning on, and then given to scan() need not be copied. Throws std::bad_alloc.
+    std::span<char> room();
 
     // Calls `take` with the whole frames, up to frames_max at once; it returns how many of them it has taken, and when
     // those are not all, that is the end. The views are valid during the call. Returns how many bytes it has used: part of
@@ -52,7 +65,7 @@ class PushScanner {
         std::array<PushFrame, frames_max> frames;
         std::size_t used = 0;
         while (used < bytes.size() && !other_) {
-            if (!kept_.empty()) {
+            if (partial()) {
                 std::size_t added = 0;
                 const bool whole = complete(bytes.substr(used), frames[0], added);
                 used += added;
@@ -80,18 +93,25 @@ class PushScanner {
     }
 
     // Whether part of a frame is kept.
-    bool partial() const { return !kept_.empty(); }
+    bool partial() const { return !kept().empty(); }
     // What was kept and has turned out not to be part of a message: it comes before the bytes that scan() has not used,
     // and scan() uses none until it is forgotten.
-    std::string_view left() const { return other_ ? std::string_view(kept_) : std::string_view(); }
+    std::string_view left() const { return other_ ? kept() : std::string_view(); }
     void forget();
 
    private:
+    std::string_view kept() const { return large_ ? std::string_view(large_->space(), filled_) : kept_; }
     bool complete(std::string_view bytes, PushFrame& frame, std::size_t& taken);
     void keep(std::string_view bytes, const PushFrame& frame);
+    void add(std::string_view bytes);
+    void become_large();
+    void make_room();
 
+    MessagePool* const pool_;
     std::string kept_;
-    std::size_t size_ = 0;  // of the frame that kept_ is the beginning of; 0: not known yet
+    MessageRef large_;  // instead of kept_, when the frame is large
+    std::size_t filled_ = 0;  // of large_
+    std::size_t size_ = 0;  // of the frame that is kept in part; 0: not known yet
     bool other_ = false;
 };
 

@@ -18,10 +18,12 @@ class Subscriber : public Link {
         virtual void message_arriving() {}
     };
 
-    // `config` should ask for the server's stats.
-    Subscriber(const LinkConfig& config, TimeMs linger, Random random, Topics& topics, Listener& listener)
+    // `config` should ask for the server's stats. `pool`: for the memory of large messages.
+    Subscriber(const LinkConfig& config, TimeMs linger, Random random, Topics& topics, Listener& listener,
+               MessagePool* pool = nullptr)
         : Link(config, std::move(random), listener),
           tracker_(linger, config.reconnect_delay_max, topics, listener),
+          scanner_(pool),
           topics_(topics),
           listener_(listener) {}
 
@@ -37,6 +39,7 @@ class Subscriber : public Link {
     bool output_buffer_killed() const { return output_buffer_killed_; }
 
     std::string_view output(TimeMs now) override;
+    std::span<char> room() override { return state() == State::ready ? scanner_.room() : std::span<char>(); }
     void tick(TimeMs now) override;
     TimeMs deadline() const override;
 

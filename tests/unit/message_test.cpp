@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 #include <string>
@@ -18,7 +19,7 @@ TEST(Message, HoldsCopiesOfItsParts) {
         std::string channel(size, 'c'), pattern(size / 2, 'p'), payload(size, 'x');
         const MessageRef by_name = Message::make({channel, {}}, payload, 17, pool.get());
         const MessageRef by_pattern = Message::make({channel, pattern, true}, payload, 17, pool.get());
-        const MessageRef sharing = Message::make_sharing({pattern, channel, true}, by_name, pool.get());
+        const MessageRef sharing = Message::make_sharing({pattern, channel, true}, by_name, by_name->payload(), 18, pool.get());
         channel.assign(size, '!');
         payload = channel;
         for (const MessageRef& message : {by_name, by_pattern}) {
@@ -61,6 +62,19 @@ TEST(MessagePool, GivesTheSameMemoryAgain) {
     }
 }
 
+TEST(MessagePool, RoundsUpByAnEighthAtMost) {
+    std::size_t before = 0;
+    for (std::size_t size = 1; size <= MessagePool::piece_max; size += size < 5000 ? 1 : 97) {
+        const std::size_t rounded = MessagePool::rounded(size);
+        ASSERT_GE(rounded, size);
+        ASSERT_GE(rounded, before);
+        ASSERT_EQ(MessagePool::rounded(rounded), rounded);
+        ASSERT_LE(rounded, size <= MessagePool::small_max ? size + MessagePool::granule - 1 : size + size / 8) << size;
+        before = rounded;
+    }
+    EXPECT_EQ(MessagePool::rounded(MessagePool::piece_max), MessagePool::piece_max);
+}
+
 // However many there were at once, not more than this stays.
 TEST(MessagePool, KeepsNoMoreThanItsBound) {
     const auto pool = MessagePool::make();
@@ -77,7 +91,7 @@ TEST(MessagePool, KeepsNoMoreThanItsBound) {
 // The bound is one for all sizes together, on the taking thread as well.
 TEST(MessagePool, KeepsNoMoreThanItsBoundWhateverTheSizes) {
     const auto pool = MessagePool::make();
-    for (std::size_t size = MessagePool::granule; size <= MessagePool::piece_max; size += MessagePool::granule) {
+    for (std::size_t size = MessagePool::granule; size <= MessagePool::piece_max; size += std::max(MessagePool::granule, size / 9)) {
         for (int round = 0; round < 3; ++round) {
             std::vector<MessagePool::Piece> pieces;
             for (std::size_t bytes = 0; bytes < MessagePool::kept_max; bytes += size)
