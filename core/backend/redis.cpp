@@ -274,7 +274,7 @@ void RedisBackend::SubscribeSide::message(const PushFrame& frame, Topic* topic) 
     if (probe.running()) probe.delivered(now_ms());
     if (frame.channel.starts_with(probe_prefix)) {  // ours, or another engine's that a pattern without namespace matched
         std::uint64_t round_trip_us = 0;
-        if (topic != backend_.probe_topic_.get() || !probe.returned(frame.payload, now_ms(), now_us(), round_trip_us))
+        if (frame.target != backend_.probe_topic_->view() || !probe.returned(frame.payload, now_ms(), now_us(), round_trip_us))
             return;
         backend_.listener_.on_probe_returned(round_trip_us);
         backend_.probe_timer_.at(probe.deadline());
