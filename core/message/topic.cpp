@@ -119,7 +119,7 @@ bool Topics::resize(std::size_t capacity) noexcept {
     std::swap(slots, slots_);
     const std::size_t before = std::exchange(capacity_, capacity);
     for (std::size_t i = 0; i < before; ++i) {  // each hash is a place in memory that no cache holds: look ahead
-        if (i + ahead < before) prefetch(slots[i + ahead]);
+        if (i + ahead < before) prefetch_slot(slots[i + ahead]);
         if (slots[i]) place(slots[i]);
     }
     return true;
