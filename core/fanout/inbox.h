@@ -175,7 +175,10 @@ class Inbox : public OutcomeSink {
     Places& make_places(Subscription& subscription);
     void forget_places(Subscription& subscription) noexcept;
     bool has_state_behind(std::uint64_t place, const Subscription& subscription);
-    void end_folding(Subscription& subscription);
+    // What follows stands behind something new: nothing more is folded into what is at the back.
+    void end_folding(Subscription& subscription) {
+        if (Places* const places = places_of(subscription)) places->at_back = {};
+    }
     bool message_fits(std::size_t cost);
     bool become_signalled();
     std::size_t append_fitting(const Delivery* deliveries, std::size_t count) noexcept;
