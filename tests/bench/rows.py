@@ -170,7 +170,7 @@ class Plan:
         self._group("publish", {
             "c-ours": Publish(128, count),
             "redis-benchmark": Publish(128, count),
-            "c-hiredis": Publish(128, count, in_flight=100),
+            "c-hiredis": Publish(128, count, in_flight=4000),
             BARE: Publish(128, count),
         }, repeat)  # fmt: skip
         self._row("C publish, 1 thread, no outcomes", "messages/s", "publish", "c-ours", rate,
