@@ -1,3 +1,4 @@
+// What many tests include, for FANWIRE_PCH. A test includes all the same what it uses.
 #pragma once
 
 #include <gtest/gtest.h>
