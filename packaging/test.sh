@@ -210,11 +210,12 @@ suite_simulate() {
 # Where Clang's run time finds what turns addresses into lines of code.
 export ASAN_SYMBOLIZER_PATH=/usr/lib/llvm-14/bin/llvm-symbolizer
 
-# Only what is of C++ is worth it: the rest would test Python and Node under a sanitizer.
+# Only what is of C++ is worth it: the rest would test Python and Node under a sanitizer. With precompiled headers they
+# take a fifth (GCC) to a third (Clang) less to build; the release build has none, and says which test includes too little.
 sanitizer_tests=(-R '^(unit|capi|integration|malloc|chaos)\.')
 
 suite_asan() {
-    run asan "build asan" build_preset asan -DFANWIRE_CLI=OFF -DCMAKE_C_COMPILER=clang-14 \
+    run asan "build asan" build_preset asan -DFANWIRE_CLI=OFF -DFANWIRE_PCH=ON -DCMAKE_C_COMPILER=clang-14 \
         -DCMAKE_CXX_COMPILER=clang++-14 &&
         ctest_suite asan -- "${sanitizer_tests[@]}"
 }
@@ -223,7 +224,9 @@ suite_asan() {
 suite_tsan() {
     local fixed=()
     if setarch "$(uname -m)" -R true 2>/dev/null; then fixed=(setarch "$(uname -m)" -R); fi
-    build_tsan() { build_preset tsan -DFANWIRE_CLI=OFF -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++; }
+    build_tsan() {
+        build_preset tsan -DFANWIRE_CLI=OFF -DFANWIRE_PCH=ON -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++
+    }
     export -f build_tsan build_preset
     export jobs
     run tsan "build tsan" "${fixed[@]}" bash -c build_tsan && ctest_suite tsan "${fixed[@]}" -- "${sanitizer_tests[@]}"
@@ -321,6 +324,8 @@ mkdir -p "$reports"
 # The demo builds the packages as its users do, and once more after the suites that test them. CMake reads the launchers.
 export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
 export CCACHE_DIR=$root/build/ccache CCACHE_NOHASHDIR=1
+# What ccache wants to be told before it keeps anything that uses a precompiled header; nothing here has the time in it.
+export CCACHE_SLOPPINESS=pch_defines,time_macros
 
 for suite in "${suites[@]}"; do
     from=$SECONDS

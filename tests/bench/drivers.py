@@ -183,6 +183,7 @@ def all_drivers(places: Places) -> dict[str, Driver]:
         _native(places, "ours", "fanwire", ours=True),
         _native(places, "hiredis", "hiredis", version=hiredis),
         _native(places, "raw", "bare read+scan"),
+        dataclasses.replace(_native(places, "raw", "bare pipelined PUBLISH"), key="c-publish"),
         dataclasses.replace(_native(places, "raw", "raw pipelined SUBSCRIBE"), key="c-replay"),
         _node(places, "node-ours", "fanwire", "ours.mjs", "fanwire"),
         _node(places, "ioredis", "ioredis", "ioredis.mjs", "ioredis"),

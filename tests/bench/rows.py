@@ -75,7 +75,7 @@ class Side:
     weight: float
 
 
-FLOOR, REPLAY = "c-raw", "c-replay"
+FLOOR, BARE, REPLAY = "c-raw", "c-publish", "c-replay"
 C = Side("C", "c-ours", ("c-hiredis",), (Target(FLOOR, 1.5), Target("c-hiredis")), 1.0)
 NODE = Side("Node", "node-ours", ("bun-native", "node-redis", "ioredis"),
             (Target("bun-native"), Target("node-redis", 0.5)), 0.6)  # fmt: skip
@@ -170,12 +170,13 @@ class Plan:
         self._group("publish", {
             "c-ours": Publish(128, count),
             "redis-benchmark": Publish(128, count),
-            "c-hiredis": Publish(128, count, in_flight=100),
+            "c-hiredis": Publish(128, count, in_flight=4000),
+            BARE: Publish(128, count),
         }, repeat)  # fmt: skip
         self._row("C publish, 1 thread, no outcomes", "messages/s", "publish", "c-ours", rate,
-                  (Target("redis-benchmark", 0.9, True),), ("c-hiredis",), "redis-benchmark", True)  # fmt: skip
-        self._row("C publish, 1 thread, no outcomes: CPU per message", "ns", "publish", "c-ours", cpu_ns, (),
-                  ("c-hiredis",), "redis-benchmark")  # fmt: skip
+                  (Target("redis-benchmark", 0.9, True),), (BARE, "c-hiredis"), "redis-benchmark", True)  # fmt: skip
+        self._row("C publish, 1 thread, no outcomes: CPU per publish", "ns", "publish", "c-ours", cpu_ns, (),
+                  ("c-hiredis", "redis-benchmark"), BARE)  # fmt: skip
         few = 3 if self.quick else 5
         more = {
             "publish 4 threads": ("C publish, 4 threads, no outcomes", Publish(128, count, threads=4)),
@@ -185,29 +186,25 @@ class Plan:
                                            Publish(128, count // 2, True, 1000, 4)),
         }  # fmt: skip
         for group, (name, workload) in more.items():
-            self._group(group, {"c-ours": workload, "redis-benchmark": Publish(128, count)}, few)
-            self._row(name, "messages/s", group, "c-ours", rate, (), (), "redis-benchmark", True)
+            bare = dataclasses.replace(workload, in_flight=workload.in_flight * workload.threads, threads=1)
+            self._group(group, {"c-ours": workload, "redis-benchmark": Publish(128, count), BARE: bare}, few)
+            self._row(name, "messages/s", group, "c-ours", rate, (), (BARE,), "redis-benchmark", True)
 
         awaited, unawaited = Publish(128, count // 4, True, 1000), Publish(128, count // 2)
-        slow = Publish(128, count // 10, True, 1000)
-        self._group("node publish outcomes", {
-            "node-ours": awaited, "bun-native": awaited, "node-redis": slow, "ioredis": slow, "ioredis-auto": slow,
-            "bun-ours": awaited,
-        }, few)  # fmt: skip
-        peers = ("bun-native", "node-redis", "ioredis", "ioredis-auto")
-        self._row("Node publish, a Promise each", "messages/s", "node publish outcomes", "node-ours", rate,
-                  (Target("bun-native", 1.0, True),), peers, None, True)  # fmt: skip
-        self._row("Bun publish, a Promise each", "messages/s", "node publish outcomes", "bun-ours", rate, (),
-                  ("bun-native",), None, True)  # fmt: skip
-        slow = Publish(128, count // 10)
-        self._group("node publish", {
-            "node-ours": unawaited, "bun-native": unawaited, "node-redis": slow, "ioredis": slow, "ioredis-auto": slow,
-            "bun-ours": unawaited,
-        }, few)  # fmt: skip
-        self._row("Node publish, no Promise", "messages/s", "node publish", "node-ours", rate,
-                  (Target("bun-native", 1.5, True),), peers, None, True)  # fmt: skip
-        self._row("Bun publish, no Promise", "messages/s", "node publish", "bun-ours", rate, (), ("bun-native",), None,
-                  True)  # fmt: skip
+        for group, title, work, slow, target in (
+            ("node publish outcomes", "a Promise each", awaited, Publish(128, count // 10, True, 1000), 1.0),
+            ("node publish", "no Promise", unawaited, Publish(128, count // 10), 1.5),
+        ):
+            self._group(group, {
+                "node-ours": work, "bun-native": work, "node-redis": slow, "ioredis": slow, "ioredis-auto": slow,
+                "bun-ours": work, BARE: work,
+            }, few)  # fmt: skip
+            for side, targets in ((NODE, (Target("bun-native", target, True),)), (BUN, ())):
+                peers = (*side.peers, "ioredis-auto") if side is NODE else side.peers
+                name = f"{side.name} publish, {title}"
+                self._row(name, "messages/s", group, side.ours, rate, targets, peers, BARE, True)
+                if not work.outcomes:
+                    self._row(f"{name}: CPU per publish", "ns", group, side.ours, cpu_ns, (), peers, BARE)
 
         hundred = Publish(128, count // 10, True, 100)
         self._group("python publish outcomes", {

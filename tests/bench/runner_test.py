@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 import unittest
 
 from drivers import DriverError, Process
+from run import make_certificates
+from server import Server
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(sys.argv.pop(1))
@@ -60,6 +63,39 @@ class RunnerTest(unittest.TestCase):
         done = run("--only", "Python asyncio receive", "--strict")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("not judged: Python asyncio receive 128 B, tcp: CPU per message: not measured", done.stdout)
+
+
+class BarePublishTest(unittest.TestCase):
+    """The floor of the publish rows looks at every reply."""
+
+    def setUp(self) -> None:
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        make_certificates(folder / "certificates")
+        self.server = Server(folder, folder / "certificates")
+        self.addCleanup(self.server.stop)
+
+    def publish(self, count: int, *more: str) -> Process:
+        command = [str(BUILD / "fanwire_bench_raw"), "publish", "--url", self.server.url("tcp"), "--count", str(count), *more]
+        return self.enterContext(Process("bare", command))
+
+    def test_all_are_executed(self) -> None:
+        for count, more in ((1, ()), (30_000, ()), (300, ("--in-flight", "1")), (10_000, ("--in-flight", "7")),
+                            (30_000, ("--in-flight", "1000", "--size", "4096"))):  # fmt: skip
+            with self.subTest(count=count, more=more):
+                self.server.reset()
+                driver = self.publish(count, *(("--outcomes", *more) if more else ()))
+                driver.ready()
+                self.assertGreater(driver.result(messages=count)["seconds"], 0)
+                self.assertEqual(self.server.published(), count)
+
+    def test_somebody_listens(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=20) as listener:
+            listener.sendall(b"SUBSCRIBE ws:bench:publish\r\n")
+            self.assertTrue(listener.recv(100))
+            driver = self.publish(10)
+            driver.ready()
+            with self.assertRaisesRegex(DriverError, "PUBLISH was answered :1"):
+                driver.result()
 
 
 class DriverTest(unittest.TestCase):

@@ -1,6 +1,8 @@
 /* The floors and the load: what the same bytes cost without any library.
  *
  *   raw receive   blocking recv() of 64 KB and a hand scan of the push frames in place
+ *   raw publish   the same bytes again and again, encoded before the clock runs; the replies are compared and counted.
+ *                 With --outcomes at most --in-flight of them are unanswered
  *   raw replay    SUBSCRIBE for --channels names, 512 in each command, pipelined
  *   raw load      publishes what the receivers count: message i to channel i modulo --channels; at most a few hundred
  *                 replies ahead. --rate N: N a second until --count or until it is stopped. --skip N: leaves message N out
@@ -8,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -176,6 +179,88 @@ static int receive(const struct arguments *arguments) {
     return 0;
 }
 
+/* ---- Publishing ------------------------------------------------------------------------------------------ */
+
+enum { publish_size = 1024 * 1024 }; /* of one send() */
+
+/* All of them are the same command, so that what is to be sent can be repeated from any byte on, and so can the answer. */
+struct repeated {
+    char *bytes;
+    size_t one, all; /* the size of one, and of as many as there are */
+};
+
+static struct repeated repeat(const char *one, size_t size, size_t room) {
+    const size_t count = room / size + 1;
+    struct repeated made = {checked_alloc(count, size), size, count * size};
+    for (size_t i = 0; i < count; ++i) memcpy(made.bytes + i * size, one, size);
+    return made;
+}
+
+static struct repeated repeat_publish(size_t size) {
+    char *one = checked_alloc(size + 128, 1);
+    int at = sprintf(one, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n" CHANNEL_PREFIX "publish\r\n$%zu\r\n",
+                     sizeof CHANNEL_PREFIX "publish" - 1, size);
+    memset(one + at, 'x', size);
+    memcpy(one + at + size, "\r\n", 2);
+    const struct repeated made = repeat(one, (size_t)at + size + 2, publish_size);
+    free(one);
+    return made;
+}
+
+/* Wakes only when so many bytes are there: else Redis pays for a wake-up after each few replies that it writes. */
+static void wake_at(const struct connection *connection, uint64_t bytes) {
+    const int low = (int)bytes;
+    setsockopt(connection->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
+}
+
+static int publish(const struct arguments *arguments) {
+    struct connection connection;
+    connect_url(&connection, arguments);
+    if (connection.tls || arguments->threads > 1) die("raw publish is one thread without TLS");
+    fcntl(connection.fd, F_SETFL, fcntl(connection.fd, F_GETFL) | O_NONBLOCK);
+    const struct repeated commands = repeat_publish((size_t)arguments->size);
+    const struct repeated replies = repeat(":0\r\n", 4, read_size);
+    char *in = checked_alloc(read_size + 1, 1); /* ends with a 0 */
+    const uint64_t count = (uint64_t)arguments->count, all = count * replies.one;
+    const uint64_t ahead = arguments->outcomes ? (uint64_t)arguments->in_flight : count;
+    const uint64_t some = (ahead < read_size / replies.one ? ahead : read_size / replies.one) * 2 - 1; /* not quite half */
+    uint64_t sent = 0, answered = 0, low = 0; /* bytes */
+    say_ready();
+    const double from = now_s(), cpu_s = process_cpu_s();
+    while (answered < all) {
+        const uint64_t whole = answered / replies.one, may = count - whole < ahead ? count : whole + ahead;
+        const uint64_t left = may * commands.one - sent;
+        /* Replies are read whenever there is room for more commands, and waited for only when no more may be sent. */
+        struct pollfd wait = {connection.fd, left ? POLLOUT : POLLIN, 0};
+        const uint64_t enough = left ? low : all - answered < some ? all - answered : some;
+        if (enough != low) wake_at(&connection, low = enough);
+        if (poll(&wait, 1, patience_ms) != 1) die("only %" PRIu64 " of %" PRIu64 " were answered", whole, count);
+        if (left) {
+            const size_t begin = (size_t)(sent % commands.one), most = commands.all - begin;
+            const ssize_t did = send(connection.fd, commands.bytes + begin, left < most ? left : most, MSG_NOSIGNAL);
+            if (did > 0) sent += (uint64_t)did;
+        }
+        const ssize_t got = recv(connection.fd, in, read_size, 0);
+        if (got < 0 && errno == EAGAIN) continue;
+        if (got <= 0) die("no answer to PUBLISH: %s", got ? strerror(errno) : "closed");
+        const char *expected = replies.bytes + answered % replies.one;
+        if (memcmp(in, expected, (size_t)got)) {
+            ssize_t same = 0, line = 0;
+            for (; in[same] == expected[same]; ++same)
+                if (in[same] == '\n') line = same + 1;
+            die("PUBLISH was answered %.*s", (int)strcspn(in + line, "\r"), in + line);
+        }
+        answered += (uint64_t)got;
+    }
+    say("{\"messages\": %" PRIu64 ", \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"wrong\": %d}", answered / replies.one,
+        now_s() - from, process_cpu_s() - cpu_s, answered != all);
+    close_connection(&connection);
+    free(commands.bytes);
+    free(replies.bytes);
+    free(in);
+    return answered != all;
+}
+
 /* ---- The load -------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t stopped;
@@ -287,6 +372,7 @@ int main(int argc, char **argv) {
     struct arguments arguments;
     parse_arguments(&arguments, argc, argv);
     if (!strcmp(arguments.what, "receive")) return receive(&arguments);
+    if (!strcmp(arguments.what, "publish")) return publish(&arguments);
     if (!strcmp(arguments.what, "replay")) return replay(&arguments);
     if (!strcmp(arguments.what, "load")) return load(&arguments);
     die("raw does not know \"%s\"", arguments.what);
