@@ -367,8 +367,8 @@ FANWIRE_API int fanwire_publish(fanwire_engine *engine, const char *channel, siz
 
 /* The same, and exactly one PUBLISHED event with user_data to `inbox`: OK and the number of receivers as Redis
  * counts them, or TIMEOUT (never sent within publish_timeout_ms), NOT_CONNECTED, OUTCOME_UNKNOWN, NO_PERMISSION,
- * REDIS_ERROR, CLOSED. An outcome and the message itself come in no certain order. Errors: as above, and QUEUE_FULL when 1048576 outcomes of this inbox are not drained; then
- * there is no event. */
+ * REDIS_ERROR, CLOSED. An outcome and the message itself come in no certain order. Errors: as above, and QUEUE_FULL
+ * when 1048576 outcomes of this inbox are not drained; then there is no event. */
 FANWIRE_API int fanwire_publish_async(fanwire_engine *engine, const char *channel, size_t channel_size,
                                       const char *payload, size_t payload_size, fanwire_inbox *inbox, void *user_data);
 
