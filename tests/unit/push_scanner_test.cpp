@@ -86,7 +86,8 @@ TEST(ScanAcknowledgement, ReadsTheFourKindsAndNothingElse) {
         bytes[1] = '3';
         bytes += ":12\r\n";
         Acknowledgement found;
-        ASSERT_TRUE(scan_acknowledgement(bytes + "*3", found)) << bytes;
+        const std::string stream = bytes + "*3";
+        ASSERT_TRUE(scan_acknowledgement(stream, found)) << bytes;
         EXPECT_EQ(found.subscribed, one.subscribed);
         EXPECT_EQ(found.kind, one.kind);
         EXPECT_EQ(found.name, "ws:a\r\n");
