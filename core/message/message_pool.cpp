@@ -5,6 +5,12 @@
 
 namespace fanwire::core {
 
+namespace {
+
+constexpr int dropped_max = 4;  // for one piece: where large ones replace small ones, it takes some of them
+
+}  // namespace
+
 void* MessagePool::refill(std::size_t cls) {
     static_assert(class_of(piece_max) == classes - 1 && size_of(classes - 1) == piece_max);
     if (std::unique_lock lock(mutex_, std::try_to_lock); lock && !returned_[cls].empty()) {
@@ -35,8 +41,24 @@ void MessagePool::free_ready_but(std::size_t cls) noexcept {
     unref(freed);
 }
 
+// Frees a piece of another class, of those in turn: sizes that nobody asks for any more must not keep out the others.
+bool MessagePool::drop_other(std::size_t cls) noexcept {
+    for (std::size_t looked = 0; looked < classes; ++looked) {
+        next_dropped_ = (next_dropped_ + 1) % classes;
+        auto& pieces = returned_[next_dropped_];
+        if (next_dropped_ == cls || pieces.empty()) continue;
+        ::operator delete(pieces.back());
+        pieces.pop_back();
+        returned_bytes_ -= size_of(next_dropped_);
+        return true;
+    }
+    return false;
+}
+
 bool MessagePool::keep(const Piece& piece) noexcept {
     const std::size_t cls = class_of(piece.size);
+    for (int dropped = 0; dropped < dropped_max && returned_bytes_ + size_of(cls) > kept_max; ++dropped)
+        if (!drop_other(cls)) break;
     if (closed_ || returned_bytes_ + size_of(cls) > kept_max) return false;
     try {
         returned_[cls].push_back(piece.memory);

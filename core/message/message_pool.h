@@ -77,6 +77,7 @@ class MessagePool {
     void* refill(std::size_t cls);
     void free_ready_but(std::size_t cls) noexcept;
     bool keep(const Piece& piece) noexcept;
+    bool drop_other(std::size_t cls) noexcept;
     void close() noexcept;
     void unref(std::int64_t count) noexcept;
 
@@ -88,6 +89,7 @@ class MessagePool {
     alignas(64) mutable std::mutex mutex_;
     Pieces returned_;
     std::size_t returned_bytes_ = 0;
+    std::size_t next_dropped_ = 0;  // class
     bool closed_ = false;
 };
 

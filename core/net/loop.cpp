@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/net/event_fd.h"
@@ -173,8 +174,8 @@ Loop::PreciseTimer::PreciseTimer(Loop& loop, Callback callback)
             loop.base_, fd_, EV_READ | EV_PERSIST,
             [](evutil_socket_t, short, void* self) {
                 auto* timer = static_cast<PreciseTimer*>(self);
-                timer->off();
-                run_guarded(timer->callback_);
+                set_timer_fd(timer->fd_, 0);
+                if (std::exchange(timer->on_, false)) run_guarded(timer->callback_);  // else turned off in this very turn
             },
             this);
         add_event(event_, nullptr);
@@ -190,8 +191,15 @@ Loop::PreciseTimer::~PreciseTimer() {
     ::close(fd_);
 }
 
-void Loop::PreciseTimer::in(std::uint32_t delay_us) { set_timer_fd(fd_, std::max<std::uint32_t>(delay_us, 1)); }
-void Loop::PreciseTimer::off() { set_timer_fd(fd_, 0); }
+void Loop::PreciseTimer::in(std::uint32_t delay_us) {
+    on_ = true;
+    set_timer_fd(fd_, std::max<std::uint32_t>(delay_us, 1));
+}
+
+void Loop::PreciseTimer::off() {
+    on_ = false;
+    set_timer_fd(fd_, 0);
+}
 
 #else
 
@@ -199,15 +207,25 @@ Loop::PreciseTimer::PreciseTimer(Loop& loop, Callback callback)
     : callback_(std::move(callback)),
       event_(make_event(
           loop.base_, -1, 0,
-          [](evutil_socket_t, short, void* self) { run_guarded(static_cast<PreciseTimer*>(self)->callback_); }, this)) {}
+          [](evutil_socket_t, short, void* self) {
+              auto* timer = static_cast<PreciseTimer*>(self);
+              timer->on_ = false;
+              run_guarded(timer->callback_);
+          },
+          this)) {}
 
 Loop::PreciseTimer::~PreciseTimer() { event_free(event_); }
 
 void Loop::PreciseTimer::in(std::uint32_t delay_us) {
     const timeval in{static_cast<time_t>(delay_us / 1000000), static_cast<suseconds_t>(delay_us % 1000000)};
     add_event(event_, &in);
+    on_ = true;
 }
-void Loop::PreciseTimer::off() { event_del(event_); }
+
+void Loop::PreciseTimer::off() {
+    on_ = false;
+    event_del(event_);
+}
 
 #endif
 

@@ -62,8 +62,9 @@ class Loop {
 
        private:
         Callback callback_;
-        int fd_ = -1;
+        [[maybe_unused]] int fd_ = -1;
         event* event_ = nullptr;
+        bool on_ = false;
     };
 
     // Watches a descriptor that somebody else owns and closes after this is gone. To watch may throw std::bad_alloc, not

@@ -31,6 +31,15 @@ void set_tcp_options(int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+// Linux makes room for the mark below which a socket is not readable (tcp_set_rcvlowat), and goes on to fit the buffer to
+// the connection, which it would not if SO_RCVBUF was set.
+void grow_receive_buffer([[maybe_unused]] int fd) {
+#ifdef __linux__
+    for (const int mark : {static_cast<int>(ReadModeration::bytes_wanted * ReadModeration::buffer_part / 2), 1})
+        setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);
+#endif
+}
+
 }  // namespace
 
 Transport::Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& owner)
@@ -104,6 +113,7 @@ void Transport::forget() {
     close_socket();
     connected_ = false;
     write_failing_ = tls_waits_ = resume_posted_ = false;
+    drained_ = true;
     addresses_.clear();
     next_address_ = 0;
 }
@@ -216,18 +226,34 @@ void Transport::opened() {
 
 void Transport::readable() {
     const std::uint64_t generation = *generation_;
-    turn_bytes_ = 0;
+    if (std::exchange(drained_, true)) {
+        turn_bytes_ = 0;
+        if (moderation_.moderating()) turn_began_us_ = now_us();
+    }
     if (tls_)
         tls_readable();
     else
         plain_readable();
-    if (*generation_ == generation && connected_ && moderation_.concerns(turn_bytes_)) moderate();
+    if (*generation_ != generation || !connected_) return;
+    if (!drained_) {
+        if (moderation_.moderating()) read_timer_->in(1);
+    } else if (moderation_.concerns(turn_bytes_)) {
+        moderate();
+    }
+}
+
+std::size_t Transport::receive_buffer() const {
+    int bytes = 0;
+    socklen_t size = sizeof bytes;
+    getsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &bytes, &size);
+    return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 // Whether to read on when there is something, or later. The timer is one more descriptor: without it there is no waiting.
 void Transport::moderate() {
     const bool before = moderation_.moderating();
-    const std::uint32_t delay = moderation_.next(turn_bytes_, now_us());
+    const std::uint64_t now = now_us();
+    const std::uint32_t delay = moderation_.next(turn_bytes_, before ? turn_began_us_ : now, now, receive_buffer());
     if (delay == 0) {
         if (!before) return;
         read_timer_->off();
@@ -242,7 +268,10 @@ void Transport::moderate() {
             return;
         }
     }
-    if (!before) watch_->read(false);
+    if (!before) {
+        watch_->read(false);
+        grow_receive_buffer(fd_);
+    }
     read_timer_->in(delay);
 }
 
@@ -263,6 +292,7 @@ void Transport::plain_readable() {
         if (*generation_ != generation) return;
         if (static_cast<std::size_t>(n) < into.size()) return;
     }
+    drained_ = false;
 }
 
 std::span<char> Transport::read_into() {
@@ -399,6 +429,7 @@ void Transport::tls_readable() {
         if (tls_->state() == TlsSession::State::failed)
             return broken(tls_->error().status, peer_ + ": " + tls_->error().text);
     }
+    drained_ = drained;
     // The descriptor will not tell of what was received already.
     if (tls_->hungry() || std::exchange(resume_posted_, true)) return;
     later([this] {

@@ -75,6 +75,7 @@ class Transport {
     void plain_readable();
     std::span<char> read_into();
     void moderate();
+    std::size_t receive_buffer() const;
     void writable();
     void write_failed(int error);
     void ended(const std::string& why);
@@ -109,7 +110,9 @@ class Transport {
     bool received_ = false;   // anything
     std::unique_ptr<Loop::Watch> watch_;
     std::vector<char> buffer_;
-    std::size_t turn_bytes_ = 0;  // that readable() has read
+    std::size_t turn_bytes_ = 0;  // that readable() has read since there was nothing left
+    std::uint64_t turn_began_us_ = 0;  // while moderating
+    bool drained_ = true;         // there was nothing left
     bool in_large_ = false;       // the owner had room of its own for what was read last
     ReadModeration moderation_;
     std::unique_ptr<Loop::PreciseTimer> read_timer_;  // the first time that reading is put off

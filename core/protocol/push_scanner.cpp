@@ -13,6 +13,7 @@ constexpr std::string_view message_head = "*3\r\n$7\r\nmessage\r\n", pmessage_he
 constexpr std::size_t reserved_max = std::size_t{1} << 20;
 // How much is added to a kept beginning that does not say its size yet. The rest goes back if it was too much.
 constexpr std::size_t step = 512;
+constexpr std::size_t names_max = 4096;  // of a large frame that is kept whole: all of it but the payload
 constexpr std::size_t digits_max = 9;  // Redis's strings are at most 512 MB
 
 // A bulk string's "$<size>\r\n" at `at`, which moves behind it.
@@ -216,7 +217,8 @@ bool PushScanner::complete(std::string_view bytes, PushFrame& frame, std::size_t
     const PushScan found = scan_push(kept(), frame);
     if (found == PushScan::message) {
         taken = frame.size - before;
-        if (large_) {
+        // One that keeps more names alive than payload, which the inbox's limits know nothing of, is copied.
+        if (large_ && size_ - frame.payload.size() <= names_max) {
             large_->space()[frame.payload.data() + frame.payload.size() - large_->space()] = '\0';
             frame.storage = large_.get();
         }

@@ -138,7 +138,7 @@ bool read_timer_exists() {
 
 TEST_F(Roundtrip, WhatFollowsAStreamIsReadToo) {
     Inbox inbox;
-    Engine engine = open_on(server->url(), {{"max_read_delay_us", "20000"}, {"reconnect_delay_ms", "1"}});
+    Engine engine = open_on(server->url(), {{"max_read_delay_us", "4000"}, {"reconnect_delay_ms", "1"}});
     Subscription sub = subscribe(engine, "flow", inbox);
     const std::string large(8 * 1024 * 1024, 'x');
     ASSERT_TRUE(until([&] {

@@ -186,8 +186,9 @@ class Life {
     }
 
     // The next number on channel a, from outside.
-    void tell_next() {
-        const std::string payload = std::to_string(++told_);
+    void tell_next(std::size_t size = 0) {
+        std::string payload = std::to_string(++told_);
+        payload.resize(std::max(size, payload.size()), 'x');
         if (foreign_) {
             foreign_->call({"PUBLISH", "ws:a", payload});
             return;
@@ -244,7 +245,7 @@ class Life {
     }
 
     void receive() {
-        for (int i = 0; i < 5; ++i) tell_next();
+        for (int i = 0; i < 5; ++i) tell_next(i == 3 ? 200000 : 0);  // one that comes in parts
         const std::uint64_t from = told_;
         until("a message", [&] {
             return exact_.last >= from && pattern_.last >= from && called_last() >= from;

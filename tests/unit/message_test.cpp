@@ -103,6 +103,27 @@ TEST(MessagePool, KeepsNoMoreThanItsBoundWhateverTheSizes) {
     }
 }
 
+// What was large once and is not wanted any more does not keep out what is.
+TEST(MessagePool, OtherSizesDoNotKeepItFull) {
+    const auto pool = MessagePool::make();
+    for (const std::size_t size : {std::size_t{1000000}, std::size_t{100}, std::size_t{300000}, std::size_t{60}}) {
+        std::vector<MessageRef> many;
+        for (std::size_t bytes = 0; bytes < 2 * MessagePool::kept_max; bytes += size)
+            many.push_back(Message::make({"a", {}}, std::string(size, 'x'), 0, pool.get()));
+        many.clear();
+        const auto three = [&] {
+            std::vector<MessageRef> some;
+            for (int i = 0; i < 3; ++i) some.push_back(Message::make({"b", {}}, std::string(500, 'y'), 0, pool.get()));
+            return some;
+        };
+        for (int i = 0; i < 20000; ++i) three();
+        const std::size_t before = pool->kept() + pool->ready();
+        const auto some = three();
+        EXPECT_GE(before, pool->kept() + pool->ready() + 3 * 500) << "nothing was used again after " << size;
+        EXPECT_LE(pool->kept(), MessagePool::kept_max);
+    }
+}
+
 TEST(MessagePool, AKeptMessageKeepsNothingElse) {
     const auto pool = MessagePool::make();
     std::vector<MessageRef> kept;

@@ -115,6 +115,21 @@ TEST(PushScanner, ADeclaredSizeIsNotBelievedBeforeItsBytesCome) {
     EXPECT_EQ(scanner.scan(bytes, none), bytes.size());
     EXPECT_TRUE(scanner.partial());
     EXPECT_EQ(scanner.left(), "");
+    EXPECT_LE(scanner.room().size(), std::size_t{1} << 20);
+}
+
+TEST(PushScanner, AMessageOfMostlyNamesIsNotKeptWhole) {
+    PushScanner scanner;
+    const std::string bytes = pmessage("*", std::string(30000, 'c'), std::string(20000, 'x'));
+    std::size_t messages = 0;
+    const auto take = [&](std::span<const PushFrame> frames) {
+        EXPECT_EQ(frames[0].payload, std::string(20000, 'x'));
+        EXPECT_EQ(frames[0].storage, nullptr);
+        messages += frames.size();
+        return frames.size();
+    };
+    for (std::size_t at = 0; at < bytes.size(); at += 10000) scanner.scan(std::string_view(bytes).substr(at, 10000), take);
+    EXPECT_EQ(messages, 1u);
 }
 
 TEST(PushScanner, ALargeMessageIsCollectedWhereItStays) {
