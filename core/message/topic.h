@@ -154,7 +154,7 @@ class Topics {
     Topics& operator=(const Topics&) = delete;
 
     Topic* find(TargetKind kind, std::string_view wire_name) const noexcept {
-        return find(hash_of(kind, wire_name), kind, wire_name);
+        return size_ == 0 ? nullptr : find(hash_of(kind, wire_name), kind, wire_name);
     }
     // The same in steps, between which others are looked up too: what each needs is fetched meanwhile.
     std::uint32_t begin_find(TargetKind kind, std::string_view wire_name) const noexcept {
