@@ -190,15 +190,23 @@ void Fanout::fail(Subscription& subscription, const Reason& why) {
 
 void Fanout::lost(const Error& why) noexcept {
     const Event event = Event::of(EventKind::lost, why);
+    // There may be a million of them: an inbox is locked once for many.
+    std::array<Subscription*, 256> told;
+    std::size_t count = 0;
+    const auto tell_them = [&] {
+        if (count > 0) push({told.data(), std::exchange(count, 0)}, event);
+    };
     topics_.for_each([&](Topic& topic) {
         set_refused(topic, false);
         if (!topic.confirmed) return;
         set_confirmed(topic, false);
         for (Subscription* const subscription : topic.subscriptions()) {
             subscription->change(SubscriptionState::lost);
-            push(*subscription, event);
+            if (count == told.size() || (count > 0 && told[0]->inbox() != subscription->inbox())) tell_them();
+            told[count++] = subscription;
         }
     });
+    tell_them();
 }
 
 void Fanout::set_confirmed(Topic& topic, bool confirmed) {
@@ -217,6 +225,13 @@ void Fanout::set_refused(Topic& topic, bool refused) {
         metrics_.subscriptions_refused.add();
     else
         metrics_.subscriptions_refused.sub();
+}
+
+// All of one inbox.
+void Fanout::push(std::span<Subscription* const> subscriptions, const Event& event) noexcept {
+    const std::shared_ptr<Inbox>& inbox = subscriptions[0]->inbox();
+    flush_stage_of(inbox.get());
+    if (inbox->push(subscriptions, event)) wake_later(inbox);
 }
 
 void Fanout::push(Subscription& subscription, Event event) noexcept {

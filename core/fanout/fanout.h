@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -87,6 +88,7 @@ class Fanout {
         if (Stage& stage = stage_of(sink); stage.sink == sink) flush(stage);
     }
     void push(Subscription& subscription, Event event) noexcept;
+    void push(std::span<Subscription* const> subscriptions, const Event& event) noexcept;
     void wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept;
     void become_active(Subscription& subscription);
     void fail(Subscription& subscription, const Reason& why);

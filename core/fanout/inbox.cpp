@@ -112,6 +112,22 @@ bool Inbox::push(Subscription& subscription, Event event) noexcept {
     }
     std::lock_guard lock(mutex_);
     if (closed_) return false;
+    push_event(subscription, event);
+    return become_signalled();
+}
+
+bool Inbox::push(std::span<Subscription* const> subscriptions, const Event& event) noexcept {
+    std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    for (Subscription* const subscription : subscriptions) {
+        Event its = event;
+        its.user_data = subscription->user_data();
+        push_event(*subscription, its);
+    }
+    return become_signalled();
+}
+
+void Inbox::push_event(Subscription& subscription, Event& event) noexcept {
     if (event.kind == EventKind::ended) subscription.retain();  // given back by the drain
     try {
         if (event.kind != EventKind::ended && states_ >= limits_.count) make_places(subscription);
@@ -122,7 +138,6 @@ bool Inbox::push(Subscription& subscription, Event event) noexcept {
     } catch (const std::bad_alloc&) {
         note(subscription, event);
     }
-    return become_signalled();
 }
 
 bool Inbox::push_missing(Subscription& subscription) noexcept {

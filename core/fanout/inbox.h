@@ -27,6 +27,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -77,6 +78,8 @@ class Inbox : public OutcomeSink {
     // An event of `subscription`; counts in its engine's metrics what is delivered and dropped. An ENDED event keeps
     // the subscription alive until it is drained. True when the consumer is to be woken: signal() must follow.
     [[nodiscard]] bool push(Subscription& subscription, Event event) noexcept;
+    // The same event of each, but for its user_data.
+    [[nodiscard]] bool push(std::span<Subscription* const> subscriptions, const Event& event) noexcept;
     // Messages, in order; takes over the references.
     [[nodiscard]] bool push(const Delivery* deliveries, std::size_t count) noexcept;
     // A message of it that could not be made: one more that is missing.
@@ -183,6 +186,7 @@ class Inbox : public OutcomeSink {
     bool become_signalled();
     std::size_t append_fitting(const Delivery* deliveries, std::size_t count) noexcept;
     void push_message(const Delivery& delivery);
+    void push_event(Subscription& subscription, Event& event) noexcept;
     void push_other(Subscription& subscription, Event& event);
     void append_other(Subscription* subscription, Event& event);
     void note(Subscription& subscription, const Event& event) noexcept;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 #include <string>
 #include <vector>
@@ -129,6 +130,42 @@ TEST_F(FanoutTest, CountsWhatOverflowsInABlock) {
     EXPECT_EQ(monitor->metrics.delivered.get(), 100u);
     EXPECT_EQ(monitor->metrics.dropped.get(), 900u);
     EXPECT_EQ(inbox->stats().queued_bytes, 0u);
+}
+
+TEST_F(FanoutTest, ALostLinkIsToldToEachBehindItsMessages) {
+    constexpr std::size_t channels = 1000;
+    const std::array inboxes{make_inbox(), make_inbox(), make_inbox()};
+    std::vector<SubscriptionRef> all;
+    for (std::size_t i = 0; i < channels; ++i) {
+        const std::string name = "channel" + std::to_string(i);
+        auto made = SubscriptionRef::adopt(
+            new Subscription(Topic::make(TargetKind::channel, "ws:" + name, 3),
+                             OutletRef::adopt(new Outlet(inboxes[i % 7 % 3], monitor)), reinterpret_cast<void*>(i)));
+        fanout.add(made);
+        if (i % 10 != 0) fanout.active(*made->topic());  // who is not subscribed yet has nothing to lose
+        all.push_back(std::move(made));
+    }
+    for (std::size_t i = 0; i < channels; ++i) message("channel" + std::to_string(i), std::to_string(i));
+    fanout.lost({Status::CONNECTION_LOST, "why"});
+    fanout.commit();
+    std::vector<std::string> seen(channels);
+    for (const auto& inbox : inboxes) {
+        const Drained drained(*inbox);
+        for (std::size_t i = 0; i < drained.events.size(); ++i) {
+            const Event& event = drained.events[i];
+            const auto index = reinterpret_cast<std::size_t>(event.user_data);
+            EXPECT_EQ(all[index]->inbox(), inbox);
+            if (event.kind == EventKind::lost) {
+                EXPECT_EQ(event.status, Status::CONNECTION_LOST);
+                EXPECT_EQ(event.message->payload(), "why");
+            }
+            seen[index] += event.kind == EventKind::active ? 'a' : event.kind == EventKind::message ? 'm' : event.kind == EventKind::lost ? 'l' : '?';
+        }
+    }
+    for (std::size_t i = 0; i < channels; ++i) {
+        EXPECT_EQ(seen[i], i % 10 != 0 ? "aml" : "") << i;
+        EXPECT_EQ(all[i]->state(), i % 10 != 0 ? SubscriptionState::lost : SubscriptionState::pending);
+    }
 }
 
 TEST_F(FanoutTest, AMessageByAPatternHasBothNamesWithoutTheNamespace) {
