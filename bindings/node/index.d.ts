@@ -80,6 +80,8 @@ export interface Settings {
   maxSubscriptions?: number | string;
   /** a channel nobody wants any more stays subscribed in Redis this long, so that churn is free */
   unsubscribeLingerMs?: number | string;
+  /** in a stream of more than 64 KiB a millisecond over TCP, longest wait for more before reading on; 0: none */
+  maxReadDelayUs?: number | string;
   /** least serious lines that reach the log function */
   logLevel?: 'off' | 'error' | 'warn' | 'info' | 'debug';
 }

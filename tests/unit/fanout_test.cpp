@@ -134,13 +134,13 @@ TEST_F(FanoutTest, CountsWhatOverflowsInABlock) {
 
 TEST_F(FanoutTest, ALostLinkIsToldToEachBehindItsMessages) {
     constexpr std::size_t channels = 1000;
-    const std::array inboxes{make_inbox(), make_inbox(), make_inbox()};
+    const std::array three{make_inbox(), make_inbox(), make_inbox()};
     std::vector<SubscriptionRef> all;
     for (std::size_t i = 0; i < channels; ++i) {
         const std::string name = "channel" + std::to_string(i);
         auto made = SubscriptionRef::adopt(
             new Subscription(Topic::make(TargetKind::channel, "ws:" + name, 3),
-                             OutletRef::adopt(new Outlet(inboxes[i % 7 % 3], monitor)), reinterpret_cast<void*>(i)));
+                             OutletRef::adopt(new Outlet(three[i % 7 % 3], monitor)), reinterpret_cast<void*>(i)));
         fanout.add(made);
         if (i % 10 != 0) fanout.active(*made->topic());  // who is not subscribed yet has nothing to lose
         all.push_back(std::move(made));
@@ -149,7 +149,7 @@ TEST_F(FanoutTest, ALostLinkIsToldToEachBehindItsMessages) {
     fanout.lost({Status::CONNECTION_LOST, "why"});
     fanout.commit();
     std::vector<std::string> seen(channels);
-    for (const auto& inbox : inboxes) {
+    for (const auto& inbox : three) {
         const Drained drained(*inbox);
         for (std::size_t i = 0; i < drained.events.size(); ++i) {
             const Event& event = drained.events[i];
