@@ -217,7 +217,7 @@ bool PushScanner::complete(std::string_view bytes, PushFrame& frame, std::size_t
     const PushScan found = scan_push(kept(), frame);
     if (found == PushScan::message) {
         taken = frame.size - before;
-        // One that keeps more names alive than payload, which the inbox's limits know nothing of, is copied.
+        // One with many bytes beside the payload, which the inbox's limits know nothing of, is copied.
         if (large_ && size_ - frame.payload.size() <= names_max) {
             large_->space()[frame.payload.data() + frame.payload.size() - large_->space()] = '\0';
             frame.storage = large_.get();

@@ -1,6 +1,6 @@
 // Reads what nearly all bytes of a subscribed link are, ["message", channel, payload] and ["pmessage", pattern, channel,
-// payload], and when many names are subscribed their acknowledgements, in place and without the reply reader. What is not exactly one of these, as Redis writes them, is left to the
-// reader, which stays the only judge of what is wrong.
+// payload], and when many names are subscribed their acknowledgements, in place and without the reply reader. What is not
+// exactly one of these, as Redis writes them, is left to the reader, which stays the only judge of what is wrong.
 #pragma once
 
 #include <array>
