@@ -18,14 +18,7 @@
 #include "fanwire/fanwire.h"
 #include "tests/support/fault_proxy.h"
 #include "tests/support/redis_server.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FANWIRE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define FANWIRE_SANITIZED 1
-#endif
-#endif
+#include "tests/support/sanitized.h"
 
 namespace fanwire::chaos {
 namespace {

@@ -4,13 +4,9 @@
 #include <cstddef>
 #include <cstdlib>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
-#define FANWIRE_FOREIGN_MALLOC 1
-#endif
-#endif
-#if defined(__GLIBC__) && !defined(FANWIRE_FOREIGN_MALLOC) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+#include "tests/support/sanitized.h"
+
+#if defined(__GLIBC__) && !defined(FANWIRE_SANITIZED)
 #if __GLIBC_PREREQ(2, 33)
 #define FANWIRE_COUNTS_BYTES 1
 #include <malloc.h>

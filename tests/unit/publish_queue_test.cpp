@@ -8,17 +8,7 @@
 #include <string>
 #include <vector>
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#if __GLIBC_PREREQ(2, 33)
-#include <malloc.h>
-#define FANWIRE_COUNTS_BYTES 1
-#endif
-#endif
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
-#undef FANWIRE_COUNTS_BYTES
-#endif
-#endif
+#include "tests/support/heap.h"
 
 namespace fanwire::core {
 namespace {
@@ -328,19 +318,15 @@ TEST_F(PublishQueueTest, WhatExpiresWithoutALinkCostsNoLookAtTheRest) {
 
 #ifdef FANWIRE_COUNTS_BYTES
 TEST_F(PublishQueueTest, APeakOfWhatWaitsIsNotKept) {
-    const auto in_use = [] {
-        const struct mallinfo2 now = mallinfo2();
-        return now.uordblks + now.hblkhd;
-    };
     outcomes.reserve(200000);
     for (const int how : {0, 1, 2}) {
-        const std::size_t before = in_use();
+        const std::size_t before = test::bytes_in_use();
         if (how == 2) {  // with something sent in front, which is the slow way
             publish("c", "sent", 1000);
             write();
         }
         for (int i = 0; i < 100000; ++i) publish("c", "p", 1000);
-        EXPECT_GT(in_use(), before + (std::size_t{4} << 20));
+        EXPECT_GT(test::bytes_in_use(), before + (std::size_t{4} << 20));
         if (how == 0)
             queue.fail_unsent({Status::NOT_CONNECTED, "offline"});
         else
@@ -351,7 +337,7 @@ TEST_F(PublishQueueTest, APeakOfWhatWaitsIsNotKept) {
         EXPECT_TRUE(queue.idle());
         EXPECT_EQ(outcomes.size(), how == 2 ? 100001u : 100000u);
         outcomes.clear();
-        EXPECT_LT(in_use(), before + (std::size_t{3} << 20)) << how;
+        EXPECT_LT(test::bytes_in_use(), before + (std::size_t{3} << 20)) << how;
     }
 }
 #endif
