@@ -8,6 +8,8 @@
 #include "gil.h"
 #include "message.h"
 #include "outcome.h"
+#include "outcome_callbacks.h"
+#include "outcome_result.h"
 #include "receiver.h"
 #include "waiting.h"
 

@@ -3,6 +3,7 @@
 #include "bytes_view.h"
 #include "engine.h"
 #include "outcome.h"
+#include "outcome_result.h"
 
 namespace fanwire::python {
 
