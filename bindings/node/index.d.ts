@@ -185,9 +185,16 @@ export interface Message {
   readonly channelBytes: Buffer;
   /** The pattern it came by; null for exact subscriptions. */
   readonly pattern: string | null;
-  /** The payload: a view of memory that may be shared with other messages. The same Buffer each time. */
+  /**
+   * The payload: a view of memory that may be shared with other messages. The same Buffer each time. Of a message of more
+   * than 16 MiB that there is no memory for, this and all that follows throw NO_MEMORY; of one of more than 2 GiB,
+   * MESSAGE_TOO_LARGE. `channel` is known all the same.
+   */
   readonly data: Buffer;
-  /** The payload as UTF-8. While it is kept, so may be a string of up to 4 KB that it is a part of. */
+  /**
+   * The payload as UTF-8. While it is kept, so may be a string of up to 4 KB that it is a part of. Throws MESSAGE_TOO_LARGE
+   * when it is longer than a string can be: `constants.MAX_STRING_LENGTH` of node:buffer, half a GiB.
+   */
   readonly text: string;
   /**
    * The payload as JSON; throws SyntaxError when it is not. Without the keys "__proto__", "constructor" and

@@ -1,16 +1,10 @@
 // The same addon and the same package, loaded by Bun.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import path from 'node:path';
 import { test } from 'node:test';
 
-import { run, testDir } from './support/child.mjs';
+import { bun, skip } from './support/bun.mjs';
+import { run } from './support/child.mjs';
 import { RedisServer } from './support/redis.mjs';
-
-const bun = [path.join(testDir, 'node_modules/.bin/bun'), 'bun'].find(
-  (command) => spawnSync(command, ['--version']).status === 0,
-);
-const skip = bun === undefined && 'there is no bun: npm install --no-save bun';
 
 async function smoke(url) {
   const { code, signal, stdout, stderr } = await run(bun, ['fixtures/bun-smoke.mjs', url]);

@@ -2,7 +2,7 @@
 // The JavaScript end of an inbox: reads the batches that src/batch.h describes, and knows which inbox a wake is for.
 
 const addon = require('./addon.js');
-const { Message } = require('./message.js');
+const { Message, UnreadableMessage } = require('./message.js');
 const { makeError } = require('./errors.js');
 
 const kHead = 2;
@@ -88,7 +88,10 @@ class Inbox {
   message(subscription) {
     const head = this.#head;
     const at = this.#at;
-    return new Message(subscription, this.#values[head[at + 5]], head[at + 2], head[at + 3], head[at + 4]);
+    const source = this.#values[head[at + 5]];
+    const size = head[at + 3];
+    if (size < 0) return new UnreadableMessage(subscription, source);
+    return new Message(subscription, source, head[at + 2], size, head[at + 4]);
   }
 
   /** Of a PUBLISHED: how many received it, or -1 when extra() tells. */

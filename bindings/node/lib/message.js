@@ -1,8 +1,13 @@
 'use strict';
 
+const { isAscii } = require('node:buffer'); // undefined before Node 18.15
 const { inspect } = require('node:util');
 
+const { makeError, codeOf } = require('./errors.js');
 const { isHarmless, parseCleaned } = require('./json.js');
+
+// From this size on Node makes strings of Latin-1 outside of V8's heap, those of UTF-8 always within.
+const kOutsideHeap = 1 << 20;
 
 /** One message. Its text, data and channel are made when they are asked for. */
 class Message {
@@ -50,7 +55,7 @@ class Message {
   }
 
   get text() {
-    return (this.#text ??= this.#textOf(this.#start, this.#start + this.#size));
+    return (this.#text ??= this.#payloadText());
   }
 
   json() {
@@ -63,13 +68,32 @@ class Message {
   }
 
   [inspect.custom](_depth, options) {
-    const { channel, pattern, text } = this;
-    return `Message ${inspect({ channel, ...(pattern !== null && { pattern }), text }, options)}`;
+    const { channel, pattern } = this;
+    return `Message ${inspect({ channel, ...(pattern !== null && { pattern }), ...this.#shown() }, options)}`;
+  }
+
+  // Whoever shows a message to tell of an error with it must not get the same error again.
+  #shown() {
+    try {
+      return { text: this.text };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  #payloadText() {
+    try {
+      return this.#textOf(this.#start, this.#start + this.#size);
+    } catch (cause) {
+      throw unreadable('MESSAGE_TOO_LARGE', this, this.#size, 'too many for a string; data has them', { cause });
+    }
   }
 
   #textOf(start, end) {
     const source = this.#source;
-    return typeof source === 'string' ? source.substring(start, end) : source.toString('utf8', start, end);
+    if (typeof source === 'string') return source.substring(start, end);
+    const isLatin1 = end - start >= kOutsideHeap && isAscii?.(source.subarray(start, end));
+    return source.toString(isLatin1 ? 'latin1' : 'utf8', start, end);
   }
 
   #bytesOf(start, end) {
@@ -78,4 +102,36 @@ class Message {
   }
 }
 
-module.exports = { Message };
+/**
+ * One whose payload there is no memory for, or is larger than a Buffer can be. It is delivered like any other, so that
+ * its owner hears of it.
+ */
+class UnreadableMessage extends Message {
+  #status;
+  #size;
+
+  constructor(subscription, { status, channel, size }) {
+    super(subscription, channel, channel.length, 0, channel.length);
+    this.#status = status;
+    this.#size = size;
+  }
+
+  get data() {
+    throw this.#error();
+  }
+
+  get text() {
+    throw this.#error();
+  }
+
+  #error() {
+    const why = codeOf(this.#status) === 'NO_MEMORY' ? 'there is no memory for them' : 'more than a Buffer holds';
+    return unreadable(this.#status, this, this.#size, why);
+  }
+}
+
+function unreadable(status, message, size, why, options) {
+  return makeError(status, `the message on channel "${message.channel}" has ${size} bytes: ${why}`, options);
+}
+
+module.exports = { Message, UnreadableMessage };

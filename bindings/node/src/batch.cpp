@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "inbox.h"
@@ -20,8 +21,10 @@ constexpr size_t kTextSlab = 4096;
 // A larger message gets a string or Buffer of its own, so that who keeps it does not keep its neighbours alive.
 constexpr size_t kLargestText = kTextSlab / 4;
 constexpr size_t kLargestInSlab = 4096;
-// V8 makes no string of more than half a gigabyte, and not each of half as much.
-constexpr size_t kLargestString = size_t{1} << 28;
+// What is larger is a Buffer outside of V8's heap, text or not: a string in it that no longer fits ends the process.
+constexpr size_t kLargestString = size_t{16} << 20;
+// With pointers of 32 bits Node makes no larger Buffer; elsewhere the rows have no number above it.
+constexpr size_t kLargestBuffer = sizeof(void*) == 4 ? (size_t{1} << 30) - 1 : size_t{kMaxInt32};
 // A turn of the event loop copies about this much at most, whatever the messages' size.
 constexpr size_t kBatchBytes = size_t{1} << 20;
 
@@ -86,11 +89,21 @@ class BatchWriter {
         const Piece piece{event.channel, channel_size, event.payload, event.payload_size};
         const size_t size = channel_size + event.payload_size;
         bytes_ += size;
+        if (size > kLargestString) return add_large(piece, size, row);
         row[3] = static_cast<int32_t>(event.payload_size);
         row[4] = static_cast<int32_t>(channel_size);
-        const bool is_text = size <= kLargestString && is_ascii(piece.payload, piece.payload_size) && is_ascii(piece.channel, channel_size);
+        const bool is_text = is_ascii(piece.payload, piece.payload_size) && is_ascii(piece.channel, channel_size);
         const size_t before = is_text ? add_text(piece, size, row[5]) : add_bytes(piece, size, row[5]);
         row[2] = static_cast<int32_t>(before + channel_size);
+    }
+
+    // A message that no Buffer can be made of is delivered all the same: see UnreadableMessage.
+    void add_large(const Piece& piece, size_t size, int32_t* row) {
+        const bool fits = size <= kLargestBuffer;
+        napi_value buffer = fits ? make_own_buffer(piece, size) : nullptr;
+        row[2] = row[4] = static_cast<int32_t>(piece.channel_size);
+        row[3] = buffer != nullptr ? static_cast<int32_t>(piece.payload_size) : -1;
+        row[5] = add_value(buffer != nullptr ? buffer : describe_unreadable(piece, fits));
     }
 
     // Both put the message's channel and payload into values[index], and return where there.
@@ -149,6 +162,30 @@ class BatchWriter {
         char* out = static_cast<char*>(data);
         for (size_t i = 0; i < count; ++i) out = copy(out, pieces[i]);
         return buffer;
+    }
+
+    // nullptr when there is no memory for it; in that case napi_create_buffer() would end the process.
+    napi_value make_own_buffer(const Piece& piece, size_t size) {
+        std::unique_ptr<char[]> bytes(new (std::nothrow) char[size]);
+        if (bytes == nullptr) return nullptr;
+        copy(bytes.get(), piece);
+        const auto release = [](napi_env, void* data, void*) { delete[] static_cast<char*>(data); };
+        napi_value buffer = nullptr;
+        if (napi_create_external_buffer(env_, size, bytes.get(), release, nullptr, &buffer) == napi_ok) {
+            bytes.release();
+            return buffer;
+        }
+        bytes.reset(); // Electron: all memory must be V8's
+        return make_buffer(size, &piece, 1);
+    }
+
+    napi_value describe_unreadable(const Piece& piece, bool fits) {
+        napi_value object = make_object(env_);
+        const Piece channel{piece.channel, piece.channel_size, nullptr, 0};
+        set(env_, object, "channel", make_buffer(piece.channel_size, &channel, 1));
+        set(env_, object, "size", make_number(env_, static_cast<double>(piece.payload_size)));
+        set(env_, object, "status", make_number(env_, fits ? FANWIRE_NO_MEMORY : FANWIRE_MESSAGE_TOO_LARGE));
+        return object;
     }
 
     static char* copy(char* out, const Piece& piece) {
