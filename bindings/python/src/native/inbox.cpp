@@ -183,6 +183,8 @@ void Inbox::refill(std::size_t limit) {
     release_batch();
     const std::size_t capacity = std::min(limit, capacity_);
     if (batch_.size() < capacity) batch_.resize(capacity);
+    // With the GIL: it takes microseconds (the IO thread pushes at most 256 events under the lock), and who lets go of the
+    // GIL may wait milliseconds for its return.
     check(fanwire_inbox_drain(handle_, batch_.data(), sizeof(fanwire_event), capacity, &count_));
 }
 
