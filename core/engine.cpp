@@ -1,5 +1,6 @@
 #include "core/engine.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <optional>
 #include <system_error>
@@ -51,7 +52,8 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
       log_(settings_.log_level, std::move(log)),
       events_(std::move(events)),
       fanout_(topics_, metrics_, names_.channel_prefix_size()),
-      loop_([this] { woken(); }) {
+      loop_([this] { woken(); }),
+      flush_moderation_(static_cast<std::uint32_t>(settings_.max_flush_delay_us)) {
     BackendListener& listener = *this;
     if (settings_.backend == BackendKind::memory) {
         backend_ = std::make_unique<MemoryBackend>(topics_, listener);
@@ -65,6 +67,12 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
                                                   fanout_.pool(), listener);
     }
     close_timer_ = std::make_unique<Loop::Timer>(loop_, [this] { woken(); });
+    if (settings_.max_flush_delay_us > 0) {
+        flush_timer_ = std::make_unique<Loop::PreciseTimer>(loop_, [this] {
+            flush_due_ = true;
+            woken();
+        });
+    }
     monitor_->wake = [this] { wake(); };
     try {
         io_thread_ = start_thread("fanwire-io", [this] {
@@ -116,7 +124,7 @@ void Engine::publish(std::string_view channel, std::string_view payload, const s
         throw Failure(Status::MESSAGE_TOO_LARGE, "the message has " + std::to_string(payload.size()) +
                                                      " bytes, max_message_bytes is " +
                                                      std::to_string(settings_.max_message_bytes));
-    bool first;
+    bool wanted;
     {
         std::lock_guard lock(publish_mutex_);
         try {
@@ -125,12 +133,14 @@ void Engine::publish(std::string_view channel, std::string_view payload, const s
             if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
             throw;
         }
-        first = batch_.empty();
+        const bool first = batch_.empty();
         accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data);
         ++accepted_count_;
         if (first) batch_.accepted_us = now_us();
+        wanted = !wake_asked_ && accepted_bytes_ >= wake_at_bytes_;
+        if (wanted) wake_asked_ = true;
     }
-    if (first) wake();
+    if (wanted) wake();
 }
 
 // What is counted for each publish is not counted in shared memory, which would cost more than all the rest.
@@ -363,11 +373,26 @@ void Engine::take_publishes() {
     if (!taken_.empty()) give_taken();
     {
         std::lock_guard lock(publish_mutex_);
-        if (batch_.empty()) return;
+        const bool due = std::exchange(flush_due_, false);
+        if (wake_at_bytes_ == 0 ? batch_.empty() : !due && !wake_asked_ && !publish_closed_) return;
+        wake_at_bytes_ = 0;
+        wake_asked_ = false;
+        if (flush_timer_) put_off_the_next();
         std::swap(taken_, batch_);
     }
+    if (taken_.empty()) return;
     taken_.deadline = now_ms() + settings_.publish_timeout_ms;
     give_taken();
+}
+
+// Under publish_mutex_, with what is about to be taken in batch_.
+void Engine::put_off_the_next() {
+    const std::uint32_t delay_us = flush_moderation_.taken(batch_.records.size(), now_us());
+    if (delay_us == 0) return;
+    flush_timer_->in(delay_us);
+    // Fewer than would bring publish_buffer_bytes near.
+    const auto limit = static_cast<std::uint64_t>(settings_.publish_buffer_bytes);
+    wake_at_bytes_ = accepted_bytes_ + std::min<std::uint64_t>(CommandChunk::usual, limit / 4);
 }
 
 void Engine::give_taken() {
