@@ -111,6 +111,8 @@ class Simulation : private Subscriber::Listener {
     // Large messages that another client publishes, so that only their delivery costs time here.
     void publish_elsewhere() {
         if (redis.hangs || !redis.error.empty()) return;
+        const auto& connection = subscribe_wire.connection();
+        if ((!connection || connection->subscribed.empty()) && !rarely(8)) return;  // it would cost time and show little
         const std::string name = channel(pick(channels));
         for (std::uint32_t i = 1 + pick(4); i > 0; --i) publish_elsewhere(pick(4) ? name : channel(pick(channels)), large());
     }
@@ -133,6 +135,8 @@ class Simulation : private Subscriber::Listener {
         now_ += by;
         publisher_.tick(now_);
         subscriber_.tick(now_);
+        publish_wire.obey();
+        subscribe_wire.obey();
     }
     // All that is under way arrives, and what that leads to is sent.
     void flow() {
@@ -254,8 +258,8 @@ class Simulation : private Subscriber::Listener {
     }
     // Around the size from which on messages are large, and seldom beyond the one that gets its memory at once.
     std::size_t large() {
-        if (rarely(800)) return (std::size_t{1} << 20) + pick(500000);
-        return rarely(20) ? 100000 + pick(300000) : large_min - 100 + pick(30000);
+        if (rarely(150)) return (std::size_t{1} << 20) + pick(500000);
+        return rarely(25) ? 100000 + pick(300000) : large_min - 100 + pick(30000);
     }
     Wire& either() { return pick(2) ? publish_wire : subscribe_wire; }
     ModelRedis::Target any_target() {
@@ -269,6 +273,7 @@ class Simulation : private Subscriber::Listener {
     }
 
     void step() {
+        if (subscribe_wire.collecting() && rarely(5)) disturb();
         switch (pick(24)) {
             case 0: case 1: {
                 const auto [kind, name] = any_target();
@@ -279,7 +284,7 @@ class Simulation : private Subscriber::Listener {
                 for (std::uint32_t i = rarely(8) ? pick(6) : 1; i > 0 && !consumers_.all().empty(); --i)
                     unsubscribe(pick(static_cast<std::uint32_t>(consumers_.all().size())));
                 break;
-            case 4: case 5: case 6: case 7: rarely(400) ? publish_elsewhere() : publish(channel(pick(channels))); break;
+            case 4: case 5: case 6: case 7: rarely(50) ? publish_elsewhere() : publish(channel(pick(channels))); break;
             case 8: case 9: case 10: either().server_takes(some(), now_); break;
             case 11: case 12: case 13: client_takes(either()); break;
             case 14: drain(pick(2), pick(20)); break;
@@ -311,9 +316,21 @@ class Simulation : private Subscriber::Listener {
         }
         pump();
     }
+    // A large message has come in part.
+    void disturb() {
+        switch (pick(4)) {
+            case 0: break_off(); break;
+            case 1: unsubscribe(pick(static_cast<std::uint32_t>(consumers_.all().size()))); break;
+            case 2: advance(pick(5000)); break;
+            case 3: drain(pick(2), pick(20)); break;
+        }
+    }
     void client_takes(Wire& wire) { wire.client_takes(some_of(wire), now_); }
     void break_off() {
-        if (rarely(4)) return subscriber_.renew({Status::CONNECTION_LOST, "not to be trusted"}, now_);
+        if (rarely(4)) {  // as after a failed probe
+            subscriber_.renew({Status::CONNECTION_LOST, "not to be trusted"}, now_);
+            return subscribe_wire.obey();
+        }
         const bool restart = rarely(3);
         note(restart ? "the server" : "a connection", restart ? "restarts" : "breaks");
         Wire& first = either();

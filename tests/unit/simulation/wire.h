@@ -25,7 +25,18 @@ class Wire {
     // Whether the server learns at once that a connection is closed.
     bool closes_at_once = true;
 
-    // Does what the link wishes; `writable`: how much the connection takes.
+    // Does what the link wishes: due whenever it may have a new wish, since that takes the place of the one before.
+    void obey() {
+        switch (link_.request()) {
+            case Link::Request::open: opening_ = true; break;
+            case Link::Request::close:
+                if (collecting_) coverage_("given up inside a large message");
+                close();
+                break;
+            case Link::Request::none: break;
+        }
+    }
+    // And writes; `writable`: how much the connection takes.
     void pump(TimeMs now, std::size_t writable) {
         obey();
         if (!connection_) return;
@@ -109,16 +120,6 @@ class Wire {
     void passed(std::size_t size) {
         connection_->arrived(size);
         in_passed += size;
-    }
-    void obey() {
-        switch (link_.request()) {
-            case Link::Request::open: opening_ = true; break;
-            case Link::Request::close:
-                if (collecting_) coverage_("given up inside a large message");
-                close();
-                break;
-            case Link::Request::none: break;
-        }
     }
     void close() {
         opening_ = collecting_ = false;
