@@ -188,22 +188,27 @@ class Simulation : private Subscriber::Listener {
     struct PublishSide : Publisher::Listener {
         explicit PublishSide(Simulation& s) : simulation(s) {}
         void link_ready() override { simulation.note("publish link", "ready"); }
-        void link_lost(const Error& why) override { simulation.note("publish link lost:", why.text); }
+        void link_lost(const Error& why) override { simulation.expect_fault("publish link lost:", why); }
         void link_failed(const Error& why, bool will_retry) override {
-            simulation.note("publish link failed:", why.text);
+            simulation.expect_fault("publish link failed:", why);
             if (!will_retry) simulation.give_up(why);
         }
         void link_retry(std::uint32_t, TimeMs) override {}
         Simulation& simulation;
     };
+    // The model speaks the protocol faultlessly: who understands it otherwise has spoilt it.
+    void expect_fault(const char* what, const Error& why) {
+        note(what, why.text);
+        EXPECT_NE(why.status, Status::PROTOCOL_ERROR) << why.text;
+    }
     void link_ready() override { note("subscribe link", "ready"); }
     void link_lost(const Error& why) override {
-        note("subscribe link lost:", why.text);
+        expect_fault("subscribe link lost:", why);
         position_.clear();
         fanout_.lost(why);
     }
     void link_failed(const Error& why, bool will_retry) override {
-        note("subscribe link failed:", why.text);
+        expect_fault("subscribe link failed:", why);
         if (!will_retry) give_up(why);
     }
     void link_retry(std::uint32_t, TimeMs) override {}
