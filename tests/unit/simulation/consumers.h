@@ -97,7 +97,6 @@ class Consumers {
             for (const Event& event : drained.events) {
                 Watched& one = *static_cast<Watched*>(event.user_data);
                 see(one, event);
-                if (testing::Test::HasFailure()) return;
                 if (event.kind != EventKind::message) continue;
                 ++count;
                 bytes += cost(one, event.message->channel(), event.message->payload().size());

@@ -263,7 +263,7 @@ class Simulation : private Subscriber::Listener {
     }
     // Around the size from which on messages are large, and seldom beyond the one that gets its memory at once.
     std::size_t large() {
-        if (rarely(150)) return (std::size_t{1} << 20) + pick(500000);
+        if (rarely(130)) return (std::size_t{1} << 20) + pick(60000);
         return rarely(25) ? 100000 + pick(300000) : large_min - 100 + pick(30000);
     }
     Wire& either() { return pick(2) ? publish_wire : subscribe_wire; }
@@ -289,7 +289,7 @@ class Simulation : private Subscriber::Listener {
                 for (std::uint32_t i = rarely(8) ? pick(6) : 1; i > 0 && !consumers_.all().empty(); --i)
                     unsubscribe(pick(static_cast<std::uint32_t>(consumers_.all().size())));
                 break;
-            case 4: case 5: case 6: case 7: rarely(50) ? publish_elsewhere() : publish(channel(pick(channels))); break;
+            case 4: case 5: case 6: case 7: rarely(75) ? publish_elsewhere() : publish(channel(pick(channels))); break;
             case 8: case 9: case 10: either().server_takes(some(), now_); break;
             case 11: case 12: case 13: client_takes(either()); break;
             case 14: drain(pick(2), pick(20)); break;
