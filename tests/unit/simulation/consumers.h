@@ -121,7 +121,8 @@ class Consumers {
     void check_end(const Watched& one) {
         if (!one.conflates()) {
             for (std::size_t at = one.next; one.known && at < redis_.log.size(); ++at)
-                EXPECT_FALSE(is_for(one, at)) << one.target.second << ": " << redis_.log[at].number << " is missing at the end";
+                EXPECT_FALSE(is_for(one, at))
+                    << one.target.second << ": " << redis_.log[at].number << " is missing at the end";
             return;
         }
         if (!one.adds_up) return;
@@ -133,7 +134,8 @@ class Consumers {
     // A message is what it was as long as somebody keeps it.
     void check_kept() {
         for (const MessageRef& message : kept_) {
-            EXPECT_TRUE(is_payload(message->payload(), number_of(message->payload()))) << "a message that was kept has changed";
+            EXPECT_TRUE(is_payload(message->payload(), number_of(message->payload())))
+                << "a message that was kept has changed";
             coverage_("large, kept to the end");
         }
     }
@@ -168,7 +170,7 @@ class Consumers {
         if (account.passes_over || !account.known) return;
         const bool fits = account.count <= limits.count && account.bytes <= limits.bytes;
         EXPECT_EQ(stats.dropped == account.dropped, fits)
-            << stats.dropped - account.dropped << " were dropped of " << account.count << " with " << account.bytes << " bytes";
+            << stats.dropped - account.dropped << " were dropped of " << account.count << " of " << account.bytes << " bytes";
         account.known = fits;
         if (fits) {
             EXPECT_EQ(stats.queued_bytes, account.bytes);
@@ -184,7 +186,8 @@ class Consumers {
             if (!is_for(one, one.next)) continue;
             --count;
             if (redis_.log[one.next].size >= large_min)
-                coverage_(one.overflow == Overflow::drop_oldest ? "large, dropped as the oldest" : "large, dropped as the newest");
+                coverage_(one.overflow == Overflow::drop_oldest ? "large, dropped as the oldest"
+                                                                : "large, dropped as the newest");
         }
     }
     void see(Watched& one, const Event& event) {
