@@ -1,5 +1,6 @@
 #include "core/engine.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <optional>
 #include <system_error>
@@ -51,7 +52,8 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
       log_(settings_.log_level, std::move(log)),
       events_(std::move(events)),
       fanout_(topics_, metrics_, names_.channel_prefix_size()),
-      loop_([this] { woken(); }) {
+      loop_([this] { woken(); }),
+      flush_moderation_(static_cast<std::uint32_t>(settings_.max_flush_delay_us)) {
     BackendListener& listener = *this;
     if (settings_.backend == BackendKind::memory) {
         backend_ = std::make_unique<MemoryBackend>(topics_, listener);
@@ -65,6 +67,12 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
                                                   fanout_.pool(), listener);
     }
     close_timer_ = std::make_unique<Loop::Timer>(loop_, [this] { woken(); });
+    if (settings_.max_flush_delay_us > 0) {
+        flush_timer_ = std::make_unique<Loop::PreciseTimer>(loop_, [this] {
+            flush_due_ = true;
+            woken();
+        });
+    }
     monitor_->wake = [this] { wake(); };
     try {
         io_thread_ = start_thread("fanwire-io", [this] {
@@ -116,7 +124,7 @@ void Engine::publish(std::string_view channel, std::string_view payload, const s
         throw Failure(Status::MESSAGE_TOO_LARGE, "the message has " + std::to_string(payload.size()) +
                                                      " bytes, max_message_bytes is " +
                                                      std::to_string(settings_.max_message_bytes));
-    bool first;
+    bool wanted;
     {
         std::lock_guard lock(publish_mutex_);
         try {
@@ -125,12 +133,14 @@ void Engine::publish(std::string_view channel, std::string_view payload, const s
             if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
             throw;
         }
-        first = batch_.empty();
+        const bool first = batch_.empty();
         accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data);
         ++accepted_count_;
         if (first) batch_.accepted_us = now_us();
+        wanted = !wake_asked_ && accepted_bytes_ >= wake_at_bytes_;
+        if (wanted) wake_asked_ = true;
     }
-    if (first) wake();
+    if (wanted) wake();
 }
 
 // What is counted for each publish is not counted in shared memory, which would cost more than all the rest.
@@ -223,8 +233,7 @@ Health Engine::health() const {
     return judge(facts);
 }
 
-void Engine::abandon() const noexcept { backend_->abandon();
-}
+void Engine::abandon() const noexcept { backend_->abandon(); }
 
 void Engine::wait_connected(Deadline deadline) {
     refuse_io_thread("wait_connected");
@@ -364,11 +373,26 @@ void Engine::take_publishes() {
     if (!taken_.empty()) give_taken();
     {
         std::lock_guard lock(publish_mutex_);
-        if (batch_.empty()) return;
+        const bool due = std::exchange(flush_due_, false);
+        if (wake_at_bytes_ == 0 ? batch_.empty() : !due && !wake_asked_ && !publish_closed_) return;
+        wake_at_bytes_ = 0;
+        wake_asked_ = false;
+        if (flush_timer_) put_off_the_next();
         std::swap(taken_, batch_);
     }
+    if (taken_.empty()) return;
     taken_.deadline = now_ms() + settings_.publish_timeout_ms;
     give_taken();
+}
+
+// Under publish_mutex_, with what is about to be taken in batch_.
+void Engine::put_off_the_next() {
+    const std::uint32_t delay_us = flush_moderation_.taken(batch_.records.size(), now_us());
+    if (delay_us == 0) return;
+    flush_timer_->in(delay_us);
+    // Fewer than would bring publish_buffer_bytes near.
+    const auto limit = static_cast<std::uint64_t>(settings_.publish_buffer_bytes);
+    wake_at_bytes_ = accepted_bytes_ + std::min<std::uint64_t>(CommandChunk::usual, limit / 4);
 }
 
 void Engine::give_taken() {
@@ -420,168 +444,6 @@ void Engine::finish() {
     on_links(false, false);
     fanout_.commit();
     loop_.stop();
-}
-
-void Engine::on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef* shared) {
-    metrics_.received.add_alone();
-    if (topic) fanout_.message(*topic, channel, payload, read_us_, shared);
-}
-
-void Engine::on_confirmed(Topic& topic) { fanout_.active(topic); }
-
-void Engine::on_refused(Topic& topic, const Error& why) {
-    log_.write(LogLevel::warn, why.text);
-    {
-        std::lock_guard lock(monitor_->mutex);
-        refusal_ = why;
-    }
-    fanout_.failed(topic, why);
-}
-
-void Engine::on_subscriptions_lost(const Error& why) { fanout_.lost(why); }
-
-void Engine::on_settled(const SettledRun& run) {
-    const std::size_t count = run.publishes.size();
-    // Answers come in reads, whose time is known; other ends do not.
-    const std::uint64_t now = run.error ? now_us() : read_us_;
-    metrics_.publish_latency.add(now > run.accepted_us ? now - run.accepted_us : 0, count);
-    if (!run.error)
-        metrics_.publish_ok.add(count);
-    else if (run.error.status == Status::OUTCOME_UNKNOWN)
-        metrics_.publish_unknown.add(count);
-    else
-        metrics_.publish_failed.add(count);
-    if (run.error.status == Status::TIMEOUT) metrics_.publish_timeouts.add(count);
-    if (run.sink) fanout_.settle(*run.sink, run.publishes, run.error);
-}
-
-void Engine::on_unqueued(std::size_t count, std::size_t bytes) {
-    const auto add = [](std::atomic<std::uint64_t>& sum, std::size_t n) {
-        sum.store(sum.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-    };
-    add(unqueued_count_, count);
-    add(unqueued_bytes_, bytes);
-}
-
-void Engine::on_publishable(bool yes) {
-    std::lock_guard lock(publish_mutex_);
-    publishable_ = yes;
-}
-
-void Engine::on_connected() {
-    log_.write(LogLevel::info, "connected");
-    metrics_.connected.set(1);
-    metrics_.connects.add();
-    {
-        std::lock_guard lock(monitor_->mutex);
-        monitor_->connection = Connection::up;
-        monitor_->connection_error = {};
-    }
-    monitor_->notify();
-    tell(Event::of(EventKind::connected));
-}
-
-void Engine::on_disconnected(const Error& why) {
-    log_.write(LogLevel::warn, {"disconnected: ", why.text});
-    {
-        std::lock_guard lock(monitor_->mutex);
-        monitor_->connection = Connection::pending;  // no attempt has failed yet
-        monitor_->connection_error = why;
-    }
-    metrics_.connected.set(0);
-    metrics_.disconnects.add();
-    Event event = Event::of(EventKind::disconnected, why);
-    event.will_reconnect = true;
-    tell(std::move(event));
-}
-
-void Engine::on_connect_failed(const Error& why, bool will_retry) {
-    log_.write(will_retry ? LogLevel::warn : LogLevel::error,
-               {will_retry ? "connecting failed: " : "connecting failed for good: ", why.text});
-    {
-        std::lock_guard lock(monitor_->mutex);
-        monitor_->connection = Connection::failed;
-        monitor_->connection_error = why;
-    }
-    monitor_->notify();
-    metrics_.connect_errors.add();
-    if (!will_retry) {
-        given_up_ = why;
-        fanout_.failed_all(why);
-    }
-    Event event = Event::of(EventKind::error, why);
-    event.will_reconnect = will_retry;
-    tell(std::move(event));
-}
-
-void Engine::on_reconnecting(std::uint32_t attempt, TimeMs delay) {
-    log_.write(LogLevel::info,
-               {"connecting again in ", std::to_string(delay), " ms (attempt ", std::to_string(attempt), ")"});
-    Event event = Event::of(EventKind::reconnecting);
-    event.count = attempt;
-    event.delay_ms = static_cast<std::uint64_t>(delay);
-    tell(std::move(event));
-}
-
-void Engine::on_login_refused(const Error& why) {
-    log_.write(LogLevel::error, {"the new credentials were refused: ", why.text});
-    Event event = Event::of(EventKind::error, why);
-    event.will_reconnect = true;
-    tell(std::move(event));
-}
-
-void Engine::on_links(bool publish, bool subscribe) {
-    metrics_.publish_link.set(publish ? 1 : 0);
-    metrics_.subscribe_link.set(subscribe ? 1 : 0);
-}
-
-void Engine::on_gap_reason(GapReason reason) {
-    if (reason == GapReason::output_buffer) {
-        metrics_.output_buffer_kills.add();
-        log_.write(LogLevel::warn, "Redis closed the last connection because its output buffer was too large");
-    }
-    fanout_.set_gap_reason(reason);
-}
-
-void Engine::on_probe_sent() { metrics_.probes.add(); }
-
-void Engine::on_probe_returned(std::uint64_t round_trip_us) {
-    probe_at_.store(now_ms(), std::memory_order_relaxed);
-    probe_us_.store(round_trip_us, std::memory_order_relaxed);
-    if (probe_returned_.exchange(true, std::memory_order_relaxed)) return;
-    std::lock_guard lock(monitor_->mutex);
-    probe_refusal_ = {};
-}
-
-void Engine::on_probe_failed(const Error& why, bool refused) {
-    log_.write(LogLevel::warn, {"probe: ", why.text});
-    if (!refused) {
-        metrics_.probe_failures.add();
-        return;
-    }
-    std::lock_guard lock(monitor_->mutex);
-    probe_refusal_ = why;
-    probe_returned_.store(false, std::memory_order_relaxed);
-}
-
-void Engine::on_probe_reset() { probe_returned_.store(false, std::memory_order_relaxed); }
-
-void Engine::on_heard() { heard_at_.store(now_ms(), std::memory_order_relaxed); }
-
-void Engine::on_bytes(std::size_t in, std::size_t out) {
-    if (in > 0) read_us_ = now_us();
-    metrics_.bytes_in.add_alone(in);
-    metrics_.bytes_out.add_alone(out);
-}
-
-void Engine::on_turn_end() {
-    fanout_.commit();
-    if (closing_) loop_.wake();  // the end of closing is decided in woken(), outside of any link's call
-}
-
-void Engine::tell(Event event) {
-    event.user_data = events_.user_data;
-    fanout_.tell(events_.inbox, std::move(event));
 }
 
 }  // namespace fanwire::core

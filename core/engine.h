@@ -19,6 +19,7 @@
 #include "core/base/settings.h"
 #include "core/fanout/fanout.h"
 #include "core/message/names.h"
+#include "core/net/flush_moderation.h"
 #include "core/net/loop.h"
 
 namespace fanwire::core {
@@ -89,6 +90,7 @@ class Engine : private BackendListener {
     void end(Subscription& subscription, const Error& why) noexcept;
     void give_up_retired() noexcept;
     void take_publishes();
+    void put_off_the_next();
     void give_taken();
     void refuse_the_rest() noexcept;
     bool close_is_due() const;
@@ -137,6 +139,9 @@ class Engine : private BackendListener {
     Error given_up_;  // why the backend no longer tries, if so
     Deadline close_deadline_ = Deadline::max();
     std::unique_ptr<Loop::Timer> close_timer_;
+    FlushModeration flush_moderation_;
+    std::unique_ptr<Loop::PreciseTimer> flush_timer_;  // if anything is to be put off
+    bool flush_due_ = false;
     bool closing_ = false;
     Subscription* looked_at_ = nullptr;  // taken from those queued, the front one not done
     PublishBatch taken_;                 // taken from batch_ and not yet given to the backend
@@ -150,6 +155,8 @@ class Engine : private BackendListener {
     PublishBatch batch_;
     std::uint64_t accepted_count_ = 0, accepted_bytes_ = 0;  // ever
     bool publish_closed_ = false, publishable_ = false;
+    std::uint64_t wake_at_bytes_ = 0;  // accepted_bytes_ from which on the IO thread is woken for what is in batch_
+    bool wake_asked_ = false;          // and whether that has been done
     // Of those, what waits to be written no longer. Only the IO thread adds to them, without the mutex.
     std::atomic<std::uint64_t> unqueued_count_{0}, unqueued_bytes_{0};
 

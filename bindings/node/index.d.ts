@@ -70,6 +70,8 @@ export interface Settings {
   publishBufferBytes?: number | string;
   /** largest payload that may be published */
   maxMessageBytes?: number | string;
+  /** in a stream of publishes, longest that one waits for more to be written with it; 0: none */
+  maxFlushDelayUs?: number | string;
   /** most messages that wait in one inbox */
   inboxCount?: number | string;
   /** most bytes of messages that wait in one inbox */

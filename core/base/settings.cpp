@@ -52,13 +52,13 @@ void check_url(const Url& url, const std::string& context) {
     for (const UrlPart& part : url.parts) assign_url_part(scratch, part, context);
 
     bool tcp = names("host") || names("port");
-    if (url.transport == Transport::memory && (tcp || names("unix_path")))
+    if (url.transport == UrlTransport::memory && (tcp || names("unix_path")))
         throw Failure(Status::INVALID_URL,
                       context + "the URL is not valid: memory:// takes no host, port or unix_path");
     if (tcp && !scratch.unix_path.empty())
         throw Failure(Status::INVALID_URL,
                       context + "the URL is not valid: host or port and unix_path exclude each other");
-    if (scratch.tls && url.transport == Transport::memory)
+    if (scratch.tls && url.transport == UrlTransport::memory)
         throw Failure(Status::INVALID_URL, context + "the URL is not valid: memory:// takes no tls");
     if (scratch.tls && !scratch.unix_path.empty())
         throw Failure(Status::INVALID_URL,
@@ -139,7 +139,7 @@ const char* name_of(Source source) {
 void resolve_transport(Resolved& resolved, const Url& url) {
     size_t host = find_option("host"), port = find_option("port"), unix_path = find_option("unix_path");
     std::vector<Source>& sources = resolved.sources;
-    if (url.transport == Transport::memory) {
+    if (url.transport == UrlTransport::memory) {
         resolved.settings.backend = BackendKind::memory;
         resolved.settings.memory_name = url.memory_name;
         for (size_t index : {host, port, unix_path})

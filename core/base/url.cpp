@@ -23,16 +23,16 @@ constexpr size_t max_url_size = 8192;
 
 struct Scheme {
     std::string_view name;
-    Transport transport;
+    UrlTransport transport;
     bool tls;
 };
 constexpr Scheme schemes[] = {
-    {"redis", Transport::tcp, false},
-    {"rediss", Transport::tcp, true},
-    {"valkey", Transport::tcp, false},
-    {"valkeys", Transport::tcp, true},
-    {"unix", Transport::unix_socket, false},
-    {"memory", Transport::memory, false},
+    {"redis", UrlTransport::tcp, false},
+    {"rediss", UrlTransport::tcp, true},
+    {"valkey", UrlTransport::tcp, false},
+    {"valkeys", UrlTransport::tcp, true},
+    {"unix", UrlTransport::unix_socket, false},
+    {"memory", UrlTransport::memory, false},
 };
 
 [[noreturn]] void fail(const std::string& what) {
@@ -260,13 +260,13 @@ Url parse_url(std::string_view text) {
     if (scheme.tls) add(url, "tls", "true", false);
     Pieces pieces = split(text.substr(scheme_end + 3));
     switch (url.transport) {
-        case Transport::tcp:
+        case UrlTransport::tcp:
             read_tcp(url, pieces);
             break;
-        case Transport::unix_socket:
+        case UrlTransport::unix_socket:
             read_unix(url, pieces);
             break;
-        case Transport::memory:
+        case UrlTransport::memory:
             read_memory(url, pieces);
             break;
     }

@@ -7,7 +7,7 @@
 
 namespace fanwire::core {
 
-enum class Transport { tcp, unix_socket, memory };
+enum class UrlTransport { tcp, unix_socket, memory };
 
 // What a URL says about one setting, percent-decoded. Whether the value suits the setting is not checked here.
 struct UrlPart {
@@ -17,7 +17,7 @@ struct UrlPart {
 };
 
 struct Url {
-    Transport transport;
+    UrlTransport transport;
     std::string memory_name;     // of memory://name
     std::vector<UrlPart> parts;  // no setting twice
 };

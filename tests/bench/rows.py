@@ -190,6 +190,11 @@ class Plan:
             self._group(group, {"c-ours": workload, "redis-benchmark": Publish(128, count), BARE: bare}, few)
             self._row(name, "messages/s", group, "c-ours", rate, (), (BARE,), "redis-benchmark", True)
 
+        self._group("paced", {"c-ours": Tool("paced", count // 20)}, few)
+        for title, key in (("", "io_cpu_seconds"), (", max_flush_delay_us=500", "moderated_io_cpu_seconds")):
+            self._row(f"C publish, one by one at 50,000/s{title}: IO thread's CPU per publish", "ns", "paced", "c-ours",
+                      per_message(key, 1e9))  # fmt: skip
+
         awaited, unawaited = Publish(128, count // 4, True, 1000), Publish(128, count // 2)
         for group, title, work, slow, target in (
             ("node publish outcomes", "a Promise each", awaited, Publish(128, count // 10, True, 1000), 1.0),

@@ -121,7 +121,7 @@ class Latency:
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """A measurement that the driver takes by itself: fanout, channels, replay, engines."""
+    """A measurement that the driver takes by itself: paced, fanout, channels, replay, engines."""
 
     what: str
     count: int = 1

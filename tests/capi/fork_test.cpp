@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "support.h"
-#include "tests/support/sanitized.h"
+#include "../support/sanitized.h"
 
 namespace capi_test {
 namespace {

@@ -40,6 +40,40 @@ TEST(Publish, AsyncGivesOneOutcome) {
     EXPECT_EQ(0u, outcomes.drain().size()) << "exactly one for each";
 }
 
+TEST(Publish, WhatIsPutOffArrivesInOrder) {
+    for (const char* buffer : {"64MiB", "200", "1"}) {
+        SCOPED_TRACE(buffer);
+        Engine engine = open_engine({{"max_flush_delay_us", "4000"}, {"publish_buffer_bytes", buffer}});
+        Inbox inbox{{"inbox_count", "1000000"}};
+        Subscription subscription = subscribe(engine, "a", inbox);
+        constexpr int count = 3000;
+        std::uint64_t refused = 0;
+        for (int i = 0; i < count; ++i) {
+            const std::string payload = std::to_string(i);
+            ASSERT_TRUE(until([&] {
+                const int status = publish(engine, "a", payload);
+                if (status == FANWIRE_QUEUE_FULL) ++refused;
+                return status == FANWIRE_OK;
+            }));
+        }
+        for (int i = 0; i < count; ++i) ASSERT_EQ(std::to_string(i), inbox.next(FANWIRE_EVENT_MESSAGE).payload);
+        EXPECT_EQ(refused, stats_of(engine).publish_rejected);
+    }
+}
+
+TEST(Publish, CloseWritesWhatIsPutOff) {
+    for (int repeat = 0; repeat < 20; ++repeat) {
+        Engine engine = open_engine({{"max_flush_delay_us", "4000"}});
+        Inbox outcomes;
+        constexpr std::size_t count = 300;
+        for (std::size_t i = 0; i < count; ++i) ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "a", "x", outcomes));
+        ASSERT_STATUS(FANWIRE_OK, fanwire_engine_close(engine, deadline_ms));
+        const std::vector<Seen> all = outcomes.drain();
+        ASSERT_EQ(count, all.size());
+        for (const Seen& outcome : all) EXPECT_EQ(FANWIRE_OK, outcome.status);
+    }
+}
+
 TEST(Publish, RefusedOnesHaveNoOutcome) {
     Engine engine = open_engine({{"max_message_bytes", "4"}});
     Inbox outcomes;

@@ -77,7 +77,7 @@ class Run {
  public:
     explicit Run(const Arguments& arguments) : arguments_(arguments), server_(server_words()) {
         const Settings publishing[publishers] = {
-            {{"publish_timeout_ms", "300"}, {"offline_count", "200"}},
+            {{"publish_timeout_ms", "300"}, {"offline_count", "200"}, {"max_flush_delay_us", "2000"}},
             {{"publish_timeout_ms", "500"}, {"offline", "fail"}},
         };
         for (std::size_t i = 0; i < publishers; ++i)

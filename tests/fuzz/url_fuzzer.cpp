@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(redact_url(shown) == shown, "a redacted URL is redacted", shown);
         std::set<std::string> seen;
         for (const UrlPart& part : url.parts) require(seen.insert(part.setting).second, "no setting comes twice", part.setting);
-        require(url.transport == Transport::memory || url.memory_name.empty(), "only memory:// has that name", text);
+        require(url.transport == UrlTransport::memory || url.memory_name.empty(), "only memory:// has that name", text);
 
         // What is shown is a URL still, and says the same but for what is secret.
         const std::string password = password_of(url);

@@ -156,6 +156,40 @@ TEST_F(Roundtrip, WhatFollowsAStreamIsReadToo) {
 }
 #endif
 
+// How often a Redis that is `server` reads while `publishes` of an engine with these settings come, one each few microseconds.
+std::int64_t reads_for(RedisServer& server, int publishes, const Options::Settings& settings) {
+    Inbox inbox{{"inbox_count", "1000000"}};
+    Engine subscriber = open_on(server.url()), engine = open_on(server.url(), settings);
+    Subscription sub = subscribe(subscriber, "flow", inbox);
+    RawClient client(server.port());
+    const auto reads = [&] {
+        const std::string stats = client.call({"INFO", "stats"}), key = "total_reads_processed:";
+        return std::stoll(stats.substr(stats.find(key) + key.size()));
+    };
+    const std::int64_t before = reads();
+    for (int i = 0; i < publishes; ++i) {
+        const std::string payload = std::to_string(i);
+        EXPECT_STATUS(FANWIRE_OK, fanwire_publish(engine, "flow", 4, payload.data(), payload.size()));
+        for (const auto next = std::chrono::steady_clock::now() + std::chrono::microseconds(10);
+             std::chrono::steady_clock::now() < next;) {
+        }
+    }
+    for (int i = 0; i < publishes; ++i) {
+        const std::string payload = next_of(inbox, FANWIRE_EVENT_MESSAGE).payload;
+        if (payload == std::to_string(i)) continue;
+        ADD_FAILURE() << "number " << i << " is " << payload;
+        break;
+    }
+    return reads() - before;
+}
+
+TEST_F(Roundtrip, AStreamOfPublishesIsWrittenAtIntervals) {
+    constexpr int publishes = 20000;
+    const std::int64_t each = reads_for(*server, publishes, {});
+    const std::int64_t moderated = reads_for(*server, publishes, {{"max_flush_delay_us", "4000"}});
+    EXPECT_LT(moderated * 4, each);
+}
+
 TEST_F(Roundtrip, ManyMessagesInOrder) {
     constexpr int count = 200000;
     Inbox inbox{{"inbox_count", "1000000"}, {"inbox_bytes", "1GiB"}};

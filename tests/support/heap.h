@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdlib>
 
-#include "tests/support/sanitized.h"
+#include "sanitized.h"
 
 #if defined(__GLIBC__) && !defined(FANWIRE_SANITIZED)
 #if __GLIBC_PREREQ(2, 33)

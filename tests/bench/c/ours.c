@@ -3,6 +3,7 @@
  *   ours receive    see the contract in README.md
  *   ours publish    likewise; --threads publish through one engine
  *   ours latency    from fanwire_publish() to the drained message, one at a time
+ *   ours paced      --count publishes, so many a second, without max_flush_delay_us and with it
  *   ours fanout     one message to --channels local subscriptions of one channel, --count times
  *   ours channels   --count subscriptions of --channels channels: time and memory to subscribe, resubscribe after a
  *                   break, unsubscribe
@@ -53,6 +54,12 @@ static void open_client(struct client *client, const struct arguments *arguments
 static void close_client(struct client *client) {
     fanwire_engine_destroy(&client->engine);
     fanwire_inbox_destroy(&client->inbox);
+}
+
+static double seconds_of(clockid_t clock) {
+    struct timespec at;
+    if (clock_gettime(clock, &at) != 0) die("no clock of the thread");
+    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
 }
 
 static size_t wait_and_drain(fanwire_inbox *inbox, fanwire_event *events) {
@@ -213,6 +220,41 @@ static int publish(const struct arguments *arguments) {
     return wrong != 0;
 }
 
+/* ---- Publishing one by one --------------------------------------------------------------------------------- */
+
+enum { pace_rate = 50000 };
+
+/* What the engine's IO thread, and nothing else in the process, costs for each publish of a steady stream. */
+static double io_seconds_of_paced(const struct arguments *arguments, const char *max_flush_delay_us) {
+    struct client client;
+    const char *const more[] = {"max_flush_delay_us", max_flush_delay_us, NULL};
+    open_client(&client, arguments, more);
+    const size_t size = (size_t)arguments->size;
+    char *payload = checked_alloc(size, 1);
+    memset(payload, 'x', size);
+    const double process_s = process_cpu_s(), thread_s = seconds_of(CLOCK_THREAD_CPUTIME_ID), from = now_s();
+    for (long i = 0; i < arguments->count; ++i) {
+        while (now_s() < from + (double)i / pace_rate) continue;
+        must(fanwire_publish(client.engine, "bench:publish", 13, payload, size), "publish");
+    }
+    must(fanwire_engine_close(client.engine, patience_ms), "close");
+    const double io_s = (process_cpu_s() - process_s) - (seconds_of(CLOCK_THREAD_CPUTIME_ID) - thread_s);
+    fanwire_engine_stats stats;
+    must(fanwire_engine_stats_get(client.engine, &stats, sizeof stats), "stats");
+    if (stats.publish_ok != (uint64_t)arguments->count) die("of %ld publishes %llu were executed", arguments->count,
+                                                            (unsigned long long)stats.publish_ok);
+    free(payload);
+    close_client(&client);
+    return io_s;
+}
+
+static int paced(const struct arguments *arguments) {
+    const double plain_s = io_seconds_of_paced(arguments, "0"), moderated_s = io_seconds_of_paced(arguments, "500");
+    say("{\"messages\": %ld, \"io_cpu_seconds\": %.6f, \"moderated_io_cpu_seconds\": %.6f, \"wrong\": 0}", arguments->count,
+        plain_s, moderated_s);
+    return 0;
+}
+
 /* ---- Latency --------------------------------------------------------------------------------------------- */
 
 static int latency(const struct arguments *arguments) {
@@ -268,12 +310,6 @@ struct wake {
     sem_t woken;
     double io_s;
 };
-
-static double seconds_of(clockid_t clock) {
-    struct timespec at;
-    if (clock_gettime(clock, &at) != 0) die("no clock of the thread");
-    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
-}
 
 static void on_wake(void *user_data) {
     struct wake *wake = user_data;
@@ -493,6 +529,7 @@ int main(int argc, char **argv) {
     if (!strcmp(arguments.what, "receive")) return receive(&arguments);
     if (!strcmp(arguments.what, "publish")) return publish(&arguments);
     if (!strcmp(arguments.what, "latency")) return latency(&arguments);
+    if (!strcmp(arguments.what, "paced")) return paced(&arguments);
     if (!strcmp(arguments.what, "fanout")) return fanout(&arguments);
     if (!strcmp(arguments.what, "channels")) return channels(&arguments);
     if (!strcmp(arguments.what, "engines")) return engines(&arguments);

@@ -1,0 +1,168 @@
+// What the backend tells the engine, on its IO thread: passed on to the fan-out, the metrics, the log and who waits.
+#include "core/engine.h"
+
+namespace fanwire::core {
+
+void Engine::on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef* shared) {
+    metrics_.received.add_alone();
+    if (topic) fanout_.message(*topic, channel, payload, read_us_, shared);
+}
+
+void Engine::on_confirmed(Topic& topic) { fanout_.active(topic); }
+
+void Engine::on_refused(Topic& topic, const Error& why) {
+    log_.write(LogLevel::warn, why.text);
+    {
+        std::lock_guard lock(monitor_->mutex);
+        refusal_ = why;
+    }
+    fanout_.failed(topic, why);
+}
+
+void Engine::on_subscriptions_lost(const Error& why) { fanout_.lost(why); }
+
+void Engine::on_settled(const SettledRun& run) {
+    const std::size_t count = run.publishes.size();
+    // Answers come in reads, whose time is known; other ends do not.
+    const std::uint64_t now = run.error ? now_us() : read_us_;
+    metrics_.publish_latency.add(now > run.accepted_us ? now - run.accepted_us : 0, count);
+    if (!run.error)
+        metrics_.publish_ok.add(count);
+    else if (run.error.status == Status::OUTCOME_UNKNOWN)
+        metrics_.publish_unknown.add(count);
+    else
+        metrics_.publish_failed.add(count);
+    if (run.error.status == Status::TIMEOUT) metrics_.publish_timeouts.add(count);
+    if (run.sink) fanout_.settle(*run.sink, run.publishes, run.error);
+}
+
+void Engine::on_unqueued(std::size_t count, std::size_t bytes) {
+    const auto add = [](std::atomic<std::uint64_t>& sum, std::size_t n) {
+        sum.store(sum.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    };
+    add(unqueued_count_, count);
+    add(unqueued_bytes_, bytes);
+}
+
+void Engine::on_publishable(bool yes) {
+    std::lock_guard lock(publish_mutex_);
+    publishable_ = yes;
+}
+
+void Engine::on_connected() {
+    log_.write(LogLevel::info, "connected");
+    metrics_.connected.set(1);
+    metrics_.connects.add();
+    {
+        std::lock_guard lock(monitor_->mutex);
+        monitor_->connection = Connection::up;
+        monitor_->connection_error = {};
+    }
+    monitor_->notify();
+    tell(Event::of(EventKind::connected));
+}
+
+void Engine::on_disconnected(const Error& why) {
+    log_.write(LogLevel::warn, {"disconnected: ", why.text});
+    {
+        std::lock_guard lock(monitor_->mutex);
+        monitor_->connection = Connection::pending;  // no attempt has failed yet
+        monitor_->connection_error = why;
+    }
+    metrics_.connected.set(0);
+    metrics_.disconnects.add();
+    Event event = Event::of(EventKind::disconnected, why);
+    event.will_reconnect = true;
+    tell(std::move(event));
+}
+
+void Engine::on_connect_failed(const Error& why, bool will_retry) {
+    log_.write(will_retry ? LogLevel::warn : LogLevel::error,
+               {will_retry ? "connecting failed: " : "connecting failed for good: ", why.text});
+    {
+        std::lock_guard lock(monitor_->mutex);
+        monitor_->connection = Connection::failed;
+        monitor_->connection_error = why;
+    }
+    monitor_->notify();
+    metrics_.connect_errors.add();
+    if (!will_retry) {
+        given_up_ = why;
+        fanout_.failed_all(why);
+    }
+    Event event = Event::of(EventKind::error, why);
+    event.will_reconnect = will_retry;
+    tell(std::move(event));
+}
+
+void Engine::on_reconnecting(std::uint32_t attempt, TimeMs delay) {
+    log_.write(LogLevel::info,
+               {"connecting again in ", std::to_string(delay), " ms (attempt ", std::to_string(attempt), ")"});
+    Event event = Event::of(EventKind::reconnecting);
+    event.count = attempt;
+    event.delay_ms = static_cast<std::uint64_t>(delay);
+    tell(std::move(event));
+}
+
+void Engine::on_login_refused(const Error& why) {
+    log_.write(LogLevel::error, {"the new credentials were refused: ", why.text});
+    Event event = Event::of(EventKind::error, why);
+    event.will_reconnect = true;
+    tell(std::move(event));
+}
+
+void Engine::on_links(bool publish, bool subscribe) {
+    metrics_.publish_link.set(publish ? 1 : 0);
+    metrics_.subscribe_link.set(subscribe ? 1 : 0);
+}
+
+void Engine::on_gap_reason(GapReason reason) {
+    if (reason == GapReason::output_buffer) {
+        metrics_.output_buffer_kills.add();
+        log_.write(LogLevel::warn, "Redis closed the last connection because its output buffer was too large");
+    }
+    fanout_.set_gap_reason(reason);
+}
+
+void Engine::on_probe_sent() { metrics_.probes.add(); }
+
+void Engine::on_probe_returned(std::uint64_t round_trip_us) {
+    probe_at_.store(now_ms(), std::memory_order_relaxed);
+    probe_us_.store(round_trip_us, std::memory_order_relaxed);
+    if (probe_returned_.exchange(true, std::memory_order_relaxed)) return;
+    std::lock_guard lock(monitor_->mutex);
+    probe_refusal_ = {};
+}
+
+void Engine::on_probe_failed(const Error& why, bool refused) {
+    log_.write(LogLevel::warn, {"probe: ", why.text});
+    if (!refused) {
+        metrics_.probe_failures.add();
+        return;
+    }
+    std::lock_guard lock(monitor_->mutex);
+    probe_refusal_ = why;
+    probe_returned_.store(false, std::memory_order_relaxed);
+}
+
+void Engine::on_probe_reset() { probe_returned_.store(false, std::memory_order_relaxed); }
+
+void Engine::on_heard() { heard_at_.store(now_ms(), std::memory_order_relaxed); }
+
+void Engine::on_bytes(std::size_t in, std::size_t out) {
+    if (in > 0) read_us_ = now_us();
+    metrics_.bytes_in.add_alone(in);
+    metrics_.bytes_out.add_alone(out);
+}
+
+void Engine::on_turn_end() {
+    fanout_.commit();
+    if (closing_) loop_.wake();  // the end of closing is decided in woken(), outside of any link's call
+}
+
+void Engine::tell(Event event) {
+    event.user_data = events_.user_data;
+    fanout_.tell(events_.inbox, std::move(event));
+}
+
+}  // namespace fanwire::core
