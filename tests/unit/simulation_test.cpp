@@ -1,11 +1,13 @@
 // Schedules of everything that may happen, in virtual time, against a model of Redis (simulation/): bytes arrive in pieces,
 // connections break at any byte, the server hangs, restarts, refuses, is full, is loading, changes its ACL; calls come at
-// any moment.
+// any moment. What the client reads it reads as the transport does, large messages where the link wants them.
 //
 // What must hold for every schedule:
 //  - in the end Redis's subscriptions are the wanted ones, and all are ACTIVE (or, after the last attempt, FAILED);
 //  - each subscription sees, from ACTIVE on, the messages that Redis executed for it in their order, none twice, and where
 //    some are missing a GAP stands, with the right count where it has one; ENDED once, last;
+//  - payloads are what was published, byte for byte, large ones in the very place where they were received, for all who
+//    share them and as long as somebody keeps them; inboxes drop when, and only when, their limits say so;
 //  - each publish has one outcome; what is OK was executed once and in the order of the calls, what failed was not, and
 //    what is OUTCOME_UNKNOWN was at most once; and each leaves the count of the unsent once.
 //
@@ -71,16 +73,26 @@ void run_schedules(std::uint32_t first, std::uint32_t count, bool verbose = fals
         ADD_FAILURE() << replay_line(first + i);
         return;
     }
-    for (const char* what :
-         {"ACTIVE, exact", "RESUMED, exact", "GAP counted", "GAP of unknown size", "message", "message by pattern", "OK",
-          "OUTCOME_UNKNOWN", "unknown, and executed", "TIMEOUT", "NOT_CONNECTED", "NO_PERMISSION", "AUTH_FAILED",
-          "REDIS_ERROR", "CLOSED", "given up", "a zombie moves", "conflated, adds up"}) {
-        if (count >= 500) {
-            EXPECT_GT(sum.times[what], 0u) << "no schedule has come to: " << what;
+    const auto must_have = [&](std::uint32_t among, std::initializer_list<const char*> all) {
+        for (const char* what : all) {
+            if (count >= among) {
+                EXPECT_GT(sum.times[what], 0u) << "no schedule has come to: " << what;
+            }
+            if (verbose || std::getenv("FANWIRE_SIMULATION_COVERAGE"))
+                std::printf("%12llu  %s\n", static_cast<unsigned long long>(sum.times[what]), what);
         }
-        if (verbose || std::getenv("FANWIRE_SIMULATION_COVERAGE"))
-            std::printf("%12llu  %s\n", static_cast<unsigned long long>(sum.times[what]), what);
-    }
+    };
+    must_have(500, {"ACTIVE, exact", "RESUMED, exact", "GAP counted", "GAP of unknown size", "message", "message by pattern",
+                    "OK", "OUTCOME_UNKNOWN", "unknown, and executed", "TIMEOUT", "NOT_CONNECTED", "NO_PERMISSION",
+                    "AUTH_FAILED", "REDIS_ERROR", "CLOSED", "given up", "a zombie moves", "conflated, adds up",
+                    "room filled", "room used in part", "room ignored", "large, where it was received", "large, copied",
+                    "large, kept to the end", "shared by two inboxes", "large, and the inbox counts its bytes",
+                    "broken inside a large message"});
+    must_have(10000, {"given up inside a large message", "unsubscribed inside a large message",
+                      "large, and nobody wants it any more", "closed inside a large message",
+                      "shared by two inboxes, of which one was drained long before", "full of large messages' bytes",
+                      "large, dropped as the oldest", "large, dropped as the newest", "large, conflated",
+                      "larger than its memory at first"});
 }
 
 class SimulatedSchedules : public testing::TestWithParam<std::uint32_t> {};
@@ -158,6 +170,51 @@ TEST(Simulation, ABreakAfterEachByte) {
         }
     }
     EXPECT_GT(breaks, 1000u);
+}
+
+// The same with large messages that two inboxes share, one of which is drained late. The link breaks at each byte of what
+// is around them, and at many in them.
+void live_with_large(Simulation& simulation) {
+    for (int i = 0; i < 6; ++i) simulation.flow();
+    for (int i = 0; i < 8; ++i) simulation.subscribe(TargetKind::channel, "c0");
+    simulation.subscribe(TargetKind::pattern, "c*");
+    for (int i = 0; i < 6; ++i) simulation.flow();
+    simulation.drain_all();
+    for (const std::size_t size : {40000u, 100u, 20000u}) simulation.publish_elsewhere("c0", size);
+    simulation.flow();
+    simulation.drain(0, SIZE_MAX);
+    simulation.publish_elsewhere("c0", 30000);
+    for (int i = 0; i < 3; ++i) {
+        simulation.flow();
+        simulation.advance(300);
+    }
+    simulation.drain_all();
+}
+
+TEST(Simulation, ABreakInsideLargeMessages) {
+    std::size_t before_large = 0, passed = 0;
+    {
+        Simulation whole(1, true);
+        live_with_large(whole);
+        passed = whole.subscribe_wire.in_passed;
+        ASSERT_GT(passed, 2 * 90000u);  // by the channel and by the pattern
+        before_large = passed - 2 * 90100;
+        whole.finish();
+    }
+    Coverage sum;
+    std::size_t breaks = 0, step = 0;
+    for (std::size_t at = before_large - 500; at <= passed && !HasFailure(); at += step, ++breaks) {
+        SCOPED_TRACE("after byte " + std::to_string(at));
+        Simulation simulation(static_cast<std::uint32_t>(at), true);
+        simulation.subscribe_wire.in_breaks_at = at;
+        live_with_large(simulation);
+        simulation.finish();
+        for (const auto& [what, times] : simulation.coverage.times) sum.times[what] += times;
+        step = at < before_large + 300 || at + 300 > passed ? 1 : 197;
+    }
+    EXPECT_GT(breaks, 1500u);
+    EXPECT_GT(sum.times["broken inside a large message"], breaks / 4);
+    EXPECT_GT(sum.times["shared by two inboxes, of which one was drained long before"], breaks / 4);
 }
 
 }  // namespace

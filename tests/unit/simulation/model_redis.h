@@ -17,6 +17,7 @@
 #include "core/message/target.h"
 #include "core/protocol/command.h"
 #include "core/protocol/reply.h"
+#include "tests/unit/simulation/payload.h"
 
 namespace fanwire::core::simulation {
 
@@ -32,12 +33,22 @@ class ModelRedis {
     struct Connection {
         ReplyReader reader;
         std::string to_server, to_client;        // on their way
+        std::size_t gone = 0;                    // of to_client
         std::map<Target, std::size_t> subscribed;  // and how long the log was then
         bool refused = false;
+
+        std::string_view arriving() const { return std::string_view(to_client).substr(gone); }
+        void arrived(std::size_t size) {
+            gone += size;
+            if (gone < to_client.size()) return;
+            to_client.clear();
+            gone = 0;
+        }
     };
     struct Executed {
         std::string channel;
         std::uint64_t number;  // the payload begins with it
+        std::size_t size;      // of the payload
     };
 
     std::vector<std::shared_ptr<Connection>> connections;
@@ -77,6 +88,29 @@ class ModelRedis {
         connection.to_server.erase(0, size);
     }
 
+    // Of one of the links, or of anybody; how many have received it.
+    std::size_t publish(std::string_view channel, std::string_view payload) {
+        const std::uint64_t number = number_of(payload);
+        EXPECT_TRUE(is_payload(payload, number)) << "publish " << number << " came with other bytes";
+        EXPECT_TRUE(place.emplace(number, log.size()).second) << "publish " << number << " was executed twice";
+        log.push_back({std::string(channel), number, payload.size()});
+        std::size_t receivers = 0;
+        for (const auto* all : {&connections, &zombies}) {
+            for (const auto& other : *all) {
+                for (const auto& [target, since] : other->subscribed) {
+                    if (!goes_to(target.first, target.second, channel)) continue;
+                    ++receivers;
+                    if (all == &zombies) continue;  // nobody reads it
+                    if (target.first == TargetKind::channel)
+                        append_command(other->to_client, {"message", channel, payload});
+                    else
+                        append_command(other->to_client, {"pmessage", target.second, channel, payload});
+                }
+            }
+        }
+        return receivers;
+    }
+
    private:
     void run(Connection& connection, const Reply& command) {
         const std::string_view word = command[0].text();
@@ -96,26 +130,6 @@ class ModelRedis {
         } else {
             subscribe(connection, command);
         }
-    }
-
-    std::size_t publish(std::string_view channel, std::string_view payload) {
-        const std::uint64_t number = std::stoull(std::string(payload));
-        EXPECT_TRUE(place.emplace(number, log.size()).second) << "publish " << number << " was executed twice";
-        log.push_back({std::string(channel), number});
-        std::size_t receivers = 0;
-        for (const auto* all : {&connections, &zombies}) {
-            for (const auto& other : *all) {
-                for (const auto& [target, since] : other->subscribed) {
-                    if (!goes_to(target.first, target.second, channel)) continue;
-                    if (target.first == TargetKind::channel)
-                        append_command(other->to_client, {"message", channel, payload});
-                    else
-                        append_command(other->to_client, {"pmessage", target.second, channel, payload});
-                    ++receivers;
-                }
-            }
-        }
-        return receivers;
     }
 
     void subscribe(Connection& connection, const Reply& command) {

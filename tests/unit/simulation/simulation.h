@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
+#include <array>
 #include <map>
 #include <memory>
 #include <random>
@@ -13,20 +13,15 @@
 #include <vector>
 
 #include "core/fanout/fanout.h"
-#include "core/net/event_fd.h"
 #include "core/protocol/publisher.h"
 #include "core/protocol/subscriber.h"
-#include "tests/support/drained.h"
-#include "tests/support/topics.h"
+#include "tests/unit/simulation/consumers.h"
+#include "tests/unit/simulation/journal.h"
+#include "tests/unit/simulation/model_redis.h"
+#include "tests/unit/simulation/payload.h"
 #include "tests/unit/simulation/wire.h"
 
 namespace fanwire::core::simulation {
-
-// What a set of schedules has come to: one that never came to it proves nothing.
-struct Coverage {
-    std::map<std::string, std::uint64_t> times;
-    void operator()(const char* what) { ++times[what]; }
-};
 
 class Simulation : private Subscriber::Listener {
    public:
@@ -34,16 +29,14 @@ class Simulation : private Subscriber::Listener {
 
     // `steady`: no inbox overflows, no attempt is the last, nothing is left to chance that the caller wants to decide.
     explicit Simulation(std::uint32_t seed, bool steady = false, bool verbose = false)
-        : steady_(steady), verbose_(verbose), random_(seed), settings_(draw_settings()) {
-        inboxes_[0] = std::make_shared<Inbox>(settings_.limits[0], make_event_fd);
-        inboxes_[1] = std::make_shared<Inbox>(settings_.limits[1], make_event_fd);
+        : steady_(steady), trace_{verbose, now_}, random_(seed), settings_(draw_settings()) {
         publisher_.start(now_);
         subscriber_.start(now_);
         pump();
     }
     ~Simulation() override {
         fanout_.remove_all({Status::CLOSED, "closed"});
-        for (const auto& inbox : inboxes_) inbox->close();
+        consumers_.close();
     }
     Simulation(const Simulation&) = delete;
     Simulation& operator=(const Simulation&) = delete;
@@ -54,6 +47,10 @@ class Simulation : private Subscriber::Listener {
         for (int i = 0; i < closes_at && !testing::Test::HasFailure(); ++i) step();
         if (testing::Test::HasFailure()) return;
         if (closes_at < steps) {
+            if (rarely(3)) {  // there is more to close in the middle of a large message
+                publish_elsewhere();
+                subscribe_wire.client_takes(pick(100000), now_);
+            }
             close();
         } else {
             finish();
@@ -70,20 +67,14 @@ class Simulation : private Subscriber::Listener {
         if (testing::Test::HasFailure()) return;
         check_subscriptions();
         check_publishes();
+        consumers_.check_kept();
     }
 
     // ---- What may happen ----
 
     void subscribe(TargetKind kind, const std::string& name) {
         note("subscribe", name);
-        auto fresh = std::make_unique<Watched>();
-        fresh->target = {kind, name};
-        const std::size_t which = pick(2);
-        fresh->inbox = inboxes_[which].get();
-        fresh->conflates = settings_.limits[which].overflow == Overflow::conflate;
-        fresh->subscription = make_subscription(kind, name, inboxes_[which], fresh.get(), monitor_);
-        watched_.push_back(std::move(fresh));
-        Watched& one = *watched_.back();
+        Watched& one = consumers_.add(kind, name, pick(2), monitor_);
         Topic* const first = fanout_.add(one.subscription);
         if (!first) {
             if (one.subscription->state() == SubscriptionState::active) one.activated(position_.at(one.target));
@@ -94,33 +85,47 @@ class Simulation : private Subscriber::Listener {
         }
     }
     void unsubscribe(std::size_t which) {
-        Watched& one = *watched_[which];
+        Watched& one = *consumers_.all()[which];
         if (!one.subscription->give_up()) return;
         note("unsubscribe", one.target.second);
+        if (subscribe_wire.collecting()) coverage("unsubscribed inside a large message");
+        consumers_.unsubscribed(one);
         if (const TopicRef last = fanout_.remove(*one.subscription, {Status::UNSUBSCRIBED, "unsubscribed"})) {
             subscriber_.unwant(*last, now_);
             topics_.forget_if_unused(*last);
         }
     }
     void publish(const std::string& name) {
-        note("publish " + std::to_string(published_ + 1) + " on", name);
+        note("publish", published_ + 1, "on", name);
         batch_.deadline = now_ + 3000;
         for (std::uint32_t i = pick(8) ? 1 : 1 + pick(4); i > 0; --i) {
             ++published_;
-            published_on_[published_] = name;
             // Some are too large for the chunk that they begin in.
-            const std::size_t filling = pick(1000) ? pick(200) : 70000;
-            unsent_bytes_ += batch_.add("", name, std::to_string(published_) + std::string(filling, ' '), nullptr,
-                                        reinterpret_cast<void*>(published_));
+            const std::string payload = payload_of(published_, pick(1000) ? pick(200) : 70000);
+            all_published_[published_] = {name, payload.size()};
+            unsent_bytes_ += batch_.add("", name, payload, nullptr, reinterpret_cast<void*>(published_));
             ++unsent_;
         }
         publisher_.publish(batch_);
     }
+    // Large messages that another client publishes, so that only their delivery costs time here.
+    void publish_elsewhere() {
+        if (redis.hangs || !redis.error.empty()) return;
+        const auto& connection = subscribe_wire.connection();
+        if ((!connection || connection->subscribed.empty()) && !rarely(8)) return;  // it would cost time and show little
+        const std::string name = channel(pick(channels));
+        for (std::uint32_t i = 1 + pick(4); i > 0; --i) publish_elsewhere(pick(4) ? name : channel(pick(channels)), large());
+    }
+    void publish_elsewhere(const std::string& name, std::size_t size) {
+        const std::uint64_t number = elsewhere + ++published_elsewhere_;
+        note("elsewhere publish", number, "of", size, "on", name);
+        const std::string payload = payload_of(number, size);
+        all_published_[number] = {name, payload.size()};
+        redis.publish(name, payload);
+    }
     void drain(std::size_t which, std::size_t capacity) {
         fanout_.commit();
-        const Drained drained(*inboxes_[which], capacity);
-        EXPECT_LE(drained.events.size(), capacity);
-        for (const Event& event : drained.events) see(*static_cast<Watched*>(event.user_data), event);
+        consumers_.drain(which, capacity);
     }
     void drain_all() {
         drain(0, SIZE_MAX);
@@ -130,6 +135,8 @@ class Simulation : private Subscriber::Listener {
         now_ += by;
         publisher_.tick(now_);
         subscriber_.tick(now_);
+        publish_wire.obey();
+        subscribe_wire.obey();
     }
     // All that is under way arrives, and what that leads to is sent.
     void flow() {
@@ -145,33 +152,18 @@ class Simulation : private Subscriber::Listener {
 
    private:
     static constexpr std::uint32_t channels = 4;
+    static constexpr std::uint64_t elsewhere = 1'000'000'000'000;  // numbers beyond are not of our calls
 
     struct Settings {
         LinkConfig link;
         Offline offline = Offline::queue;
         TimeMs linger = 300;
-        InboxLimits limits[2];
+        Consumers::Limits limits;
     };
-    // One subscription and what it must see next.
-    struct Watched {
-        SubscriptionRef subscription;
-        ModelRedis::Target target;
-        Inbox* inbox = nullptr;
-        std::size_t next = 0;  // index into Redis's log: nothing before it may come, once `known` nothing may be passed over
-        bool known = false;
-        bool active = false, ended = false;
-        std::size_t activations = 0, seen_activations = 0, begins_at = 0;
-        // With conflate the order is that of each channel, and what is told adds up.
-        bool conflates = false, adds_up = false;
-        std::map<std::string, std::size_t> last;  // of each channel: behind the last message
-        std::uint64_t told = 0;                   // messages, and those that GAPs count
-
-        void activated(std::size_t at) {
-            ++activations;
-            begins_at = at;
-        }
+    struct Published {
+        std::string channel;
+        std::size_t size = 0;
     };
-
     Settings draw_settings() {
         Settings drawn;
         drawn.link.handshake = {"", "", "simulated", 0};
@@ -186,7 +178,7 @@ class Simulation : private Subscriber::Listener {
             limits.overflow = pick(3) == 0 ? Overflow::conflate : pick(2) ? Overflow::drop_oldest : Overflow::drop_newest;
             if (pick(3) == 0) continue;  // never full
             limits.count = 1 + pick(40);
-            if (pick(3) == 0) limits.bytes = 100 + pick(8000);
+            if (pick(3) == 0) limits.bytes = pick(2) ? 100 + pick(8000) : 20000 + pick(200000);
         }
         return drawn;
     }
@@ -196,22 +188,27 @@ class Simulation : private Subscriber::Listener {
     struct PublishSide : Publisher::Listener {
         explicit PublishSide(Simulation& s) : simulation(s) {}
         void link_ready() override { simulation.note("publish link", "ready"); }
-        void link_lost(const Error& why) override { simulation.note("publish link lost:", why.text); }
+        void link_lost(const Error& why) override { simulation.expect_fault("publish link lost:", why); }
         void link_failed(const Error& why, bool will_retry) override {
-            simulation.note("publish link failed:", why.text);
+            simulation.expect_fault("publish link failed:", why);
             if (!will_retry) simulation.give_up(why);
         }
         void link_retry(std::uint32_t, TimeMs) override {}
         Simulation& simulation;
     };
+    // The model speaks the protocol faultlessly: who understands it otherwise has spoilt it.
+    void expect_fault(const char* what, const Error& why) {
+        note(what, why.text);
+        EXPECT_TRUE(why.status != Status::PROTOCOL_ERROR) << why.text;
+    }
     void link_ready() override { note("subscribe link", "ready"); }
     void link_lost(const Error& why) override {
-        note("subscribe link lost:", why.text);
+        expect_fault("subscribe link lost:", why);
         position_.clear();
         fanout_.lost(why);
     }
     void link_failed(const Error& why, bool will_retry) override {
-        note("subscribe link failed:", why.text);
+        expect_fault("subscribe link failed:", why);
         if (!will_retry) give_up(why);
     }
     void link_retry(std::uint32_t, TimeMs) override {}
@@ -232,7 +229,7 @@ class Simulation : private Subscriber::Listener {
         ASSERT_NE(at, subscribe_wire.connection()->subscribed.end()) << target.second << " is not subscribed";
         position_[target] = std::max(position_[target], at->second);
         std::set<Watched*> inactive;
-        for (const auto& one : watched_)
+        for (const auto& one : consumers_.all())
             if (one->target == target && one->subscription->state() != SubscriptionState::active) inactive.insert(one.get());
         fanout_.active(topic);
         for (Watched* one : inactive)
@@ -244,87 +241,13 @@ class Simulation : private Subscriber::Listener {
         fanout_.failed(topic, why);
     }
     void message(const PushFrame& frame, Topic* topic) override {
-        position_[{frame.kind, std::string(frame.target)}] = redis.place.at(std::stoull(std::string(frame.payload))) + 1;
-        if (topic) fanout_.message(*topic, frame.channel, frame.payload, 0, nullptr);
-    }
-
-    // ---- What a consumer sees ----
-
-    bool is_for(const Watched& one, std::size_t at) const {
-        return goes_to(one.target.first, one.target.second, redis.log[at].channel);
-    }
-    void pass(Watched& one, std::uint64_t count) {
-        for (; count > 0; ++one.next) {
-            ASSERT_LT(one.next, redis.log.size()) << one.target.second << ": a GAP counts more than there was";
-            if (is_for(one, one.next)) --count;
-        }
-    }
-    void see(Watched& one, const Event& event) {
-        ASSERT_FALSE(one.ended) << "an event after ENDED";
-        const std::string& name = one.target.second;
-        switch (event.kind) {
-            case EventKind::active:
-            case EventKind::resumed:
-                note("sees ACTIVE", name);
-                one.active = true;
-                // Nothing was folded and nothing more has happened: here the stream begins, with exactly this message.
-                if (++one.seen_activations == one.activations && one.inbox->stats().dropped == 0) {
-                    one.next = std::max(one.next, one.begins_at);
-                    one.known = one.adds_up = true;
-                    one.told = 0;
-                    coverage(event.kind == EventKind::active ? "ACTIVE, exact" : "RESUMED, exact");
-                }
-                break;
-            case EventKind::lost:
-            case EventKind::failed:
-                note("sees LOST or FAILED", name);
-                one.active = false;
-                break;
-            case EventKind::ended: one.ended = true; break;
-            case EventKind::gap:
-                note("sees GAP of " + (event.count == count_unknown ? "unknown size" : std::to_string(event.count)), name);
-                if (event.count == count_unknown) {
-                    EXPECT_EQ(event.reason, GapReason::reconnect);
-                    one.known = one.adds_up = false;
-                    coverage("GAP of unknown size");
-                } else {
-                    EXPECT_EQ(event.reason, GapReason::overflow);
-                    EXPECT_GT(event.count, 0u);
-                    one.told += event.count;
-                    if (one.known && !one.conflates) {
-                        pass(one, event.count);
-                        coverage("GAP counted");
-                    }
-                }
-                break;
-            case EventKind::message: {
-                const std::uint64_t number = std::stoull(std::string(event.message->payload()));
-                note("sees " + std::to_string(number), name);
-                ASSERT_TRUE(redis.place.contains(number));
-                const std::size_t at = redis.place[number];
-                ASSERT_TRUE(is_for(one, at)) << name << ": a message of " << redis.log[at].channel;
-                ASSERT_EQ(event.message->channel(), redis.log[at].channel);
-                ASSERT_EQ(event.message->has_pattern(), one.target.first == TargetKind::pattern);
-                ++one.told;
-                if (one.conflates) {
-                    std::size_t& last = one.last[redis.log[at].channel];
-                    ASSERT_GE(at, last) << name << ": out of order, or twice: " << number;
-                    last = at + 1;
-                    break;
-                }
-                ASSERT_GE(at, one.next) << name << ": out of order, or twice: " << number;
-                while (one.known && one.next < at) {
-                    ASSERT_FALSE(is_for(one, one.next))
-                        << name << ": " << redis.log[one.next].number << " is missing without a GAP, before " << number;
-                    ++one.next;
-                }
-                if (one.known) coverage(one.target.first == TargetKind::pattern ? "message by pattern" : "message");
-                one.next = at + 1;
-                one.known = true;
-                break;
-            }
-            default: FAIL() << "an event of another kind";
-        }
+        const auto place = redis.place.find(number_of(frame.payload));
+        ASSERT_TRUE(place != redis.place.end()) << "received what nobody has published";
+        position_[{frame.kind, std::string(frame.target)}] = place->second + 1;
+        if (!topic) return;
+        consumers_.expect(*topic, frame);
+        MessageRef storage = MessageRef::share(frame.storage);
+        fanout_.message(*topic, frame.channel, frame.payload, 0, storage ? &storage : nullptr);
     }
 
     // ---- The schedule ----
@@ -333,6 +256,16 @@ class Simulation : private Subscriber::Listener {
     double draw() { return std::uniform_real_distribution<double>(0.0, 1.0)(random_); }
     bool rarely(std::uint32_t n) { return pick(n) == 0; }
     std::size_t some() { return pick(3) ? SIZE_MAX : 1 + pick(60); }
+    // Of what has arrived: large messages are often cut anywhere.
+    std::size_t some_of(const Wire& wire) {
+        const auto arrived = static_cast<std::uint32_t>(wire.arrived());
+        return arrived > large_min && pick(2) ? 1 + pick(arrived) : some();
+    }
+    // Around the size from which on messages are large, and seldom beyond the one that gets its memory at once.
+    std::size_t large() {
+        if (rarely(130)) return (std::size_t{1} << 20) + pick(60000);
+        return rarely(25) ? 100000 + pick(300000) : large_min - 100 + pick(30000);
+    }
     Wire& either() { return pick(2) ? publish_wire : subscribe_wire; }
     ModelRedis::Target any_target() {
         static const std::string patterns[] = {"c*", "c[01]", "c?", "*3"};
@@ -345,6 +278,7 @@ class Simulation : private Subscriber::Listener {
     }
 
     void step() {
+        if (subscribe_wire.collecting() && rarely(5)) disturb();
         switch (pick(24)) {
             case 0: case 1: {
                 const auto [kind, name] = any_target();
@@ -352,12 +286,12 @@ class Simulation : private Subscriber::Listener {
                 break;
             }
             case 2: case 3:
-                for (std::uint32_t i = rarely(8) ? pick(6) : 1; i > 0 && !watched_.empty(); --i)
-                    unsubscribe(pick(static_cast<std::uint32_t>(watched_.size())));
+                for (std::uint32_t i = rarely(8) ? pick(6) : 1; i > 0 && !consumers_.all().empty(); --i)
+                    unsubscribe(pick(static_cast<std::uint32_t>(consumers_.all().size())));
                 break;
-            case 4: case 5: case 6: case 7: publish(channel(pick(channels))); break;
+            case 4: case 5: case 6: case 7: rarely(75) ? publish_elsewhere() : publish(channel(pick(channels))); break;
             case 8: case 9: case 10: either().server_takes(some(), now_); break;
-            case 11: case 12: case 13: either().client_takes(some(), now_); break;
+            case 11: case 12: case 13: client_takes(either()); break;
             case 14: drain(pick(2), pick(20)); break;
             case 15: case 16: either().open(now_); break;
             case 17:
@@ -383,11 +317,25 @@ class Simulation : private Subscriber::Listener {
             if (rarely(2)) continue;
             wire->open(now_);
             wire->server_takes(some(), now_);
-            wire->client_takes(some(), now_);
+            client_takes(*wire);
         }
         pump();
     }
+    // A large message has come in part.
+    void disturb() {
+        switch (pick(4)) {
+            case 0: break_off(); break;
+            case 1: unsubscribe(pick(static_cast<std::uint32_t>(consumers_.all().size()))); break;
+            case 2: advance(pick(5000)); break;
+            case 3: drain(pick(2), pick(20)); break;
+        }
+    }
+    void client_takes(Wire& wire) { wire.client_takes(some_of(wire), now_); }
     void break_off() {
+        if (rarely(4)) {  // as after a failed probe
+            subscriber_.renew({Status::CONNECTION_LOST, "not to be trusted"}, now_);
+            return subscribe_wire.obey();
+        }
         const bool restart = rarely(3);
         note(restart ? "the server" : "a connection", restart ? "restarts" : "breaks");
         Wire& first = either();
@@ -451,19 +399,21 @@ class Simulation : private Subscriber::Listener {
 
     void close() {
         note("the engine", "closes");
+        if (subscribe_wire.collecting()) coverage("closed inside a large message");
         publisher_.fail_all({Status::CLOSED, "closed"});
         publisher_.stop();
         subscriber_.stop();
         fanout_.remove_all({Status::CLOSED, "closed"});
         drain_all();
-        for (const auto& one : watched_) EXPECT_TRUE(one->ended) << one->target.second << " has no ENDED";
+        for (const auto& one : consumers_.all()) EXPECT_TRUE(one->ended) << one->target.second << " has no ENDED";
         EXPECT_EQ(publisher_.queue().unsettled(), 0u);
         check_publishes();
+        consumers_.check_kept();
     }
 
     void check_subscriptions() {
         std::set<ModelRedis::Target> wanted, subscribed;
-        for (const auto& one : watched_) {
+        for (const auto& one : consumers_.all()) {
             if (one->subscription->given_up()) {
                 EXPECT_TRUE(one->ended) << one->target.second << " has no ENDED";
                 continue;
@@ -477,17 +427,7 @@ class Simulation : private Subscriber::Listener {
             wanted.insert(one->target);
             EXPECT_TRUE(one->active) << one->target.second;
             EXPECT_EQ(one->subscription->state(), SubscriptionState::active);
-            // Nothing may be missing at the end either.
-            if (one->conflates) {
-                std::uint64_t all = 0;
-                for (std::size_t at = one->begins_at; at < redis.log.size(); ++at) all += is_for(*one, at) ? 1 : 0;
-                if (!one->adds_up) continue;
-                EXPECT_EQ(one->told, all) << one->target.second << ": conflated messages do not add up";
-                coverage("conflated, adds up");
-                continue;
-            }
-            for (std::size_t at = one->next; one->known && at < redis.log.size(); ++at)
-                EXPECT_FALSE(is_for(*one, at)) << one->target.second << ": " << redis.log[at].number << " is missing at the end";
+            consumers_.check_end(*one);
         }
         for (const auto& connection : redis.connections)
             for (const auto& [target, since] : connection->subscribed) subscribed.insert(target);
@@ -495,7 +435,10 @@ class Simulation : private Subscriber::Listener {
     }
 
     void check_publishes() {
-        for (const ModelRedis::Executed& executed : redis.log) EXPECT_EQ(published_on_[executed.number], executed.channel);
+        for (const ModelRedis::Executed& executed : redis.log) {
+            const Published& published = all_published_[executed.number];
+            EXPECT_TRUE(published.channel == executed.channel && published.size == executed.size) << executed.number;
+        }
         EXPECT_EQ(unsent_, 0u);
         EXPECT_EQ(unsent_bytes_, 0u);
         EXPECT_EQ(outcomes_.size(), published_);
@@ -527,14 +470,14 @@ class Simulation : private Subscriber::Listener {
     }
 
     static const char* status_label(Status status) { return find_status(static_cast<int>(status))->name; }
-    void note(const std::string& what, const std::string& of) const {
-        if (verbose_) std::printf("%7lld  %s %s\n", static_cast<long long>(now_), what.c_str(), of.c_str());
-    }
+    template <class... Parts>
+    void note(const Parts&... parts) const { trace_(parts...); }
 
-    const bool steady_, verbose_;
+    const bool steady_;
+    TimeMs now_ = 0;
+    const Trace trace_;
     std::mt19937 random_;
     const Settings settings_;
-    TimeMs now_ = 0;
 
    public:
     ModelRedis redis;
@@ -559,18 +502,18 @@ class Simulation : private Subscriber::Listener {
                              unsent_ -= count;
                              unsent_bytes_ -= bytes;
                          }};
-    Subscriber subscriber_{settings_.link, settings_.linger, [this] { return draw(); }, topics_, *this};
+    Subscriber subscriber_{settings_.link, settings_.linger, [this] { return draw(); }, topics_, *this, &fanout_.pool()};
 
    public:
-    Wire publish_wire{redis, publisher_}, subscribe_wire{redis, subscriber_};
+    Wire publish_wire{redis, publisher_, random_, coverage}, subscribe_wire{redis, subscriber_, random_, coverage};
 
    private:
-    std::shared_ptr<Inbox> inboxes_[2];
-    std::vector<std::unique_ptr<Watched>> watched_;
+    Consumers consumers_{settings_.limits, redis, coverage, trace_};
     // Of what is subscribed on the present connection: up to where in the log the client has received.
     std::map<ModelRedis::Target, std::size_t> position_;
     std::uintptr_t published_ = 0;
-    std::map<std::uint64_t, std::string> published_on_;
+    std::uint64_t published_elsewhere_ = 0;
+    std::map<std::uint64_t, Published> all_published_;
 };
 
 }  // namespace fanwire::core::simulation
