@@ -131,12 +131,14 @@ void Engine::publish(std::string_view channel, std::string_view payload, const s
             check_room(prefix.size() + channel.size() + payload.size());
         } catch (const Failure& failure) {
             if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
+            if (wake_at_bytes_ != 0 && !std::exchange(wake_asked_, true)) wake();  // to make room of what is put off
             throw;
         }
         const bool first = batch_.empty();
         accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data);
         ++accepted_count_;
-        if (first) batch_.accepted_us = now_us();
+        if (first || wake_at_bytes_ != 0) last_accepted_us_ = now_us();
+        if (first) batch_.accepted_us = last_accepted_us_;
         wanted = !wake_asked_ && accepted_bytes_ >= wake_at_bytes_;
         if (wanted) wake_asked_ = true;
     }
@@ -369,7 +371,7 @@ void Engine::give_up_retired() noexcept {
 }
 
 void Engine::take_publishes() {
-    // What was left of the turn before goes first; who published meanwhile has woken us for this turn.
+    // What was left of the turn before goes first.
     if (!taken_.empty()) give_taken();
     {
         std::lock_guard lock(publish_mutex_);
@@ -387,7 +389,7 @@ void Engine::take_publishes() {
 
 // Under publish_mutex_, with what is about to be taken in batch_.
 void Engine::put_off_the_next() {
-    const std::uint32_t delay_us = flush_moderation_.taken(batch_.records.size(), now_us());
+    const std::uint32_t delay_us = flush_moderation_.taken(batch_.records.size(), last_accepted_us_, now_us());
     if (delay_us == 0) return;
     flush_timer_->in(delay_us);
     // Fewer than would bring publish_buffer_bytes near.

@@ -155,8 +155,10 @@ class Engine : private BackendListener {
     PublishBatch batch_;
     std::uint64_t accepted_count_ = 0, accepted_bytes_ = 0;  // ever
     bool publish_closed_ = false, publishable_ = false;
-    std::uint64_t wake_at_bytes_ = 0;  // accepted_bytes_ from which on the IO thread is woken for what is in batch_
-    bool wake_asked_ = false;          // and whether that has been done
+    // While what is in batch_ is put off: accepted_bytes_ from which on the IO thread is woken for it all the same; else 0.
+    std::uint64_t wake_at_bytes_ = 0;
+    bool wake_asked_ = false;              // whether it has been woken for it
+    std::uint64_t last_accepted_us_ = 0;   // of all that are put off, otherwise of the first in batch_
     // Of those, what waits to be written no longer. Only the IO thread adds to them, without the mutex.
     std::atomic<std::uint64_t> unqueued_count_{0}, unqueued_bytes_{0};
 

@@ -329,8 +329,8 @@ export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
 export CCACHE_DIR=$root/build/ccache CCACHE_NOHASHDIR=1
 # What ccache wants to be told before it keeps anything that uses a precompiled header; nothing here has the time in it.
 export CCACHE_SLOPPINESS=pch_defines,time_macros
-# For ccache, another name of the compiler is another compiler; and -Werror changes nothing of what it makes.
-export CC=gcc CXX=g++ CCACHE_IGNOREOPTIONS=-Werror
+# For ccache, another name of the compiler is another compiler.
+export CC=gcc CXX=g++
 
 for suite in "${suites[@]}"; do
     from=$SECONDS

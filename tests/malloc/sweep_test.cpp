@@ -144,6 +144,7 @@ class Life {
         set("unsubscribe_linger_ms", "0");
         set("client_name", "swept");
         set("probe_interval_ms", "20");
+        set("max_flush_delay_us", "1000");
         MUST("inbox_create", [&] { return fanwire_inbox_create(&inbox_, options); });
         MUST("inbox_create", [&] { return fanwire_inbox_create(&outcomes_, options); });
         MUST("inbox_create", [&] { return fanwire_inbox_create(&dispatched_, options); });
