@@ -74,13 +74,9 @@ std::size_t Inbox::append_fitting(const Delivery* deliveries, std::size_t count)
     for (std::size_t i = done; i < fitting; ++i) bytes -= deliveries[i].message->cost();
     bytes_ = bytes;
     messages_ += done;
-    for (std::size_t i = 0; i < done;) {
-        Metrics& metrics = deliveries[i].subscription->metrics();
-        const std::size_t first = i;
-        for (; i < done && &deliveries[i].subscription->metrics() == &metrics; ++i)
-            end_folding(*deliveries[i].subscription);
-        metrics.delivered.add(i - first);
-    }
+    if (done > 0) deliveries->subscription->metrics().delivered.add(done);
+    if (used_places_ > 0)  // otherwise the subscriptions, each somewhere in memory, need not be looked at
+        for (std::size_t i = 0; i < done; ++i) end_folding(*deliveries[i].subscription);
     return done;
 }
 

@@ -80,7 +80,7 @@ class Inbox : public OutcomeSink {
     [[nodiscard]] bool push(Subscription& subscription, Event event) noexcept;
     // The same event of each, but for its user_data.
     [[nodiscard]] bool push(std::span<Subscription* const> subscriptions, const Event& event) noexcept;
-    // Messages, in order; takes over the references.
+    // Messages of one engine, in order; takes over the references.
     [[nodiscard]] bool push(const Delivery* deliveries, std::size_t count) noexcept;
     // A message of it that could not be made: one more that is missing.
     [[nodiscard]] bool push_missing(Subscription& subscription) noexcept;

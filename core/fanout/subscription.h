@@ -101,11 +101,7 @@ class Subscription {
     const std::shared_ptr<Inbox>& inbox() const { return outlet_->inbox; }
     void* user_data() const { return user_data_; }
     // Into the cache, what delivering to it reads.
-    void prefetch() const {
-        __builtin_prefetch(this);
-        __builtin_prefetch(&places);
-        __builtin_prefetch(&outlet_);
-    }
+    void prefetch() const { __builtin_prefetch(&outlet_); }
     Monitor& monitor() const { return *outlet_->monitor; }
     Metrics& metrics() const { return monitor().metrics; }
 

@@ -11,6 +11,12 @@ namespace {
 
 constexpr const char* unasked = "the server sent a reply that answers nothing we asked";
 
+// Names that are not the same mostly differ at their ends.
+bool same_target(const PushFrame& a, const PushFrame& b) {
+    return a.kind == b.kind && a.target.size() == b.target.size() &&
+           (a.target.empty() || (a.target.back() == b.target.back() && a.target == b.target));
+}
+
 }  // namespace
 
 std::string_view Subscriber::output(TimeMs now) {
@@ -54,16 +60,26 @@ bool Subscriber::take(const Acknowledgement& acknowledgement, TimeMs now) {
     return tracker_.acknowledged(acknowledgement.subscribed, acknowledgement.kind, acknowledgement.name, now);
 }
 
-// Each look-up leads to places in memory that no cache may hold: those of all frames are fetched at once.
+// Each look-up leads to places in memory that no cache may hold: those of all frames are fetched at once. What one channel
+// has many of in a row is looked up once.
 std::size_t Subscriber::take(std::span<const PushFrame> frames) {
     std::array<std::uint32_t, PushScanner::frames_max> hashes;
+    std::array<std::uint8_t, PushScanner::frames_max> other;  // which have another target than the one before
     std::array<Topic*, PushScanner::frames_max> topics;
     const std::size_t count = frames.size();
-    for (std::size_t i = 0; i < count; ++i) hashes[i] = topics_.begin_find(frames[i].kind, frames[i].target);
-    for (std::size_t i = 0; i < count; ++i) topics_.prefetch(hashes[i]);
+    std::size_t others = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        topics[i] = topics_.find(hashes[i], frames[i].kind, frames[i].target);
-        if (topics[i]) topics[i]->prefetch_subscription();
+        if (i > 0 && same_target(frames[i], frames[i - 1])) continue;
+        hashes[others] = topics_.begin_find(frames[i].kind, frames[i].target);
+        other[others++] = static_cast<std::uint8_t>(i);
+    }
+    for (std::size_t k = 0; k < others; ++k) topics_.prefetch(hashes[k]);
+    for (std::size_t k = 0; k < others; ++k) {
+        const PushFrame& frame = frames[other[k]];
+        Topic* const topic = topics_.find(hashes[k], frame.kind, frame.target);
+        if (topic) topic->prefetch_subscription();
+        const std::size_t end = k + 1 < others ? other[k + 1] : count;
+        for (std::size_t i = other[k]; i < end; ++i) topics[i] = topic;
     }
     std::size_t taken = 0;
     while (taken < count && state() == State::ready) {
