@@ -69,10 +69,31 @@ bool MessagePool::keep(const Piece& piece) noexcept {
     return true;
 }
 
+// The first ones, all of one class, if there is room for all of them; how many.
+std::size_t MessagePool::keep_row(const Piece* pieces, std::size_t count) noexcept {
+    const std::size_t cls = class_of(pieces->size);
+    std::size_t row = 1;
+    while (row < count && class_of(pieces[row].size) == cls) ++row;
+    auto& returned = returned_[cls];
+    const std::size_t bytes = row * size_of(cls);
+    if (closed_ || returned_bytes_ + bytes > kept_max || returned.capacity() - returned.size() < row) return 0;
+    for (std::size_t i = 0; i < row; ++i) returned.push_back(pieces[i].memory);
+    returned_bytes_ += bytes;
+    return row;
+}
+
 void MessagePool::give_back(const Piece* pieces, std::size_t count) noexcept {
     std::size_t kept = 0;
-    if (std::unique_lock lock(mutex_, std::try_to_lock); lock)
-        while (kept < count && keep(pieces[kept])) ++kept;
+    if (std::unique_lock lock(mutex_, std::try_to_lock); lock) {
+        while (kept < count) {
+            if (const std::size_t row = keep_row(pieces + kept, count - kept))
+                kept += row;
+            else if (keep(pieces[kept]))
+                ++kept;
+            else
+                break;
+        }
+    }
     for (std::size_t i = kept; i < count; ++i) ::operator delete(pieces[i].memory);
     unref(static_cast<std::int64_t>(count));
 }

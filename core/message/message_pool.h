@@ -76,6 +76,7 @@ class MessagePool {
     }
     void* refill(std::size_t cls);
     void free_ready_but(std::size_t cls) noexcept;
+    std::size_t keep_row(const Piece* pieces, std::size_t count) noexcept;
     bool keep(const Piece& piece) noexcept;
     bool drop_other(std::size_t cls) noexcept;
     void close() noexcept;
