@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { connect, errors, FanwireError, statuses } from 'fanwire';
 
 import { freePort, RedisServer } from './support/redis.mjs';
+import { event } from './support/wait.mjs';
 
 let bus;
 before(async () => (bus = await connect('memory://errors', { maxMessageBytes: 1000, maxSubscriptions: 1000 })));
@@ -118,7 +119,7 @@ test('unsubscribe twice', async () => {
   const sub = bus.subscribe('twice', () => {});
   sub.unsubscribe();
   assert.throws(() => sub.unsubscribe(), isError('UNSUBSCRIBED', /unsubscribed/));
-  await once(sub, 'ended');
+  await event(sub, 'ended');
   assert.throws(() => sub.unsubscribe(), isError('UNSUBSCRIBED', /"twice".*unsubscribed/));
 });
 
