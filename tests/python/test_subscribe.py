@@ -190,21 +190,6 @@ async def test_an_on_event_that_raises_cancelled_error_ends_no_async_handler(url
         assert subscription.state == "active"
 
 
-async def test_a_handler_that_returns_a_coroutine_is_told_so(memory_url):
-    reports = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context["exception"]))
-
-    async def send(text):
-        raise AssertionError("never awaited")
-
-    async with fanwire.connect(memory_url) as bus:
-        await within(bus.subscribe("a", lambda message: send(message.text)).ready)
-        await bus.publish("a", "x")
-        await until(lambda: reports)
-    assert isinstance(reports[0], fanwire.InvalidArgumentError)
-    assert "async function" in str(reports[0])
-
-
 async def test_patterns(url, channel):
     async with fanwire.connect(url) as bus:
         by_pattern = bus.psubscribe(f"{channel}:*")

@@ -3,12 +3,17 @@
 import pathlib
 import subprocess
 import sys
+import typing
 
 import fanwire
 
 USER_CODE = '''
 import asyncio
+from pathlib import Path
 import fanwire
+
+async def on_event(event: fanwire.Event) -> None:
+    print(event.kind)
 
 async def on_message(message: fanwire.Message) -> None:
     print(message.channel, message.text, message.data, message.json())
@@ -37,6 +42,15 @@ async def main() -> int:
         silence: int | None = health.silence_ms
         reason: fanwire.FanwireError | None = health.error
         print(verdict, silence, reason, bus.metrics("json"), bus.metrics(format="prometheus"))
+    async with fanwire.open(port=1, tls=None, log_level="debug", inbox_bytes="1MiB", tls_ca_file=Path("ca.pem")) as bus:
+        await bus.opened
+        async with bus.subscribe("chat", on_message) as subscription, bus.subscribe("chat", on_event=on_event) as stream:
+            subscription.close()
+            print(await anext(stream))
+    async with fanwire.Engine("memory://x", overflow="conflate") as engine:
+        light: fanwire.Bus = engine.bus()
+        sent: int = await light.publish("chat", "x")
+        print(sent)
     try:
         bus = await fanwire.connect()
     except fanwire.ConnectFailedError as error:
@@ -47,6 +61,8 @@ async def main() -> int:
     return receivers
 
 def blocking() -> None:
+    with fanwire.Client(wait=False, password=None) as client:
+        client.wait_connected(timeout=1)
     with fanwire.Client("memory://x", db=1) as client:
         stream = client.subscribe("chat")
         stream.wait_ready(timeout=5)
@@ -69,6 +85,13 @@ async def main() -> None:
         bus.subscribe(7)
         async for message in bus.subscribe("chat", print):
             pass
+    fanwire.open(conect_timeout_ms=5)
+    await fanwire.connect(port="6379")
+    fanwire.Client(overflow="drop")
+    fanwire.Engine(tls="yes")
+    fanwire.effective_settings(prot=1)
+    fanwire.connect().subscribe("chat")
+    await bus.publish("chat", "x", 5)
 '''
 
 
@@ -93,7 +116,21 @@ def test_mistakes_are_found(tmp_path):
     path = tmp_path / "mistakes.py"
     path.write_text(MISTAKES)
     done = mypy(tmp_path, str(path))
-    assert done.stdout.count("error:") == 3, done.stdout
+    assert done.stdout.count("error:") == 10, done.stdout
+
+
+def test_settings_have_the_types_of_the_engines_table():
+    from fanwire._setting_types import Path, Settings, Size
+
+    def type_of(setting):
+        if setting.type == "enum":
+            return typing.Literal[*setting.range.split("|")]
+        if setting.type == "string":
+            return Path if setting.name.endswith(("_path", "_file")) else str
+        return {"integer": int, "size": Size, "boolean": bool, "number": float}[setting.type]
+
+    expected = {setting.name: type_of(setting) | None for setting in fanwire.settings()}
+    assert typing.get_type_hints(Settings) == expected
 
 
 def test_the_package_says_that_it_is_typed():

@@ -3,7 +3,7 @@
     import asyncio, fanwire
 
     async def main():
-        async with fanwire.connect("redis://127.0.0.1") as bus:
+        async with fanwire.open("redis://127.0.0.1") as bus:
             messages = bus.subscribe("chat")
             await messages.ready
             await bus.publish("chat", "hello")
@@ -13,7 +13,7 @@
 
     asyncio.run(main())
 
-connect() is for asyncio, Client for blocking programs. Each failure is a FanwireError of a class of its own.
+open() and connect() are for asyncio, Client for blocking programs. Each failure is a FanwireError of a class of its own.
 """
 
 from . import _native, errors
@@ -25,16 +25,20 @@ from ._health import Health, Latencies, Latency, Verdict
 from ._native import Message, clean_json, dependencies
 from ._settings import Setting, effective_settings, settings
 from .aio import Bus, connect
+from .aio import open as open
 from .client import Client
+from .engine import Engine
 from .errors import *  # noqa: F403
 
 __version__ = _native.version()
 
+# Without `open`, which a star import would put in the place of Python's own.
 __all__ = [
     "Bus",
     "Client",
     "ClientStream",
     "ClientSubscription",
+    "Engine",
     "Event",
     "Health",
     "Latencies",

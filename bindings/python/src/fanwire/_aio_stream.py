@@ -1,4 +1,4 @@
-"""Subscriptions that are consumed at their consumer's pace: by iteration, or by an async handler.
+"""Subscriptions that are consumed at their consumer's pace: by iteration, or by a handler that is awaited.
 
 Each has an inbox of its own in the engine and takes from it only what is consumed. So a slow consumer fills that
 bounded inbox and nothing else; what does not fit is dropped as the setting `overflow` says, and a gap event stands in
@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Self
 
 from . import _native
-from ._aio_subscription import Subscription
+from ._aio_subscription import Handler, Subscription
 from ._events import Event, to_event
+from ._handlers import must_be_awaited
 from ._native import Message
 from ._subscription import MAX_BATCH, OnEvent, batch_of, check_max_size
-from .errors import ClosedError, ForkedError, UnsubscribedError
 
 if TYPE_CHECKING:
     from .aio import Bus
@@ -76,7 +76,10 @@ class PulledSubscription(Subscription):
 
     async def _next(self) -> Message | Event | None:
         """The next message or event; None when there will not be another one."""
+        self._bus._check_use()
         while True:
+            if self._in_order is not None and self._in_order.busy:
+                await self._in_order.idle()  # on_event has its time before what comes after the event
             if self._stopped:
                 return None
             item = self._take()
@@ -152,7 +155,7 @@ class Stream(PulledSubscription):
 
 
 class AsyncHandlerSubscription(PulledSubscription):
-    """Awaits its handler for one message after the other."""
+    """Awaits its handler, or its on_event, for one message or event after the other."""
 
     def __init__(
         self,
@@ -161,7 +164,7 @@ class AsyncHandlerSubscription(PulledSubscription):
         is_pattern: bool,
         on_event: OnEvent | None,
         inbox: _native.Inbox,
-        handler: AsyncHandler,
+        handler: Handler | AsyncHandler,
     ) -> None:
         super().__init__(bus, name, is_pattern, on_event, inbox)
         self._async_handler = handler
@@ -173,13 +176,17 @@ class AsyncHandlerSubscription(PulledSubscription):
                     await self._handle(item)
             while self._inbox is not None:  # on_event is to hear of the end
                 await self._wait()
+            if self._in_order is not None:
+                await self._in_order.idle()
         except asyncio.CancelledError:
-            self._unsubscribe_quietly()
+            self.close()
             raise
 
     async def _handle(self, message: Message) -> None:
         try:
-            await self._async_handler(message)
+            result = self._async_handler(message)
+            if must_be_awaited(result):
+                await result
         except Exception as error:
             self._report_handler(error, message)
         except asyncio.CancelledError as error:
@@ -187,9 +194,3 @@ class AsyncHandlerSubscription(PulledSubscription):
             if task is None or task.cancelling():
                 raise
             self._report_handler(error, message)  # something that the handler awaited was cancelled
-
-    def _unsubscribe_quietly(self) -> None:
-        try:
-            self.unsubscribe()
-        except (UnsubscribedError, ClosedError, ForkedError):
-            pass

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
+from ._backlog import Backlog, limits_of
 from ._events import Event
-from ._handlers import CAUGHT
+from ._handlers import CAUGHT, must_be_awaited
+from ._in_order import InOrder
 from ._native import Message
 from ._subscription import BaseSubscription, OnEvent, again
-from .errors import FanwireError, InvalidArgumentError, UnsubscribedError
+from .errors import FanwireError, UnsubscribedError
 
 if TYPE_CHECKING:
     from .aio import Bus
@@ -41,6 +43,8 @@ class Subscription(BaseSubscription):
         self._confirmed = False
         self._failure: FanwireError | None = None
         self._ready_waiters: set[asyncio.Future[None]] = set()
+        self._in_order: InOrder[Message | Event] | None = None  # once the handler or on_event had to be awaited
+        self._waiting: Backlog | None = None  # of it
 
     @property
     def ready(self) -> Ready:
@@ -52,11 +56,33 @@ class Subscription(BaseSubscription):
         return Ready(self)
 
     def unsubscribe(self) -> None:
+        if not self._bus._loop.is_closed():
+            self._bus._check_use()
         super().unsubscribe()
+        if self._waiting is not None:
+            self._waiting.clear_messages()  # on_event is to hear of the rest
         self._settle_ready(UnsubscribedError("the subscription was unsubscribed"))
 
+    async def aclose(self) -> None:
+        """As close(), for contextlib.aclosing()."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Waits until it is ready."""
+        try:
+            await self.ready
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
     async def _wait_ready(self) -> None:
-        self._bus._refuse_forked()
+        self._bus._check_use()
         if self._stopped:
             raise UnsubscribedError("the subscription was unsubscribed")
         error = self._ended or self._failure
@@ -94,13 +120,25 @@ class Subscription(BaseSubscription):
             self._settle_ready(event.error)
 
     def _tell(self, event: Event) -> None:
-        """Calls on_event."""
+        """Calls on_event, in its turn."""
         if self._on_event is None:
             return
+        if self._in_order is not None:
+            self._in_order.put(event)
+            return
+        awaitable = self._call_on_event(event)
+        if awaitable is not None:
+            self._await_from_now_on(awaitable, event)
+
+    def _call_on_event(self, event: Event) -> Awaitable[object] | None:
+        if self._on_event is None:
+            return None
         try:
-            self._on_event(event)
+            result = self._on_event(event)
         except CAUGHT as error:
-            self._bus._report(error, f"on_event of {self!r} raised", subscription=self, event=event)
+            self._report(error, event)
+            return None
+        return result if must_be_awaited(result) else None
 
     # ---- Called by the bus; messages go to the handler directly
 
@@ -108,12 +146,38 @@ class Subscription(BaseSubscription):
         self._note(event)
         self._tell(event)
 
-    def _report_coroutine(self, coroutine: CoroutineType[Any, Any, Any], message: Message) -> None:
-        coroutine.close()
-        self._report_handler(
-            InvalidArgumentError("the handler returned a coroutine: give an async function instead"), message
-        )
+    def _await_from_now_on(self, awaitable: Awaitable[object], item: Message | Event) -> None:
+        """The handler, or on_event, has returned something to be awaited: what comes next has to wait."""
+        assert self._in_order is None
+        handler = self._handler
+
+        def call(item: Message | Event) -> Awaitable[object] | None:
+            if isinstance(item, Event):
+                return self._call_on_event(item)
+            if handler is None or self._stopped:
+                return None
+            try:
+                result = handler(item)
+            except CAUGHT as error:
+                self._report(error, item)
+                return None
+            return result if must_be_awaited(result) else None
+
+        self._waiting = Backlog(*limits_of(self._bus._options))
+        self._in_order = InOrder(self._bus, repr(self), self._waiting, call, self._report, self._cancelled)
+        if handler is not None:
+            self._handler = self._in_order.put
+        self._in_order.start(awaitable, item)
+
+    def _cancelled(self) -> None:
+        """Somebody has cancelled the task that awaits the handler."""
+        self.close()
+
+    def _report(self, error: BaseException, item: Message | Event) -> None:
+        if isinstance(item, Event):
+            self._bus._report(error, f"on_event of {self!r} raised", subscription=self, event=item)
+        else:
+            self._report_handler(error, item)
 
     def _report_handler(self, error: BaseException, message: Message) -> None:
         self._bus._report(error, f"the handler of {self!r} raised", subscription=self, received=message)
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from . import _native
 from ._health import Health, Latencies, health_of, latencies_of, metrics_of
@@ -53,6 +53,9 @@ class BaseBus:
     def publish_nowait(self, channel: str | bytes, value: Any) -> None:
         """Publishes without asking for the outcome, which is counted in stats(). Raises when it is refused at once."""
         self._publisher.publish_nowait(channel, value)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(f"{self!r} can be neither copied nor pickled: it is a connection; open another one")
 
     def _refuse_forked(self) -> None:
         if self._forked:

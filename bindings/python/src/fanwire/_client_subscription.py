@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from . import _native
 from ._events import Event, to_event
+from ._handlers import drop_awaitable
 from ._native import Message
 from ._settings import to_deadline, to_ms
 from ._subscription import MAX_BATCH, BaseSubscription, OnEvent, again, batch_of, check_max_size
@@ -47,7 +48,9 @@ class ClientSubscription(BaseSubscription):
     def _deliver_event(self, event: Event) -> None:
         self._note_end(event)
         if self._on_event is not None:
-            self._on_event(event)
+            error = drop_awaitable(self._on_event(event))
+            if error is not None:
+                raise error
 
 
 class ClientStream(ClientSubscription):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import _native
 from ._events import Event, to_event
+from ._handlers import drop_awaitable
 from ._native import Message
 
 if TYPE_CHECKING:
@@ -63,13 +64,16 @@ class Dispatcher:
             if subscription is not None:
                 subscription._deliver_event(to_event(event))
             elif self._on_engine_event is not None:
-                self._on_engine_event(to_event(event))
+                error = drop_awaitable(self._on_engine_event(to_event(event)))
+                if error is not None:
+                    raise error
         except BaseException as error:  # this thread is nobody's to interrupt or exit
             _log("on_event" if subscription is None else repr(subscription), error)
 
     def _on_trouble(
-        self, subscription: ClientSubscription, message: Message, error: BaseException | None, coroutine: object
+        self, subscription: ClientSubscription, message: Message, error: BaseException | None, awaitable: object
     ) -> None:
+        error = error or drop_awaitable(awaitable)
         if error is not None:
             _log(repr(subscription), error)
 

@@ -1,9 +1,12 @@
-"""What may be a handler."""
+"""What may be a handler, and what it may return."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
+from collections.abc import Awaitable
+from typing import Any, TypeGuard
 
 from .errors import InvalidArgumentError
 
@@ -18,5 +21,26 @@ def check_callable(function: object, what: str) -> None:
 
 
 def is_async(handler: object) -> bool:
-    """Whether calling it gives a coroutine: an async function, or an object with an async __call__."""
+    """Whether calling it gives a coroutine, as far as can be seen before the call."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))
+
+
+def must_be_awaited(result: object) -> TypeGuard[Awaitable[Any]]:
+    """Whether nothing happens unless somebody awaits it: a coroutine or the like, but no future, which goes on by itself."""
+    return result is not None and inspect.isawaitable(result) and not hasattr(result, "_asyncio_future_blocking")
+
+
+def refuse_async(function: object, what: str) -> None:
+    if is_async(function):
+        raise InvalidArgumentError(f"{what} is an async function: use it with fanwire.connect()")
+
+
+def drop_awaitable(result: object) -> InvalidArgumentError | None:
+    """For those who cannot await: what is wrong with a result, if anything."""
+    if not must_be_awaited(result):
+        return None
+    if inspect.iscoroutine(result):
+        result.close()  # or it would warn that nobody has awaited it
+    return InvalidArgumentError("it returned a coroutine, which nobody here can await: use it with fanwire.connect()")

@@ -3,7 +3,6 @@
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from types import CoroutineType
 from typing import Any, TypeVar, final
 
 from .errors import FanwireError
@@ -94,6 +93,7 @@ class Waker:
 class Inbox:
     def __init__(self, options: Options, capacity: int, waker: Waker | None = None, key: int = 0) -> None: ...
     def has_settled(self) -> bool: ...
+    def targets(self) -> list[Any]: ...
     def take(self, limit: int, /) -> list[Message | RawEvent]: ...
     def take_messages(self, limit: int, /) -> list[Message]: ...
     def wait(self, timeout_ms: int, /) -> bool: ...
@@ -101,7 +101,7 @@ class Inbox:
 def deliver(
     inbox: Inbox,
     on_event: Callable[[Any, RawEvent], None],
-    on_trouble: Callable[[Any, Message, BaseException | None, CoroutineType[Any, Any, Any] | None], None],
+    on_trouble: Callable[[Any, Message, BaseException | None, Any], None],
     catch_all: bool,
     /,
 ) -> bool: ...
@@ -130,12 +130,14 @@ class Engine:
 class Publisher:
     def publish(self, channel: str | bytes, value: Any, /) -> Outcome: ...
     def publish_nowait(self, channel: str | bytes, value: Any, /) -> None: ...
+    def close(self) -> None: ...
 
 def make_publisher(
     engine: Engine,
     encode: Callable[[Any], str | bytes | bytearray | memoryview],
     inbox: Inbox | None = None,
     loop: AbstractEventLoop | None = None,
+    check_loop: Callable[[AbstractEventLoop], None] | None = None,
 ) -> Publisher: ...
 
 class Outcomes:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Unpack
 
 from . import _native
+from ._setting_types import Settings
 from .errors import InvalidArgumentError, InvalidOptionError, InvalidUrlError
 
-SettingValue = str | int | float | bool | os.PathLike[str] | None
+Given = Mapping[str, object]
+"""Settings as keyword arguments, checked by the engine's table and not by their types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +30,18 @@ class Setting:
 
 
 def settings() -> list[Setting]:
-    """All settings there are; each is a keyword argument of connect() and Client."""
+    """All settings there are; each is a keyword argument of open(), connect(), Client and Engine."""
     return [Setting(*row) for row in _native.option_table()]
 
 
-def effective_settings(url: str | None = None, /, **settings: SettingValue) -> dict[str, str]:
+def effective_settings(url: str | None = None, /, **settings: Unpack[Settings]) -> dict[str, str]:
     """What connect() would use, given the same arguments and the present environment; passwords are shown as ***."""
     options = make_options(url, settings)
     return {name: options.get(name) for name, *_ in _native.option_table()}
 
 
-def make_options(url: str | None, settings: dict[str, SettingValue]) -> _native.Options:
+def make_options(url: str | None, settings: Given) -> _native.Options:
+    """Raises whatever is wrong with them, also in combination."""
     options = _native.Options()
     if url is not None:
         if not isinstance(url, str):
@@ -45,7 +50,20 @@ def make_options(url: str | None, settings: dict[str, SettingValue]) -> _native.
     for name, value in settings.items():
         if value is not None:
             options.set(name, to_text(name, value))
+    options.get("url")  # has them all checked
     return options
+
+
+_UNITS = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+
+
+def size_of(options: _native.Options, name: str) -> int:
+    """A setting that is a size, in bytes."""
+    text = options.get(name)
+    for unit, factor in _UNITS.items():
+        if text.endswith(unit):
+            return int(text.removesuffix(unit)) * factor
+    return int(text)
 
 
 def to_text(name: str, value: object) -> str:

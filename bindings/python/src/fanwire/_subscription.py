@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, cast
+from typing import Literal, NoReturn, Self, cast
 
 from . import _native
 from ._events import Event
 from ._native import Message
-from .errors import FanwireError, ForkedError, InvalidArgumentError
-
-if TYPE_CHECKING:
-    from .errors import ClosedError, UnsubscribedError
+from .errors import ClosedError, FanwireError, ForkedError, InvalidArgumentError, UnsubscribedError
 
 State = Literal["pending", "active", "lost", "failed", "ended"]
 OnEvent = Callable[[Event], object]
@@ -50,9 +47,16 @@ class BaseSubscription(_native.Receiver):
         return cast(State, _native.SUBSCRIPTION_STATES[self._native.state()])
 
     def unsubscribe(self) -> None:
-        """Ends it; no further message is delivered. The second time raises UnsubscribedError."""
+        """Ends it; no further message is delivered. The second time raises UnsubscribedError; close() does not."""
         self._native.unsubscribe()
         self._stopped = True
+
+    def close(self) -> None:
+        """Ends it, if it has not ended yet: unsubscribe() for those who do not care."""
+        try:
+            self.unsubscribe()
+        except (UnsubscribedError, ClosedError, ForkedError):  # a forked child has nothing to end
+            pass
 
     def __enter__(self) -> Self:
         return self
@@ -60,11 +64,10 @@ class BaseSubscription(_native.Receiver):
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        try:
-            if not self._stopped and self.state != "ended":
-                self.unsubscribe()
-        except ForkedError:  # a child that leaves the block has nothing to end
-            pass
+        self.close()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(f"{self!r} can be neither copied nor pickled: subscribe again")
 
     def __repr__(self) -> str:
         what = "pattern" if self._is_pattern else "channel"
@@ -76,7 +79,7 @@ class BaseSubscription(_native.Receiver):
 
     def _note_end(self, event: Event) -> None:
         if event.kind == "ended":
-            self._ended = cast("UnsubscribedError | ClosedError", event.error)
+            self._ended = cast(UnsubscribedError | ClosedError, event.error)
 
 
 def check_max_size(max_size: int) -> None:

@@ -5,106 +5,118 @@ from __future__ import annotations
 import asyncio
 import warnings
 import weakref
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from types import CoroutineType, TracebackType
-from typing import Any, Self, overload
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from . import _lifetime, _native
+from ._aio_events import EngineEvents
 from ._aio_stream import BATCH, AsyncHandler, AsyncHandlerSubscription, PulledSubscription, Stream
 from ._aio_subscription import Handler, Subscription
 from ._base_bus import BaseBus
+from ._connecting import Connecting
 from ._events import Event, to_error, to_event
-from ._handlers import CAUGHT, check_callable, is_async
+from ._handlers import check_callable, is_async
+from ._loops import check_loop, running_loop
 from ._native import Message
-from ._settings import SettingValue, make_options, to_ms
+from ._opened import Opened, SharedOpened
+from ._setting_types import Settings
+from ._settings import make_options, to_ms
 from ._subscription import OnEvent
 from ._values import encode
-from .errors import FanwireError
+from .errors import ClosedError, FanwireError, OutcomeUnknownError, TimeoutError, WrongLoopError
+
+if TYPE_CHECKING:
+    from .engine import Engine
 
 # Events handled in one turn of the event loop; then others have theirs.
 _CAPACITY = 512
 _SHARED_INBOX = 0  # its key; others count from 1
 
 
-class Connecting:
-    """What connect() gives: to be awaited, or entered with `async with`."""
+def open(url: str | None = None, /, *, on_event: OnEvent | None = None, **settings: Unpack[Settings]) -> Bus:
+    """Opens a bus at once, which connects in the background: `bus = fanwire.open(url)`, or `async with` it.
 
-    def __init__(self, url: str | None, on_event: OnEvent | None, settings: dict[str, SettingValue]) -> None:
-        self._url = url
-        self._on_event = on_event
-        self._settings = settings
-        self._bus: Bus | None = None
-
-    def __await__(self) -> Generator[Any, None, Bus]:
-        return self._open().__await__()
-
-    async def _open(self) -> Bus:
-        check_callable(self._on_event, "on_event")
-        bus = Bus(make_options(self._url, self._settings), self._on_event)
-        try:
-            await bus._first_attempt()
-        except BaseException:
-            await bus._close_quietly()
-            raise
-        return bus
-
-    async def __aenter__(self) -> Bus:
-        self._bus = await self._open()
-        return self._bus
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        assert self._bus is not None
-        await self._bus.__aexit__(exc_type, exc, traceback)
-
-
-def connect(url: str | None = None, /, *, on_event: OnEvent | None = None, **settings: SettingValue) -> Connecting:
-    """Opens a bus: `bus = await connect(url)`, or `async with connect(url) as bus`.
-
-    Settings are keyword arguments, listed by fanwire.settings(). Raises when the first attempt to connect fails
-    (ConnectFailedError, AuthFailedError, ...) and then leaves nothing open; afterwards the bus connects again by itself
-    for as long as it is open. on_event is called with each Event of the connection.
+    Settings are keyword arguments, listed by fanwire.settings(). Until the first connection the same holds as while a
+    connection is down: publishes are queued, or fail at once with offline="fail", and subscriptions are pending.
+    `await bus.opened` waits for the outcome of the first attempt; on_event, plain or async, is called with each Event of
+    the connection. Raises WrongLoopError where no event loop runs.
     """
-    return Connecting(url, on_event, settings)
+    check_callable(on_event, "on_event")
+    return Bus(make_options(url, settings), on_event, "fanwire.open()")
+
+
+def connect(url: str | None = None, /, *, on_event: OnEvent | None = None, **settings: Unpack[Settings]) -> Connecting:
+    """Opens a bus and waits until it is connected: `bus = await connect(url)`, or `async with connect(url) as bus`.
+
+    Settings are keyword arguments, listed by fanwire.settings(), and checked at once. Raises when the first attempt to
+    connect fails (ConnectFailedError, AuthFailedError, ...) and then leaves nothing open; afterwards the bus connects
+    again by itself for as long as it is open. on_event, plain or async, is called with each Event of the connection.
+    """
+    check_callable(on_event, "on_event")
+    options = make_options(url, settings)
+    return Connecting(lambda: Bus(options, on_event, "fanwire.connect()"))
 
 
 class Bus(BaseBus):
     """One engine: its connections to Redis, and all that is published and subscribed through them.
 
-    For use in the thread of the event loop that it was made in, which keeps it alive until it is closed.
+    For use in the event loop that it was made in, which keeps it alive until it is closed; elsewhere publish(),
+    subscribe() and the like raise WrongLoopError. Any thread may ask for health(), stats(), metrics(), latency() and
+    connected, and call set_credentials().
     """
 
-    def __init__(self, options: _native.Options, on_event: OnEvent | None) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(
+        self, options: _native.Options, on_event: OnEvent | None, maker: str, shared: Engine | None = None
+    ) -> None:
+        self._loop = running_loop(maker)
         self._options = options
-        self._on_event = on_event
+        self._shared = shared  # whose engine it uses; None: it has one of its own
         self._closing: asyncio.Task[None] | None = None
-        self._attempt: asyncio.Future[None] | None = None
         self._pulled: weakref.WeakValueDictionary[int, PulledSubscription] = weakref.WeakValueDictionary()
         self._last_key = _SHARED_INBOX
         self._waiters: set[asyncio.Future[None]] = set()
         self._handler_tasks: set[asyncio.Task[None]] = set()
         self._closers: set[asyncio.Task[Any] | None] = set()  # tasks that wait in close()
+        self._followers: dict[asyncio.Task[Any] | None, asyncio.Task[None]] = {}  # tasks that wait for another handler
         self._handlers_done: asyncio.Future[None] | None = None  # what the closing waits for
+        self._settled: asyncio.Future[None] | None = None  # likewise: all outcomes are there
+        self._opened = Opened(self._loop) if shared is None else SharedOpened(self._loop, shared._engine)
+        self._events = None if on_event is None else EngineEvents(self, on_event)
 
-        self._attempt = self._make_waiter()
         self._waker = _native.Waker()
         self._inbox = _native.Inbox(options, _CAPACITY, self._waker, _SHARED_INBOX)
-        self._engine = _native.Engine(options, self._inbox)
-        self._publisher = _native.make_publisher(self._engine, encode, self._inbox, self._loop)
+        self._engine = _native.Engine(options, self._inbox) if shared is None else shared._engine
+        self._publisher = _native.make_publisher(self._engine, encode, self._inbox, self._loop, check_loop)
         self._loop.add_reader(self._waker.fileno(), self._on_readable)
         self._closed = False
         _lifetime.opened(self)
+
+    @property
+    def opened(self) -> Opened:
+        """Awaitable, any number of times: done when the first attempt to connect has succeeded.
+
+        Raises why it failed (ConnectFailedError, AuthFailedError, ...), while the bus goes on trying; ClosedError when the
+        bus was closed before. A failure that nobody awaits is no warning.
+        """
+        return self._opened
 
     def publish(self, channel: str | bytes, value: Any) -> Coroutine[Any, Any, int]:
         """Publishes at once. To be awaited for the outcome: the number of receivers as Redis counts them.
 
         What comes back is a future, of which gather() makes no task, and create_task() takes it as well. asyncio.wait()
-        takes tasks only.
+        takes tasks only. Called in another thread or loop it is a plain coroutine, which publishes when it is awaited in
+        the bus's own loop, as by asyncio.run_coroutine_threadsafe(); anywhere else that raises WrongLoopError.
         """
-        return self._publisher.publish(channel, value)
+        try:
+            return self._publisher.publish(channel, value)
+        except WrongLoopError:
+            return self._publish_in_loop(channel, value)
+
+    async def _publish_in_loop(self, channel: str | bytes, value: Any) -> int:
+        self._check_use()
+        return await self._publisher.publish(channel, value)
 
     @overload
     def subscribe(
@@ -124,8 +136,9 @@ class Bus(BaseBus):
         """Subscribes to a channel; returns at once, `await subscription.ready` waits for Redis.
 
         Without a handler the subscription is to be iterated. With one, it is called with each message in order; an
-        async one is awaited for one message after the other. What a handler raises goes to the event loop's exception
-        handler, and delivery goes on. on_event is called with each Event of the subscription.
+        async one, or any that returns a coroutine, is awaited for one message after the other. What a handler raises
+        goes to the event loop's exception handler, and delivery goes on. on_event, plain or async as well, is called with
+        each Event of the subscription.
         """
         return self._subscribe(channel, False, handler, on_event)
 
@@ -151,11 +164,13 @@ class Bus(BaseBus):
         """Sends what was accepted, waiting up to `timeout` seconds, ends the subscriptions and disconnects.
 
         Raises TimeoutError when publishes were left without an outcome; the bus is closed all the same. A bus that is
-        closed already stays so.
+        closed already stays so. A bus of an Engine leaves that connected, and waits for its own publishes.
         """
         timeout_ms = to_ms(timeout)
         if self._forked:
             return
+        if not self._closed:
+            check_loop(self._loop)
         first = self._closing is None
         if self._closing is None:
             self._closing = self._loop.create_task(self._close(timeout_ms))
@@ -171,6 +186,7 @@ class Bus(BaseBus):
             self._closers.discard(caller)
 
     async def __aenter__(self) -> Self:
+        check_loop(self._loop)
         return self
 
     async def __aexit__(
@@ -189,8 +205,13 @@ class Bus(BaseBus):
         return f"<fanwire.Bus {self._options.get('url')!r}, {state}>"
 
     def __del__(self) -> None:
-        if not self._closed:
+        if not self._closed and self._shared is None:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+
+    def _check_use(self) -> None:
+        """Raises unless it may be used here."""
+        self._refuse_forked()
+        check_loop(self._loop)
 
     # ---- Subscribing
 
@@ -199,8 +220,10 @@ class Bus(BaseBus):
     ) -> Subscription:
         check_callable(handler, "handler")
         check_callable(on_event, "on_event")
-        self._refuse_forked()
-        if handler is not None and not is_async(handler):
+        self._check_use()
+        if self._shared is not None and self._closed:
+            raise ClosedError("the bus is closed")
+        if handler is not None and not is_async(handler) and not is_async(on_event):
             subscription = Subscription(self, name, is_pattern, on_event, handler)
             subscription._native = self._engine.subscribe(name, is_pattern, self._inbox, subscription)
             return subscription
@@ -211,14 +234,19 @@ class Bus(BaseBus):
         if handler is None:
             pulled = Stream(self, name, is_pattern, on_event, inbox)
         else:
-            pulled = AsyncHandlerSubscription(self, name, is_pattern, on_event, inbox, handler)  # type: ignore[arg-type]
+            pulled = AsyncHandlerSubscription(self, name, is_pattern, on_event, inbox, handler)
         pulled._native = self._engine.subscribe(name, is_pattern, inbox, None)
         self._pulled[self._last_key] = pulled
         if isinstance(pulled, AsyncHandlerSubscription):
-            task = self._loop.create_task(pulled.run(), name=f"fanwire {pulled!r}")
-            self._handler_tasks.add(task)
-            task.add_done_callback(self._on_handler_task_done)
+            self._start(pulled.run(), repr(pulled))
         return pulled
+
+    def _start(self, handling: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """A task that runs handlers: closing waits for it."""
+        task = self._loop.create_task(handling, name=f"fanwire {name}")
+        self._handler_tasks.add(task)
+        task.add_done_callback(self._on_handler_task_done)
+        return task
 
     # ---- Delivery
 
@@ -247,6 +275,8 @@ class Bus(BaseBus):
         finally:  # also when a handler raises KeyboardInterrupt
             if more and not self._closed:
                 self._loop.call_soon(self._deliver)
+            if self._settled is not None:
+                self._note_settled()
 
     def _deliver_batch(self) -> bool:
         """Delivers one batch; whether more may wait."""
@@ -261,16 +291,12 @@ class Bus(BaseBus):
             target._deliver_event(to_event(event))
 
     def _on_trouble(
-        self,
-        subscription: Subscription,
-        message: Message,
-        error: BaseException | None,
-        coroutine: CoroutineType[Any, Any, Any] | None,
+        self, subscription: Subscription, message: Message, error: BaseException | None, awaitable: Any
     ) -> None:
         if error is not None:
             subscription._report_handler(error, message)
-        elif coroutine is not None:
-            subscription._report_coroutine(coroutine, message)
+        else:
+            subscription._await_from_now_on(awaitable, message)
 
     def _make_waiter(self) -> asyncio.Future[None]:
         """A future that is kept alive here, and with it who awaits it: nobody else may."""
@@ -280,30 +306,15 @@ class Bus(BaseBus):
         return waiter
 
     def _on_engine_event(self, event: Event) -> None:
-        attempt = self._attempt
-        if attempt is not None and event.kind in ("connected", "error"):
-            self._attempt = None
-            if attempt.done():
-                pass
-            elif event.error is None:
-                attempt.set_result(None)
-            else:
-                attempt.set_exception(event.error)
-        if self._on_event is None:
-            return
-        try:
-            self._on_event(event)
-        except CAUGHT as error:
-            self._report(error, f"on_event of {self!r} raised", event=event)
+        if event.kind in ("connected", "error"):
+            self._opened._settle(event.error)
+        if self._events is not None:
+            self._events.tell(event)
 
     def _report(self, error: BaseException, text: str, **context: object) -> None:
         self._loop.call_exception_handler({"message": text, "exception": error, **context})
 
-    # ---- Opening and closing
-
-    async def _first_attempt(self) -> None:
-        assert self._attempt is not None
-        await self._attempt
+    # ---- Closing
 
     async def _close_quietly(self) -> None:
         try:
@@ -312,21 +323,54 @@ class Bus(BaseBus):
             pass
 
     async def _close(self, timeout_ms: int) -> None:
-        start = self._loop.time()
+        deadline = self._loop.time() + timeout_ms / 1000
+        try:
+            if self._shared is None:
+                await self._close_engine(timeout_ms)
+            else:
+                await self._leave_engine(deadline)
+        finally:
+            await self._deliver_rest(deadline)
+
+    async def _close_engine(self, timeout_ms: int) -> None:
+        if _lifetime.ending:  # no other thread comes back from the engine
+            self._engine.close(timeout_ms)
+            return
         executor = ThreadPoolExecutor(1, "fanwire-close")  # the default one may be busy with things that wait for us
         try:
-            if _lifetime.ending:  # no other thread comes back from the engine
+            try:
+                closing = self._loop.run_in_executor(executor, self._engine.close, timeout_ms)
+            except RuntimeError:  # the interpreter is ending: there are no new threads
                 self._engine.close(timeout_ms)
             else:
-                try:
-                    closing = self._loop.run_in_executor(executor, self._engine.close, timeout_ms)
-                except RuntimeError:  # the interpreter is ending: there are no new threads
-                    self._engine.close(timeout_ms)
-                else:
-                    await closing
+                await closing
         finally:
             executor.shutdown(wait=False)
-            await self._deliver_rest(start + timeout_ms / 1000)
+
+    async def _leave_engine(self, deadline: float) -> None:
+        """Waits for the outcomes of what was published here, then ends what was subscribed here."""
+        self._settled = self._loop.create_future()
+        self._note_settled()
+        await asyncio.wait([self._settled], timeout=max(0, deadline - self._loop.time()))
+        self._publisher.close()
+        left = [target for target in self._inbox.targets() if isinstance(target, _native.Outcome)]
+        for outcome in left:
+            outcome.set_exception(OutcomeUnknownError("the bus was closed before the outcome came"))
+        for subscription in self._subscriptions():
+            subscription.close()
+        if left:
+            raise TimeoutError(f"closed, but {len(left)} publishes have no outcome yet")
+
+    def _subscriptions(self) -> list[Subscription]:
+        handled = [target for target in self._inbox.targets() if isinstance(target, Subscription)]
+        return [*handled, *self._pulled.values()]
+
+    def _note_settled(self) -> None:
+        settled = self._settled
+        if settled is None or settled.done():
+            return
+        if not any(isinstance(target, _native.Outcome) for target in self._inbox.targets()):
+            settled.set_result(None)
 
     async def _deliver_rest(self, deadline: float) -> None:
         try:
@@ -338,6 +382,7 @@ class Bus(BaseBus):
                 await asyncio.sleep(0)
             for pulled in list(self._pulled.values()):
                 pulled._woken()
+            self._opened._settle(ClosedError("the bus was closed before it was connected"))
             self._handlers_done = self._loop.create_future()
             self._note_handlers()
             await asyncio.wait([self._handlers_done], timeout=max(0, deadline - self._loop.time()))
@@ -346,14 +391,26 @@ class Bus(BaseBus):
             self._forget()
             _lifetime.closed(self)
 
+    async def _follow(self, task: asyncio.Task[None]) -> None:
+        """Waits for a handler's task, in another one's."""
+        caller = asyncio.current_task()
+        self._followers[caller] = task
+        self._note_handlers()
+        try:
+            await asyncio.wait([task])
+        finally:
+            del self._followers[caller]
+
     def _on_handler_task_done(self, task: asyncio.Task[None]) -> None:
         self._handler_tasks.discard(task)
         self._note_handlers()
 
     def _note_handlers(self) -> None:
-        """Those that wait in close() themselves, whenever they came there, are not waited for."""
+        """Those that wait in close() themselves, whenever they came there, or for such a one, are not waited for."""
         done = self._handlers_done
-        if done is not None and not done.done() and self._handler_tasks <= self._closers:
+        if done is None or done.done():
+            return
+        if all(self._followers.get(task, task) in self._closers for task in self._handler_tasks):
             done.set_result(None)
 
     # ---- For _lifetime
@@ -363,6 +420,8 @@ class Bus(BaseBus):
             return
         text = f"unclosed {self!r}"
         self._forget()
+        if self._shared is not None:  # its engine is closed by itself
+            return
         try:
             self._engine.close(0)
         except FanwireError:

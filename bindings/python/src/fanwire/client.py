@@ -6,17 +6,18 @@ import threading
 import time
 import warnings
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, Self, Unpack, overload
 
 from . import _lifetime, _native
 from ._base_bus import BaseBus
 from ._client_subscription import _BATCH, ClientStream, ClientSubscription, Handler
 from ._dispatcher import Dispatcher
-from ._handlers import check_callable, is_async
-from ._settings import SettingValue, make_options, to_deadline, to_ms
+from ._handlers import check_callable, refuse_async
+from ._setting_types import Settings
+from ._settings import make_options, to_deadline, to_ms
 from ._subscription import OnEvent
 from ._values import encode
-from .errors import ClosedError, FanwireError, InvalidArgumentError, TimeoutError
+from .errors import ClosedError, FanwireError, TimeoutError
 
 # How long a client that was left open may keep its process from ending.
 _ABANDON_MS = 500
@@ -26,18 +27,29 @@ class Client(BaseBus):
     """One engine: its connections to Redis, and all that is published and subscribed through them. For any threads.
 
     Settings are keyword arguments, listed by fanwire.settings(). Raises when the first attempt to connect fails
-    (ConnectFailedError, AuthFailedError, ...); afterwards it connects again by itself for as long as it is open.
+    (ConnectFailedError, AuthFailedError, ...); afterwards it connects again by itself for as long as it is open. With
+    wait=False it returns at once and connects in the background: until the first connection the same holds as while a
+    connection is down, and wait_connected() tells what became of it.
     Handlers and on_event, which gets each Event of the connection, are called in one thread of the client's own.
     """
 
+    _public_name = "Client"
+
     def __init__(
-        self, url: str | None = None, /, *, on_event: OnEvent | None = None, **settings: SettingValue
+        self,
+        url: str | None = None,
+        /,
+        *,
+        on_event: OnEvent | None = None,
+        wait: bool = True,
+        **settings: Unpack[Settings],
     ) -> None:
+        check_callable(on_event, "on_event")
+        refuse_async(on_event, "on_event")
         self._options = make_options(url, settings)
         self._lock = threading.Lock()
         self._outcomes = threading.local()
         self._dispatcher: Dispatcher | None = None
-        check_callable(on_event, "on_event")
         if on_event is not None:
             self._dispatcher = Dispatcher(self._options, on_event)
         inbox = None if self._dispatcher is None else self._dispatcher.inbox
@@ -47,11 +59,21 @@ class Client(BaseBus):
             self._dispatcher.start()
         self._closed = False
         _lifetime.opened(self)
+        if not wait:
+            return
         try:
-            self._engine.wait_connected(_native.FOREVER)
+            self.wait_connected(None)
         except BaseException:
             self._close_quietly()
             raise
+
+    def wait_connected(self, timeout: float | None = None) -> None:
+        """Waits until it is connected, or the last attempt to connect has failed.
+
+        Raises why that failed (ConnectFailedError, AuthFailedError, ...) while the client goes on trying, TimeoutError
+        after `timeout` seconds, or ClosedError.
+        """
+        self._engine.wait_connected(to_ms(timeout))
 
     def publish(self, channel: str | bytes, value: Any, timeout: float | None = None) -> int:
         """Publishes and waits for the outcome: the number of receivers as Redis counts them.
@@ -135,9 +157,9 @@ class Client(BaseBus):
 
     def __repr__(self) -> str:
         if self._forked:
-            return "<fanwire.Client of another process>"
+            return f"<fanwire.{self._public_name} of another process>"
         state = "closed" if self._closed else "connected" if self.connected else "not connected"
-        return f"<fanwire.Client {self._options.get('url')!r}, {state}>"
+        return f"<fanwire.{self._public_name} {self._options.get('url')!r}, {state}>"
 
     def __del__(self) -> None:
         if not self._closed:
@@ -149,14 +171,14 @@ class Client(BaseBus):
     ) -> ClientSubscription:
         check_callable(handler, "handler")
         check_callable(on_event, "on_event")
+        refuse_async(handler, "the handler")
+        refuse_async(on_event, "on_event")
         self._refuse_forked()
         if handler is None:
             inbox = _native.Inbox(self._options, _BATCH)
             stream = ClientStream(self, name, is_pattern, on_event, inbox)
             stream._native = self._engine.subscribe(name, is_pattern, inbox, None)
             return stream
-        if is_async(handler):
-            raise InvalidArgumentError("the handler is an async function: use it with fanwire.connect()")
         subscription = ClientSubscription(self, name, is_pattern, on_event, handler)
         inbox = self._get_dispatcher().inbox
         subscription._native = self._engine.subscribe(name, is_pattern, inbox, subscription)

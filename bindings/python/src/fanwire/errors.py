@@ -58,8 +58,16 @@ _by_status = {row[0]: _make_class(*row) for row in _rows}
 _classes = {cls.__name__: cls for cls in _by_status.values()}
 globals().update(_classes)
 
-FanwireError.__module__ = "fanwire"
-__all__ = ["FanwireError", *_classes]
+
+
+class WrongLoopError(InvalidArgumentError, RuntimeError):  # noqa: F821
+    """A bus was used from another event loop or thread than its own, or where no event loop runs. Nothing was sent."""
+
+
+_of_python = [WrongLoopError]
+for _class in (FanwireError, *_of_python):
+    _class.__module__ = "fanwire"
+__all__ = ["FanwireError", *_classes, *(cls.__name__ for cls in _of_python)]
 
 
 def make_error(status, text=None):

@@ -41,6 +41,9 @@ class TlsWrongNameError(FanwireError): ...
 class TlsExpiredError(FanwireError): ...
 class TlsNotSpokenError(FanwireError): ...
 
+class WrongLoopError(InvalidArgumentError, builtins.RuntimeError):
+    """A bus was used from another event loop or thread than its own, or where no event loop runs. Nothing was sent."""
+
 __all__ = [
     "FanwireError",
     "InvalidArgumentError",
@@ -73,6 +76,7 @@ __all__ = [
     "TlsWrongNameError",
     "TlsExpiredError",
     "TlsNotSpokenError",
+    "WrongLoopError",
 ]
 
 def make_error(status: int, text: str | None = None) -> FanwireError: ...

@@ -19,6 +19,8 @@ namespace fanwire::python {
 
 namespace {
 
+PyObject* future_mark = nullptr;  // the module's, never freed
+
 py::object describe(const fanwire_event& event) {
     py::object text = py::none();
     if (event.text != nullptr) {
@@ -43,10 +45,18 @@ int clear(PyObject* self) {
     return 0;
 }
 
-// Tells on_trouble of the pending error, or of the coroutine.
-bool tell_trouble(PyObject* on_trouble, PyObject* receiver, PyObject* message, PyObject* coroutine, bool catch_all) {
+// Whether nothing happens unless somebody awaits what a handler has returned. Futures go on by themselves.
+bool must_be_awaited(PyObject* result) {
+    if (result == Py_None) return false;
+    if (PyCoro_CheckExact(result)) return true;
+    const PyAsyncMethods* methods = Py_TYPE(result)->tp_as_async;
+    return methods != nullptr && methods->am_await != nullptr && !PyObject_HasAttr(result, future_mark);
+}
+
+// Tells on_trouble of the pending error, or of what is to be awaited.
+bool tell_trouble(PyObject* on_trouble, PyObject* receiver, PyObject* message, PyObject* awaitable, bool catch_all) {
     PyObject* error = nullptr;
-    if (coroutine == nullptr) {
+    if (awaitable == nullptr) {
         if (!catch_all && !PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(cancelled_error_class()))
             return false;
         PyObject *type = nullptr, *traceback = nullptr;
@@ -57,7 +67,7 @@ bool tell_trouble(PyObject* on_trouble, PyObject* receiver, PyObject* message, P
         Py_XDECREF(traceback);
     }
     PyObject* arguments[] = {nullptr, receiver, message, error == nullptr ? Py_None : error,
-                             coroutine == nullptr ? Py_None : coroutine};
+                             awaitable == nullptr ? Py_None : awaitable};
     PyObject* result =
         PyObject_Vectorcall(on_trouble, arguments + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
     Py_XDECREF(error);
@@ -80,7 +90,7 @@ bool deliver_message(fanwire_event& event, PyObject* on_trouble, bool catch_all)
     Py_INCREF(handler);
     PyObject* arguments[] = {nullptr, message};
     PyObject* result = PyObject_Vectorcall(handler, arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
-    const bool fine = result != nullptr && !PyCoro_CheckExact(result);
+    const bool fine = result != nullptr && !must_be_awaited(result);
     const bool ok = fine || tell_trouble(on_trouble, owner, message, result, catch_all);
     Py_XDECREF(result);
     Py_DECREF(handler);
@@ -286,7 +296,14 @@ bool Inbox::wait(std::uint64_t timeout_ms) {
     return true;
 }
 
+py::list Inbox::target_objects() const {
+    py::list objects;
+    targets_.for_each([&](PyObject* object) { objects.append(py::handle(object)); });
+    return objects;
+}
+
 void define_inbox(py::module_& module) {
+    future_mark = py::str("_asyncio_future_blocking").release().ptr();
     py::class_<Waker, std::shared_ptr<Waker>>(module, "Waker")
         .def(py::init())
         .def("fileno", &Waker::fd)
@@ -297,6 +314,7 @@ void define_inbox(py::module_& module) {
         .def(py::init<const Options&, std::size_t, std::shared_ptr<Waker>, std::uint64_t>(), py::arg("options"),
              py::arg("capacity"), py::arg("waker") = nullptr, py::arg("key") = 0)
         .def("has_settled", &Inbox::has_settled)
+        .def("targets", &Inbox::target_objects)
         .def("take", &Inbox::take)
         .def("take_messages", &Inbox::take_messages)
         .def("wait", &Inbox::wait);

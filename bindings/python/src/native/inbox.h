@@ -22,8 +22,8 @@ class Inbox {
 
     // Takes a batch and calls the handlers with the messages in it; whether more may wait. The rest goes to
     // on_event(target, event), with target the Receiver or Outcome it is for (None: the engine itself) and event as
-    // take() gives it. on_trouble(receiver, message, error, coroutine) hears of a handler that raised `error`, or that
-    // has returned a coroutine. What these raise ends the batch, as does what a handler raises and is neither an
+    // take() gives it. on_trouble(receiver, message, error, awaitable) hears of a handler that raised `error`, or that
+    // has returned a coroutine or the like. What these raise ends the batch, as does what a handler raises and is neither an
     // Exception nor a CancelledError, unless `catch_all`; the next call goes on with the rest of the batch. -1 with a
     // Python error set.
     int deliver(PyObject* on_event, PyObject* on_trouble, bool catch_all);
@@ -46,6 +46,8 @@ class Inbox {
     void set_names(py::object channel, py::object pattern);
 
     Targets& targets() { return targets_; }
+    // The objects that events are still to come for: subscriptions with a handler, and outcomes.
+    py::list target_objects() const;
 
     // For the garbage collector.
     int traverse(visitproc visit, void* arg) const;

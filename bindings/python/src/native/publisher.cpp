@@ -2,6 +2,7 @@
 
 #include "bytes_view.h"
 #include "engine.h"
+#include "fork.h"
 #include "outcome.h"
 #include "outcome_result.h"
 
@@ -14,9 +15,15 @@ struct Publisher {
     PyObject* encode;        // makes any value str or bytes-like
     PyObject* inbox_object;  // where outcomes go to; None: nobody asks for them
     PyObject* loop;
-    Engine* engine;  // what the objects hold
+    PyObject* check_loop;  // check_loop(loop) raises when it may not be used here; None: it may be used everywhere
+    Engine* engine;        // what the objects hold
     Inbox* inbox;
+    std::uint64_t generation;  // of the process that made it
+    bool closed;
 };
+
+// The module's, never freed.
+PyObject* thread_id_name = nullptr;
 
 PyTypeObject* publisher_type = nullptr;  // the module's, never freed
 
@@ -31,6 +38,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(publisher->encode);
     Py_VISIT(publisher->inbox_object);
     Py_VISIT(publisher->loop);
+    Py_VISIT(publisher->check_loop);
     return 0;
 }
 
@@ -42,6 +50,7 @@ int clear(PyObject* self) {
     Py_CLEAR(publisher->encode);
     Py_CLEAR(publisher->inbox_object);
     Py_CLEAR(publisher->loop);
+    Py_CLEAR(publisher->check_loop);
     return 0;
 }
 
@@ -60,6 +69,28 @@ bool check_call(const Publisher* publisher, Py_ssize_t count) {
     return false;
 }
 
+// Whether its event loop runs in this thread. asyncio's own loops have the thread in `_thread_id` while they run; to ask
+// for the running loop would take as long as the rest of a publish, up to Python 3.11.
+bool loop_runs_here(const Publisher* publisher) {
+    PyObject* thread = PyObject_GetAttr(publisher->loop, thread_id_name);
+    if (thread == nullptr) {
+        PyErr_Clear();
+        return false;
+    }
+    const bool here = PyLong_CheckExact(thread) && PyLong_AsUnsignedLongMask(thread) == PyThread_get_thread_ident();
+    Py_DECREF(thread);
+    return here;
+}
+
+// False with a Python error set.
+bool check_caller(const Publisher* publisher) {
+    if (publisher->check_loop == Py_None || loop_runs_here(publisher)) return true;
+    if (publisher->generation != fork_generation()) return true;  // the engine will say that it is of another process
+    PyObject* checked = PyObject_CallOneArg(publisher->check_loop, publisher->loop);
+    Py_XDECREF(checked);
+    return checked != nullptr;
+}
+
 // A new reference to what is sent for a value: str or bytes-like.
 PyObject* encoded(const Publisher* publisher, PyObject* value) {
     if (!PyUnicode_Check(value) && !PyBytes_Check(value)) return PyObject_CallOneArg(publisher->encode, value);
@@ -70,6 +101,7 @@ PyObject* encoded(const Publisher* publisher, PyObject* value) {
 // False with a Python error set.
 bool send(const Publisher* publisher, PyObject* channel, PyObject* payload, Target* target) {
     const auto send_bytes = [&] {
+        if (publisher->closed) throw Failure{FANWIRE_CLOSED, "the bus is closed"};
         publisher->engine->publish(BytesView::of_name(channel, "channel"), BytesView::of_payload(payload),
                                    target == nullptr ? nullptr : publisher->inbox->handle(), target);
         return Py_None;
@@ -79,7 +111,7 @@ bool send(const Publisher* publisher, PyObject* channel, PyObject* payload, Targ
 
 PyObject* publish_nowait(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
     const Publisher* publisher = cast(self);
-    if (!check_call(publisher, count)) return nullptr;
+    if (!check_call(publisher, count) || !check_caller(publisher)) return nullptr;
     PyObject* payload = encoded(publisher, arguments[1]);
     const bool sent = payload != nullptr && send(publisher, arguments[0], payload, nullptr);
     Py_XDECREF(payload);
@@ -87,10 +119,16 @@ PyObject* publish_nowait(PyObject* self, PyObject* const* arguments, Py_ssize_t 
     Py_RETURN_NONE;
 }
 
+// From now on publishes are refused.
+PyObject* close(PyObject* self, PyObject*) {
+    cast(self)->closed = true;
+    Py_RETURN_NONE;
+}
+
 // An Outcome; it also tells why a publish was refused.
 PyObject* publish(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
     const Publisher* publisher = cast(self);
-    if (!check_call(publisher, count)) return nullptr;
+    if (!check_call(publisher, count) || !check_caller(publisher)) return nullptr;
     if (publisher->inbox == nullptr) {
         PyErr_SetString(PyExc_RuntimeError, "it has no inbox for outcomes");
         return nullptr;
@@ -122,6 +160,7 @@ PyCFunction as_function(Function function) {
 PyMethodDef methods[] = {
     {"publish", as_function(publish), METH_FASTCALL, nullptr},
     {"publish_nowait", as_function(publish_nowait), METH_FASTCALL, nullptr},
+    {"close", close, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -137,7 +176,8 @@ PyType_Spec spec = {
     "fanwire._native.Publisher", sizeof(Publisher), 0,
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
-py::object make_publisher(py::object engine, py::object encode, py::object inbox, py::object loop) {
+py::object make_publisher(py::object engine, py::object encode, py::object inbox, py::object loop,
+                          py::object check_loop) {
     Engine* const native_engine = py::cast<Engine*>(engine);
     Inbox* const native_inbox = inbox.is_none() ? nullptr : py::cast<Inbox*>(inbox);
     Publisher* publisher = PyObject_GC_New(Publisher, publisher_type);
@@ -146,8 +186,11 @@ py::object make_publisher(py::object engine, py::object encode, py::object inbox
     publisher->encode = encode.release().ptr();
     publisher->inbox_object = inbox.release().ptr();
     publisher->loop = loop.release().ptr();
+    publisher->check_loop = check_loop.release().ptr();
     publisher->engine = native_engine;
     publisher->inbox = native_inbox;
+    publisher->generation = fork_generation();
+    publisher->closed = false;
     PyObject_GC_Track(reinterpret_cast<PyObject*>(publisher));
     return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(publisher));
 }
@@ -155,12 +198,13 @@ py::object make_publisher(py::object engine, py::object encode, py::object inbox
 }  // namespace
 
 void define_publisher(py::module_& module) {
+    thread_id_name = py::str("_thread_id").release().ptr();
     PyObject* type = PyType_FromSpec(&spec);
     if (type == nullptr) throw py::error_already_set();
     publisher_type = reinterpret_cast<PyTypeObject*>(type);
     module.attr("Publisher") = py::handle(type);
     module.def("make_publisher", make_publisher, py::arg("engine"), py::arg("encode"), py::arg("inbox") = py::none(),
-               py::arg("loop") = py::none());
+               py::arg("loop") = py::none(), py::arg("check_loop") = py::none());
 }
 
 }  // namespace fanwire::python

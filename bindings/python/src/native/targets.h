@@ -53,6 +53,13 @@ class Targets {
         return 0;
     }
 
+    // `visit` must not add or remove any.
+    template <typename Visit>
+    void for_each(Visit visit) const {
+        for (const Target* target = first_; target != nullptr; target = target->next)
+            if (target->object != nullptr) visit(target->object);
+    }
+
     // Lets go of the objects, while events may still point to the targets. So what a target is a part of stays: such
     // objects let go of others by themselves.
     void release_objects() {

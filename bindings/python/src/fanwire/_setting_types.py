@@ -1,0 +1,58 @@
+"""The settings as type checkers see them: the rows of the engine's table, which a test compares with this."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, TypedDict
+
+Path = str | os.PathLike[str]
+Size = int | str
+"""Bytes: a number, or a text such as "64MiB"."""
+
+
+class Settings(TypedDict, total=False):
+    """The keyword arguments of open(), connect(), Client and Engine. None is as good as not given."""
+
+    url: str | None
+    host: str | None
+    port: int | None
+    unix_path: Path | None
+    username: str | None
+    password: str | None
+    db: int | None
+    client_name: str | None
+
+    tls: bool | None
+    tls_ca_file: Path | None
+    tls_cert_file: Path | None
+    tls_key_file: Path | None
+    tls_server_name: str | None
+    tls_verify: bool | None
+
+    namespace: str | None
+    channel_rules: Literal["lax", "strict"] | None
+
+    connect_timeout_ms: int | None
+    reconnect_delay_ms: int | None
+    max_reconnect_delay_ms: int | None
+    max_reconnect_attempts: int | None
+    heartbeat_interval_ms: int | None
+    heartbeat_timeout_ms: int | None
+    probe_interval_ms: int | None
+
+    publish_timeout_ms: int | None
+    offline: Literal["queue", "fail"] | None
+    offline_bytes: Size | None
+    offline_count: int | None
+    publish_buffer_bytes: Size | None
+    max_message_bytes: Size | None
+    max_flush_delay_us: int | None
+
+    inbox_count: int | None
+    inbox_bytes: Size | None
+    overflow: Literal["drop_oldest", "drop_newest", "conflate"] | None
+    max_subscriptions: int | None
+    unsubscribe_linger_ms: int | None
+    max_read_delay_us: int | None
+
+    log_level: Literal["off", "error", "warn", "info", "debug"] | None

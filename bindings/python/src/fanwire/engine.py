@@ -1,0 +1,69 @@
+"""One engine for many event loops and threads."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from types import TracebackType
+from typing import Self, Unpack
+
+from ._loops import running_loop
+from ._setting_types import Settings
+from ._subscription import OnEvent
+from .aio import Bus
+from .client import Client
+from .errors import ClosedError, FanwireError
+
+
+class Engine(Client):
+    """A Client whose connections event loops share: each loop gets a light bus of its own from bus().
+
+    For programs in which loops come and go, or work beside threads: `await engine.bus().publish("chat", "hello")` in a
+    coroutine, `engine.publish("chat", "hello")` in a thread. Opens at once and connects in the background, unless wait=True.
+    To be closed where no event loop has to wait for it: close(), or `await aclose()`.
+    """
+
+    _public_name = "Engine"
+
+    def __init__(
+        self,
+        url: str | None = None,
+        /,
+        *,
+        on_event: OnEvent | None = None,
+        wait: bool = False,
+        **settings: Unpack[Settings],
+    ) -> None:
+        self._buses: weakref.WeakValueDictionary[int, Bus] = weakref.WeakValueDictionary()  # by the identity of the loop
+        super().__init__(url, on_event=on_event, wait=wait, **settings)
+
+    def bus(self) -> Bus:
+        """The bus of the running event loop, made when it is first asked for.
+
+        It need not be closed: it goes with its loop. close() ends what was subscribed through it and leaves the engine
+        connected; then the next call makes another one. Raises WrongLoopError where no event loop runs, ClosedError.
+        """
+        loop = running_loop("Engine.bus()")
+        bus = self._buses.get(id(loop))
+        if bus is None or bus._loop is not loop or bus._closed or bus._closing is not None:
+            self._refuse_forked()
+            if self._closed:
+                raise ClosedError("the engine is closed")
+            bus = self._buses[id(loop)] = Bus(self._options, None, "Engine.bus()", self)
+        return bus
+
+    async def aclose(self, timeout: float | None = 5.0) -> None:
+        """As close(), while the event loop goes on."""
+        await asyncio.to_thread(self.close, timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self.aclose()
+        except FanwireError:
+            if exc is None:  # else the block's own exception tells more
+                raise
