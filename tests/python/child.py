@@ -17,11 +17,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 RESOURCE_WARNINGS = ("-W", "always::ResourceWarning")
 
 
-def run(code, url, *, status=0, options=RESOURCE_WARNINGS):
-    """Runs the program with `url` in it. It is a file, for multiprocessing to import."""
+def run(code, url, *, status=0, options=RESOURCE_WARNINGS, first=""):
+    """Runs the program with `url` in it, `first` before all else. It is a file, for multiprocessing to import."""
     with tempfile.TemporaryDirectory(prefix="fanwire-child-") as folder:
         program = pathlib.Path(folder, "program.py")
-        program.write_text(PRELUDE + f"url = {url!r}\n" + textwrap.dedent(code))
+        program.write_text(first + PRELUDE + f"url = {url!r}\n" + textwrap.dedent(code))
         done = subprocess.run(
             [sys.executable, "-X", "faulthandler", *options, program],
             capture_output=True,

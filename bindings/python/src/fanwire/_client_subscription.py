@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from . import _native
 from ._events import Event, to_event
+from ._green import wait_readable, wait_until
 from ._handlers import drop_awaitable
 from ._native import Message
 from ._settings import to_deadline, to_ms
@@ -41,7 +42,11 @@ class ClientSubscription(BaseSubscription):
 
         Raises TimeoutError, NoPermissionError or the like when Redis refuses it, UnsubscribedError or ClosedError.
         """
-        self._native.wait_active(to_ms(timeout))
+        timeout_ms = to_ms(timeout)
+        if self._client._green:
+            wait_until(lambda: self.state in ("active", "failed", "ended"), to_deadline(timeout))
+            timeout_ms = 0
+        self._native.wait_active(timeout_ms)
 
     # ---- Called by the dispatcher; messages go to the handler directly
 
@@ -64,10 +69,17 @@ class ClientStream(ClientSubscription):
     _public_name = "ClientStream"
 
     def __init__(
-        self, client: Client, name: str | bytes, is_pattern: bool, on_event: OnEvent | None, inbox: _native.Inbox
+        self,
+        client: Client,
+        name: str | bytes,
+        is_pattern: bool,
+        on_event: OnEvent | None,
+        inbox: _native.Inbox,
+        waker: _native.Waker | None,
     ) -> None:
         super().__init__(client, name, is_pattern, on_event, None)
         self._inbox = inbox
+        self._waker = waker  # for those who wait as greenlets
         self._items: deque[Message | Event] = deque()
         self._consumer = threading.Lock()
 
@@ -150,9 +162,18 @@ class ClientStream(ClientSubscription):
                     event = to_event(item)
                     self._note_end(event)  # here, where no other consumer can come between
                     self._items.append(event)
-            if not batch and not self._inbox.wait(to_ms(None if deadline is None else _left(deadline))):
+            if not batch and not self._wait(None if deadline is None else _left(deadline)):
                 raise TimeoutError("no message in time")
+            if self._waker is not None:
+                time.sleep(0)  # a channel that never rests must not keep other greenlets from running
         return None
+
+    def _wait(self, timeout: float | None) -> bool:
+        """False when nothing came in time, or perhaps nothing."""
+        if self._waker is None:
+            return self._inbox.wait(to_ms(timeout))
+        wait_readable(self._waker.fileno(), timeout)
+        return bool(self._waker.take()) or timeout != 0
 
     def _end_error(self) -> Exception:
         if self._ended is not None:

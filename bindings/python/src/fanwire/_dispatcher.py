@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import select
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import _native
 from ._events import Event, to_event
+from ._green import is_green, wait_readable
 from ._handlers import drop_awaitable
+from ._log import log
 from ._native import Message
 
 if TYPE_CHECKING:
     from ._client_subscription import ClientSubscription
 
 _CAPACITY = 512
-
-log = logging.getLogger("fanwire")
 
 
 class Dispatcher:
@@ -33,6 +32,7 @@ class Dispatcher:
         self._waker = _native.Waker()
         self.inbox = _native.Inbox(options, _CAPACITY, self._waker)
         self._stopping = False
+        self._green = is_green()
         self._thread = threading.Thread(target=self._run, name="fanwire-dispatcher", daemon=True)
 
     def start(self) -> None:
@@ -47,16 +47,27 @@ class Dispatcher:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether its thread has ended, or was never started, though nobody stopped it: nothing is delivered any more."""
+        return not self._stopping and not self._thread.is_alive()
+
     def _run(self) -> None:
-        poll = select.poll()
-        poll.register(self._waker.fileno(), select.POLLIN)
+        try:
+            self._deliver()
+        except BaseException as error:
+            log.critical("the thread that calls the handlers has ended; nothing is delivered any more", exc_info=error)
+
+    def _deliver(self) -> None:
         while True:
             last = self._stopping  # before the drain: what was there when it was set will be delivered
             if _native.deliver(self.inbox, self._on_event, self._on_trouble, True):
+                if self._green:
+                    time.sleep(0)  # others have their turn
                 continue
             if last:
                 return
-            poll.poll()
+            wait_readable(self._waker.fileno(), None)
             self._waker.take()
 
     def _on_event(self, subscription: ClientSubscription | None, event: _native.RawEvent) -> None:

@@ -7,7 +7,7 @@ import os
 import weakref
 from typing import Protocol
 
-from . import _native
+from . import _log, _native
 
 
 class Abandonable(Protocol):
@@ -44,6 +44,7 @@ def _abandon_all() -> None:
             bus._abandon()
         except BaseException as error:  # a warning that was made an error, say: the others are closed all the same
             first = first or error
+    _log.flush()  # what the closing had to say
     if first is not None:
         raise first
 
@@ -52,6 +53,7 @@ def _after_fork_in_child() -> None:
     for bus in list(_open):
         bus._forget_forked()
     _open.clear()
+    _log.forget_forked()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

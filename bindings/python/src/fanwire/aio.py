@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
-from . import _lifetime, _native
+from . import _lifetime, _log, _native
 from ._aio_events import EngineEvents
 from ._aio_stream import BATCH, AsyncHandler, AsyncHandlerSubscription, PulledSubscription, Stream
 from ._aio_subscription import Handler, Subscription
@@ -87,6 +87,8 @@ class Bus(BaseBus):
 
         self._waker = _native.Waker()
         self._inbox = _native.Inbox(options, _CAPACITY, self._waker, _SHARED_INBOX)
+        if shared is None:
+            _log.attach(options)
         self._engine = _native.Engine(options, self._inbox) if shared is None else shared._engine
         self._publisher = _native.make_publisher(self._engine, encode, self._inbox, self._loop, check_loop)
         self._loop.add_reader(self._waker.fileno(), self._on_readable)

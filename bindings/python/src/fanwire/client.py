@@ -5,19 +5,24 @@ from __future__ import annotations
 import threading
 import time
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
-from . import _lifetime, _native
+from . import _lifetime, _log, _native
 from ._base_bus import BaseBus
 from ._client_subscription import _BATCH, ClientStream, ClientSubscription, Handler
 from ._dispatcher import Dispatcher
+from ._green import call_in_real_thread, is_green, wait_until
+from ._green_outcomes import GreenOutcomes, Outcomes
 from ._handlers import check_callable, refuse_async
+from ._health import Health, Verdict
 from ._setting_types import Settings
 from ._settings import make_options, to_deadline, to_ms
 from ._subscription import OnEvent
 from ._values import encode
-from .errors import ClosedError, FanwireError, TimeoutError
+from .errors import ClosedError, FanwireError, InternalError, TimeoutError
 
 # How long a client that was left open may keep its process from ending.
 _ABANDON_MS = 500
@@ -47,12 +52,15 @@ class Client(BaseBus):
         check_callable(on_event, "on_event")
         refuse_async(on_event, "on_event")
         self._options = make_options(url, settings)
+        self._green = is_green()
+        self._make_outcomes: Callable[[], Outcomes] = GreenOutcomes if self._green else _native.Outcomes
         self._lock = threading.Lock()
         self._outcomes = threading.local()
         self._dispatcher: Dispatcher | None = None
         if on_event is not None:
             self._dispatcher = Dispatcher(self._options, on_event)
         inbox = None if self._dispatcher is None else self._dispatcher.inbox
+        _log.attach(self._options)
         self._engine = _native.Engine(self._options, inbox)
         self._publisher = _native.make_publisher(self._engine, encode)
         if self._dispatcher is not None:
@@ -73,7 +81,11 @@ class Client(BaseBus):
         Raises why that failed (ConnectFailedError, AuthFailedError, ...) while the client goes on trying, TimeoutError
         after `timeout` seconds, or ClosedError.
         """
-        self._engine.wait_connected(to_ms(timeout))
+        timeout_ms = to_ms(timeout)
+        if self._green:
+            wait_until(self._has_attempted, to_deadline(timeout))
+            timeout_ms = 0
+        self._engine.wait_connected(timeout_ms)
 
     def publish(self, channel: str | bytes, value: Any, timeout: float | None = None) -> int:
         """Publishes and waits for the outcome: the number of receivers as Redis counts them.
@@ -84,7 +96,7 @@ class Client(BaseBus):
         timeout_ms = to_ms(timeout)
         payload = encode(value)
         # Taken away while in use: a signal's handler may publish in the middle of it.
-        outcomes: _native.Outcomes = vars(self._outcomes).pop("of_thread", None) or _native.Outcomes()
+        outcomes: Outcomes = vars(self._outcomes).pop("of_thread", None) or self._make_outcomes()
         try:
             return outcomes.publish(self._engine, channel, payload, timeout_ms)
         finally:
@@ -175,14 +187,28 @@ class Client(BaseBus):
         refuse_async(on_event, "on_event")
         self._refuse_forked()
         if handler is None:
-            inbox = _native.Inbox(self._options, _BATCH)
-            stream = ClientStream(self, name, is_pattern, on_event, inbox)
+            waker = _native.Waker() if self._green else None
+            inbox = _native.Inbox(self._options, _BATCH, waker)
+            stream = ClientStream(self, name, is_pattern, on_event, inbox, waker)
             stream._native = self._engine.subscribe(name, is_pattern, inbox, None)
             return stream
         subscription = ClientSubscription(self, name, is_pattern, on_event, handler)
         inbox = self._get_dispatcher().inbox
         subscription._native = self._engine.subscribe(name, is_pattern, inbox, subscription)
         return subscription
+
+    def _has_attempted(self) -> bool:
+        """Whether there is something to say about an attempt to connect."""
+        return self._closed or self._engine.connected() or self._engine.stats()["connect_errors"] > 0
+
+    def health(self) -> Health:
+        health = super().health()
+        dispatcher = self._dispatcher
+        if dispatcher is None or self._closed or not dispatcher.is_dead:
+            return health
+        text = "the thread that calls the handlers has ended: nothing is delivered to them any more"
+        verdict = health.verdict if health.verdict is Verdict.DOWN else Verdict.DEGRADED
+        return replace(health, verdict=verdict, error=InternalError(text), text=text)
 
     def _get_dispatcher(self) -> Dispatcher:
         with self._lock:
@@ -197,6 +223,9 @@ class Client(BaseBus):
         """Has a thread close it, which Ctrl-C need not wait for."""
         if _lifetime.ending:
             self._engine.close(timeout_ms)
+            return
+        if self._green:
+            call_in_real_thread(lambda: self._engine.close(timeout_ms))
             return
         failures: list[Exception] = []
 

@@ -7,6 +7,7 @@
 #include "gil.h"
 #include "inbox.h"
 #include "json.h"
+#include "log.h"
 #include "message.h"
 #include "options.h"
 #include "outcome.h"
@@ -117,6 +118,7 @@ PYBIND11_MODULE(_native, module) {
     define_message(module);
     define_json(module);
     define_options(module);
+    define_log(module);
     define_receiver(module);
     define_outcome(module);
     define_inbox(module);

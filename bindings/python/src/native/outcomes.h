@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 
 #include "engine.h"
 #include "failure.h"
+#include "waker.h"
 
 namespace fanwire::python {
 
@@ -12,7 +15,8 @@ namespace fanwire::python {
 // publishes. So the outcome comes to an inbox, where the wait can be resumed.
 class Outcomes {
  public:
-    Outcomes();
+    // `waker` (may be null) is rung when an outcome comes.
+    explicit Outcomes(std::shared_ptr<Waker> waker);
     ~Outcomes();
     Outcomes(const Outcomes&) = delete;
     Outcomes& operator=(const Outcomes&) = delete;
@@ -20,9 +24,16 @@ class Outcomes {
     // The number of receivers.
     std::uint64_t publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms);
 
- private:
-    bool take(std::uintptr_t number, fanwire_event& outcome);
+    // The same in two steps, for those who wait in a way of their own: start() publishes, and poll() gives the number of
+    // receivers once it is known, before that None.
+    void start(Engine& engine, py::handle channel, py::handle value);
+    std::optional<std::uint64_t> poll();
 
+ private:
+    bool take(fanwire_event& outcome);
+
+    const std::shared_ptr<Waker> waker_;
+    Waker::Source source_;
     fanwire_inbox* inbox_ = nullptr;
     std::uintptr_t last_number_ = 0;
 };
