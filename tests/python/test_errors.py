@@ -8,7 +8,7 @@ import fanwire
 import pytest
 from fanwire import _native
 
-OF_PYTHON = {"WrongLoopError"}  # what the engine knows nothing of
+OF_PYTHON = {"WrongLoopError", "DecodeError"}  # what the engine knows nothing of
 ROWS = [row for row in _native.status_table() if row[1] != "OK"]
 
 

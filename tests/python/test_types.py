@@ -49,6 +49,8 @@ async def main() -> int:
             print(await anext(stream))
     async with fanwire.Engine("memory://x", overflow="conflate") as engine:
         light: fanwire.Bus = engine.bus()
+        fanwire.Client("memory://x", codec={"encode": str, "decode": bytes.decode}).close()
+        fanwire.open(codec="msgpack")
         sent: int = await light.publish("chat", "x")
         print(sent)
     try:
@@ -92,6 +94,7 @@ async def main() -> None:
     fanwire.effective_settings(prot=1)
     fanwire.connect().subscribe("chat")
     await bus.publish("chat", "x", 5)
+    fanwire.open(codec="jsn")
 '''
 
 
@@ -116,7 +119,7 @@ def test_mistakes_are_found(tmp_path):
     path = tmp_path / "mistakes.py"
     path.write_text(MISTAKES)
     done = mypy(tmp_path, str(path))
-    assert done.stdout.count("error:") == 10, done.stdout
+    assert done.stdout.count("error:") == 11, done.stdout
 
 
 def test_settings_have_the_types_of_the_engines_table():

@@ -20,6 +20,7 @@ from . import _native, errors
 from ._aio_stream import Stream
 from ._aio_subscription import Subscription
 from ._client_subscription import ClientStream, ClientSubscription
+from ._codecs import Codec
 from ._events import Event
 from ._health import Health, Latencies, Latency, Verdict
 from ._native import Message, clean_json, dependencies
@@ -38,6 +39,7 @@ __all__ = [
     "Client",
     "ClientStream",
     "ClientSubscription",
+    "Codec",
     "Engine",
     "Event",
     "Health",

@@ -117,6 +117,7 @@ class Stream(PulledSubscription):
     """
 
     _public_name = "Stream"
+    _reports_undecodable = False  # an iteration of events() hears of them
 
     def __aiter__(self) -> Self:
         return self
@@ -130,6 +131,7 @@ class Stream(PulledSubscription):
                 raise StopAsyncIteration
             if isinstance(item, Message):
                 return item
+            self._report_unheard(item)
 
     def batches(self, max_size: int = MAX_BATCH) -> AsyncIterator[list[Message]]:
         """Messages in lists of 1 to `max_size`: those that wait, in order; it does not wait for a list to fill.
@@ -144,6 +146,12 @@ class Stream(PulledSubscription):
         while (item := await self._next()) is not None:
             if isinstance(item, Message):
                 yield batch_of(item, self._items, self._inbox, max_size)
+            else:
+                self._report_unheard(item)
+
+    def _report_unheard(self, event: Event) -> None:
+        if self._on_event is None:
+            self._report_undecodable(event)
 
     async def events(self) -> AsyncIterator[Message | Event]:
         """Messages and events, in order. Takes them from the same queue as the plain iteration."""

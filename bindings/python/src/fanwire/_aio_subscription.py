@@ -34,6 +34,8 @@ class Ready:
 class Subscription(BaseSubscription):
     """A wish for one channel or pattern. Its messages go to its handler."""
 
+    _reports_undecodable = True  # when there is no on_event
+
     def __init__(
         self, bus: Bus, name: str | bytes, is_pattern: bool, on_event: OnEvent | None, handler: Handler | None
     ) -> None:
@@ -122,6 +124,8 @@ class Subscription(BaseSubscription):
     def _tell(self, event: Event) -> None:
         """Calls on_event, in its turn."""
         if self._on_event is None:
+            if self._reports_undecodable:
+                self._report_undecodable(event)
             return
         if self._in_order is not None:
             self._in_order.put(event)
@@ -129,6 +133,12 @@ class Subscription(BaseSubscription):
         awaitable = self._call_on_event(event)
         if awaitable is not None:
             self._await_from_now_on(awaitable, event)
+
+    def _report_undecodable(self, event: Event) -> None:
+        """Of an event that nobody hears of: messages do not disappear in silence."""
+        if event.kind == "undecodable" and event.error is not None:
+            text = f"a message for {self!r} is left out"
+            self._bus._report(event.error, text, subscription=self, received=event.message)
 
     def _call_on_event(self, event: Event) -> Awaitable[object] | None:
         if self._on_event is None:

@@ -150,6 +150,8 @@ def folded(events: Iterable[Event]) -> list[Event]:
     gap: Event | None = None
     state: Event | None = None
     for event in events:
+        if event.kind == "undecodable":
+            event = _gap(1)
         if event.kind != "gap":
             state = event
         elif gap is None:

@@ -12,6 +12,7 @@ from . import _native
 from ._events import Event, to_event
 from ._green import wait_readable, wait_until
 from ._handlers import drop_awaitable
+from ._log import log
 from ._native import Message
 from ._settings import to_deadline, to_ms
 from ._subscription import MAX_BATCH, BaseSubscription, OnEvent, again, batch_of, check_max_size
@@ -52,7 +53,10 @@ class ClientSubscription(BaseSubscription):
 
     def _deliver_event(self, event: Event) -> None:
         self._note_end(event)
-        if self._on_event is not None:
+        if self._on_event is None:
+            if event.kind == "undecodable" and self._handler is not None and event.error is not None:
+                raise event.error  # which the dispatcher reports
+        else:
             error = drop_awaitable(self._on_event(event))
             if error is not None:
                 raise error
@@ -112,6 +116,8 @@ class ClientStream(ClientSubscription):
         while (items := self._next_items(None, max_size)) is not None:
             if isinstance(items, list):
                 yield items
+            else:
+                self._report_unheard(items)
 
     def events(self) -> Iterator[Message | Event]:
         """Messages and events, in order. Takes them from the same queue as the plain iteration."""
@@ -125,6 +131,7 @@ class ClientStream(ClientSubscription):
             item = self._next(deadline)
             if item is None or isinstance(item, Message):
                 return item
+            self._report_unheard(item)
 
     def _next(self, deadline: float | None) -> Message | Event | None:
         """The next message or event; None when there will not be another one."""
@@ -174,6 +181,11 @@ class ClientStream(ClientSubscription):
             return self._inbox.wait(to_ms(timeout))
         wait_readable(self._waker.fileno(), timeout)
         return bool(self._waker.take()) or timeout != 0
+
+    def _report_unheard(self, event: Event) -> None:
+        """Of an event that nobody hears of: messages do not disappear in silence."""
+        if event.kind == "undecodable" and self._on_event is None:
+            log.error("a message for %r is left out: %s", self, event.error, exc_info=event.error)
 
     def _end_error(self) -> Exception:
         if self._ended is not None:

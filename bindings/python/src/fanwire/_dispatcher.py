@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _native
+from ._codecs import Coding
 from ._events import Event, to_event
 from ._green import is_green, wait_readable
 from ._handlers import drop_awaitable
@@ -27,10 +28,12 @@ class Dispatcher:
     cleaning up while a handler runs: so it can be left behind when the interpreter ends.
     """
 
-    def __init__(self, options: _native.Options, on_engine_event: Callable[[Event], object] | None) -> None:
+    def __init__(
+        self, options: _native.Options, coding: Coding, on_engine_event: Callable[[Event], object] | None
+    ) -> None:
         self._on_engine_event = on_engine_event
         self._waker = _native.Waker()
-        self.inbox = _native.Inbox(options, _CAPACITY, self._waker)
+        self.inbox = _native.Inbox(options, _CAPACITY, self._waker, decode=coding.decode)
         self._stopping = False
         self._green = is_green()
         self._thread = threading.Thread(target=self._run, name="fanwire-dispatcher", daemon=True)
@@ -70,7 +73,7 @@ class Dispatcher:
             wait_readable(self._waker.fileno(), None)
             self._waker.take()
 
-    def _on_event(self, subscription: ClientSubscription | None, event: _native.RawEvent) -> None:
+    def _on_event(self, subscription: ClientSubscription | None, event: Any) -> None:
         try:
             if subscription is not None:
                 subscription._deliver_event(to_event(event))

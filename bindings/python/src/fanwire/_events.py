@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from . import _native
+from ._native import Message
 from .errors import FanwireError, make_error
 
 Kind = Literal[
@@ -15,6 +16,7 @@ Kind = Literal[
     "gap",
     "failed",
     "ended",
+    "undecodable",
     "connected",
     "disconnected",
     "reconnecting",
@@ -36,6 +38,7 @@ class Event:
       down), "overflow" (the inbox was full; the count is exact) or "output_buffer" (as reconnect, most likely because
       Redis closed the link for its client-output-buffer-limit)
     - failed: Redis refused it (error: why); it is tried again slowly
+    - undecodable: the codec of the bus cannot decode the message that stood here (message, error: DecodeError)
     - ended: the last one (error: UnsubscribedError or ClosedError)
 
     Of the connection:
@@ -51,9 +54,13 @@ class Event:
     count: int | None = None
     delay: float | None = None
     will_reconnect: bool = False
+    message: Message | None = None
 
 
-def to_event(raw: _native.RawEvent) -> Event:
+def to_event(raw: _native.RawEvent | _native.Undecodable) -> Event:
+    if len(raw) == 2:
+        message, error = raw
+        return Event("undecodable", error=cast(FanwireError, error), message=message)
     kind_code, status, text, reason, count, delay_ms, will_reconnect = raw
     kind = cast(Kind, _native.EVENT_KINDS[kind_code])
     return Event(

@@ -9,6 +9,8 @@ from .errors import FanwireError
 
 # (kind, status, text, reason, count, delay_ms, will_reconnect)
 RawEvent = tuple[int, int, str | None, int, int | None, int, bool]
+# What the codec cannot decode, and why.
+Undecodable = tuple["Message", BaseException]
 # (verdict, status, publish_link, subscribe_link, unconfirmed, refused, silence_ms, probe_age_ms, probe_us, text)
 RawHealth = tuple[int, int, bool, bool, int, int, int | None, int | None, int | None, str]
 
@@ -57,6 +59,9 @@ class Message:
     @property
     def text(self) -> str:
         """The payload as UTF-8; raises UnicodeDecodeError when it is not."""
+    @property
+    def value(self) -> Any:
+        """What the codec of the bus has made of the payload; without a codec the payload."""
     def json(self) -> Any:
         """The payload as JSON; raises ValueError when it is not."""
 
@@ -95,16 +100,23 @@ class Waker:
     def ring(self) -> None: ...
 
 class Inbox:
-    def __init__(self, options: Options, capacity: int, waker: Waker | None = None, key: int = 0) -> None: ...
+    def __init__(
+        self,
+        options: Options,
+        capacity: int,
+        waker: Waker | None = None,
+        key: int = 0,
+        decode: Callable[[bytes], Any] | None = None,
+    ) -> None: ...
     def has_settled(self) -> bool: ...
     def targets(self) -> list[Any]: ...
-    def take(self, limit: int, /) -> list[Message | RawEvent]: ...
+    def take(self, limit: int, /) -> list[Message | RawEvent | Undecodable]: ...
     def take_messages(self, limit: int, /) -> list[Message]: ...
     def wait(self, timeout_ms: int, /) -> bool: ...
 
 def deliver(
     inbox: Inbox,
-    on_event: Callable[[Any, RawEvent], None],
+    on_event: Callable[[Any, Any], None],
     on_trouble: Callable[[Any, Message, BaseException | None, Any], None],
     catch_all: bool,
     /,
@@ -142,6 +154,7 @@ def make_publisher(
     inbox: Inbox | None = None,
     loop: AbstractEventLoop | None = None,
     check_loop: Callable[[AbstractEventLoop], None] | None = None,
+    encode_all: bool = False,
 ) -> Publisher: ...
 
 class Outcomes:

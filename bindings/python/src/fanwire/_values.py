@@ -7,7 +7,15 @@ from typing import Any
 
 from .errors import InvalidArgumentError
 
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON."""
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"the value has no JSON: {error}") from error
 
 
 def encode(value: Any) -> str | bytes | bytearray | memoryview:
@@ -16,7 +24,4 @@ def encode(value: Any) -> str | bytes | bytearray | memoryview:
         return value
     if isinstance(value, memoryview):
         return value if value.c_contiguous else value.tobytes()
-    try:
-        return _to_json(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"the value has no JSON: {error}") from error
+    return to_json(value)

@@ -15,6 +15,7 @@ from ._aio_events import EngineEvents
 from ._aio_stream import BATCH, AsyncHandler, AsyncHandlerSubscription, PulledSubscription, Stream
 from ._aio_subscription import Handler, Subscription
 from ._base_bus import BaseBus
+from ._codecs import AnyCodec, Coding, coding_of
 from ._connecting import Connecting
 from ._events import Event, to_error, to_event
 from ._handlers import check_callable, is_async
@@ -24,7 +25,6 @@ from ._opened import Opened, SharedOpened
 from ._setting_types import Settings
 from ._settings import make_options, to_ms
 from ._subscription import OnEvent
-from ._values import encode
 from .errors import ClosedError, FanwireError, OutcomeUnknownError, TimeoutError, WrongLoopError
 
 if TYPE_CHECKING:
@@ -35,28 +35,44 @@ _CAPACITY = 512
 _SHARED_INBOX = 0  # its key; others count from 1
 
 
-def open(url: str | None = None, /, *, on_event: OnEvent | None = None, **settings: Unpack[Settings]) -> Bus:
+def open(
+    url: str | None = None,
+    /,
+    *,
+    on_event: OnEvent | None = None,
+    codec: AnyCodec | None = None,
+    **settings: Unpack[Settings],
+) -> Bus:
     """Opens a bus at once, which connects in the background: `bus = fanwire.open(url)`, or `async with` it.
 
     Settings are keyword arguments, listed by fanwire.settings(). Until the first connection the same holds as while a
     connection is down: publishes are queued, or fail at once with offline="fail", and subscriptions are pending.
     `await bus.opened` waits for the outcome of the first attempt; on_event, plain or async, is called with each Event of
-    the connection. Raises WrongLoopError where no event loop runs.
+    the connection. The codec ("json", "msgpack", ..., or one of your own: see fanwire.Codec) makes payloads of values, and
+    message.value of payloads. Raises WrongLoopError where no event loop runs.
     """
     check_callable(on_event, "on_event")
-    return Bus(make_options(url, settings), on_event, "fanwire.open()")
+    return Bus(make_options(url, settings), on_event, coding_of(codec), "fanwire.open()")
 
 
-def connect(url: str | None = None, /, *, on_event: OnEvent | None = None, **settings: Unpack[Settings]) -> Connecting:
+def connect(
+    url: str | None = None,
+    /,
+    *,
+    on_event: OnEvent | None = None,
+    codec: AnyCodec | None = None,
+    **settings: Unpack[Settings],
+) -> Connecting:
     """Opens a bus and waits until it is connected: `bus = await connect(url)`, or `async with connect(url) as bus`.
 
     Settings are keyword arguments, listed by fanwire.settings(), and checked at once. Raises when the first attempt to
     connect fails (ConnectFailedError, AuthFailedError, ...) and then leaves nothing open; afterwards the bus connects
-    again by itself for as long as it is open. on_event, plain or async, is called with each Event of the connection.
+    again by itself for as long as it is open. on_event, plain or async, is called with each Event of the connection; the
+    codec is as in open().
     """
     check_callable(on_event, "on_event")
-    options = make_options(url, settings)
-    return Connecting(lambda: Bus(options, on_event, "fanwire.connect()"))
+    options, coding = make_options(url, settings), coding_of(codec)
+    return Connecting(lambda: Bus(options, on_event, coding, "fanwire.connect()"))
 
 
 class Bus(BaseBus):
@@ -68,10 +84,16 @@ class Bus(BaseBus):
     """
 
     def __init__(
-        self, options: _native.Options, on_event: OnEvent | None, maker: str, shared: Engine | None = None
+        self,
+        options: _native.Options,
+        on_event: OnEvent | None,
+        coding: Coding,
+        maker: str,
+        shared: Engine | None = None,
     ) -> None:
         self._loop = running_loop(maker)
         self._options = options
+        self._coding = coding
         self._shared = shared  # whose engine it uses; None: it has one of its own
         self._closing: asyncio.Task[None] | None = None
         self._pulled: weakref.WeakValueDictionary[int, PulledSubscription] = weakref.WeakValueDictionary()
@@ -86,11 +108,13 @@ class Bus(BaseBus):
         self._events = None if on_event is None else EngineEvents(self, on_event)
 
         self._waker = _native.Waker()
-        self._inbox = _native.Inbox(options, _CAPACITY, self._waker, _SHARED_INBOX)
+        self._inbox = _native.Inbox(options, _CAPACITY, self._waker, _SHARED_INBOX, coding.decode)
         if shared is None:
             _log.attach(options)
         self._engine = _native.Engine(options, self._inbox) if shared is None else shared._engine
-        self._publisher = _native.make_publisher(self._engine, encode, self._inbox, self._loop, check_loop)
+        self._publisher = _native.make_publisher(
+            self._engine, coding.encode, self._inbox, self._loop, check_loop, not coding.is_default
+        )
         self._loop.add_reader(self._waker.fileno(), self._on_readable)
         self._closed = False
         _lifetime.opened(self)
@@ -231,7 +255,7 @@ class Bus(BaseBus):
             return subscription
 
         self._last_key += 1
-        inbox = _native.Inbox(self._options, BATCH, self._waker, self._last_key)
+        inbox = _native.Inbox(self._options, BATCH, self._waker, self._last_key, self._coding.decode)
         pulled: PulledSubscription
         if handler is None:
             pulled = Stream(self, name, is_pattern, on_event, inbox)
@@ -284,7 +308,7 @@ class Bus(BaseBus):
         """Delivers one batch; whether more may wait."""
         return _native.deliver(self._inbox, self._on_event_of, self._on_trouble, False)
 
-    def _on_event_of(self, target: Subscription | _native.Outcome | None, event: _native.RawEvent) -> None:
+    def _on_event_of(self, target: Subscription | _native.Outcome | None, event: Any) -> None:
         if target is None:
             self._on_engine_event(to_event(event))
         elif isinstance(target, _native.Outcome):

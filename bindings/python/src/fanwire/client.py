@@ -12,6 +12,7 @@ from typing import Any, Self, Unpack, overload
 
 from . import _lifetime, _log, _native
 from ._base_bus import BaseBus
+from ._codecs import AnyCodec, coding_of
 from ._client_subscription import _BATCH, ClientStream, ClientSubscription, Handler
 from ._dispatcher import Dispatcher
 from ._green import call_in_real_thread, is_green, wait_until
@@ -21,7 +22,6 @@ from ._health import Health, Verdict
 from ._setting_types import Settings
 from ._settings import make_options, to_deadline, to_ms
 from ._subscription import OnEvent
-from ._values import encode
 from .errors import ClosedError, FanwireError, InternalError, TimeoutError
 
 # How long a client that was left open may keep its process from ending.
@@ -35,6 +35,8 @@ class Client(BaseBus):
     (ConnectFailedError, AuthFailedError, ...); afterwards it connects again by itself for as long as it is open. With
     wait=False it returns at once and connects in the background: until the first connection the same holds as while a
     connection is down, and wait_connected() tells what became of it.
+    The codec ("json", "msgpack", ..., or one of your own: see fanwire.Codec) makes payloads of values, and message.value of
+    payloads.
     Handlers and on_event, which gets each Event of the connection, are called in one thread of the client's own.
     """
 
@@ -46,11 +48,13 @@ class Client(BaseBus):
         /,
         *,
         on_event: OnEvent | None = None,
+        codec: AnyCodec | None = None,
         wait: bool = True,
         **settings: Unpack[Settings],
     ) -> None:
         check_callable(on_event, "on_event")
         refuse_async(on_event, "on_event")
+        self._coding = coding_of(codec)
         self._options = make_options(url, settings)
         self._green = is_green()
         self._make_outcomes: Callable[[], Outcomes] = GreenOutcomes if self._green else _native.Outcomes
@@ -58,11 +62,13 @@ class Client(BaseBus):
         self._outcomes = threading.local()
         self._dispatcher: Dispatcher | None = None
         if on_event is not None:
-            self._dispatcher = Dispatcher(self._options, on_event)
+            self._dispatcher = Dispatcher(self._options, self._coding, on_event)
         inbox = None if self._dispatcher is None else self._dispatcher.inbox
         _log.attach(self._options)
         self._engine = _native.Engine(self._options, inbox)
-        self._publisher = _native.make_publisher(self._engine, encode)
+        self._publisher = _native.make_publisher(
+            self._engine, self._coding.encode, encode_all=not self._coding.is_default
+        )
         if self._dispatcher is not None:
             self._dispatcher.start()
         self._closed = False
@@ -94,7 +100,7 @@ class Client(BaseBus):
         publish is then still under way.
         """
         timeout_ms = to_ms(timeout)
-        payload = encode(value)
+        payload = self._coding.encode(value)
         # Taken away while in use: a signal's handler may publish in the middle of it.
         outcomes: Outcomes = vars(self._outcomes).pop("of_thread", None) or self._make_outcomes()
         try:
@@ -188,7 +194,7 @@ class Client(BaseBus):
         self._refuse_forked()
         if handler is None:
             waker = _native.Waker() if self._green else None
-            inbox = _native.Inbox(self._options, _BATCH, waker)
+            inbox = _native.Inbox(self._options, _BATCH, waker, decode=self._coding.decode)
             stream = ClientStream(self, name, is_pattern, on_event, inbox, waker)
             stream._native = self._engine.subscribe(name, is_pattern, inbox, None)
             return stream
@@ -215,7 +221,7 @@ class Client(BaseBus):
             if self._dispatcher is None:
                 if self._closed:  # nobody would stop it
                     raise ClosedError("the client is closed")
-                self._dispatcher = Dispatcher(self._options, None)
+                self._dispatcher = Dispatcher(self._options, self._coding, None)
                 self._dispatcher.start()
             return self._dispatcher
 

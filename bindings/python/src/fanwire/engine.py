@@ -7,6 +7,7 @@ import weakref
 from types import TracebackType
 from typing import Self, Unpack
 
+from ._codecs import AnyCodec
 from ._loops import running_loop
 from ._setting_types import Settings
 from ._subscription import OnEvent
@@ -31,11 +32,12 @@ class Engine(Client):
         /,
         *,
         on_event: OnEvent | None = None,
+        codec: AnyCodec | None = None,
         wait: bool = False,
         **settings: Unpack[Settings],
     ) -> None:
         self._buses: weakref.WeakValueDictionary[int, Bus] = weakref.WeakValueDictionary()  # by the identity of the loop
-        super().__init__(url, on_event=on_event, wait=wait, **settings)
+        super().__init__(url, on_event=on_event, codec=codec, wait=wait, **settings)
 
     def bus(self) -> Bus:
         """The bus of the running event loop, made when it is first asked for.
@@ -49,7 +51,7 @@ class Engine(Client):
             self._refuse_forked()
             if self._closed:
                 raise ClosedError("the engine is closed")
-            bus = self._buses[id(loop)] = Bus(self._options, None, "Engine.bus()", self)
+            bus = self._buses[id(loop)] = Bus(self._options, None, self._coding, "Engine.bus()", self)
         return bus
 
     async def aclose(self, timeout: float | None = 5.0) -> None:

@@ -64,7 +64,13 @@ class WrongLoopError(InvalidArgumentError, RuntimeError):  # noqa: F821
     """A bus was used from another event loop or thread than its own, or where no event loop runs. Nothing was sent."""
 
 
-_of_python = [WrongLoopError]
+class DecodeError(FanwireError, ValueError):
+    """The codec of the bus cannot decode a message. Of "undecodable" events."""
+
+    name = "DECODE_FAILED"
+
+
+_of_python = [WrongLoopError, DecodeError]
 for _class in (FanwireError, *_of_python):
     _class.__module__ = "fanwire"
 __all__ = ["FanwireError", *_classes, *(cls.__name__ for cls in _of_python)]

@@ -43,6 +43,8 @@ class TlsNotSpokenError(FanwireError): ...
 
 class WrongLoopError(InvalidArgumentError, builtins.RuntimeError):
     """A bus was used from another event loop or thread than its own, or where no event loop runs. Nothing was sent."""
+class DecodeError(FanwireError, builtins.ValueError):
+    """The codec of the bus cannot decode a message. Of "undecodable" events."""
 
 __all__ = [
     "FanwireError",
@@ -77,6 +79,7 @@ __all__ = [
     "TlsExpiredError",
     "TlsNotSpokenError",
     "WrongLoopError",
+    "DecodeError",
 ]
 
 def make_error(status: int, text: str | None = None) -> FanwireError: ...

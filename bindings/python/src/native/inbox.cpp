@@ -75,28 +75,16 @@ bool tell_trouble(PyObject* on_trouble, PyObject* receiver, PyObject* message, P
     return result != nullptr;
 }
 
-bool deliver_message(fanwire_event& event, PyObject* on_trouble, bool catch_all) {
-    const auto* target = static_cast<const Target*>(event.user_data);
-    auto* receiver = target == nullptr ? nullptr : reinterpret_cast<Receiver*>(target->object);
-    if (receiver == nullptr || receiver->stopped || receiver->handler == nullptr) {
-        fanwire_events_release(&event, sizeof event, 1);
-        return true;
-    }
-    PyObject* message = make_message(event, receiver->channel, receiver->pattern);
-    if (message == nullptr) return false;
-    PyObject* owner = reinterpret_cast<PyObject*>(receiver);
-    PyObject* handler = receiver->handler;
-    Py_INCREF(owner);
-    Py_INCREF(handler);
-    PyObject* arguments[] = {nullptr, message};
-    PyObject* result = PyObject_Vectorcall(handler, arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
-    const bool fine = result != nullptr && !must_be_awaited(result);
-    const bool ok = fine || tell_trouble(on_trouble, owner, message, result, catch_all);
+// The event in the place of a message that the codec cannot decode.
+bool deliver_failure(PyObject* on_event, PyObject* receiver, PyObject* message, PyObject* failure) {
+    PyObject* pair = PyTuple_Pack(2, message, failure);
+    PyObject* arguments[] = {nullptr, receiver, pair};
+    PyObject* result = pair == nullptr ? nullptr
+                                       : PyObject_Vectorcall(on_event, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                                             nullptr);
+    Py_XDECREF(pair);
     Py_XDECREF(result);
-    Py_DECREF(handler);
-    Py_DECREF(owner);
-    Py_DECREF(message);
-    return ok;
+    return result != nullptr;
 }
 
 // deliver(inbox, on_event, on_trouble, catch_all) and call_back(inbox)
@@ -144,8 +132,10 @@ void support_garbage_collection(PyHeapTypeObject* heap_type) {
 
 }  // namespace
 
-Inbox::Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker> waker, std::uint64_t key)
-    : waker_(std::move(waker)), source_{key, false}, capacity_(capacity) {
+Inbox::Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker> waker, std::uint64_t key,
+             py::handle decode)
+    : waker_(std::move(waker)), source_{key, false}, capacity_(capacity),
+      decoder_(decode.is_none() ? nullptr : decode.ptr()) {
     check(fanwire_inbox_create(&handle_, options.handle()));
     if (!waker_) return;
     waker_->add();
@@ -168,6 +158,8 @@ Inbox::~Inbox() {
 
 int Inbox::traverse(visitproc visit, void* arg) const {
     for (std::size_t i = next_settled_; i < settled_.size(); ++i) Py_VISIT(settled_[i]);
+    Py_VISIT(put_back_.ptr());
+    if (const int visited = decoder_.traverse(visit, arg); visited != 0) return visited;
     return targets_.traverse(visit, arg);
 }
 
@@ -175,6 +167,7 @@ void Inbox::release_objects() {
     const std::size_t first = std::exchange(next_settled_, 0);
     const std::vector<PyObject*> settled = std::exchange(settled_, {});  // to let go of them may run anything
     for (std::size_t i = first; i < settled.size(); ++i) Py_DECREF(settled[i]);
+    decoder_.release_objects();
     targets_.release_objects();
 }
 
@@ -215,11 +208,43 @@ int Inbox::deliver(PyObject* on_event, PyObject* on_trouble, bool catch_all) {
 bool Inbox::deliver_rest(PyObject* on_event, PyObject* on_trouble, bool catch_all) {
     while (next_ < count_) {
         fanwire_event& event = batch_[next_++];
-        const bool ok = event.kind == FANWIRE_EVENT_MESSAGE ? deliver_message(event, on_trouble, catch_all)
+        const bool ok = event.kind == FANWIRE_EVENT_MESSAGE ? deliver_message(event, on_event, on_trouble, catch_all)
                                                             : deliver_event(event, on_event);
         if (!ok) return false;
     }
+    decoder_.forget();
     return true;
+}
+
+bool Inbox::deliver_message(fanwire_event& event, PyObject* on_event, PyObject* on_trouble, bool catch_all) {
+    const auto* target = static_cast<const Target*>(event.user_data);
+    auto* receiver = target == nullptr ? nullptr : reinterpret_cast<Receiver*>(target->object);
+    if (receiver == nullptr || receiver->stopped || receiver->handler == nullptr) {
+        fanwire_events_release(&event, sizeof event, 1);
+        return true;
+    }
+    PyObject* message = make_message(event, receiver->channel, receiver->pattern);
+    if (message == nullptr) return false;
+    PyObject* owner = reinterpret_cast<PyObject*>(receiver);
+    PyObject* handler = receiver->handler;
+    Py_INCREF(owner);
+    Py_INCREF(handler);
+    PyObject* failure = nullptr;
+    bool ok = !decoder_.on() || decoder_.decode(message, &failure);
+    if (failure != nullptr) {
+        ok = deliver_failure(on_event, owner, message, failure);
+        Py_DECREF(failure);
+    } else if (ok) {
+        PyObject* arguments[] = {nullptr, message};
+        PyObject* result = PyObject_Vectorcall(handler, arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+        const bool fine = result != nullptr && !must_be_awaited(result);
+        ok = fine || tell_trouble(on_trouble, owner, message, result, catch_all);
+        Py_XDECREF(result);
+    }
+    Py_DECREF(handler);
+    Py_DECREF(owner);
+    Py_DECREF(message);
+    return ok;
 }
 
 bool Inbox::deliver_event(const fanwire_event& event, PyObject* on_event) {
@@ -263,6 +288,11 @@ bool Inbox::call_back() {
 }
 
 py::list Inbox::take(std::size_t limit) {
+    if (put_back_ && limit > 0) {
+        py::list list;
+        list.append(std::exchange(put_back_, py::object()));
+        return list;
+    }
     if (next_ == count_) refill(limit);
     py::list list(std::min(limit, count_ - next_));
     for (std::size_t i = 0; i < list.size(); ++i)
@@ -272,10 +302,12 @@ py::list Inbox::take(std::size_t limit) {
 
 py::list Inbox::take_messages(std::size_t limit) {
     py::list list;
-    while (list.size() < limit) {
+    while (list.size() < limit && !put_back_) {
         if (next_ == count_) refill(capacity_);
         if (next_ == count_ || batch_[next_].kind != FANWIRE_EVENT_MESSAGE) break;
-        list.append(py::reinterpret_steal<py::object>(take_item()));
+        auto item = py::reinterpret_steal<py::object>(take_item());
+        if (PyTuple_Check(item.ptr())) put_back_ = std::move(item);
+        else list.append(item);
     }
     return list;
 }
@@ -286,7 +318,20 @@ PyObject* Inbox::take_item() {
                                                          : describe(event).release().ptr();
     if (item == nullptr) throw py::error_already_set();
     ++next_;
-    return item;
+    if (!decoder_.on() || event.kind != FANWIRE_EVENT_MESSAGE) return item;
+    PyObject* failure = nullptr;
+    const bool decoded = decoder_.decode(item, &failure);
+    decoder_.forget();
+    if (!decoded) {
+        Py_DECREF(item);
+        throw py::error_already_set();
+    }
+    if (failure == nullptr) return item;
+    PyObject* pair = PyTuple_Pack(2, item, failure);
+    Py_DECREF(item);
+    Py_DECREF(failure);
+    if (pair == nullptr) throw py::error_already_set();
+    return pair;
 }
 
 bool Inbox::wait(std::uint64_t timeout_ms) {
@@ -311,8 +356,9 @@ void define_inbox(py::module_& module) {
         .def("ring", &Waker::ring);
 
     py::class_<Inbox>(module, "Inbox", py::custom_type_setup(support_garbage_collection))
-        .def(py::init<const Options&, std::size_t, std::shared_ptr<Waker>, std::uint64_t>(), py::arg("options"),
-             py::arg("capacity"), py::arg("waker") = nullptr, py::arg("key") = 0)
+        .def(py::init<const Options&, std::size_t, std::shared_ptr<Waker>, std::uint64_t, py::handle>(),
+             py::arg("options"), py::arg("capacity"), py::arg("waker") = nullptr, py::arg("key") = 0,
+             py::arg("decode") = py::none())
         .def("has_settled", &Inbox::has_settled)
         .def("targets", &Inbox::target_objects)
         .def("take", &Inbox::take)

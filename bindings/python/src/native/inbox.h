@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "decoder.h"
 #include "failure.h"
 #include "options.h"
 #include "targets.h"
@@ -15,14 +16,15 @@ namespace fanwire::python {
 class Inbox {
  public:
     // `waker` (may be null) is told `key` when something comes. A drain gives at most `capacity` events.
-    Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker> waker, std::uint64_t key);
+    // `decode` (None: there is no codec) makes a value of the bytes of each message, or raises.
+    Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker> waker, std::uint64_t key, py::handle decode);
     ~Inbox();
     Inbox(const Inbox&) = delete;
     Inbox& operator=(const Inbox&) = delete;
 
     // Takes a batch and calls the handlers with the messages in it; whether more may wait. The rest goes to
     // on_event(target, event), with target the Receiver or Outcome it is for (None: the engine itself) and event as
-    // take() gives it. on_trouble(receiver, message, error, awaitable) hears of a handler that raised `error`, or that
+    // take() gives it, also for a message that cannot be decoded. on_trouble(receiver, message, error, awaitable) hears of a handler that raised `error`, or that
     // has returned a coroutine or the like. What these raise ends the batch, as does what a handler raises and is neither an
     // Exception nor a CancelledError, unless `catch_all`; the next call goes on with the rest of the batch. -1 with a
     // Python error set.
@@ -33,8 +35,8 @@ class Inbox {
     // Calls them, as a turn of the event loop: no task may be running. False with a Python error set.
     bool call_back();
 
-    // At most `limit` events, each a Message or (kind, status, text, reason, count, delay_ms, will_reconnect) with
-    // count None when it is unknown. For an inbox with one subscription, made without a target.
+    // At most `limit` events, each a Message, (message, error) when the codec cannot decode it, or
+    // (kind, status, text, reason, count, delay_ms, will_reconnect) with count None when it is unknown. For an inbox with one subscription, made without a target.
     py::list take(std::size_t limit);
     // The same, but messages only, and up to the next event.
     py::list take_messages(std::size_t limit);
@@ -59,6 +61,7 @@ class Inbox {
     void release_batch();
     void refill(std::size_t limit);
     PyObject* take_item();
+    bool deliver_message(fanwire_event& event, PyObject* on_event, PyObject* on_trouble, bool catch_all);
     bool deliver_rest(PyObject* on_event, PyObject* on_trouble, bool catch_all);
     bool deliver_event(const fanwire_event& event, PyObject* on_event);
 
@@ -72,6 +75,8 @@ class Inbox {
     std::size_t next_ = 0;
     std::vector<PyObject*> settled_;  // owned; those from next_settled_ on are still to be called back
     std::size_t next_settled_ = 0;
+    Decoder decoder_;
+    py::object put_back_;  // what take_messages() came upon that is no message
     py::object channel_;  // of the one subscription; null: it is for a pattern, or there are more
     py::object pattern_;
 };

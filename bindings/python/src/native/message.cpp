@@ -16,6 +16,7 @@ struct MessageObject {
     PyObject* data;
     PyObject* channel;
     PyObject* pattern;
+    PyObject* value;  // what a codec has made of the payload; nullptr: the payload
 };
 
 MessageObject* cast(PyObject* self) {
@@ -77,6 +78,13 @@ PyObject* get_data(PyObject* self, void*) {
     return object->data;
 }
 
+PyObject* get_value(PyObject* self, void*) {
+    PyObject* value = cast(self)->value;
+    if (value == nullptr) return get_data(self, nullptr);
+    Py_INCREF(value);
+    return value;
+}
+
 PyObject* get_text(PyObject* self, void*) {
     return PyUnicode_DecodeUTF8(cast(self)->payload, cast(self)->payload_size, nullptr);
 }
@@ -105,6 +113,7 @@ void deallocate(PyObject* self) {
     Py_XDECREF(object->data);
     Py_XDECREF(object->channel);
     Py_XDECREF(object->pattern);
+    Py_XDECREF(object->value);
     if (free_count < max_free)
         free_objects[free_count++] = object;
     else
@@ -120,6 +129,8 @@ PyGetSetDef getters[] = {
     {"pattern_bytes", get_pattern_bytes, nullptr, "The pattern, byte for byte.", nullptr},
     {"data", get_data, nullptr, "The payload.", nullptr},
     {"text", get_text, nullptr, "The payload as UTF-8; raises UnicodeDecodeError when it is not.", nullptr},
+    {"value", get_value, nullptr, "What the codec of the bus has made of the payload; without a codec the payload.",
+     nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -166,7 +177,24 @@ PyObject* make_message(fanwire_event& event, PyObject* channel, PyObject* patter
     object->channel = channel;
     Py_XINCREF(pattern);
     object->pattern = pattern;
+    object->value = nullptr;
     return reinterpret_cast<PyObject*>(object);
+}
+
+const fanwire_message* message_of(PyObject* message) {
+    return cast(message)->message;
+}
+
+PyObject* payload_of(PyObject* message) {
+    return get_data(message, nullptr);
+}
+
+PyObject* value_of(PyObject* message) {
+    return get_value(message, nullptr);
+}
+
+void set_value(PyObject* message, PyObject* value) {
+    Py_XSETREF(cast(message)->value, value);
 }
 
 PyObject* decode_name(const char* bytes, std::size_t size) {

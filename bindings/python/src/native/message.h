@@ -16,6 +16,17 @@ void define_message(pybind11::module_& module);
 // reference then still the event's.
 PyObject* make_message(fanwire_event& event, PyObject* channel, PyObject* pattern);
 
+// What a Message is of.
+const fanwire_message* message_of(PyObject* message);
+// Its payload as bytes: a new reference, or nullptr with a Python error set.
+PyObject* payload_of(PyObject* message);
+
+// A new reference to Message.value, or nullptr with a Python error set.
+PyObject* value_of(PyObject* message);
+
+// Sets Message.value, which is the payload otherwise. Takes over the reference.
+void set_value(PyObject* message, PyObject* value);
+
 // How Python sees the bytes of a channel or pattern: surrogates stand for those that are not UTF-8.
 PyObject* decode_name(const char* bytes, std::size_t size);
 

@@ -19,6 +19,7 @@ struct Publisher {
     Engine* engine;        // what the objects hold
     Inbox* inbox;
     std::uint64_t generation;  // of the process that made it
+    bool encode_all;           // str and bytes too: there is a codec
     bool closed;
 };
 
@@ -93,7 +94,8 @@ bool check_caller(const Publisher* publisher) {
 
 // A new reference to what is sent for a value: str or bytes-like.
 PyObject* encoded(const Publisher* publisher, PyObject* value) {
-    if (!PyUnicode_Check(value) && !PyBytes_Check(value)) return PyObject_CallOneArg(publisher->encode, value);
+    if (publisher->encode_all || (!PyUnicode_Check(value) && !PyBytes_Check(value)))
+        return PyObject_CallOneArg(publisher->encode, value);
     Py_INCREF(value);
     return value;
 }
@@ -177,7 +179,7 @@ PyType_Spec spec = {
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 py::object make_publisher(py::object engine, py::object encode, py::object inbox, py::object loop,
-                          py::object check_loop) {
+                          py::object check_loop, bool encode_all) {
     Engine* const native_engine = py::cast<Engine*>(engine);
     Inbox* const native_inbox = inbox.is_none() ? nullptr : py::cast<Inbox*>(inbox);
     Publisher* publisher = PyObject_GC_New(Publisher, publisher_type);
@@ -189,6 +191,7 @@ py::object make_publisher(py::object engine, py::object encode, py::object inbox
     publisher->check_loop = check_loop.release().ptr();
     publisher->engine = native_engine;
     publisher->inbox = native_inbox;
+    publisher->encode_all = encode_all;
     publisher->generation = fork_generation();
     publisher->closed = false;
     PyObject_GC_Track(reinterpret_cast<PyObject*>(publisher));
@@ -204,7 +207,7 @@ void define_publisher(py::module_& module) {
     publisher_type = reinterpret_cast<PyTypeObject*>(type);
     module.attr("Publisher") = py::handle(type);
     module.def("make_publisher", make_publisher, py::arg("engine"), py::arg("encode"), py::arg("inbox") = py::none(),
-               py::arg("loop") = py::none(), py::arg("check_loop") = py::none());
+               py::arg("loop") = py::none(), py::arg("check_loop") = py::none(), py::arg("encode_all") = false);
 }
 
 }  // namespace fanwire::python
