@@ -15,6 +15,7 @@ struct Publisher {
     PyObject* encode;        // makes any value str or bytes-like
     PyObject* inbox_object;  // where outcomes go to; None: nobody asks for them
     PyObject* loop;
+    PyObject* loop_state;  // the loop's attributes, with `_thread_id`; nullptr: it is a loop of another kind
     PyObject* check_loop;  // check_loop(loop) raises when it may not be used here; None: it may be used everywhere
     Engine* engine;        // what the objects hold
     Inbox* inbox;
@@ -39,6 +40,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(publisher->encode);
     Py_VISIT(publisher->inbox_object);
     Py_VISIT(publisher->loop);
+    Py_VISIT(publisher->loop_state);
     Py_VISIT(publisher->check_loop);
     return 0;
 }
@@ -51,6 +53,7 @@ int clear(PyObject* self) {
     Py_CLEAR(publisher->encode);
     Py_CLEAR(publisher->inbox_object);
     Py_CLEAR(publisher->loop);
+    Py_CLEAR(publisher->loop_state);
     Py_CLEAR(publisher->check_loop);
     return 0;
 }
@@ -73,14 +76,20 @@ bool check_call(const Publisher* publisher, Py_ssize_t count) {
 // Whether its event loop runs in this thread. asyncio's own loops have the thread in `_thread_id` while they run; to ask
 // for the running loop would take as long as the rest of a publish, up to Python 3.11.
 bool loop_runs_here(const Publisher* publisher) {
-    PyObject* thread = PyObject_GetAttr(publisher->loop, thread_id_name);
-    if (thread == nullptr) {
-        PyErr_Clear();
-        return false;
-    }
-    const bool here = PyLong_CheckExact(thread) && PyLong_AsUnsignedLongMask(thread) == PyThread_get_thread_ident();
-    Py_DECREF(thread);
-    return here;
+    if (publisher->loop_state == nullptr) return false;
+    PyObject* thread = PyDict_GetItemWithError(publisher->loop_state, thread_id_name);  // borrowed
+    if (thread == nullptr) PyErr_Clear();
+    return thread != nullptr && PyLong_CheckExact(thread) &&
+           PyLong_AsUnsignedLongMask(thread) == PyThread_get_thread_ident();
+}
+
+// New, or nullptr.
+PyObject* state_of_loop(PyObject* loop) {
+    PyObject* state = PyObject_GetAttrString(loop, "__dict__");
+    if (state != nullptr && PyDict_CheckExact(state) && PyDict_Contains(state, thread_id_name) == 1) return state;
+    PyErr_Clear();
+    Py_XDECREF(state);
+    return nullptr;
 }
 
 // False with a Python error set.
@@ -184,6 +193,7 @@ py::object make_publisher(py::object engine, py::object encode, py::object inbox
     Inbox* const native_inbox = inbox.is_none() ? nullptr : py::cast<Inbox*>(inbox);
     Publisher* publisher = PyObject_GC_New(Publisher, publisher_type);
     if (publisher == nullptr) throw py::error_already_set();
+    publisher->loop_state = state_of_loop(loop.ptr());
     publisher->engine_object = engine.release().ptr();
     publisher->encode = encode.release().ptr();
     publisher->inbox_object = inbox.release().ptr();
@@ -201,7 +211,8 @@ py::object make_publisher(py::object engine, py::object encode, py::object inbox
 }  // namespace
 
 void define_publisher(py::module_& module) {
-    thread_id_name = py::str("_thread_id").release().ptr();
+    thread_id_name = PyUnicode_InternFromString("_thread_id");
+    if (thread_id_name == nullptr) throw py::error_already_set();
     PyObject* type = PyType_FromSpec(&spec);
     if (type == nullptr) throw py::error_already_set();
     publisher_type = reinterpret_cast<PyTypeObject*>(type);
