@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import gc
+import os
+import signal
 import sys
 import threading
 import weakref
@@ -332,3 +334,63 @@ def test_under_uvloop(own_redis, channel):
         assert loop.run_until_complete(main()) == [str(i) for i in range(202)]
     finally:
         loop.close()
+
+
+# ---- Whether a publish without an outcome may have happened all the same
+
+
+async def test_a_cancelled_publish_may_have_happened(bus):
+    outcome = bus.publish("a", "x")
+    outcome.cancel("enough")
+    with pytest.raises(asyncio.CancelledError, match="enough") as caught:
+        await outcome
+    assert caught.value.may_have_happened is True
+
+    seen = []
+
+    async def publish():
+        try:
+            await bus.publish("a", "x")
+        except asyncio.CancelledError as error:
+            seen.append(error.may_have_happened)
+            raise
+
+    task = asyncio.ensure_future(publish())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert seen == [True]
+
+
+async def test_a_refused_publish_has_not_happened(bus):
+    with pytest.raises(fanwire.InvalidChannelError) as caught:
+        await bus.publish("", "x")
+    assert caught.value.may_have_happened is False
+    await bus.close()
+    with pytest.raises(fanwire.ClosedError) as caught:
+        await bus.publish("a", "x")
+    assert caught.value.may_have_happened is False
+
+
+async def test_a_publish_without_an_answer_may_have_happened(own_redis):
+    """Written, then the connection breaks before Redis says what became of it."""
+    async with fanwire.connect(own_redis.url) as bus:
+        os.kill(own_redis._process.pid, signal.SIGSTOP)
+        written = bus.stats()["bytes_out"]
+        outcome = bus.publish("a", "x")
+        await until(lambda: bus.stats()["bytes_out"] > written and bus.stats()["publish_unsent"] == 0)
+        own_redis.kill()
+        with pytest.raises(fanwire.OutcomeUnknownError) as caught:
+            await outcome
+        assert caught.value.may_have_happened is True
+
+
+def test_a_wait_that_was_given_up(own_redis):
+    with fanwire.Client(own_redis.url) as client:
+        os.kill(own_redis._process.pid, signal.SIGSTOP)
+        with pytest.raises(fanwire.TimeoutError) as caught:
+            client.publish("a", "x", timeout=0.01)
+        assert caught.value.may_have_happened is True
+        os.kill(own_redis._process.pid, signal.SIGCONT)
+    assert fanwire.TimeoutError("x").may_have_happened is False

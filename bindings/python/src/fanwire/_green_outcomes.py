@@ -7,7 +7,6 @@ from typing import Protocol
 
 from . import _native
 from ._green import wait_readable
-from .errors import TimeoutError
 
 Payload = str | bytes | bytearray | memoryview
 
@@ -17,7 +16,8 @@ class Outcomes(Protocol):
 
     def publish(
         self, engine: _native.Engine, channel: str | bytes, value: Payload, timeout_ms: int, /
-    ) -> int: ...
+    ) -> int | None:
+        """The number of receivers; None when the time was over before it was known."""
 
 
 class GreenOutcomes:
@@ -25,13 +25,13 @@ class GreenOutcomes:
         self._waker = _native.Waker()
         self._native = _native.Outcomes(self._waker)
 
-    def publish(self, engine: _native.Engine, channel: str | bytes, value: Payload, timeout_ms: int, /) -> int:
+    def publish(self, engine: _native.Engine, channel: str | bytes, value: Payload, timeout_ms: int, /) -> int | None:
         deadline = None if timeout_ms == _native.FOREVER else time.monotonic() + timeout_ms / 1000
         self._native.start(engine, channel, value)
         while (receivers := self._native.poll()) is None:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             if left == 0:
-                raise TimeoutError("no outcome in time; the publish is still under way")
+                return None
             wait_readable(self._waker.fileno(), left)
             self._waker.take()
         return receivers

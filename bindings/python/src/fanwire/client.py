@@ -104,9 +104,14 @@ class Client(BaseBus):
         # Taken away while in use: a signal's handler may publish in the middle of it.
         outcomes: Outcomes = vars(self._outcomes).pop("of_thread", None) or self._make_outcomes()
         try:
-            return outcomes.publish(self._engine, channel, payload, timeout_ms)
+            receivers = outcomes.publish(self._engine, channel, payload, timeout_ms)
         finally:
             self._outcomes.of_thread = outcomes
+        if receivers is None:
+            error = TimeoutError("no outcome in time; the publish is still under way")
+            error.may_have_happened = True
+            raise error
+        return receivers
 
     @overload
     def subscribe(

@@ -34,6 +34,8 @@ class FanwireError(Exception):
     status = -1
     name = "UNKNOWN"
     retryable = False
+    may_have_happened = False
+    """Of a publish: whether it may have reached Redis all the same, so that to repeat it might publish twice."""
 
 
 def _class_name(status_name):
@@ -48,6 +50,7 @@ def _make_class(status, name, text, retryable):
         "status": status,
         "name": name,
         "retryable": retryable,
+        "may_have_happened": name == "OUTCOME_UNKNOWN",
     }
     return type(_class_name(name), bases, members)
 

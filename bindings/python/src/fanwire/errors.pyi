@@ -9,6 +9,8 @@ class FanwireError(Exception):
     status: ClassVar[int]
     name: ClassVar[str]
     retryable: ClassVar[bool]
+    may_have_happened: bool
+    """Of a publish: whether it may have reached Redis all the same, so that to repeat it might publish twice."""
 
 class InvalidArgumentError(FanwireError, builtins.ValueError): ...
 class InvalidUrlError(FanwireError, builtins.ValueError): ...

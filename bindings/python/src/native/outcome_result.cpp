@@ -11,6 +11,7 @@ namespace {
 // The module's, never freed.
 PyObject* cancelled_error = nullptr;
 PyObject* invalid_state_error = nullptr;
+PyObject* may_have_happened = nullptr;
 
 // Steals the reference to `error`.
 void fail(Outcome* outcome, PyObject* error) {
@@ -123,7 +124,10 @@ PyObject* set_exception(PyObject* self, PyObject* error) {
 
 PyObject* make_cancelled_error(PyObject* self, PyObject*) {
     PyObject* message = cast_outcome(self)->cancel_message;
-    return message == nullptr ? PyObject_CallNoArgs(cancelled_error) : PyObject_CallOneArg(cancelled_error, message);
+    PyObject* error =
+        message == nullptr ? PyObject_CallNoArgs(cancelled_error) : PyObject_CallOneArg(cancelled_error, message);
+    if (error != nullptr && PyObject_SetAttr(error, may_have_happened, Py_True) != 0) Py_CLEAR(error);
+    return error;
 }
 
 }  // namespace outcome_methods
@@ -132,6 +136,7 @@ void define_outcome_result() {
     const auto keep = [](pybind11::object object) { return object.release().ptr(); };
     const pybind11::module_ asyncio = pybind11::module_::import("asyncio");
     cancelled_error = keep(asyncio.attr("CancelledError"));
+    may_have_happened = keep(pybind11::str("may_have_happened"));
     invalid_state_error = keep(asyncio.attr("InvalidStateError"));
 }
 

@@ -64,7 +64,7 @@ std::optional<std::uint64_t> Outcomes::poll() {
     return receivers_of(outcome);
 }
 
-std::uint64_t Outcomes::publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms) {
+std::optional<std::uint64_t> Outcomes::publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms) {
     start(engine, channel, value);
     fanwire_event outcome{};
     bool found = false;
@@ -76,7 +76,7 @@ std::uint64_t Outcomes::publish(Engine& engine, py::handle channel, py::handle v
     });
     if (!found) {
         check(status == FANWIRE_TIMEOUT ? int{FANWIRE_OK} : status);
-        throw Failure{FANWIRE_TIMEOUT, "no outcome in time; the publish is still under way"};
+        return std::nullopt;
     }
     return receivers_of(outcome);
 }
