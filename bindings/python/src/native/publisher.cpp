@@ -26,6 +26,7 @@ struct Publisher {
 
 // The module's, never freed.
 PyObject* thread_id_name = nullptr;
+PyObject* get_running_loop = nullptr;
 
 PyTypeObject* publisher_type = nullptr;  // the module's, never freed
 
@@ -76,7 +77,12 @@ bool check_call(const Publisher* publisher, Py_ssize_t count) {
 // Whether its event loop runs in this thread. asyncio's own loops have the thread in `_thread_id` while they run; to ask
 // for the running loop would take as long as the rest of a publish, up to Python 3.11.
 bool loop_runs_here(const Publisher* publisher) {
-    if (publisher->loop_state == nullptr) return false;
+    if (publisher->loop_state == nullptr) {
+        PyObject* running = PyObject_CallNoArgs(get_running_loop);
+        if (running == nullptr) PyErr_Clear();
+        Py_XDECREF(running);
+        return running == publisher->loop;
+    }
     PyObject* thread = PyDict_GetItemWithError(publisher->loop_state, thread_id_name);  // borrowed
     if (thread == nullptr) PyErr_Clear();
     return thread != nullptr && PyLong_CheckExact(thread) &&
@@ -213,6 +219,7 @@ py::object make_publisher(py::object engine, py::object encode, py::object inbox
 void define_publisher(py::module_& module) {
     thread_id_name = PyUnicode_InternFromString("_thread_id");
     if (thread_id_name == nullptr) throw py::error_already_set();
+    get_running_loop = py::object(py::module_::import("asyncio").attr("_get_running_loop")).release().ptr();
     PyObject* type = PyType_FromSpec(&spec);
     if (type == nullptr) throw py::error_already_set();
     publisher_type = reinterpret_cast<PyTypeObject*>(type);
