@@ -234,6 +234,7 @@ def test_fork(url):
         engine.close()
         """,
         url,
+        options=("-W", "ignore::DeprecationWarning"),  # of a fork with threads
     )
     assert (done.stdout, done.stderr) == ("", "")
 
