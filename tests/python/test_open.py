@@ -188,8 +188,9 @@ def test_a_client_at_once(down_redis, channel):
         client.publish_nowait("elsewhere", "queued")
         down_redis.start()
         assert client.publish("elsewhere", "x") == 0
-        client.wait_connected()
         stream.wait_ready()
+        until_blocking(lambda: client.connected)
+        client.wait_connected()
         until_blocking(lambda: client.stats()["publish_ok"] == 2)
 
 

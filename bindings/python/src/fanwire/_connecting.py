@@ -57,7 +57,7 @@ class Connecting:
     if not TYPE_CHECKING:  # type checkers are to find the mistake, too
 
         def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(f"connect() has not given its bus yet, which has .{name} perhaps: {_HOW}")
+            raise AttributeError(f"connect() gives a bus and is none itself, so it has no .{name}: {_HOW}")
 
     def __del__(self) -> None:
         if self.__dict__.get("_make_bus") is not None:

@@ -6,7 +6,7 @@ import logging
 import threading
 
 from . import _native
-from ._green import wait_readable
+from ._green import is_green, wait_readable
 
 log = logging.getLogger("fanwire")
 
@@ -21,6 +21,7 @@ def attach(options: _native.Options) -> None:
     global _listening
     if options.get("log_level") == "off":
         return
+    is_green()  # refuses a thread that would wait for ever where it stops all greenlets
     _native.attach_log(options)
     with _lock:
         if _listening:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 import weakref
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # Events handled in one turn of the event loop; then others have theirs.
 _CAPACITY = 512
+_ENDED_S = 1.0  # longest wait for the engine to say that subscriptions have ended
 _SHARED_INBOX = 0  # its key; others count from 1
 
 
@@ -103,7 +104,7 @@ class Bus(BaseBus):
         self._closers: set[asyncio.Task[Any] | None] = set()  # tasks that wait in close()
         self._followers: dict[asyncio.Task[Any] | None, asyncio.Task[None]] = {}  # tasks that wait for another handler
         self._handlers_done: asyncio.Future[None] | None = None  # what the closing waits for
-        self._settled: asyncio.Future[None] | None = None  # likewise: all outcomes are there
+        self._leaving: tuple[asyncio.Future[None], Callable[[], bool]] | None = None  # likewise, and whether it is so
         self._opened = Opened(self._loop) if shared is None else SharedOpened(self._loop, shared._engine)
         self._events = None if on_event is None else EngineEvents(self, on_event)
 
@@ -291,6 +292,8 @@ class Bus(BaseBus):
         finally:  # also when a handler raises KeyboardInterrupt: no inbox is announced twice
             if more:
                 self._loop.call_soon(self._wake, keys)
+            if self._leaving is not None:
+                self._note_left()
 
     def _deliver(self) -> None:
         more = True
@@ -301,8 +304,8 @@ class Bus(BaseBus):
         finally:  # also when a handler raises KeyboardInterrupt
             if more and not self._closed:
                 self._loop.call_soon(self._deliver)
-            if self._settled is not None:
-                self._note_settled()
+            if self._leaving is not None:
+                self._note_left()
 
     def _deliver_batch(self) -> bool:
         """Delivers one batch; whether more may wait."""
@@ -375,28 +378,40 @@ class Bus(BaseBus):
 
     async def _leave_engine(self, deadline: float) -> None:
         """Waits for the outcomes of what was published here, then ends what was subscribed here."""
-        self._settled = self._loop.create_future()
-        self._note_settled()
-        await asyncio.wait([self._settled], timeout=max(0, deadline - self._loop.time()))
+        await self._wait_left(lambda: not self._pending_outcomes(), deadline)
         self._publisher.close()
-        left = [target for target in self._inbox.targets() if isinstance(target, _native.Outcome)]
+        left = self._pending_outcomes()
         for outcome in left:
             outcome.set_exception(OutcomeUnknownError("the bus was closed before the outcome came"))
         for subscription in self._subscriptions():
             subscription.close()
+        # The engine says so at once, whatever Redis does.
+        await self._wait_left(lambda: not self._subscriptions(), max(deadline, self._loop.time() + _ENDED_S))
         if left:
             raise TimeoutError(f"closed, but {len(left)} publishes have no outcome yet")
 
-    def _subscriptions(self) -> list[Subscription]:
-        handled = [target for target in self._inbox.targets() if isinstance(target, Subscription)]
-        return [*handled, *self._pulled.values()]
+    def _pending_outcomes(self) -> list[_native.Outcome]:
+        targets = self._inbox.targets()
+        return [target for target in targets if isinstance(target, _native.Outcome) and not target.done()]
 
-    def _note_settled(self) -> None:
-        settled = self._settled
-        if settled is None or settled.done():
-            return
-        if not any(isinstance(target, _native.Outcome) for target in self._inbox.targets()):
-            settled.set_result(None)
+    def _subscriptions(self) -> list[Subscription]:
+        """Those that have not heard of their end."""
+        handled = [target for target in self._inbox.targets() if isinstance(target, Subscription)]
+        return handled + [pulled for pulled in self._pulled.values() if pulled._inbox is not None]
+
+    async def _wait_left(self, is_left: Callable[[], bool], deadline: float) -> None:
+        """Waits until it is so, which what is delivered decides."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._leaving = future, is_left
+        self._note_left()
+        await asyncio.wait([future], timeout=max(0, deadline - self._loop.time()))
+        self._leaving = None
+
+    def _note_left(self) -> None:
+        if self._leaving is not None:
+            future, is_left = self._leaving
+            if not future.done() and is_left():
+                future.set_result(None)
 
     async def _deliver_rest(self, deadline: float) -> None:
         try:
