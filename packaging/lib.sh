@@ -164,6 +164,25 @@ install_python_package() {
     "$1" -m pip install --disable-pip-version-check --force-reinstall "$wheels"/*.whl
 }
 
+# ---- Binary packages -------------------------------------------------------------------------------------
+
+# Those that packages are made for; see packaging/deps.sh.
+all_targets=linux-x64-gnu,linux-arm64-gnu,linux-x64-musl,linux-arm64-musl
+glibc_max=2.28
+
+project_version() { sed -nE 's/^project\(fanwire VERSION ([0-9.]+).*/\1/p' "$root/CMakeLists.txt"; }
+
+# The shared libraries that a file names.
+needed_libraries() { readelf -dW "$1" | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p'; }
+
+# check_glibc FILE: no symbol of a glibc newer than the one that packages are made for.
+check_glibc() {
+    local newest
+    newest=$(readelf -VW "$1" | grep -oE 'GLIBC_[0-9.]+' | sed 's/GLIBC_//' | sort -uV | tail -n 1)
+    [ -z "$newest" ] || [ "$(printf '%s\n' "$newest" "$glibc_max" | sort -V | tail -n 1)" = "$glibc_max" ] ||
+        { echo "$1 needs glibc $newest, more than $glibc_max"; return 1; }
+}
+
 # ---- A Redis of our own ----------------------------------------------------------------------------------
 
 free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }

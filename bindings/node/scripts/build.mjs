@@ -1,4 +1,4 @@
-// Builds build/fanwire.node with CMake. npm runs this as the package's install script.
+// Builds build/fanwire.node with CMake: `npx fanwire build`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -34,7 +34,7 @@ function dropForeignCache() {
 const missing = missingRequirements();
 if (missing.length > 0) {
   fail(
-    `this package is compiled when it is installed, and something it needs for that is missing:\n` +
+    `something that compiling the addon needs is missing:\n` +
       missing.map(({ what }) => `  - ${what}\n`).join('') +
       `On Debian or Ubuntu this installs it:\n` +
       `  apt-get install ${[...new Set(missing.map(({ debian }) => debian))].join(' ')}`,

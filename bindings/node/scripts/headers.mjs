@@ -1,26 +1,17 @@
-// Where node_api.h is. npm does not install the dependencies of a package it links (npm install ./bindings/node), so
-// the dependency on node-api-headers is only one of the places to look.
+// Where node_api.h is. The addon needs no more of Node than that, and any version of it does.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
+// The npm package of the headers, for when the system has none.
+const kHeaders = '^1.5.0';
+
 const hasHeader = (dir) => existsSync(path.join(dir, 'node_api.h'));
 
-function fromDependency(from) {
-  try {
-    return createRequire(from).resolve('node-api-headers/include/node_api.h');
-  } catch {
-    return undefined;
-  }
-}
-
 function candidates() {
-  const dependency = fromDependency(import.meta.url);
   const nodedir = process.env.npm_config_nodedir ?? process.config.variables.nodedir;
   return [
-    ...(dependency ? [path.dirname(dependency)] : []),
     path.resolve(path.dirname(process.execPath), '../include/node'),
     ...(nodedir ? [path.join(nodedir, 'include/node')] : []),
     '/usr/include/node',
@@ -36,7 +27,6 @@ function npmCommand() {
 }
 
 function install(dir) {
-  const { dependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   const [command, ...first] = npmCommand();
   mkdirSync(dir, { recursive: true });
   writeFileSync(path.join(dir, 'package.json'), '{"private": true}\n');
@@ -44,7 +34,7 @@ function install(dir) {
   const { status, stderr } = spawnSync(
     command,
     [...first, 'install', '--prefix', dir, '--global=false', '--no-save', '--no-package-lock', '--no-audit', '--no-fund',
-      `node-api-headers@${dependencies['node-api-headers']}`],
+      `node-api-headers@${kHeaders}`],
     { cwd: dir, stdio: ['ignore', 'inherit', 'pipe'], encoding: 'utf8' },
   );
   if (status === 0) return path.join(dir, 'node_modules/node-api-headers/include');

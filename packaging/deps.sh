@@ -1,0 +1,277 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+Usage: packaging/deps.sh [--targets LIST] [--update]
+
+Builds hiredis, libevent and OpenSSL as static libraries for the binary packages (wheels, npm), from Debian's source
+packages, and a cross compiler's wrappers for each target. What is there already is not built again.
+
+  --targets LIST   comma-separated, of the targets below, or "all"; default: linux-x64-gnu
+  --update         write the newest versions of the suite and their checksums into packaging/deps.lock, and stop
+  --help           this text
+
+Targets: linux-x64-gnu linux-arm64-gnu (glibc 2.28 and later), linux-x64-musl linux-arm64-musl.
+
+The compiler is Zig's (the PyPI package ziglang), which brings the headers and start files of each C library. The
+result of a target is build/deps/TARGET: bin/ (cc, c++, ar, ranlib), include/, lib/ with pkg-config files, licenses/.
+A source archive is used only if its checksum is the one in packaging/deps.lock.
+TEXT
+}
+
+targets=linux-x64-gnu update=""
+while [ $# -gt 0 ]; do
+    case $1 in
+        --targets) targets=${2:-}; shift 2 ;;
+        --targets=*) targets=${1#*=}; shift ;;
+        --update) update=yes; shift ;;
+        -h | --help) usage; exit 0 ;;
+        *) printf 'deps.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
+    esac
+done
+
+# shellcheck source=packaging/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ "$targets" != all ] || targets=$all_targets
+IFS=, read -ra targets <<<"$targets"
+for target in "${targets[@]}"; do
+    case ",$all_targets," in
+        *",$target,"*) ;;
+        *) die "there is no target \"$target\"; there are $all_targets" ;;
+    esac
+done
+[ ${#targets[@]} -gt 0 ] || die "--targets names no target"
+
+deps=$root/build/deps
+lock=$root/packaging/deps.lock
+ziglang=0.15.2
+libraries=(hiredis libevent openssl)
+jobs=$(nproc)
+
+locked() { awk -v package="$1" -v field="$2" '$1 == package { print $field }' "$lock"; }
+
+# ---- Sources ---------------------------------------------------------------------------------------------
+
+# apt with lists of its own: the machine's entries for Debian, with the suite replaced and sources asked for.
+apt_sources=$deps/apt
+apt_options=(-q -o "Dir::Etc::SourceList=/dev/null" -o "Dir::Etc::SourceParts=$apt_sources/parts"
+    -o "Dir::State::Lists=$apt_sources/lists" -o "Acquire::Languages=none" -o "APT::Sandbox::User=root")
+
+prepare_apt() {
+    local suite signed files=()
+    suite=$(awk '$1 == "suite" { print $2 }' "$lock")
+    mkdir -p "$apt_sources/parts" "$apt_sources/lists/partial"
+    signed=/usr/share/keyrings/debian-archive-keyring.gpg
+    mapfile -t files < <(ls /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null)
+    # The first mirror of Debian's main archive that this machine is set up with.
+    mirror=$(sed -nE 's/^(URIs: *|deb +(\[[^]]*\] +)?)(https?:[^ ]*\/debian\/?)( .*)?$/\3/p' "${files[@]}" | head -n 1)
+    [ -n "$mirror" ] || { echo "no mirror of Debian is set up on this machine (/etc/apt)"; return 1; }
+    printf 'Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$mirror" "$suite" "$signed" \
+        >"$apt_sources/parts/debian.sources"
+    apt-get "${apt_options[@]}" update
+}
+
+orig_name() { local version=${2%-*}; echo "$1_$version.orig.tar.gz"; }
+
+verify() {
+    local file=$1 sum=$2
+    [ -f "$file" ] || return 1
+    echo "$sum  $file" | sha256sum --check --quiet
+}
+
+fetch() {
+    local package=$1 version sum file
+    version=$(locked "$package" 2) sum=$(locked "$package" 3)
+    file=$deps/sources/$(orig_name "$package" "$version")
+    mkdir -p "$deps/sources"
+    verify "$file" "$sum" 2>/dev/null && return
+    rm -f "$file"
+    (cd "$deps/sources" && apt-get "${apt_options[@]}" source --download-only --tar-only "$package=$version") || {
+        echo "Debian no longer has $package $version; packaging/deps.sh --update takes the newest version"
+        return 1
+    }
+    verify "$file" "$sum" || { echo "$file is not what packaging/deps.lock names"; rm -f "$file"; return 1; }
+}
+
+fetch_all() {
+    local package missing=""
+    for package in "${libraries[@]}"; do
+        verify "$deps/sources/$(orig_name "$package" "$(locked "$package" 2)")" "$(locked "$package" 3)" 2>/dev/null || missing=yes
+    done
+    [ -n "$missing" ] || { echo "all sources are here"; return; }
+    prepare_apt || return
+    for package in "${libraries[@]}"; do fetch "$package" || return; done
+}
+
+# The newest version of which the source archive can be had.
+update_lock() {
+    local package version file lines=()
+    prepare_apt || return
+    mkdir -p "$deps/sources"
+    for package in "${libraries[@]}"; do
+        file=""
+        while read -r version; do
+            (cd "$deps/sources" && apt-get "${apt_options[@]}" source --download-only --tar-only "$package=$version") || continue
+            file=$deps/sources/$(orig_name "$package" "$version")
+            break
+        done < <(apt-cache "${apt_options[@]}" showsrc --only-source "$package" | sed -n 's/^Version: //p' | sort -rV)
+        [ -n "$file" ] || { echo "no source of $package can be had"; return 1; }
+        lines+=("$package $version $(sha256sum "$file" | cut -d ' ' -f 1)")
+    done
+    { grep -E '^(#|suite )' "$lock"; printf '%s\n' "${lines[@]}"; } >"$lock.new" && mv "$lock.new" "$lock"
+}
+
+# ---- The compiler ----------------------------------------------------------------------------------------
+
+install_zig() {
+    local venv=$deps/zig
+    [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || return
+    "$venv/bin/python" -m ziglang version 2>/dev/null | grep -qx "$ziglang" && return
+    "$venv/bin/python" -m pip install --disable-pip-version-check --quiet "ziglang==$ziglang"
+}
+
+zig_target() {
+    case $1 in
+        linux-x64-gnu) echo x86_64-linux-gnu.2.28 ;;
+        linux-arm64-gnu) echo aarch64-linux-gnu.2.28 ;;
+        linux-x64-musl) echo x86_64-linux-musl ;;
+        linux-arm64-musl) echo aarch64-linux-musl ;;
+    esac
+}
+
+# Wrappers, since most build systems take one word for a compiler. Zig adds its own checks for undefined behaviour to what it
+# compiles without optimisation; they need a run time that is not there. Its default of a version-independent CPU is kept.
+make_wrappers() {
+    local target=$1 bin=$deps/$1/bin zig triple tool
+    zig=$("$deps/zig/bin/python" -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
+    triple=$(zig_target "$target")
+    mkdir -p "$bin"
+    for tool in cc c++; do
+        printf '#!/bin/sh\nexec "%s" %s -target %s -fno-sanitize=undefined "$@"\n' "$zig" "$tool" "$triple" >"$bin/$tool"
+    done
+    for tool in ar ranlib; do printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$zig" "$tool" >"$bin/$tool"; done
+    chmod +x "$bin"/*
+    # What a build with CMake needs to know of it all.
+    cat >"$deps/$target/toolchain.cmake" <<CMAKE
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR ${triple%%-*})
+set(CMAKE_C_COMPILER \${CMAKE_CURRENT_LIST_DIR}/bin/cc)
+set(CMAKE_CXX_COMPILER \${CMAKE_CURRENT_LIST_DIR}/bin/c++)
+set(CMAKE_AR \${CMAKE_CURRENT_LIST_DIR}/bin/ar)
+set(CMAKE_RANLIB \${CMAKE_CURRENT_LIST_DIR}/bin/ranlib)
+set(CMAKE_FIND_ROOT_PATH \${CMAKE_CURRENT_LIST_DIR})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(ENV{PKG_CONFIG_LIBDIR} \${CMAKE_CURRENT_LIST_DIR}/lib/pkgconfig)
+set(OPENSSL_ROOT_DIR \${CMAKE_CURRENT_LIST_DIR})
+set(OPENSSL_USE_STATIC_LIBS TRUE)
+CMAKE
+}
+
+# ---- The libraries ---------------------------------------------------------------------------------------
+
+# Hidden: whatever links these archives shows none of their symbols. Each function in a section of its own, so that what
+# nobody calls is left out.
+c_flags="-O2 -g0 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections"
+
+unpack() {
+    local package=$1 dir=$2 file
+    file=$deps/sources/$(orig_name "$package" "$(locked "$package" 2)")
+    rm -rf "$dir" && mkdir -p "$dir" && tar -xf "$file" -C "$dir" --strip-components=1
+}
+
+build_hiredis() {
+    local dir=$work/hiredis prefix=$1
+    unpack hiredis "$dir" && cd "$dir" || return
+    make -j "$jobs" static CC="$prefix/bin/cc" AR="$prefix/bin/ar" OPTIMIZATION="$c_flags" DEBUG= || return
+    mkdir -p "$prefix/include/hiredis" "$prefix/lib/pkgconfig" &&
+        cp hiredis.h read.h sds.h alloc.h sockcompat.h "$prefix/include/hiredis/" && cp libhiredis.a "$prefix/lib/" || return
+    write_pc hiredis "$(sed -nE 's/^#define HIREDIS_(MAJOR|MINOR|PATCH) ([0-9]+).*/\2/p' hiredis.h | paste -sd.)" \
+        "-I\${prefix}/include -I\${prefix}/include/hiredis" -lhiredis
+    cp COPYING "$prefix/licenses/hiredis"
+}
+
+build_libevent() {
+    local dir=$work/libevent prefix=$1 host=$2
+    unpack libevent "$dir" && cd "$dir" || return
+    if [ ! -x configure ]; then autoreconf -fi || return; fi
+    ./configure --host="$host" --prefix="$prefix" --disable-shared --enable-static --disable-openssl --disable-samples \
+        --disable-libevent-regress --disable-debug-mode --disable-thread-support --with-pic CC="$prefix/bin/cc" AR="$prefix/bin/ar" \
+        RANLIB="$prefix/bin/ranlib" CFLAGS="$c_flags" && make include/event2/event-config.h &&
+        make -j "$jobs" libevent_core.la || return
+    cp -r include/event2 "$prefix/include/" && cp .libs/libevent_core.a "$prefix/lib/" || return
+    write_pc libevent_core "$(sed -nE 's/^#define EVENT__VERSION "(.*)"/\1/p' include/event2/event-config.h)" \
+        "-I\${prefix}/include" -levent_core
+    cp LICENSE "$prefix/licenses/libevent"
+}
+
+build_openssl() {
+    local dir=$work/openssl prefix=$1 platform=$2
+    unpack openssl "$dir" && cd "$dir" || return
+    # No file of the build machine is looked at: an engine finds the authorities itself (core/net/trust). No atexit handler
+    # in a host's process. What TLS 1.2 and 1.3 need stays.
+    # Small code: what takes time is written in assembly.
+    CFLAGS=-Os CC=$prefix/bin/cc AR=$prefix/bin/ar RANLIB=$prefix/bin/ranlib ./Configure "$platform" --prefix=/usr --libdir=lib \
+        --openssldir=/etc/ssl no-shared no-module no-dso no-engine no-legacy no-tests no-apps no-docs no-atexit no-autoload-config \
+        no-ssl3 no-dtls no-comp no-srp no-psk no-srtp no-ct no-cms no-ts no-cmp no-quic no-http no-ocsp no-rfc3779 no-gost \
+        no-idea no-camellia no-seed no-aria no-bf no-cast no-rc2 no-rc4 no-rc5 no-des no-md4 no-mdc2 no-whirlpool \
+        no-ml-kem no-blake2 no-rmd160 no-scrypt no-argon2 no-siv no-ocb no-multiblock no-cmac \
+        no-sm2 no-sm3 no-sm4 no-siphash no-ec2m no-dsa no-slh-dsa no-ml-dsa no-afalgeng \
+        -fvisibility=hidden -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -g0 2>configure.log || { cat configure.log; return 1; }
+    make -s -j "$jobs" build_libs || return
+    mkdir -p "$prefix/include" && rm -rf "$prefix/include/openssl" && cp -r include/openssl "$prefix/include/" &&
+        cp libssl.a libcrypto.a "$prefix/lib/" || return
+    local version
+    version=$(sed -nE 's/^# *define OPENSSL_FULL_VERSION_STR "([^"]*)"/\1/p' include/openssl/opensslv.h)
+    write_pc libcrypto "$version" "-I\${prefix}/include" "-lcrypto"
+    write_pc libssl "$version" "-I\${prefix}/include" "-lssl -lcrypto"
+    write_pc openssl "$version" "-I\${prefix}/include" "-lssl -lcrypto"
+    cp LICENSE.txt "$prefix/licenses/openssl"
+}
+
+# write_pc NAME VERSION CFLAGS LIBS
+write_pc() {
+    printf 'prefix=${pcfiledir}/../..\nName: %s\nDescription: %s, static\nVersion: %s\nCflags: %s\nLibs: -L${prefix}/lib %s\n' \
+        "$1" "$1" "$2" "$3" "$4" >"$prefix/lib/pkgconfig/$1.pc"
+}
+
+build_target() {
+    local target=$1 prefix=$deps/$1 host platform work=$deps/work-$1
+    case $target in
+        linux-x64-*) platform=linux-x86_64 host=x86_64-linux-${target##*-} ;;
+        linux-arm64-*) platform=linux-aarch64 host=aarch64-linux-${target##*-} ;;
+    esac
+    mkdir -p "$prefix"/{include,lib/pkgconfig,licenses} "$work"
+    make_wrappers "$target" && (build_hiredis "$prefix") && (build_libevent "$prefix" "$host") &&
+        (build_openssl "$prefix" "$platform") && rm -rf "$work" && stamp "$target" >"$prefix/built"
+}
+
+# What a target's libraries were made of.
+stamp() { cat "$lock" "$root/packaging/deps.sh"; }
+
+cd "$root"
+need g++ command -v g++
+need make command -v make
+need perl perl -MIPC::Cmd -MPod::Usage -e 1
+need python3-venv python_usable python3
+install_missing
+choose_python
+
+if [ -n "$update" ]; then
+    step "newest sources" update_lock || die "packaging/deps.lock stays as it was"
+    cat "$lock"
+    exit 0
+fi
+
+step "fetch the sources of hiredis, libevent and OpenSSL" fetch_all || die "the sources cannot be had"
+step "install the cross compiler" install_zig || die "PyPI's package ziglang cannot be had"
+for target in "${targets[@]}"; do
+    if [ -f "$deps/$target/built" ] && cmp -s <(stamp "$target") "$deps/$target/built"; then
+        log "$target: built already"
+        continue
+    fi
+    step "build the libraries for $target" build_target "$target" || die "no libraries for $target"
+done
