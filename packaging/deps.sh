@@ -60,16 +60,8 @@ apt_options=(-q -o "Dir::Etc::SourceList=/dev/null" -o "Dir::Etc::SourceParts=$a
     -o "Dir::State::Lists=$apt_sources/lists" -o "Acquire::Languages=none" -o "APT::Sandbox::User=root")
 
 prepare_apt() {
-    local suite signed files=()
-    suite=$(awk '$1 == "suite" { print $2 }' "$lock")
     mkdir -p "$apt_sources/parts" "$apt_sources/lists/partial"
-    signed=/usr/share/keyrings/debian-archive-keyring.gpg
-    mapfile -t files < <(ls /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null)
-    # The first mirror of Debian's main archive that this machine is set up with.
-    mirror=$(sed -nE 's/^(URIs: *|deb +(\[[^]]*\] +)?)(https?:[^ ]*\/debian\/?)( .*)?$/\3/p' "${files[@]}" | head -n 1)
-    [ -n "$mirror" ] || { echo "no mirror of Debian is set up on this machine (/etc/apt)"; return 1; }
-    printf 'Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$mirror" "$suite" "$signed" \
-        >"$apt_sources/parts/debian.sources"
+    debian_entry deb-src "$(awk '$1 == "suite" { print $2 }' "$lock")" >"$apt_sources/parts/debian.sources" || return
     apt-get "${apt_options[@]}" update
 }
 
@@ -213,7 +205,9 @@ build_openssl() {
     unpack openssl "$dir" && cd "$dir" || return
     # No file of the build machine is looked at: an engine finds the authorities itself (core/net/trust). No atexit handler
     # in a host's process. What TLS 1.2 and 1.3 need stays.
-    # Small code: what takes time is written in assembly.
+    # Small code: what takes time is written in assembly. The variants for AVX-512, which are as large as all the rest of
+    # libcrypto that we use, are left out as for an old assembler.
+    sed -i -E '/avx512(vaes|ifma) *=/s/\(\$ver *>= *[0-9.]+\)/(0)/' crypto/modes/asm/aes-gcm-avx512.pl crypto/bn/asm/rsaz-*k-avx512.pl || return
     CFLAGS=-Os CC=$prefix/bin/cc AR=$prefix/bin/ar RANLIB=$prefix/bin/ranlib ./Configure "$platform" --prefix=/usr --libdir=lib \
         --openssldir=/etc/ssl no-shared no-module no-dso no-engine no-legacy no-tests no-apps no-docs no-atexit no-autoload-config \
         no-ssl3 no-dtls no-comp no-srp no-psk no-srtp no-ct no-cms no-ts no-cmp no-quic no-http no-ocsp no-rfc3779 no-gost \

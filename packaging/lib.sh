@@ -170,6 +170,16 @@ install_python_package() {
 all_targets=linux-x64-gnu,linux-arm64-gnu,linux-x64-musl,linux-arm64-musl
 glibc_max=2.28
 
+# debian_entry TYPE SUITE: an entry for apt of that suite, with the mirror of Debian that this machine is set up with.
+debian_entry() {
+    local mirror
+    mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null |
+        sed -nE 's/^(URIs: *|deb +(\[[^]]*\] +)?)(https?:[^ ]*\/debian\/?)( .*)?$/\3/p' | head -n 1)
+    [ -n "$mirror" ] || { echo "no mirror of Debian is set up on this machine (/etc/apt)" >&2; return 1; }
+    printf 'Types: %s\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n' "$1" "$mirror" "$2" \
+        /usr/share/keyrings/debian-archive-keyring.gpg
+}
+
 project_version() { sed -nE 's/^project\(fanwire VERSION ([0-9.]+).*/\1/p' "$root/CMakeLists.txt"; }
 
 # The shared libraries that a file names.

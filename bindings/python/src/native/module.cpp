@@ -1,6 +1,7 @@
 // fanwire._native: fanwire.h as Python objects, and its tables. What is friendly about it is written in Python.
 #include <pybind11/stl.h>
 
+#include "bindings/cli/command_line.h"
 #include "engine.h"
 #include "failure.h"
 #include "fork.h"
@@ -114,6 +115,7 @@ PYBIND11_MODULE(_native, module) {
     module.def("option_table", option_table);
     module.def("set_error_classes", set_error_classes);
     module.def("keep_threads_out", keep_threads_out);
+    module.def("command_line", fanwire::cli::run_command_line, py::call_guard<py::gil_scoped_release>());
     define_constants(module);
     define_message(module);
     define_json(module);
