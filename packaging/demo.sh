@@ -66,11 +66,11 @@ build_python() {
     "$python" -m venv "$build/venv" && install_python_package "$build/venv/bin/python"
 }
 
-# npm builds a linked package only when it is new to it.
+# The checkout's package has no ready-made addon: it is compiled by the command for that.
 build_node() {
     rm -rf "$build/node" && mkdir -p "$build/node" && cp "$root/packaging/demo/demo.mjs" "$build/node/" && cd "$build/node" &&
         printf '{ "name": "fanwire-demo", "private": true }\n' >package.json &&
-        npm install --no-audit --no-fund --foreground-scripts "$root/bindings/node"
+        npm install --no-audit --no-fund --install-links=false "$root/bindings/node" && npx fanwire build
 }
 
 cd "$root"

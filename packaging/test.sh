@@ -236,9 +236,11 @@ suite_tsan() {
             -E '^unit\.(Seeds/.*|Simulation|PushScanner|JsonGuard|PublishQueueTest)\.'
 }
 
+# As users do: the wheel, and nothing that could compile it.
 install_for_python_tests() {
     rm -rf "$root/build/test-venv"
-    "$python" -m venv "$root/build/test-venv" && install_python_package "$root/build/test-venv/bin/python" &&
+    "$root/packaging/wheel.sh" && "$python" -m venv "$root/build/test-venv" &&
+        "$root/build/test-venv/bin/python" -m pip install --disable-pip-version-check --no-index "$root"/build/wheel/packages/*.whl &&
         "$root/build/test-venv/bin/python" -m pip install --disable-pip-version-check \
             -r "$root/tests/python/requirements.txt"
 }
@@ -253,9 +255,10 @@ suite_python() {
     count python $code add_junit "$report"
 }
 
-# A fresh installation, as npm builds a linked package only when it is new to it.
+# As users do: the package and that of its platform, with no script of theirs run. (The tests' own need theirs.)
 install_node_package() {
-    cd "$root/tests/node" && rm -rf node_modules && npm install --no-audit --no-fund --foreground-scripts
+    "$root/packaging/npm.sh" && cd "$root/tests/node" && rm -rf node_modules && npm install --no-audit --no-fund &&
+        npm install --no-audit --no-fund --no-save --no-package-lock --ignore-scripts "$root"/build/npm/packages/*.tgz
 }
 
 in_node_tests() { cd "$root/tests/node" && "$@"; }

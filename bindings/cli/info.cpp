@@ -44,6 +44,15 @@ std::vector<std::pair<std::string, std::string>> dependencies() {
     return found;
 }
 
+std::string authorities() {
+    size_t size = 0;
+    check(fanwire_authorities(nullptr, &size));
+    std::string path(size, '\0');
+    check(fanwire_authorities(path.data(), &size));
+    path.resize(size - 1);
+    return path;
+}
+
 std::vector<Setting> settings(const fanwire_options* options) {
     std::vector<Setting> all;
     for (size_t i = 0; i < fanwire_option_count(); ++i) {
@@ -97,7 +106,8 @@ Check look(Arguments& arguments) {
 std::string as_text(const std::vector<Setting>& all, const Check& result) {
     std::string text = std::string("fanwire ") + fanwire_version();
     for (const auto& [name, version] : dependencies()) text += ", " + name + " " + version;
-    text += "\n\n";
+    const std::string trusted = authorities();
+    text += "\nauthorities that TLS trusts: " + (trusted.empty() ? "none on this system" : trusted) + "\n\n";
     size_t name_width = 0;
     size_t value_width = 0;
     for (const Setting& setting : all) {
@@ -133,7 +143,7 @@ std::string as_json(const std::vector<Setting>& all, const Check& result) {
         text += (first ? "" : ",") + json_member(name, version);
         first = false;
     }
-    text += "},\"settings\":[";
+    text += "}," + json_member("authorities", authorities()) + ",\"settings\":[";
     first = true;
     for (const Setting& setting : all) {
         text += std::string(first ? "" : ",") + "\n {" + json_member("name", setting.row.name) + "," +

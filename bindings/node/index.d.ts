@@ -28,7 +28,7 @@ export interface Settings {
   db?: number | string;
   /** speak TLS 1.2 or 1.3 to the server; rediss:// sets it */
   tls?: boolean;
-  /** PEM file of the authorities to trust; empty: the system's */
+  /** PEM file of the authorities to trust; empty: the system's, see fanwire info */
   tlsCaFile?: string;
   /** PEM file of our certificate and its chain, for servers that demand one; needs tlsKeyFile */
   tlsCertFile?: string;

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "capi/src/handle.h"
+#include "core/net/authorities.h"
 #include "core/net/loop.h"
 #include "core/net/tls.h"
 #include "core/protocol/reply.h"
@@ -77,6 +78,14 @@ int fanwire_check_version(int major, int minor, int patch) {
             throw Failure(Status::VERSION_MISMATCH, "compiled against fanwire " + std::to_string(major) + "." +
                                                         std::to_string(minor) + "." + std::to_string(patch) +
                                                         ", but the library is " + version);
+    });
+}
+
+int fanwire_authorities(char* buffer, size_t* size) {
+    return guarded([&] {
+        required(size, "size");
+        const auto found = fanwire::core::system_authorities();
+        copy_text(found.file.empty() ? found.directory : found.file, buffer, size, "the path");
     });
 }
 

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "core/net/authorities.h"
 
 namespace fanwire::core {
 
@@ -113,6 +114,13 @@ std::string names_of(const X509* cert) {
     return count > 0 ? text : text_of(X509_get_subject_name(cert));
 }
 
+std::string system_authorities_text() {
+    const Authorities found = system_authorities();
+    if (found.file.empty() && found.directory.empty())
+        return "nobody: the system has no authorities (a package such as ca-certificates brings them; tls_ca_file names others)";
+    return "the system, " + quote(found.file.empty() ? found.directory : found.file, 256) + " (tls_ca_file names others)";
+}
+
 // What X509_verify_cert() found wrong with `cert`, at `depth` above the server's own.
 Error verification_error(int code, int depth, const X509* cert, const TlsContext::Config& config) {
     if (code == X509_V_ERR_OUT_OF_MEM) return {Status::NO_MEMORY, "out of memory"};
@@ -134,7 +142,7 @@ Error verification_error(int code, int depth, const X509* cert, const TlsContext
             return {Status::TLS_UNTRUSTED,
                     whose + " issued by " + text_of(X509_get_issuer_name(cert)) + ", is not trusted: " +
                         X509_verify_cert_error_string(code) + "; trusted are the authorities of " +
-                        (config.ca_file.empty() ? "the system (tls_ca_file names others)"
+                        (config.ca_file.empty() ? system_authorities_text()
                                                 : "tls_ca_file " + quote(config.ca_file, 256))};
     }
 }
@@ -271,7 +279,10 @@ void TlsContext::trust() {
         if (SSL_CTX_load_verify_file(context_, config_.ca_file.c_str()) != 1)
             reject_content("tls_ca_file", config_.ca_file, "has no certificates in PEM form");
     } else {
-        SSL_CTX_set_default_verify_paths(context_);  // when there are none, nobody is trusted
+        // When there are none, nobody is trusted. Those that cannot be read are no error of ours: the handshake says it.
+        const Authorities found = system_authorities();
+        if (!found.file.empty()) SSL_CTX_load_verify_file(context_, found.file.c_str());
+        if (!found.directory.empty()) SSL_CTX_load_verify_dir(context_, found.directory.c_str());
     }
     SSL_CTX_set_verify(context_, config_.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
                        config_.verify ? TlsSession::Callbacks::verify : nullptr);

@@ -136,5 +136,20 @@ TEST(Version, Dependencies) {
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_dependency_at(0, &name, nullptr));
 }
 
+TEST(Authorities, AreWhereTheEnvironmentSays) {
+    ASSERT_EQ(setenv("SSL_CERT_FILE", "/my/authorities.pem", 1), 0);
+    size_t size = 0;
+    EXPECT_STATUS(FANWIRE_OK, fanwire_authorities(nullptr, &size));
+    EXPECT_EQ(size, sizeof "/my/authorities.pem");
+    char text[64];
+    size = 5;
+    EXPECT_STATUS(FANWIRE_LIMIT_REACHED, fanwire_authorities(text, &size));
+    EXPECT_EQ(size, sizeof "/my/authorities.pem");
+    EXPECT_STATUS(FANWIRE_OK, fanwire_authorities(text, &size));
+    EXPECT_STREQ(text, "/my/authorities.pem");
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_authorities(text, nullptr));
+    ASSERT_EQ(unsetenv("SSL_CERT_FILE"), 0);
+}
+
 }  // namespace
 }  // namespace capi_test

@@ -25,6 +25,10 @@ class Info(unittest.TestCase):
         self.assertRegex(text, r"(?m)^connect_timeout_ms +2000 +default +\S")
         self.assertRegex(text, r"(?m)^url +redis://127\.0\.0\.1:6379\S* +default ")
 
+    def test_authorities_that_tls_trusts(self):
+        done = run("info", env={**support.clean_environment(), "SSL_CERT_FILE": "/my/authorities.pem"})
+        self.assertIn("authorities that TLS trusts: /my/authorities.pem\n", done.stdout.decode())
+
     def test_reader_that_left_is_no_failure(self):
         for arguments in (("info",), ("--help",), ("--version",)):
             with self.subTest(arguments=arguments):
@@ -40,6 +44,7 @@ class Info(unittest.TestCase):
         info = json.loads(done.stdout)
         self.assertRegex(info["version"], r"^\d+\.\d+\.\d+$")
         self.assertTrue({"hiredis", "libevent", "openssl"} <= set(info["dependencies"]))
+        self.assertIn("authorities", info)
         rows = {row["name"]: row for row in info["settings"]}
         self.assertGreater(len(rows), 20)
         self.assertEqual(set(rows["port"]), {"name", "value", "from", "type", "default", "range", "help", "secret"})

@@ -50,6 +50,9 @@ END
 
 # As the README has it: cc $(pkg-config --cflags --libs fanwire).
 pkg_config() {
+    # What the library stands on is no business of whoever compiles against it: its .pc files need not be there.
+    flags=$(PKG_CONFIG_LIBDIR=/nonexistent pkg-config --cflags fanwire) || fail "--cflags asks for other packages"
+    [ "$flags" = "-I$prefix/include " ] || [ "$flags" = "-I$prefix/include" ] || fail "--cflags gives more than our own: $flags"
     flags=$(pkg-config --cflags --libs fanwire)
     # shellcheck disable=SC2086
     "$CC" -Wall -Wextra -Werror -o "$WORK/shared" "$here/installed.c" $flags

@@ -176,7 +176,7 @@ TEST_F(Tls, TheSystemsAuthoritiesAreTrustedByDefault) {
     const Seen seen = failure_of(url_of(*server), {});
     unsetenv("SSL_CERT_FILE");
     EXPECT_EQ(seen.status, FANWIRE_TLS_UNTRUSTED);
-    expect_text(seen.text, {"the system", "tls_ca_file"});
+    expect_text(seen.text, {"the system", "tls_ca_file", "other-ca.pem"});
 }
 
 TEST_F(Tls, Tls12) {

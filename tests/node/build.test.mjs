@@ -1,6 +1,6 @@
-// What who installs the package reads when that fails.
+// What a user reads when the addon is missing, or cannot be compiled.
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
@@ -13,14 +13,14 @@ let copy; // of the package, outside the checkout and not built
 
 before(async () => {
   copy = await mkdtemp(path.join(os.tmpdir(), 'fanwire-package-'));
-  for (const name of ['lib', 'scripts', 'package.json', 'CMakeLists.txt']) {
+  for (const name of ['bin', 'lib', 'scripts', 'package.json', 'CMakeLists.txt']) {
     await cp(path.join(packageDir, name), path.join(copy, name), { recursive: true });
   }
 });
 after(() => rm(copy, { recursive: true, force: true }));
 
 const build = (env) =>
-  run(process.execPath, [path.join(copy, 'scripts/build.mjs')], { env: { PATH: process.env.PATH, ...env } });
+  run(process.execPath, [path.join(copy, 'bin/fanwire.mjs'), 'build'], { env: { PATH: process.env.PATH, ...env } });
 
 test('no compiler, no cmake, no libraries: all of them are named at once', async () => {
   const { code, stderr } = await build({ PATH: '/nonexistent' });
@@ -46,9 +46,44 @@ test('a copy of the package without the sources of the engine', async () => {
   assert.match(wrong.stderr, /not a fanwire source tree/);
 });
 
-test('loading a package that was not built', async () => {
+test('the command says what it can do', async () => {
+  const command = (...words) => run(process.execPath, [path.join(copy, 'bin/fanwire.mjs'), ...words]);
+  const help = await command('--help');
+  assert.equal(help.code, 0);
+  assert.match(help.stdout, /npx fanwire build/);
+  const { version } = createRequire(import.meta.url)('fanwire/package.json');
+  assert.equal((await command('--version')).stdout, `${version}\n`);
+  const wrong = await command('bild');
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /there is no command "bild"/);
+});
+
+test('no addon for this platform is installed: the package that has it is named, and what to do', async () => {
   const { code, stderr } = await run(process.execPath, ['--eval', `require(${JSON.stringify(copy)})`]);
   assert.equal(code, 1);
-  assert.match(stderr, /fanwire is not built: .*fanwire\.node is missing/);
-  assert.match(stderr, /node .*build\.mjs/);
+  assert.match(stderr, /fanwire's addon for linux-\w+ is not installed: it is in the package @fanwire\/linux-\w+-(gnu|musl)/);
+  assert.match(stderr, /--omit=optional/);
+  assert.match(stderr, /npx fanwire build/);
+});
+
+test('a platform without a ready-made addon', async () => {
+  const script = `Object.defineProperty(process, 'platform', { value: 'sunos' }); require(${JSON.stringify(copy)})`;
+  const { code, stderr } = await run(process.execPath, ['--eval', script]);
+  assert.equal(code, 1);
+  assert.match(stderr, /no ready-made addon for sunos-\w+; there are linux-x64-gnu, /);
+});
+
+test('an addon that was compiled here is used instead of the ready-made one, and a broken one is named', async () => {
+  await mkdir(path.join(copy, 'build'));
+  await writeFile(path.join(copy, 'build/fanwire.node'), 'not an addon');
+  const { code, stderr } = await run(process.execPath, ['--eval', `require(${JSON.stringify(copy)})`]);
+  assert.equal(code, 1);
+  assert.match(stderr, /build\/fanwire\.node cannot be loaded: /);
+});
+
+test('the package runs nothing when it is installed, and its parts are of its own version', () => {
+  const main = createRequire(import.meta.url)('fanwire/package.json');
+  for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) assert.equal(main.scripts[name], undefined);
+  const parts = Object.entries(main.optionalDependencies ?? {});
+  for (const [, version] of parts) assert.equal(version, main.version);
 });

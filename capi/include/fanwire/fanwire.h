@@ -123,6 +123,13 @@ FANWIRE_API int fanwire_check_version(int major, int minor, int patch);
  * Ownership: static. Thread: any. Errors: INVALID_ARGUMENT (index out of range, NULL). */
 FANWIRE_API int fanwire_dependency_at(size_t index, const char **name, const char **version);
 
+/* Where the certificates of the authorities are that TLS trusts when the setting tls_ca_file is empty: a file, or a
+ * directory, copied to buffer with a NUL; "" when the system has none. SSL_CERT_FILE and SSL_CERT_DIR of the environment
+ * come first, then the places of OpenSSL and of the distributions. *size is the buffer's size in and the bytes needed, NUL
+ * included, out. buffer may be NULL with *size 0 to ask for the size. Thread: any, but none that sets the environment.
+ * Errors: INVALID_ARGUMENT; LIMIT_REACHED when the buffer is too small; NO_MEMORY. */
+FANWIRE_API int fanwire_authorities(char *buffer, size_t *size);
+
 /* ---- Settings ----------------------------------------------------------------------------------------- */
 
 typedef struct fanwire_options fanwire_options; /* a set of settings; see fanwire_option_at() for all of them */

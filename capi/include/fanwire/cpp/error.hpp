@@ -87,4 +87,15 @@ inline std::vector<std::pair<std::string_view, std::string_view>> dependencies()
     return rows;
 }
 
+// The file or directory with the certificates of the authorities that TLS trusts when tls_ca_file is empty; "" when the
+// system has none.
+inline std::string authorities() {
+    std::size_t size = 0;
+    detail::check(fanwire_authorities(nullptr, &size));
+    std::string path(size, '\0');
+    detail::check(fanwire_authorities(path.data(), &size));
+    path.resize(size - 1);
+    return path;
+}
+
 }  // namespace fanwire
