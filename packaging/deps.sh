@@ -161,6 +161,26 @@ set(ENV{PKG_CONFIG_LIBDIR} \${CMAKE_CURRENT_LIST_DIR}/lib/pkgconfig)
 set(OPENSSL_ROOT_DIR \${CMAKE_CURRENT_LIST_DIR})
 set(OPENSSL_USE_STATIC_LIBS TRUE)
 CMAKE
+    case $target in *-gnu) use_libgcc "$target" ;; esac
+}
+
+# glibc ends threads (pthread_exit, pthread_cancel; CPython does it to daemon threads) by unwinding them with libgcc_s. What
+# is unwound must use the same unwinder: two of them do not understand each other's contexts. Zig would link one of its own
+# into each binary. So they are linked with a stub of libgcc_s, which every glibc system has; musl does not unwind.
+use_libgcc() {
+    local target=$1 dir=$deps/$1/lib name
+    local gcc_3_0="_Unwind_Resume _Unwind_RaiseException _Unwind_ForcedUnwind _Unwind_DeleteException _Unwind_GetGR
+        _Unwind_SetGR _Unwind_GetIP _Unwind_SetIP _Unwind_GetRegionStart _Unwind_GetLanguageSpecificData
+        _Unwind_GetDataRelBase _Unwind_GetTextRelBase"
+    local gcc_3_3="_Unwind_Backtrace _Unwind_GetCFA _Unwind_Resume_or_Rethrow _Unwind_FindEnclosingFunction"
+    local gcc_4_2="_Unwind_GetIPInfo"
+    mkdir -p "$dir"
+    for name in $gcc_3_0 $gcc_3_3 $gcc_4_2; do echo "void $name(void) {}"; done >"$dir/libgcc_s.c"
+    printf 'GCC_3.0 { global: %s; local: *; };\nGCC_3.3 { global: %s; } GCC_3.0;\nGCC_4.2.0 { global: %s; } GCC_3.3;\n' \
+        "$(echo $gcc_3_0 | sed 's/ /; /g')" "$(echo $gcc_3_3 | sed 's/ /; /g')" "$gcc_4_2" >"$dir/libgcc_s.map"
+    "$deps/$target/bin/cc" -shared -nostdlib -o "$dir/libgcc_s.so.1" "$dir/libgcc_s.c" -Wl,-soname,libgcc_s.so.1 \
+        "-Wl,--version-script=$dir/libgcc_s.map" || return
+    echo 'set(CMAKE_CXX_STANDARD_LIBRARIES ${CMAKE_CURRENT_LIST_DIR}/lib/libgcc_s.so.1)' >>"$deps/$target/toolchain.cmake"
 }
 
 # ---- The libraries ---------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ check_addon() {
     local file=$1 target=$2 size foreign
     size=$(stat -c %s "$file")
     [ "$size" -le "$addon_bytes_max" ] || { echo "$file has $size bytes, more than $addon_bytes_max"; return 1; }
-    foreign=$(needed_libraries "$file" | grep -vE '^(libc|libm|libpthread|libdl|librt|ld-linux-[a-z0-9-]+)\.so\.[0-9]+$|^libc\.so$' || true)
+    foreign=$(needed_libraries "$file" | grep -vE '^(libc|libm|libgcc_s|libpthread|libdl|librt|ld-linux-[a-z0-9-]+)\.so\.[0-9]+$|^libc\.so$' || true)
     [ -z "$foreign" ] || { echo "$file needs libraries that $target may not have: $foreign"; return 1; }
     check_glibc "$file"
 }
