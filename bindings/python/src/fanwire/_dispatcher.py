@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._client_subscription import ClientSubscription
 
 _CAPACITY = 512
+_TURN_S = 0.1
 
 
 class Dispatcher:
@@ -47,6 +48,8 @@ class Dispatcher:
         self._waker.ring()
         if not self._thread.is_alive() or self._thread is threading.current_thread():
             return True
+        if self._green and timeout is not None:
+            timeout = max(timeout, _TURN_S)  # a greenlet ends only if it has its turn
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
