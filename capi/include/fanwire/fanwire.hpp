@@ -13,6 +13,11 @@
 //  - Everything is available since 0.1.0 unless it says otherwise.
 #pragma once
 
+// Said here, because what an older language makes of the rest says nothing. (MSVC keeps __cplusplus at that of C++98.)
+#if __cplusplus < 201703L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 201703L)
+#error "fanwire.hpp needs C++17 or later, as -std=c++17 chooses it; fanwire.h works with any C++ and C"
+#else
+
 #include "fanwire/cpp/dispatcher.hpp"
 #include "fanwire/cpp/engine.hpp"
 #include "fanwire/cpp/error.hpp"
@@ -21,3 +26,5 @@
 #include "fanwire/cpp/json.hpp"
 #include "fanwire/cpp/options.hpp"
 #include "fanwire/fanwire.h"
+
+#endif
