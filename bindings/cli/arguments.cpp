@@ -69,6 +69,14 @@ std::string effective(const fanwire_options* options, const char* name) {
     return value.c_str();
 }
 
+size_t effective_size(const fanwire_options* options, const char* name) {
+    const std::string value = effective(options, name);
+    char* unit = nullptr;
+    const unsigned long long number = std::strtoull(value.c_str(), &unit, 10);
+    const int shift = *unit == 'K' ? 10 : *unit == 'M' ? 20 : *unit == 'G' ? 30 : 0;
+    return static_cast<size_t>(number << shift);
+}
+
 std::string flag_of(const std::string& setting) {
     std::string flag = setting;
     std::replace(flag.begin(), flag.end(), '_', '-');

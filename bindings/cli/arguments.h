@@ -67,6 +67,9 @@ fanwire_option_info setting_at(size_t index);
 // The value that a setting would have now; passwords read "***".
 std::string effective(const fanwire_options* options, const char* name);
 
+// The same of a size, in bytes: the library shows 8388608 as "8MiB".
+size_t effective_size(const fanwire_options* options, const char* name);
+
 // "connect_timeout_ms" -> "connect-timeout-ms"
 std::string flag_of(const std::string& setting);
 

@@ -3,8 +3,8 @@
 
 namespace fanwire::cli {
 
-// Fills closed standard descriptors, so that no socket becomes "stdout" by accident. Writing to one that was
-// closed still fails: it is opened for reading only.
+// Fills closed standard descriptors, so that no socket becomes "stdout" by accident. Reading from stdin and
+// writing to the others still fail: what is opened for them can do only the opposite.
 void fill_standard_descriptors();
 
 }  // namespace fanwire::cli

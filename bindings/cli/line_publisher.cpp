@@ -15,13 +15,10 @@ constexpr unsigned long long kOutstandingMax = 1024;
 constexpr unsigned long long kFailuresShown = 10;
 constexpr size_t kReadSize = 64 * 1024;
 
-// The most that max_message_bytes can be set to, and Redis's own limit: longer lines are refused in any case.
-constexpr size_t kLineSizeMax = 512UL * 1024 * 1024;
-
 }  // namespace
 
-LinePublisher::LinePublisher(Session& session, const std::string& channel)
-    : session_(session), channel_(channel), lines_(kLineSizeMax) {}
+LinePublisher::LinePublisher(Session& session, const std::string& channel, size_t line_size_max)
+    : session_(session), channel_(channel), line_size_max_(line_size_max), lines_(line_size_max) {}
 
 bool LinePublisher::wants_input() const {
     return !stopped_ && !input_ended_ && !line_waits_;
@@ -57,18 +54,26 @@ void LinePublisher::outcome(const fanwire_event& event) {
         ++published_;
         receivers_ += event.count;
     } else {
-        fail(static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(event.user_data)), event.status, event.text);
+        fail(static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(event.user_data)), event.status, event.text != nullptr ? event.text : "");
     }
     if (line_waits_ && !stopped_) publish_lines();
 }
 
 void LinePublisher::publish_lines() {
-    std::string_view line;
+    LineSplitter::Line line;
     while ((line_waits_ = lines_.peek(&line)) && outstanding_ < kOutstandingMax) {
         const unsigned long long number = line_number_ + 1;
+        if (line.size > line_size_max_) {
+            line_number_ = number;
+            fail(number, FANWIRE_MESSAGE_TOO_LARGE, "the message has " + std::to_string(line.size) +
+                                                        " bytes, max_message_bytes is " +
+                                                        std::to_string(line_size_max_));
+            lines_.pop();
+            continue;
+        }
         void* const user_data = reinterpret_cast<void*>(static_cast<uintptr_t>(number));
-        const int status = fanwire_publish_async(session_.engine(), channel_.data(), channel_.size(), line.data(),
-                                                 line.size(), session_.inbox(), user_data);
+        const int status = fanwire_publish_async(session_.engine(), channel_.data(), channel_.size(), line.text.data(),
+                                                 line.text.size(), session_.inbox(), user_data);
         // With others under way there will be room again; with none there never will.
         if (status == FANWIRE_QUEUE_FULL && outstanding_ != 0) return;
         if (status == FANWIRE_INVALID_CHANNEL) check(status);  // would fail for every line alike
@@ -82,10 +87,10 @@ void LinePublisher::publish_lines() {
     }
 }
 
-void LinePublisher::fail(unsigned long long line, int status, const char* text) {
+void LinePublisher::fail(unsigned long long line, int status, const std::string& text) {
     ++failed_;
     if (failed_ > kFailuresShown) return;
-    say("line " + std::to_string(line) + ": " + failure_of(status, text).what());
+    say("line " + std::to_string(line) + ": " + failure_of(status, text.c_str()).what());
     if (failed_ == kFailuresShown) say("further failures are only counted");
 }
 

@@ -13,7 +13,8 @@ namespace fanwire::cli {
 
 class LinePublisher {
  public:
-    LinePublisher(Session& session, const std::string& channel);
+    // `line_size_max`: max_message_bytes; of longer lines nothing is kept.
+    LinePublisher(Session& session, const std::string& channel, size_t line_size_max);
 
     // Whether stdin should be polled: not at its end, nor while enough publishes are under way.
     bool wants_input() const;
@@ -27,10 +28,11 @@ class LinePublisher {
 
  private:
     void publish_lines();
-    void fail(unsigned long long line, int status, const char* text);
+    void fail(unsigned long long line, int status, const std::string& text);
 
     Session& session_;
     std::string channel_;
+    const size_t line_size_max_;
     LineSplitter lines_;
     bool input_ended_ = false;
     bool stopped_ = false;

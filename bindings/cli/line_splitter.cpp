@@ -1,5 +1,7 @@
 #include "bindings/cli/line_splitter.h"
 
+#include <algorithm>
+
 namespace fanwire::cli {
 
 void LineSplitter::add(std::string_view bytes) {
@@ -10,41 +12,45 @@ void LineSplitter::add(std::string_view bytes) {
     while (!bytes.empty()) {
         const size_t newline = bytes.find('\n');
         const bool complete = newline != std::string_view::npos;
-        std::string_view part = bytes.substr(0, complete ? newline : bytes.size());
+        const std::string_view part = bytes.substr(0, complete ? newline : bytes.size());
         bytes.remove_prefix(complete ? newline + 1 : bytes.size());
-        if (!discarding_) {
-            const size_t room = line_size_max_ + 1 - unfinished_;
-            if (part.size() > room) {
-                part = part.substr(0, room);
-                discarding_ = true;
+        if (unfinished_ <= line_size_max_) {
+            if (part.size() <= line_size_max_ - unfinished_) {
+                buffer_.append(part);
+            } else {
+                buffer_.resize(buffer_.size() - unfinished_);
+                searched_ = std::min(searched_, buffer_.size());
             }
-            buffer_.append(part);
-            unfinished_ += part.size();
         }
-        if (complete) {
-            buffer_ += '\n';
-            discarding_ = false;
-            unfinished_ = 0;
-        }
+        unfinished_ += part.size();
+        if (complete) end_line();
     }
 }
 
-bool LineSplitter::peek(std::string_view* line) {
-    const size_t newline = buffer_.find('\n', searched_);
-    if (newline != std::string::npos) {
-        searched_ = newline;
-        *line = std::string_view(buffer_).substr(start_, newline - start_);
-        return true;
-    }
-    searched_ = buffer_.size();
-    if (!finished_ || start_ == buffer_.size()) return false;
-    *line = std::string_view(buffer_).substr(start_);
+void LineSplitter::finish() {
+    if (unfinished_ != 0) end_line();
+}
+
+void LineSplitter::end_line() {
+    if (unfinished_ > line_size_max_) overlong_.push_back({ended_, unfinished_});
+    buffer_ += '\n';
+    unfinished_ = 0;
+    ++ended_;
+}
+
+bool LineSplitter::peek(Line* line) {
+    if (popped_ == ended_) return false;
+    searched_ = buffer_.find('\n', searched_);
+    line->text = std::string_view(buffer_).substr(start_, searched_ - start_);
+    const bool overlong = !overlong_.empty() && overlong_.front().number == popped_;
+    line->size = overlong ? overlong_.front().size : line->text.size();
     return true;
 }
 
 void LineSplitter::pop() {
-    start_ = searched_ < buffer_.size() ? searched_ + 1 : buffer_.size();
-    searched_ = start_;
+    if (!overlong_.empty() && overlong_.front().number == popped_) overlong_.pop_front();
+    ++popped_;
+    start_ = ++searched_;
 }
 
 }  // namespace fanwire::cli

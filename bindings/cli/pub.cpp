@@ -38,7 +38,7 @@ int publish_one(Session& session, const std::string& channel, const std::string&
 }
 
 int publish_lines(Session& session, const Arguments& arguments, const std::string& channel, const Deadline& deadline) {
-    LinePublisher publisher(session, channel);
+    LinePublisher publisher(session, channel, effective_size(arguments.options(), "max_message_bytes"));
     const auto handle = [&](const fanwire_event& event) {
         if (event.kind == FANWIRE_EVENT_PUBLISHED) publisher.outcome(event);
         if (event.kind == FANWIRE_EVENT_DISCONNECTED && event.text != nullptr) say(event.text);

@@ -41,7 +41,9 @@ class Subscriber {
         wanted_.reserve(channels.size() + patterns.size());
         for (const std::string& channel : channels) add(channel, fanwire_subscribe);
         for (const std::string& pattern : patterns) add(pattern, fanwire_psubscribe);
-        if (arguments.has("stdin")) publisher_.emplace(session_, channels.front());
+        if (arguments.has("stdin")) {
+            publisher_.emplace(session_, channels.front(), effective_size(arguments.options(), "max_message_bytes"));
+        }
     }
 
     int run() {

@@ -1,5 +1,6 @@
 """fanwire pub: one message, and the lines of stdin."""
 
+import os
 import signal
 import subprocess
 
@@ -94,6 +95,49 @@ class Lines(RedisTest):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(notes[-1], "fanwire: 0 published, 500 failed, 0 receivers")
         self.assertLess(len(notes), 20)
+
+    def peak_memory(self, data, *arguments):
+        """Feeds it pieces of `data` and returns its notes, its exit code and the most memory it had, in bytes."""
+        process = subprocess.Popen([support.COMMAND, "pub", "--url", self.redis.url, *arguments, "lines", "-"],
+                                   stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=support.clean_environment())
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        with process.stdin:
+            for piece in data:
+                process.stdin.write(piece)
+        notes = process.stderr.read().decode().splitlines()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return notes, process.returncode, usage.ru_maxrss * 1024
+
+    def test_a_line_without_end_takes_no_memory_and_its_size_is_told(self):
+        _, _, usual = self.peak_memory([b"one\n"])
+        piece = bytes(1 << 20)
+        notes, code, peak = self.peak_memory([b"one\n"] + [piece] * 256 + [b"\ntwo\n", b"12345", b"6789"],
+                                             "--max-message-bytes", "1MiB")
+        self.assertEqual(code, 1)
+        self.assertEqual(len(notes), 2, notes)
+        self.assertRegex(notes[0], "^fanwire: line 2: .*the message has 268435456 bytes, max_message_bytes is 1048576$")
+        self.assertEqual(notes[1], "fanwire: 3 published, 1 failed, 0 receivers")
+        self.assertLess(peak, usual + 16 * len(piece))
+
+    def test_an_overlong_last_line_without_newline(self):
+        done = self.pub(b"0123456789\n0123456789x\n" + b"y" * 12, "--max-message-bytes", "10")
+        notes = done.stderr.decode().splitlines()
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(notes[0], "^fanwire: line 2: .*the message has 11 bytes, max_message_bytes is 10$")
+        self.assertRegex(notes[1], "^fanwire: line 3: .*the message has 12 bytes, max_message_bytes is 10$")
+        self.assertEqual(notes[2], "fanwire: 1 published, 2 failed, 0 receivers")
+
+    def test_stdin_that_cannot_be_read_is_an_error(self):
+        for redirection in ("<&-", "< /", "0> /dev/null"):
+            for command in ('"$0" pub --url "$1" chat -', '"$0" sub --url "$1" chat --stdin'):
+                with self.subTest(command=command, stdin=redirection):
+                    done = subprocess.run(["sh", "-c", f"{command} {redirection}", support.COMMAND, self.redis.url],
+                                          capture_output=True, timeout=support.DEADLINE,
+                                          env=support.clean_environment())
+                    self.assertEqual(done.returncode, 1, done.stderr)
+                    self.assertIn(b"fanwire: cannot read stdin: ", done.stderr)
 
     def test_signals_end_it_after_what_was_read(self):
         for number in (signal.SIGINT, signal.SIGTERM):

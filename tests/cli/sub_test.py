@@ -232,6 +232,25 @@ class BothWays(RedisTest):
         done = run("sub", "--url", "memory://cli", "both", "--stdin", "--count", "1000", input=lines)
         self.assertEqual((done.returncode, done.stdout), (0, lines), done.stderr)
 
+    def test_lines_go_on_after_a_reconnect(self):
+        sub = self.subscribe("both", "--stdin", stdin=subprocess.PIPE)
+
+        def say(text):
+            sub.process.stdin.write(text + b"\n")
+            sub.process.stdin.flush()
+            self.assertEqual(sub.line(), text)
+
+        say(b"before")
+        for text in (b"after the first", b"after the second"):
+            self.redis.kill()
+            sub.wait_note("lost both")
+            self.redis.restart()
+            sub.wait_note("subscribed to both again")
+            say(text)
+        sub.process.stdin.close()
+        self.assertEqual(sub.end(signal.SIGINT), 130)
+        sub.wait_note("3 published, 0 failed, 3 receivers")
+
     def test_lines_left_when_it_ends_are_no_failures(self):
         lines = b"".join(b"%d\n" % i for i in range(50_000))
         done = run("sub", "--url", "memory://cli", "both", "--stdin", "--count", "3", input=lines)
