@@ -5,6 +5,7 @@ usage() {
     cat <<'TEXT'
 Usage: packaging/test.sh [--quick] [--only SUITE]... [--fuzz MINUTES] [--chaos MINUTES] [--soak RECONNECTS]
        packaging/test.sh --simulate COUNT
+       packaging/test.sh --mutants
 
 Installs what the tests need (Debian's packages, by apt; as root or with sudo), builds everything under build/, and
 runs all tests. Servers are started by the tests themselves, on free ports. The suites, in this order:
@@ -28,6 +29,8 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
   --simulate COUNT
                  only the simulation, in the release build: COUNT schedules (millions, say) beyond the 100,000 that the
                  unit tests run, on all processors; a failing one prints the command that replays it
+  --mutants      only this: bugs are planted into a copy of core/ and capi/, one build has them all, and for each the tests
+                 of C++ run until one finds it; fails when fewer than 90 % are found (tests/mutants/README.md)
   --help         this text
 
 Ends with a line for each suite and "N passed, M failed". The exit code is not 0 when a test failed, something did not
@@ -51,6 +54,7 @@ while [ $# -gt 0 ]; do
         --fuzz) suites+=(fuzz); fuzz_minutes=${2:-}; shift ;;
         --fuzz=*) suites+=(fuzz); fuzz_minutes=${1#*=} ;;
         --simulate) simulate=${2:-}; suites+=(simulate); shift ;;
+        --mutants) suites+=(mutants) ;;
         --simulate=*) simulate=${1#*=}; suites+=(simulate) ;;
         -h | --help) usage; exit 0 ;;
         *) printf 'test.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
@@ -66,7 +70,7 @@ for suite in "${suites[@]}"; do
         echo "test.sh: --simulate takes a number of schedules, not \"$simulate\"" >&2
         exit 2
     fi
-    case " ${all_suites[*]} chaos soak " in
+    case " ${all_suites[*]} chaos soak mutants " in
         *" $suite "*) ;;
         *) echo "test.sh: there is no suite \"$suite\"; there are ${all_suites[*]}" >&2; exit 2 ;;
     esac
@@ -286,6 +290,15 @@ suite_soak() {
         --reconnects "$soak_reconnects" || return 0
     add soak 1 0 0
     sed 's/^/    | /' "$step_log"
+}
+
+# Each bug that is found counts as a test that passed.
+suite_mutants() {
+    local code=0 found
+    run mutants "plant bugs and look which tests find them" "$python" -B "$root/tests/mutants/run.py" || code=$?
+    found=$(sed -nE 's/^([0-9]+) of [0-9]+ found$/\1/p' "$step_log")
+    [ "$code" -ne 0 ] || add mutants "${found:-0}" 0 0
+    grep -aE '^not found: |^mutants: |^[0-9]+ of [0-9]+ found$' "$step_log" | sed 's/^/    | /' || true
 }
 
 # Two at a time, whatever the machine: then each has the time it was given, or nearly.
