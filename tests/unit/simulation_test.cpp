@@ -5,7 +5,8 @@
 // What must hold for every schedule:
 //  - in the end Redis's subscriptions are the wanted ones, and all are ACTIVE (or, after the last attempt, FAILED);
 //  - each subscription sees, from ACTIVE on, the messages that Redis executed for it in their order, none twice, and where
-//    some are missing a GAP stands, with the right count where it has one; ENDED once, last;
+//    some are missing a GAP stands, with the right count where it has one, and so between what came before and after a break,
+//    with conflate too; none while it is not active; ENDED once, last;
 //  - payloads are what was published, byte for byte, large ones in the very place where they were received, for all who
 //    share them and as long as somebody keeps them; inboxes drop when, and only when, their limits say so;
 //  - each publish has one outcome; what is OK was executed once and in the order of the calls, what failed was not, and
@@ -87,7 +88,7 @@ void run_schedules(std::uint32_t first, std::uint32_t count, bool verbose = fals
                     "AUTH_FAILED", "REDIS_ERROR", "CLOSED", "given up", "a zombie moves", "conflated, adds up",
                     "room filled", "room used in part", "room ignored", "large, where it was received", "large, copied",
                     "large, kept to the end", "shared by two inboxes", "large, and the inbox counts its bytes",
-                    "broken inside a large message"});
+                    "broken inside a large message", "after a break", "after a break, with conflate"});
     must_have(10000, {"given up inside a large message", "unsubscribed inside a large message",
                       "large, and nobody wants it any more", "closed inside a large message",
                       "shared by two inboxes, of which one was drained long before", "full of large messages' bytes",

@@ -38,6 +38,10 @@ struct Watched {
     bool adds_up = false;
     std::map<std::string, std::size_t> last;  // of each channel: behind the last message
     std::uint64_t told = 0;                   // messages, and those that GAPs count
+    // In which of its activations each message came in that is not seen yet: from one to the next there is a GAP.
+    std::map<std::uint64_t, std::size_t> came_in;
+    std::size_t seen_of = 1;
+    bool seen_break = false;  // such a GAP, since the last message
 
     bool conflates() const { return overflow == Overflow::conflate; }
     void activated(std::size_t at) {
@@ -73,7 +77,8 @@ class Consumers {
             return;
         }
         for (const Subscription* const subscription : topic.subscriptions()) {
-            const Watched& one = *static_cast<const Watched*>(subscription->user_data());
+            Watched& one = *static_cast<Watched*>(subscription->user_data());
+            one.came_in[number_of(frame.payload)] = one.activations;
             Account& account = accounts_[one.inbox];
             ++account.count;
             account.bytes += cost(one, frame.channel, frame.payload.size());
@@ -164,6 +169,9 @@ class Consumers {
         return goes_to(one.target.first, one.target.second, redis_.log[at].channel);
     }
 
+    // Whether states may stand for others that were before them.
+    bool folds(const Watched& one) const { return limits_[one.inbox].count < 1000; }
+
     // Something was dropped when, and only when, there was more than the limits allow.
     void check_account(Account& account, const InboxLimits& limits, const InboxStats& stats) {
         EXPECT_LE(stats.queued_bytes, limits.bytes);
@@ -197,6 +205,9 @@ class Consumers {
             case EventKind::active:
             case EventKind::resumed:
                 trace_("sees ACTIVE", name);
+                if (!folds(one)) {
+                    EXPECT_FALSE(one.active) << name << ": active, and active again";
+                }
                 one.active = true;
                 // Nothing was folded and nothing more has happened: here the stream begins, with exactly this message.
                 if (++one.seen_activations == one.activations && inboxes_[one.inbox]->stats().dropped == 0) {
@@ -209,6 +220,9 @@ class Consumers {
             case EventKind::lost:
             case EventKind::failed:
                 trace_("sees LOST or FAILED", name);
+                if (!folds(one) && event.kind == EventKind::failed) {
+                    EXPECT_FALSE(one.active) << name << ": FAILED without LOST";
+                }
                 one.active = false;
                 break;
             case EventKind::ended: one.ended = true; break;
@@ -217,6 +231,7 @@ class Consumers {
                 if (event.count == count_unknown) {
                     EXPECT_EQ(event.reason, GapReason::reconnect);
                     one.known = one.adds_up = false;
+                    one.seen_break = true;
                     coverage_("GAP of unknown size");
                 } else {
                     EXPECT_EQ(event.reason, GapReason::overflow);
@@ -247,6 +262,16 @@ class Consumers {
         ASSERT_EQ(payload.size(), redis_.log[at].size) << name << ": " << number;
         ASSERT_TRUE(is_payload(payload, number)) << name << ": " << number << " has other bytes";
         ASSERT_EQ(payload.data()[payload.size()], '\0');
+        ASSERT_TRUE(one.active) << name << ": a message while it is not subscribed: " << number;
+        const auto came_in = one.came_in.find(number);
+        ASSERT_TRUE(came_in != one.came_in.end()) << name << ": " << number << " was not delivered, or is seen twice";
+        if (came_in->second != one.seen_of) {
+            ASSERT_TRUE(one.seen_break) << name << ": " << number << " came after a break, and stands in front of it";
+            coverage_(one.conflates() ? "after a break, with conflate" : "after a break");
+        }
+        one.seen_of = came_in->second;
+        one.seen_break = false;
+        one.came_in.erase(came_in);
         if (payload.size() >= large_min) see_large(one, message, number);
         ++one.told;
         if (one.conflates()) {

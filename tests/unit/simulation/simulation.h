@@ -268,9 +268,9 @@ class Simulation : private Subscriber::Listener {
     }
     Wire& either() { return pick(2) ? publish_wire : subscribe_wire; }
     ModelRedis::Target any_target() {
-        static const std::string patterns[] = {"c*", "c[01]", "c?", "*3"};
+        static const std::string patterns[] = {"c*", "c[01]", "c?", "*3", "c0", "c1"};  // two have a channel's name
         if (pick(3)) return {TargetKind::channel, channel(pick(channels))};
-        return {TargetKind::pattern, patterns[pick(4)]};
+        return {TargetKind::pattern, patterns[pick(6)]};
     }
     void pump() {
         publish_wire.pump(now_, pick(4) ? SIZE_MAX : pick(100));
