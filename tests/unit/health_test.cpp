@@ -98,6 +98,7 @@ TEST(Latency, SortsIntoPowersOfTwo) {
     EXPECT_EQ(now.buckets[3], 1u);
     EXPECT_EQ(now.buckets[27], 2u);
     EXPECT_EQ(now.max_us, std::uint64_t{1} << 40);
+    EXPECT_EQ(now.quantile(0.375), 2u) << "the third of eight is the last one of its bucket";
     EXPECT_EQ(now.quantile(0.5), 4u);
     EXPECT_EQ(now.quantile(1), std::uint64_t{1} << 40);
     EXPECT_EQ(LatencySnapshot().quantile(0.5), 0u);
@@ -123,17 +124,17 @@ TEST(MetricsText, IsPrometheus) {
     Metrics metrics;
     metrics.published.add(7);
     metrics.delivery_latency.add(3, 2);
-    const std::string text = metrics_prometheus(metrics, judge(well()), "a\"b", "ws\n");
+    const std::string text = metrics_prometheus(metrics, judge(well()), "a\"b\\c", "ws\n");
     EXPECT_NE(text.find("# TYPE fanwire_published_total counter\n"
-                        "fanwire_published_total{client=\"a\\\"b\",namespace=\"ws\\n\"} 7\n"),
+                        "fanwire_published_total{client=\"a\\\"b\\\\c\",namespace=\"ws\\n\"} 7\n"),
               text.npos)
         << text;
-    EXPECT_NE(text.find("fanwire_health{client=\"a\\\"b\",namespace=\"ws\\n\",verdict=\"ok\"} 1\n"), text.npos);
+    EXPECT_NE(text.find("fanwire_health{client=\"a\\\"b\\\\c\",namespace=\"ws\\n\",verdict=\"ok\"} 1\n"), text.npos);
     EXPECT_NE(text.find("# TYPE fanwire_connected gauge\nfanwire_connected{"), text.npos);
     EXPECT_NE(text.find("le=\"0.000002\"} 0\n"), text.npos);
     EXPECT_NE(text.find("le=\"0.000004\"} 2\n"), text.npos);
     EXPECT_NE(text.find("le=\"+Inf\"} 2\n"), text.npos);
-    EXPECT_NE(text.find("fanwire_delivery_latency_seconds_sum{client=\"a\\\"b\",namespace=\"ws\\n\"} 0.000006\n"), text.npos);
+    EXPECT_NE(text.find("fanwire_delivery_latency_seconds_sum{client=\"a\\\"b\\\\c\",namespace=\"ws\\n\"} 0.000006\n"), text.npos);
     EXPECT_EQ(text.back(), '\n');
 }
 
