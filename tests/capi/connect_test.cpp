@@ -199,5 +199,18 @@ TEST(Connect, OfflinePublishesFailOrWait) {
     EXPECT_EQ(2u, outcomes.drain().size()) << "each has its outcome when close returns";
 }
 
+TEST(Connect, OfflinePublishesAreBoundedInBytes) {
+    Server server(Server::Listen::no);
+    Attempt bounded(server.url(), {{"offline_bytes", "100000"}, {"publish_timeout_ms", "60000"}});
+    Inbox outcomes;
+    const std::string message(30000, 'x');
+    for (int i = 0; i < 3; ++i) ASSERT_STATUS(FANWIRE_OK, publish_async(bounded.engine, "a", message, outcomes));
+    EXPECT_STATUS(FANWIRE_QUEUE_FULL, publish_async(bounded.engine, "a", message, outcomes));
+    EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), "offline_bytes (100000)")) << fanwire_last_error();
+    EXPECT_STATUS(FANWIRE_OK, publish_async(bounded.engine, "a", "a small one", outcomes)) << "there is room for it";
+    EXPECT_STATUS(FANWIRE_TIMEOUT, fanwire_engine_close(bounded.engine, 0));
+    EXPECT_EQ(4u, outcomes.drain().size()) << "none for what was refused";
+}
+
 }  // namespace
 }  // namespace capi_test

@@ -57,6 +57,17 @@ TEST(Fault, SubscribersReceiveAgainAfterACrash) {
     EXPECT_EQ(late_inbox.next().payload, "too");
 }
 
+TEST(Fault, AfterABreakNobodyIsConnected) {
+    RedisServer server;
+    Inbox events;
+    // The next attempt is half a minute away: what is told is told of the break.
+    Engine engine = open_on(server.url(), {{"reconnect_delay_ms", "60000"}, {"max_reconnect_delay_ms", "60000"}}, &events);
+    EXPECT_STATUS(FANWIRE_OK, fanwire_engine_wait_connected(engine, 0));
+    server.kill();
+    next_of(events, FANWIRE_EVENT_DISCONNECTED);
+    EXPECT_STATUS(FANWIRE_TIMEOUT, fanwire_engine_wait_connected(engine, 0));
+}
+
 TEST(Fault, PublishesMadeOfflineAreSentInOrder) {
     RedisServer server;
     Inbox inbox, outcomes;

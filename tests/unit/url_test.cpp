@@ -83,6 +83,8 @@ TEST(Url, HidesThePasswordOfWhatIsNoUrl) {
     EXPECT_EQ(redact_url("redis://:123456789"), "redis://:***");
     EXPECT_EQ(redact_url("redis://u:p%zz@h"), "redis://u:***@h");
     EXPECT_EQ(redact_url("redis://h:1:2?password%zz=p"), "redis://h:***");
+    EXPECT_EQ(redact_url("redis://h?pass%zzword=p&db=1"), "redis://h?pass%zzword=***&db=1");
+    EXPECT_EQ(redact_url("redis://h?db=1&passwor%6=p"), "redis://h?db=1&passwor%6=***");
     EXPECT_EQ(redact_url("nonsense?password=p"), "nonsense?password=***");
     EXPECT_EQ(redact_url("redis://h /?password=pa:s@s"), "redis://h /***");
     EXPECT_EQ(redact_url("@"), "@");
