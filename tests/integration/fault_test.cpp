@@ -68,6 +68,43 @@ TEST(Fault, AfterABreakNobodyIsConnected) {
     EXPECT_STATUS(FANWIRE_TIMEOUT, fanwire_engine_wait_connected(engine, 0));
 }
 
+// Both links try again, and the application is told of the attempts as if there was one.
+TEST(Fault, EachAttemptIsToldOnce) {
+    RedisServer server;
+    Inbox events;
+    Engine engine = open_on(server.url(), {{"reconnect_delay_ms", "20"}, {"max_reconnect_delay_ms", "20"}}, &events);
+    EXPECT_EQ(events.next().kind, FANWIRE_EVENT_CONNECTED);
+    for (int life = 0; life < 2; ++life) {
+        SCOPED_TRACE(life);
+        server.kill();
+        EXPECT_EQ(events.next().kind, FANWIRE_EVENT_DISCONNECTED);
+        for (std::uint64_t attempt = 1; attempt <= 5; ++attempt) {
+            const Seen again = events.next();
+            ASSERT_EQ(again.kind, FANWIRE_EVENT_RECONNECTING);
+            EXPECT_EQ(again.count, attempt);
+            ASSERT_EQ(events.next().kind, FANWIRE_EVENT_ERROR);
+        }
+        server.start();
+        next_of(events, FANWIRE_EVENT_CONNECTED);
+    }
+}
+
+TEST(Fault, TheSecondLinkThatBreaksIsNotAnotherAttempt) {
+    RedisServer server;
+    RawClient admin(server.port());
+    Inbox events, inbox;
+    Engine engine = open_on(server.url(), {{"reconnect_delay_ms", "60000"}, {"max_reconnect_delay_ms", "60000"}}, &events);
+    Subscription sub = subscribe(engine, "chat", inbox);
+    EXPECT_EQ(events.next().kind, FANWIRE_EVENT_CONNECTED);
+    admin.call({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+    EXPECT_EQ(events.next().kind, FANWIRE_EVENT_DISCONNECTED);
+    EXPECT_EQ(events.next().kind, FANWIRE_EVENT_RECONNECTING);
+    admin.call({"CLIENT", "KILL", "TYPE", "pubsub"});
+    EXPECT_EQ(inbox.next(FANWIRE_EVENT_LOST).status, FANWIRE_CONNECTION_LOST);
+    EXPECT_STATUS(FANWIRE_OK, fanwire_engine_close(engine, deadline_ms));
+    for (const Seen& seen : events.drain()) EXPECT_NE(seen.kind, FANWIRE_EVENT_RECONNECTING) << "told twice";
+}
+
 TEST(Fault, PublishesMadeOfflineAreSentInOrder) {
     RedisServer server;
     Inbox inbox, outcomes;
