@@ -167,5 +167,17 @@ TEST(Publish, EnginesKnowNothingOfEachOther) {
     EXPECT_EQ("here", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
 }
 
+// The limit of outcomes that wait is 2^20.
+TEST(Publish, ARefusedOneKeepsNoPlaceForItsOutcome) {
+    Engine engine = open_engine({{"publish_buffer_bytes", "1GiB"}});
+    Inbox inbox;
+    const int limit = 1 << 20, refused = 32;
+    for (int i = 0; i < limit - refused; ++i)
+        ASSERT_EQ(FANWIRE_OK, fanwire_publish_async(engine, "a", 1, "x", 1, inbox, nullptr));
+    for (int i = 0; i < refused; ++i) EXPECT_EQ(FANWIRE_INVALID_CHANNEL, publish_async(engine, "", "x", inbox));
+    for (int i = 0; i < refused; ++i) EXPECT_STATUS(FANWIRE_OK, publish_async(engine, "a", "x", inbox));
+    EXPECT_STATUS(FANWIRE_QUEUE_FULL, publish_async(engine, "a", "x", inbox));
+}
+
 }  // namespace
 }  // namespace capi_test

@@ -50,6 +50,40 @@ struct FanoutTest : testing::Test {
     Fanout fanout{topics, monitor->metrics, 3};
 };
 
+// What one link refused the next one may allow: a subscription that comes in between waits for it.
+TEST_F(FanoutTest, ThatANameIsRefusedEndsWithItsLink) {
+    const auto inbox = make_inbox();
+    const auto add = [&] {
+        auto made = SubscriptionRef::adopt(new Subscription(Topic::make(TargetKind::channel, "ws:a", 3),
+                                                            OutletRef::adopt(new Outlet(inbox, monitor)), nullptr));
+        fanout.add(made);
+        return made;
+    };
+    const auto first = add();
+    fanout.failed(*first->topic(), {Status::NO_PERMISSION, "NOPERM"});
+    const auto second = add();
+    EXPECT_EQ(second->state(), SubscriptionState::failed);
+    EXPECT_EQ(second->why().status, Status::NO_PERMISSION);
+    EXPECT_EQ(monitor->metrics.subscriptions_refused.get(), 1u);
+    fanout.lost({Status::CONNECTION_LOST, "lost"});
+    EXPECT_EQ(monitor->metrics.subscriptions_refused.get(), 0u);
+    const auto third = add();
+    EXPECT_EQ(third->state(), SubscriptionState::pending);
+    fanout.commit();
+    EXPECT_EQ(said(Drained(*inbox)), "6 6 ");
+}
+
+TEST_F(FanoutTest, WhatAllHaveReleasedIsUsedAgain) {
+    const auto one = make_inbox(), two = make_inbox();
+    const auto a = subscribe("a", one), b = subscribe("a", two), c = subscribe("a", two);
+    message("a", "1");
+    fanout.commit();
+    EXPECT_EQ(said(Drained(*one)), "2 m1 ");
+    EXPECT_EQ(fanout.pool().kept(), 0u) << "others still have it";
+    EXPECT_EQ(said(Drained(*two)), "2 2 m1 m1 ");
+    EXPECT_GT(fanout.pool().kept(), 0u);
+}
+
 TEST_F(FanoutTest, KeepsTheOrderOfMessagesAndEverythingElse) {
     const auto inbox = make_inbox();
     const auto a = subscribe("a", inbox);

@@ -247,6 +247,49 @@ TEST_F(InboxTest, RefusesOutcomesBeyondTheLimit) {
     EXPECT_TRUE(inbox->reserve_outcome());
 }
 
+// What is being drained still counts, but when nothing else is queued it keeps nothing out that fits by itself.
+TEST_F(InboxTest, AMessageThatComesDuringADrainHasRoomOfItsOwn) {
+    const std::size_t limit = 4 * Message::make({"a", {}}, "")->cost();
+    open(100, Overflow::drop_newest, limit);
+    message(*a, std::string(limit / 8, '1'));
+    struct Sink {
+        InboxTest& test;
+        std::size_t size;
+        void message(Subscription& subscription, Message* message) {
+            test.message(subscription, std::string(size, '2'));
+            message->release();
+        }
+        void event(Subscription*, Event&&) {}
+    };
+    const std::size_t own = Message::make({"a", {}}, "")->cost();
+    Inbox::Batch batch;
+    EXPECT_EQ(inbox->drain(batch, 1, Sink{*this, limit - own}), 1u);
+    batch.release();
+    EXPECT_EQ(inbox->stats().dropped, 0u);
+    EXPECT_EQ(drain(), "a:" + std::string(limit - own, '2'));
+}
+
+TEST_F(InboxTest, ACancelledOutcomeGivesItsSlotBack) {
+    open(100, Overflow::drop_oldest);
+    for (std::size_t i = 0; i <= Inbox::outcomes_max; ++i) {
+        ASSERT_TRUE(inbox->reserve_outcome());
+        inbox->cancel_outcome();
+    }
+}
+
+TEST_F(InboxTest, EventsOfAnEngineAreLimitedUntilTheyAreDrained) {
+    open(1, Overflow::drop_oldest);
+    for (int round = 0; round < 3; ++round) {
+        for (std::size_t i = 0; i < 2 * Inbox::engine_events_max; ++i)
+            std::ignore = inbox->push(Event::of(EventKind::connected));
+        EXPECT_EQ(inbox->stats().queued, Inbox::engine_events_max) << round;
+        drain(10);
+        std::ignore = inbox->push(Event::of(EventKind::connected));
+        EXPECT_EQ(inbox->stats().queued, Inbox::engine_events_max - 9) << "there is room for those that follow";
+        drain(2 * Inbox::engine_events_max);
+    }
+}
+
 TEST_F(InboxTest, WhatFailsAlikeSharesOneText) {
     open(10, Overflow::drop_oldest);
     std::vector<Settled> publishes;
@@ -348,6 +391,17 @@ TEST_F(InboxTest, ConflateWithoutAnEarlierOneOfTheChannelDropsTheOldest) {
     message(*b, "8");
     message(*b, "9");  // in the place of 8
     EXPECT_EQ(drain(), "a:gap(2) a:7 b:gap(1) b:9");
+}
+
+// A row that is drained from the front on: what is newer than that keeps its place.
+TEST_F(InboxTest, ConflateKnowsTheLastOfAChannelAfterAnEarlierOneWasDrained) {
+    open(2, Overflow::conflate);
+    message(*a, "1");
+    message(*a, "2");
+    EXPECT_EQ(drain(1), "a:1");
+    message(*b, "3");
+    message(*a, "4");  // in the place of 2
+    EXPECT_EQ(drain(), "a:gap(1) a:4 b:3");
 }
 
 TEST_F(InboxTest, ConflateDoesNotMoveAMessageOverAStateChange) {

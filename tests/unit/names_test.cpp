@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 
 #include "core/message/glob.h"
@@ -77,6 +78,20 @@ TEST(Names, NamespaceInAPatternMatchesItselfOnly) {
             Namespace elsewhere(other, ChannelRules::lax);
             EXPECT_FALSE(core::glob_match(space.pattern("*"), elsewhere.channel("x"))) << name << " and " << other;
         }
+    }
+}
+
+TEST(Names, OursAreNobodyElses) {
+    for (const ChannelRules rules : {ChannelRules::lax, ChannelRules::strict}) {
+        const Namespace none("", rules), ours("__fanwire", rules), other("__fanwire2", rules);
+        for (const auto& refused : {std::function<void()>([&] { none.channel("__fanwire:probe:1"); }),
+                                    std::function<void()>([&] { none.pattern("__fanwire:*"); }),
+                                    std::function<void()>([&] { ours.channel("probe:1"); }),
+                                    std::function<void()>([&] { ours.check_channel("x"); }),
+                                    std::function<void()>([&] { ours.pattern("*"); })})
+            EXPECT_EQ(failure_of(refused).status, Status::INVALID_CHANNEL);
+        EXPECT_EQ(other.channel("probe:1"), "__fanwire2:probe:1");
+        EXPECT_EQ(none.channel("__fanwire2:x"), "__fanwire2:x");
     }
 }
 

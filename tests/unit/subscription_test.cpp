@@ -53,6 +53,20 @@ TEST_F(SubscriptionTest, AReasonGoesWithTheStateThatItWasOf) {
         }
 }
 
+TEST_F(SubscriptionTest, WhatWasUnsubscribedStaysSoWhenTheEngineCloses) {
+    Monitor& monitor = subscription->monitor();
+    monitor.wake = [] {};
+    monitor.subscriptions = 1;
+    EXPECT_EQ(subscription->end(), Status::OK);
+    EXPECT_EQ(monitor.subscriptions.load(), 0u);
+    monitor.queue_closed = true;
+    EXPECT_EQ(subscription->end(), Status::UNSUBSCRIBED);
+    EXPECT_EQ(monitor.subscriptions.load(), 0u) << "counted once";
+    EXPECT_EQ(monitor.queued_first, subscription.get());
+    EXPECT_EQ(subscription->unqueue(), nullptr);
+    subscription->release();  // the queue's
+}
+
 TEST_F(SubscriptionTest, WhatEndedWithoutAReasonWasUnsubscribed) {
     subscription->change(SubscriptionState::ended);
     EXPECT_EQ(wait().first, Status::UNSUBSCRIBED);
