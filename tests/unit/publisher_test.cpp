@@ -101,6 +101,72 @@ TEST_F(PublisherTest, AnAnswerOfTheWrongKindBreaksTheLinkAndSettlesThePublish) {
     }
 }
 
+// A number is read by one way, an error by another: in one read, both leave the link owing nothing.
+TEST_F(PublisherTest, MixedAnswersInOneReadLeaveAnIdleLinkAlive) {
+    for (const char* answers : {":1\r\n-ERR no\r\n:1\r\n", "-ERR no\r\n:1\r\n:1\r\n", ":1\r\n:1\r\n-ERR no\r\n"}) {
+        open(Offline::queue);
+        connect();
+        for (const char* payload : {"1", "2", "3"}) publish(payload);
+        link->wrote(link->output(0).size(), 0);
+        link->received(answers, 10);
+        EXPECT_EQ(link->deadline(), 1010) << "asked when it has been idle, owing nothing";
+        link->tick(1010);
+        EXPECT_NE(link->output(1010).find("PING"), std::string_view::npos);
+        link->wrote(link->output(1010).size(), 1010);
+        link->received("+PONG\r\n", 1020);
+        link->tick(5000);
+        EXPECT_EQ(link->state(), Link::State::ready) << answers;
+    }
+}
+
+TEST_F(PublisherTest, NoPingQueuesUpBehindWhatCannotBeWritten) {
+    open(Offline::queue);
+    connect();
+    publish(std::string(1000, 'x'));
+    link->wrote(10, 0);
+    for (TimeMs now = 1000; now < 3000; now += 100) link->tick(now);
+    const std::string rest(link->output(3000));
+    EXPECT_EQ(rest.find("PING"), rest.npos);
+    EXPECT_EQ(link->queue().has_unsent(), true);
+    link->wrote(rest.size(), 3000);
+    EXPECT_TRUE(link->output(3000).empty());
+}
+
+// The answer to an AUTH that a break has swallowed is not awaited on the next connection.
+TEST_F(PublisherTest, APasswordStaysUntoldAfterABreakDuringALogin) {
+    open(Offline::queue);
+    connect();
+    link->set_credentials("", "first1", 1);
+    link->wrote(link->output(1).size(), 1);
+    link->closed({Status::CONNECTION_LOST, "reset"}, 2);
+    link->start(3);
+    link->request();
+    link->opened(3);
+    link->wrote(link->output(3).size(), 3);
+    link->received("+OK\r\n+OK\r\n+PONG\r\n", 3);
+    ASSERT_EQ(link->state(), Link::State::ready);
+    take();
+    link->set_credentials("", "hunter2", 4);
+    link->wrote(link->output(4).size(), 4);
+    link->received("-ERR what is hunter2?\r\n", 5);
+    EXPECT_EQ(take(), Strings{"refused: AUTH: the server does not accept the command"});
+}
+
+// Of a batch of which a part is written.
+TEST_F(PublisherTest, AnAnswerToWhatIsNotSentBreaksTheLink) {
+    open(Offline::queue);
+    connect();
+    PublishBatch batch;
+    batch.deadline = never;
+    for (const char* payload : {"1", "2"}) batch.add("ws:", "a", payload);
+    link->publish(batch);
+    link->wrote(link->output(0).size() / 2, 0);
+    link->received(":1\r\n:1\r\n", 1);
+    EXPECT_EQ(link->state(), Link::State::waiting);
+    EXPECT_EQ(take()[1], "OK");
+    EXPECT_EQ(link->queue().unsettled(), 1u) << "the second one is still to be sent";
+}
+
 TEST_F(PublisherTest, AnAnswerToNothingBreaksTheLink) {
     open(Offline::queue);
     connect();

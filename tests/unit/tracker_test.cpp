@@ -225,6 +225,37 @@ TEST_F(TrackerTest, OneForbiddenNameDoesNotHurtItsBatch) {
     EXPECT_TRUE(tracker.settled());
 }
 
+TEST_F(TrackerTest, TheDelayOfARefusedNameBeginsAgainWithSuccess) {
+    want("b");
+    for (int life = 0; life < 2; ++life) {
+        redis.forbidden = {"b"};
+        for (const TimeMs delay : {1000, 2000, 4000}) {
+            exchange();
+            EXPECT_EQ(tracker.deadline(), now + delay) << life;
+            tracker.tick(now += delay);
+        }
+        redis.forbidden.clear();
+        exchange();
+        EXPECT_TRUE(tracker.settled());
+        tracker.end();  // and the next connection refuses it anew
+        tracker.begin();
+        redis.forget();
+    }
+}
+
+TEST_F(TrackerTest, TimesAreRightAfterMonths) {
+    now = TimeMs{1} << 33;
+    tracker.tick(now);
+    want("a");
+    want("b");
+    redis.forbidden = {"b"};
+    exchange();
+    EXPECT_EQ(tracker.deadline(), now + 1000);
+    unwant("a");
+    EXPECT_GT(tracker.deadline(), now);
+    EXPECT_LT(tracker.deadline(), now + 1000);
+}
+
 TEST_F(TrackerTest, ARefusedNameThatIsGivenUpIsForgotten) {
     redis.forbidden = {"b"};
     want("b");
