@@ -14,6 +14,19 @@ bool readable(int fd) {
     return poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;
 }
 
+TEST(Inbox, TakesNoArrayThatIsNoneOfEvents) {
+    Inbox inbox;
+    fanwire_event events[2];
+    std::size_t count = 99;
+    for (const std::size_t size : {sizeof events[0] - 8, sizeof events[0] + 1, sizeof events[0] + 4}) {
+        EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_inbox_drain(inbox, events, size, 1, &count));
+        EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), "event_size")) << fanwire_last_error();
+        EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_events_release(events, size, 0));
+    }
+    EXPECT_STATUS(FANWIRE_OK, fanwire_inbox_drain(inbox, events, sizeof events[0] + 8, 1, &count));
+    EXPECT_EQ(0u, count);
+}
+
 TEST(Inbox, DrainsInBatchesInOrder) {
     Engine engine = open_engine();
     Inbox inbox;

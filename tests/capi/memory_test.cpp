@@ -8,6 +8,23 @@ namespace {
 
 #ifdef FANWIRE_COUNTS_BYTES
 
+TEST(Memory, AnInboxKeepsNothingOfEnginesThatAreGone) {
+    Inbox inbox;
+    const auto live = [&] {
+        Engine engine = open_engine();
+        Subscription subscription = subscribe(engine, "a", inbox);
+        engine.reset();
+        subscription.reset();
+        while (!inbox.drain().empty()) {
+        }
+    };
+    constexpr int engines = 100;
+    for (int i = 0; i < 10; ++i) live();
+    const double before = static_cast<double>(fanwire::test::bytes_in_use());
+    for (int i = 0; i < engines; ++i) live();
+    EXPECT_LT((static_cast<double>(fanwire::test::bytes_in_use()) - before) / engines, 500) << "bytes for each";
+}
+
 double bytes_in_use() { return static_cast<double>(fanwire::test::bytes_in_use()); }
 
 struct Cost {

@@ -129,6 +129,33 @@ TEST(Subscribe, LimitOfSubscriptions) {
     Subscription three = subscribe(engine, "c", inbox);
 }
 
+// Also while the IO thread has not come to it.
+TEST(Subscribe, WhatWasUnsubscribedHasEndedAtOnce) {
+    Engine engine = open_engine();
+    Inbox inbox, blocked;
+    Subscription one = subscribe(engine, "a", inbox);
+    struct Gate {
+        std::atomic<bool> reached{false}, open{false};
+    } gate;
+    const auto hold = [](void* user_data) {
+        auto& held = *static_cast<Gate*>(user_data);
+        held.reached = true;
+        while (!held.open) std::this_thread::yield();
+    };
+    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_set_wake(blocked, hold, &gate));
+    Subscription two = [&] {
+        Subscription made;
+        EXPECT_STATUS(FANWIRE_OK, fanwire_subscribe(made.out(), engine, "b", 1, blocked, nullptr));
+        return made;
+    }();
+    EXPECT_TRUE(until([&] { return gate.reached.load(); }));
+    EXPECT_STATUS(FANWIRE_OK, fanwire_unsubscribe(one));
+    EXPECT_EQ(FANWIRE_SUBSCRIPTION_ENDED, state_of(one));
+    gate.open = true;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_set_wake(blocked, nullptr, nullptr));
+    EXPECT_EQ(FANWIRE_EVENT_ENDED, inbox.next(FANWIRE_EVENT_ENDED).kind);
+}
+
 TEST(Subscribe, ManyChannels) {
     Engine engine = open_engine();
     Inbox inbox;
