@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support.h"
@@ -160,6 +161,45 @@ TEST(Connect, CloseDuringTheAttemptIsPrompt) {
         attempt.expect_prompt_close();
         EXPECT_STATUS(FANWIRE_CLOSED, fanwire_engine_wait_connected(attempt.engine, deadline_ms));
     }
+}
+
+// A child that was forked meanwhile has copies of all descriptors: the server learns all the same that we have left.
+TEST(Connect, AChildKeepsNoConnectionOpen) {
+    const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    ASSERT_EQ(0, bind(listening, reinterpret_cast<sockaddr*>(&address), size));
+    ASSERT_EQ(0, getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size));
+    ASSERT_EQ(0, listen(listening, 16));
+    Attempt attempt("redis://127.0.0.1:" + std::to_string(ntohs(address.sin_port)), {{"connect_timeout_ms", "60000"}});
+    const int links[] = {accept(listening, nullptr, nullptr), accept(listening, nullptr, nullptr)};
+    int stop[2];
+    ASSERT_EQ(0, pipe(stop));
+    const pid_t child = fork();
+    if (child == 0) {
+        char byte;
+        close(stop[1]);
+        _exit(read(stop[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(stop[0]);
+    attempt.expect_prompt_close();
+    for (const int link : links) {
+        const timeval patience{static_cast<time_t>(deadline_ms / 1000), 0};
+        setsockopt(link, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        char bytes[4096];
+        ssize_t n;
+        while ((n = recv(link, bytes, sizeof bytes, 0)) > 0) {
+        }
+        EXPECT_EQ(0, n) << "the connection is still open";
+        close(link);
+    }
+    close(stop[1]);
+    int status = 1;
+    EXPECT_EQ(child, waitpid(child, &status, 0));
+    EXPECT_EQ(0, status);
+    close(listening);
 }
 
 TEST(Connect, AttemptsMayBeLimited) {

@@ -6,6 +6,7 @@
 #   server              for localhost, redis.test, 127.0.0.1 and ::1
 #   wrong-name          for elsewhere.test and 192.0.2.1
 #   wildcard            for *.redis.test
+#   partial-wildcard    for f*.redis.test, which nobody may accept
 #   common-name         for localhost by its common name alone
 #   expired, future     as server, but no longer and not yet valid
 #   self-signed         as server, but signed by itself
@@ -78,6 +79,7 @@ openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.key 2>log
 leaf server ca server $here $past $after
 leaf wrong-name ca elsewhere DNS:elsewhere.test,IP:192.0.2.1 $past $after
 leaf wildcard ca wildcard DNS:*.redis.test $past $after
+leaf partial-wildcard ca partial-wildcard 'DNS:f*.redis.test' $past $after
 leaf common-name ca localhost "" $past $after
 leaf expired ca server $here $past $before
 leaf future ca server $here $after $later

@@ -314,6 +314,9 @@ TEST(Tls, WhatTheCertificateLacks) {
         {"future", "localhost", "TLS_EXPIRED", "2099-01-01"},
         {"self-signed", "localhost", "TLS_UNTRUSTED", "CN=self"},
         {"stranger", "localhost", "TLS_UNTRUSTED", "CN=other-ca"},
+        {"wildcard", "a.b.redis.test", "TLS_WRONG_NAME", "\"*.redis.test\""},
+        {"wildcard", "redis.test", "TLS_WRONG_NAME", "\"*.redis.test\""},
+        {"partial-wildcard", "foo.redis.test", "TLS_WRONG_NAME", "\"f*.redis.test\""},
     };
     for (const auto& one : cases) {
         SCOPED_TRACE(testing::Message() << one.certificate << " " << one.name);
