@@ -46,10 +46,14 @@ export interface Settings {
   channelRules?: 'lax' | 'strict';
   /** longest an attempt to connect may take, login included */
   connectTimeoutMs?: number | string;
-  /** wait before the first new attempt after a break; doubles with each failure */
+  /** wait before the first new attempt after a break; grows by reconnectFactor with each failure */
   reconnectDelayMs?: number | string;
   /** the wait between attempts never grows beyond this */
   maxReconnectDelayMs?: number | string;
+  /** by how much the wait grows with each failed attempt */
+  reconnectFactor?: number | string;
+  /** equal: half of each wait is random; full: all of it; none; decorrelated: random up to three times the last one */
+  reconnectJitter?: 'equal' | 'full' | 'none' | 'decorrelated';
   /** failed attempts in a row after which to give up; 0: never */
   maxReconnectAttempts?: number | string;
   /** a link on which nothing came in for this long is sent a PING */

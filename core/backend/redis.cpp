@@ -12,8 +12,8 @@ LinkConfig link_config(const Settings& settings) {
     LinkConfig config;
     config.handshake = {settings.username, settings.password, settings.client_name, settings.db};
     config.connect_timeout = settings.connect_timeout_ms;
-    config.reconnect_delay = settings.reconnect_delay_ms;
-    config.reconnect_delay_max = settings.max_reconnect_delay_ms;
+    config.reconnect = {settings.reconnect_delay_ms, settings.max_reconnect_delay_ms, settings.reconnect_factor,
+                        settings.reconnect_jitter};
     config.reconnect_attempts_max = settings.max_reconnect_attempts;
     config.heartbeat_interval = settings.heartbeat_interval_ms;
     config.heartbeat_timeout = settings.heartbeat_timeout_ms;
@@ -153,8 +153,11 @@ void RedisBackend::check_probe() {
     listener_.on_turn_end();
 }
 
+// A link that succeeds shows that the server is back: the other one need not wait any longer.
 void RedisBackend::link_ready() {
     links_changed();
+    publisher_.hurry(now_ms());
+    subscriber_.hurry(now_ms());
     if (connected_ || publisher_.state() != Link::State::ready || subscriber_.state() != Link::State::ready) return;
     connected_ = true;
     told_attempt_ = 0;
@@ -245,6 +248,7 @@ void RedisBackend::SubscribeSide::link_ready() {
     backend_.listener_.on_gap_reason(backend_.subscriber_.output_buffer_killed() ? GapReason::output_buffer
                                                                                  : GapReason::reconnect);
     backend_.link_ready();
+    backend_.publish_connection_.flush();
 }
 
 void RedisBackend::SubscribeSide::link_lost(const Error& why) {

@@ -46,6 +46,21 @@ std::optional<int64_t> parse_integer(std::string_view value) {
     return number;
 }
 
+// Digits, with a point or without: neither "1e3" nor "inf" nor "0x1".
+std::optional<double> parse_decimal(std::string_view value) {
+    if (value.empty() || value.find_first_not_of("0123456789.") != std::string_view::npos) return std::nullopt;
+    double number = 0;
+    auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number, std::chars_format::fixed);
+    if (error != std::errc() || end != value.data() + value.size()) return std::nullopt;
+    return number;
+}
+
+// The shortest text that is read as the same number.
+std::string show_decimal(double number) {
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, number).ptr};
+}
+
 std::optional<int64_t> parse_size(std::string_view value) {
     int64_t factor = 1;
     for (const Unit& unit : units) {
@@ -132,6 +147,16 @@ Rule<int64_t> integer(int64_t min, int64_t max) {
             false,
             parse,
             [](const int64_t& value) { return std::to_string(value); }};
+}
+
+Rule<double> decimal(double min, double max) {
+    auto parse = [min, max](std::string_view value) -> std::optional<double> {
+        std::optional<double> number = parse_decimal(value);
+        return number && *number >= min && *number <= max ? number : std::nullopt;
+    };
+    std::string from = show_decimal(min), to = show_decimal(max);
+    return {"number", from + ".." + to, "must be a number from " + from + " to " + to, false, parse,
+            [](const double& value) { return show_decimal(value); }};
 }
 
 Rule<int64_t> size(int64_t min, int64_t max) {

@@ -44,6 +44,9 @@ Rule<bool> boolean();
 
 Rule<int64_t> integer(int64_t min, int64_t max);
 
+// A number that may have a fraction: "1.5". No exponent.
+Rule<double> decimal(double min, double max);
+
 // A number of bytes: "4096", "64KiB".
 Rule<int64_t> size(int64_t min, int64_t max);
 

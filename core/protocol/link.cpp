@@ -1,5 +1,6 @@
 #include "core/protocol/link.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/text.h"
@@ -10,13 +11,17 @@ Link::Link(LinkConfig config, Random random, Listener& listener)
     : heartbeat_(config.heartbeat_interval, config.heartbeat_timeout),
       config_(std::move(config)),
       listener_(listener),
-      backoff_(config_.reconnect_delay, config_.reconnect_delay_max, std::move(random)),
+      backoff_(config_.reconnect, std::move(random)),
       handshake_(config_.handshake) {}
 
 void Link::start(TimeMs now) {
     state_ = State::opening;
     request_ = Request::open;
     deadline_ = now + config_.connect_timeout;
+}
+
+void Link::hurry(TimeMs now) {
+    if (state_ == State::waiting && !std::exchange(hurried_, true)) deadline_ = std::min(deadline_, now);
 }
 
 void Link::stop() {
@@ -102,8 +107,7 @@ bool Link::take_replies(TimeMs now) {
             case Handshake::Progress::done:
                 state_ = State::ready;
                 deadline_ = never;
-                backoff_.reset();
-                failed_attempts_ = 0;
+                worked_ = false;
                 heartbeat_.start(now);
                 on_ready(now);
                 if (late_credentials_) on_credentials(*std::exchange(late_credentials_, std::nullopt), now);
@@ -134,12 +138,13 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
     // Credentials that came while it was greeting with others deserve an attempt of their own.
     const bool other_credentials = late_credentials_.has_value();
     late_credentials_.reset();
-    if (!was_ready && !other_credentials) ++failed_attempts_;
+    const bool in_vain = !was_ready || (!worked_ && !retry_at_once);
+    if (in_vain && !other_credentials) ++failed_attempts_;
     const bool retry = attempts_max == 0 || failed_attempts_ < attempts_max;
     state_ = retry ? State::waiting : State::stopped;
     deadline_ = never;
     if (!retry) on_given_up(why);
-    if (!was_ready) listener_.link_failed(why, retry);
+    if (!was_ready || !retry) listener_.link_failed(why, retry);
     if (!retry) return;
     const TimeMs backoff = backoff_.next();
     const TimeMs delay = retry_at_once || other_credentials ? 0 : backoff;

@@ -21,8 +21,7 @@ namespace fanwire::core {
 struct LinkConfig {
     HandshakeConfig handshake;
     TimeMs connect_timeout = 2000;
-    TimeMs reconnect_delay = 100;
-    TimeMs reconnect_delay_max = 30000;
+    Backoff::Policy reconnect;
     std::int64_t reconnect_attempts_max = 0;  // 0: endless
     TimeMs heartbeat_interval = 1000;
     TimeMs heartbeat_timeout = 4000;
@@ -40,7 +39,8 @@ class Link {
         virtual void link_ready() = 0;
         // It was ready and is no longer.
         virtual void link_lost(const Error& why) = 0;
-        // An attempt to become ready failed; without `will_retry` it was the last.
+        // An attempt to become ready failed; without `will_retry` it was the last. The last one may have become ready, and
+        // then lost, before it could do anything.
         virtual void link_failed(const Error& why, bool will_retry) = 0;
         // Attempt number `attempt` in a row follows in `delay` ms.
         virtual void link_retry(std::uint32_t attempt, TimeMs delay) = 0;
@@ -57,6 +57,9 @@ class Link {
     State state() const { return state_; }
 
     void start(TimeMs now);
+    // Something shows that the server is back: an attempt that waits is made at once. Does nothing from then on until this
+    // link has worked, so that two links that come and go do not drive each other round without a delay.
+    void hurry(TimeMs now);
     // For good. The connection may be closed without further ado.
     void stop();
 
@@ -112,6 +115,16 @@ class Link {
     // Whether the other end closed the connection that on_down() is about.
     bool closed_by_peer() const { return closed_by_peer_; }
 
+    // The server has done what the link is for: only then the connection is a good one, and the delays begin again. One that
+    // greets well and ends before that is a failed attempt.
+    void worked() {
+        if (worked_) return;
+        worked_ = true;
+        hurried_ = false;
+        backoff_.reset();
+        failed_attempts_ = 0;
+    }
+
     // The server has said something that it must not say: the link is closed.
     void protocol_error(std::string text, TimeMs now);
 
@@ -134,6 +147,8 @@ class Link {
     Request request_ = Request::none;
     TimeMs deadline_ = never;  // of opening and greeting together, or the end of waiting
     bool first_bytes_ = true;
+    bool worked_ = false;   // the present connection
+    bool hurried_ = false;  // since it last worked
     bool closed_by_peer_ = false;
     bool refused_ = false;                  // the credentials that were set last; they may be set again
     std::optional<bool> late_credentials_;  // set while greeting: they are for when it is ready. Other username?

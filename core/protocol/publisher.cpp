@@ -42,11 +42,15 @@ void Publisher::on_reply(const Reply& reply, TimeMs now) {
         protocol_error("the server sent a reply that answers nothing we asked", now);
     else
         answered(now);
+    if (state() == State::ready && !reply.is(ReplyType::error)) worked();
 }
 
 std::size_t Publisher::scan(std::string_view bytes, TimeMs now) {
     const std::size_t taken = queue_.scan(bytes);
-    if (taken > 0) answered(now);
+    if (taken > 0) {
+        answered(now);
+        worked();
+    }
     return taken;
 }
 

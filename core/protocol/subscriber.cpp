@@ -47,6 +47,7 @@ std::size_t Subscriber::scan(std::string_view bytes, TimeMs now) {
         if (used == before) break;
         any = true;
     }
+    if (any && state() == State::ready) worked();
     if (!any && used > 0 && state() == State::ready) on_partial(now);
     return used;
 }
@@ -97,7 +98,10 @@ std::string Subscriber::scan_left() {
 }
 
 void Subscriber::on_reply(const Reply& reply, TimeMs now) {
-    if (!take(reply, now)) protocol_error(unasked, now);
+    if (!take(reply, now))
+        protocol_error(unasked, now);
+    else if (state() == State::ready && !reply.is(ReplyType::error))
+        worked();
 }
 
 bool Subscriber::take(const Reply& reply, TimeMs now) {

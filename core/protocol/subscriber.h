@@ -22,7 +22,7 @@ class Subscriber : public Link {
     Subscriber(const LinkConfig& config, TimeMs linger, Random random, Topics& topics, Listener& listener,
                MessagePool* pool = nullptr)
         : Link(config, std::move(random), listener),
-          tracker_(linger, config.reconnect_delay_max, topics, listener),
+          tracker_(linger, config.reconnect.max, topics, listener),
           scanner_(pool),
           topics_(topics),
           listener_(listener) {}

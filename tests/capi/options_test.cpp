@@ -41,7 +41,7 @@ TEST(OptionTable, RowsAreComplete) {
     ASSERT_GT(fanwire_option_count(), 20u);
     for (const auto& row : table()) {
         EXPECT_TRUE(std::regex_match(row.name, std::regex("[a-z][a-z_]*"))) << row.name;
-        EXPECT_TRUE(std::regex_match(row.type, std::regex("string|integer|size|boolean|enum"))) << row.name;
+        EXPECT_TRUE(std::regex_match(row.type, std::regex("string|integer|number|size|boolean|enum"))) << row.name;
         EXPECT_NE('\0', row.help[0]) << row.name;
         EXPECT_EQ(nullptr, std::strchr(row.help, '\n')) << row.name;
         EXPECT_NE(nullptr, row.range) << row.name;
@@ -68,6 +68,14 @@ TEST(OptionTable, RangesAreEnforced) {
                     << row.name << "=" << bad;
                 EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), row.name)) << fanwire_last_error();
             }
+        } else if (type == "number") {
+            ASSERT_TRUE(std::regex_match(range, ends, std::regex("([0-9.]+)\\.\\.([0-9.]+)"))) << row.name << " " << range;
+            const double low = std::stod(ends[1]), high = std::stod(ends[2]);
+            EXPECT_STATUS(FANWIRE_OK, fanwire_options_set(options, row.name, std::to_string((low + high) / 2).c_str()));
+            for (auto bad : {std::to_string(low - 0.1), std::to_string(high + 0.1), std::string("ten"), std::string(),
+                             std::string("inf"), std::string("nan"), std::string("1e0"), std::string("."), std::string("1.5 ")})
+                EXPECT_STATUS(FANWIRE_INVALID_OPTION, fanwire_options_set(options, row.name, bad.c_str()))
+                    << row.name << "=" << bad;
         } else if (type == "enum") {
             for (const char* bad : {"", "none of these", "QUEUE|FAIL"})
                 EXPECT_STATUS(FANWIRE_INVALID_OPTION, fanwire_options_set(options, row.name, bad)) << row.name;

@@ -40,7 +40,7 @@ struct Config {
         if (bits & 32) link.handshake.username = "user";
         if (bits & 64) link.handshake.db = 7;
         link.handshake.ask_stats = (bits & 128) != 0;
-        link.reconnect_delay_max = 2000;
+        link.reconnect.max = 2000;
         link.reconnect_attempts_max = gives_up ? 3 : 0;
     }
     LinkConfig link;

@@ -71,11 +71,15 @@ TEST(Fault, AfterABreakNobodyIsConnected) {
 // Both links try again, and the application is told of the attempts as if there was one.
 TEST(Fault, EachAttemptIsToldOnce) {
     RedisServer server;
-    Inbox events;
+    Inbox events, inbox;
     Engine engine = open_on(server.url(), {{"reconnect_delay_ms", "20"}, {"max_reconnect_delay_ms", "20"}}, &events);
+    Subscription sub = subscribe(engine, "chat", inbox);
     EXPECT_EQ(events.next().kind, FANWIRE_EVENT_CONNECTED);
     for (int life = 0; life < 2; ++life) {
         SCOPED_TRACE(life);
+        // The count starts again with connections that have worked.
+        EXPECT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(sub, deadline_ms));
+        EXPECT_STATUS(FANWIRE_OK, fanwire_publish_wait(engine, "chat", 4, "x", 1, deadline_ms, nullptr));
         server.kill();
         EXPECT_EQ(events.next().kind, FANWIRE_EVENT_DISCONNECTED);
         for (std::uint64_t attempt = 1; attempt <= 5; ++attempt) {

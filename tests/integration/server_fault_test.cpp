@@ -15,6 +15,50 @@ void expect_back(Inbox& inbox) {
     inbox.next(FANWIRE_EVENT_RESUMED);
 }
 
+// One that greets well and closes at SUBSCRIBE, for ever: each such connection counts, and the last one ends it.
+TEST(ServerFault, AServerThatClosesAtSubscribeIsGivenUp) {
+    RedisServer server;
+    FaultProxy proxy(server.port());
+    Inbox inbox, events;
+    Engine engine = open_on(
+        proxy.url(), {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "5"}, {"max_reconnect_attempts", "3"}}, &events);
+    Subscription sub = subscribe(engine, "chat", inbox);
+    events.next(FANWIRE_EVENT_CONNECTED);
+    const std::string command = "*2\r\n$9\r\nSUBSCRIBE\r\n$7\r\nws:chat\r\n";
+    const std::uint64_t greeting = proxy.passed(Which::subscribers, FaultProxy::to_server) - command.size();
+    proxy.cut_new_after(FaultProxy::to_server, greeting + 5, FaultProxy::Ending::close);
+    proxy.end();
+    Seen last;
+    do last = events.next();
+    while (last.kind != FANWIRE_EVENT_ERROR || last.will_reconnect != 0);
+    EXPECT_EQ(last.status, FANWIRE_CONNECTION_LOST);
+    EXPECT_STATUS(FANWIRE_CONNECTION_LOST, fanwire_subscription_wait_active(sub, deadline_ms));
+    EXPECT_STATUS(FANWIRE_NOT_CONNECTED, fanwire_publish_wait(engine, "chat", 4, "x", 1, deadline_ms, nullptr));
+}
+
+// The subscribe link would wait for long; the publish link, which breaks later, finds the server back at once.
+TEST(ServerFault, ALinkThatSucceedsWakesTheOther) {
+    RedisServer server;
+    FaultProxy proxy(server.port());
+    Inbox inbox, events;
+    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "40"},
+                                          {"max_reconnect_delay_ms", "3600000"},
+                                          {"reconnect_factor", "10"},
+                                          {"reconnect_jitter", "none"}},
+                            &events);
+    Subscription sub = subscribe(engine, "chat", inbox);
+    EXPECT_EQ(publish(engine, "chat", "x"), 1u);
+    proxy.door(FaultProxy::Door::refuse);
+    proxy.end(Which::subscribers);
+    while (next_of(events, FANWIRE_EVENT_RECONNECTING).delay_ms < 40000) {  // longer than any wait of this test
+    }
+    proxy.door(FaultProxy::Door::open);
+    proxy.end(Which::publishers);
+    next_of(events, FANWIRE_EVENT_CONNECTED);
+    next_of(inbox, FANWIRE_EVENT_RESUMED);
+    EXPECT_EQ(publish(engine, "chat", "after"), 1u);
+}
+
 // A server that hangs for less than the heartbeat's patience: late is not lost.
 TEST(ServerFault, AShortHang) {
     RedisServer server;

@@ -53,7 +53,7 @@ TEST(Heartbeat, WhatIsStillGoingOutCannotBeAnswered) {
 
 TEST(Backoff, DoublesUpToTheMaximumAndStartsAgain) {
     for (const double chance : {0.0, 0.5, 0.999999}) {
-        Backoff backoff(100, 30000, [=] { return chance; });
+        Backoff backoff({100, 30000, 2, Jitter::equal}, [=] { return chance; });
         TimeMs ceiling = 100;
         for (int attempt = 1; attempt <= 40; ++attempt) {
             const TimeMs delay = backoff.next();
@@ -65,6 +65,48 @@ TEST(Backoff, DoublesUpToTheMaximumAndStartsAgain) {
         backoff.reset();
         EXPECT_EQ(backoff.failures(), 0u);
         EXPECT_LE(backoff.next(), 100);
+    }
+}
+
+std::vector<TimeMs> delays(const Backoff::Policy& policy, double chance, int count) {
+    Backoff backoff(policy, [=] { return chance; });
+    std::vector<TimeMs> found;
+    while (count-- > 0) found.push_back(backoff.next());
+    return found;
+}
+
+using Delays = std::vector<TimeMs>;
+constexpr double low = 0, high = 0.999999;
+
+TEST(Backoff, GrowsByItsFactor) {
+    EXPECT_EQ(delays({100, 1000, 2, Jitter::none}, 0.5, 5), (Delays{100, 200, 400, 800, 1000}));
+    EXPECT_EQ(delays({100, 1000, 1.5, Jitter::none}, 0.5, 4), (Delays{100, 150, 225, 337}));
+    EXPECT_EQ(delays({100, 1000, 1, Jitter::none}, 0.5, 3), (Delays{100, 100, 100}));
+    EXPECT_EQ(delays({100, 1000, 10, Jitter::none}, 0.5, 3), (Delays{100, 1000, 1000}));
+    EXPECT_EQ(delays({1000, 10, 2, Jitter::none}, 0.5, 2), (Delays{10, 10}));  // the maximum wins
+}
+
+TEST(Backoff, JitterIsHalfOfADelayOrAllOfIt) {
+    EXPECT_EQ(delays({100, 1000, 2, Jitter::equal}, low, 3), (Delays{50, 100, 200}));
+    EXPECT_EQ(delays({100, 1000, 2, Jitter::equal}, high, 3), (Delays{100, 200, 400}));
+    EXPECT_EQ(delays({100, 1000, 2, Jitter::full}, low, 3), (Delays{0, 0, 0}));
+    EXPECT_EQ(delays({100, 1000, 2, Jitter::full}, high, 3), (Delays{100, 200, 400}));
+}
+
+TEST(Backoff, DecorrelatedJitterGoesByTheLastDelay) {
+    EXPECT_EQ(delays({100, 1000, 2, Jitter::decorrelated}, low, 3), (Delays{100, 100, 100}));
+    EXPECT_EQ(delays({100, 1000, 2, Jitter::decorrelated}, high, 4), (Delays{100, 300, 900, 1000}));
+    Backoff backoff({100, 1000, 2, Jitter::decorrelated}, [] { return high; });
+    backoff.next();
+    backoff.next();
+    backoff.reset();
+    EXPECT_EQ(backoff.next(), 100);
+}
+
+TEST(Backoff, ManyFailuresAreNoOverflow) {
+    for (const Jitter jitter : {Jitter::equal, Jitter::full, Jitter::none, Jitter::decorrelated}) {
+        Backoff backoff({3600000, 3600000, 10, jitter}, [] { return high; });
+        for (int i = 0; i < 100000; ++i) ASSERT_LE(backoff.next(), 3600000);
     }
 }
 

@@ -33,7 +33,10 @@ class TestLink : public Link {
 
    private:
     void on_ready(TimeMs) override {}
-    void on_reply(const Reply& reply, TimeMs) override { replies.emplace_back(reply.text()); }
+    void on_reply(const Reply& reply, TimeMs) override {
+        replies.emplace_back(reply.text());
+        if (!reply.is(ReplyType::error)) worked();
+    }
     void on_down(const Error&, TimeMs) override {}
     void on_given_up(const Error&) override {}
     void send_ping(TimeMs) override { ++pings; }
@@ -194,6 +197,7 @@ TEST_F(LinkTest, ComesBackAfterABreakWithAFreshReader) {
     link->received("+OK\r\n+PONG\r\n", 1301);
     EXPECT_EQ(told.take(), Events{"ready"});
     EXPECT_TRUE(link->replies.empty());  // the half reply of the old connection is gone
+    link->received("+work\r\n", 1302);
     link->closed({Status::CONNECTION_LOST, "reset"}, 2000);
     EXPECT_EQ(told.take(), (Events{"lost CONNECTION_LOST", "retry 1 in 75"}));  // a good connection resets the backoff
 }
@@ -222,8 +226,8 @@ TEST_F(LinkTest, GivesUpAfterSoManyFailedAttemptsInARow) {
     link->closed({Status::CONNECT_FAILED, "refused"}, 1);
     link->tick(link->deadline());
     link->opened(100);
-    link->received("+OK\r\n+PONG\r\n", 100);
-    link->closed({Status::CONNECTION_LOST, "reset"}, 200);  // a good connection begins the count anew
+    link->received("+OK\r\n+PONG\r\n+work\r\n", 100);
+    link->closed({Status::CONNECTION_LOST, "reset"}, 200);  // a connection that has worked starts the count again
     EXPECT_EQ(told.take(), (Events{"failed CONNECT_FAILED", "retry 1 in 75", "ready", "lost CONNECTION_LOST",
                                    "retry 1 in 75"}));
     link->tick(link->deadline());
@@ -232,6 +236,68 @@ TEST_F(LinkTest, GivesUpAfterSoManyFailedAttemptsInARow) {
     link->closed({Status::CONNECT_FAILED, "refused"}, 500);
     EXPECT_EQ(told.take(), (Events{"failed CONNECT_FAILED", "retry 2 in 150", "failed CONNECT_FAILED for good"}));
     EXPECT_EQ(link->state(), Link::State::stopped);
+    EXPECT_EQ(link->deadline(), never);
+}
+
+TEST_F(LinkTest, AConnectionThatGreetsAndEndsBeforeItHasWorkedIsAFailedAttempt) {
+    LinkConfig c = config();
+    c.reconnect_attempts_max = 3;
+    auto link = make(c);
+    link->start(0);
+    const auto greet_and_close = [&](TimeMs now) {
+        link->opened(now);
+        link->received("+OK\r\n+PONG\r\n", now);
+        link->received("-ERR not now\r\n", now);  // a refusal is no work
+        link->closed({Status::CONNECTION_LOST, "closed"}, now);
+    };
+    greet_and_close(1);
+    EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 1 in 75"}));
+    link->tick(link->deadline());
+    greet_and_close(100);
+    EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 2 in 150"}));
+    link->tick(link->deadline());
+    greet_and_close(300);
+    EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "failed CONNECTION_LOST for good"}));
+    EXPECT_EQ(link->state(), Link::State::stopped);
+}
+
+TEST_F(LinkTest, AnIdleConnectionHasWorkedOnceItAnswersPing) {
+    auto link = make(config());
+    greet(*link);
+    link->received("+OK\r\n+PONG\r\n", 0);
+    link->tick(link->deadline());
+    link->received("+PONG\r\n", 1001);
+    link->closed({Status::CONNECTION_LOST, "closed"}, 1002);
+    link->tick(link->deadline());
+    link->opened(1100);
+    link->received("+OK\r\n+PONG\r\n", 1100);
+    link->closed({Status::CONNECTION_LOST, "closed"}, 1101);
+    EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 1 in 75", "ready", "lost CONNECTION_LOST",
+                                   "retry 2 in 150"}));
+}
+
+TEST_F(LinkTest, HurryMakesAWaitingLinkTryAtOnceButOnlyOnceUntilItWorks) {
+    auto link = make(config());
+    link->start(0);
+    link->hurry(0);
+    EXPECT_EQ(link->request(), Link::Request::open);
+    link->closed({Status::CONNECT_FAILED, "refused"}, 1);
+    EXPECT_EQ(link->deadline(), 76);
+    link->hurry(10);
+    EXPECT_EQ(link->deadline(), 10);
+    link->tick(10);
+    EXPECT_EQ(link->request(), Link::Request::open);
+    link->closed({Status::CONNECT_FAILED, "refused"}, 11);
+    link->hurry(12);  // the other link comes and goes
+    EXPECT_EQ(link->deadline(), 161);
+    link->tick(161);
+    link->opened(162);
+    link->received("+OK\r\n+PONG\r\n+work\r\n", 163);
+    link->closed({Status::CONNECTION_LOST, "closed"}, 200);
+    link->hurry(210);
+    EXPECT_EQ(link->deadline(), 210);
+    link->stop();
+    link->hurry(220);
     EXPECT_EQ(link->deadline(), never);
 }
 

@@ -70,6 +70,31 @@ TEST_F(SubscriberTest, SubscribesWhatIsWantedBeforeAndAfterTheConnection) {
     EXPECT_TRUE(link.tracker().settled());
 }
 
+// A server that greets well and closes at SUBSCRIBE is not a good one: the waits grow until a subscription is confirmed.
+TEST_F(SubscriberTest, AServerThatClosesAtSubscribeMeetsTheBackoff) {
+    want("ws:a");
+    connect();
+    TimeMs now = 0;
+    const auto wait_after_a_close = [&] {
+        link.closed({Status::CONNECTION_LOST, "closed"}, now);
+        const TimeMs wait = link.deadline() - now;
+        now = link.deadline();
+        link.tick(now);
+        link.opened(now);
+        link.wrote(link.output(now).size(), now);
+        link.received("+OK\r\n+PONG\r\n", now);
+        EXPECT_FALSE(write(now).empty());  // SUBSCRIBE
+        return wait;
+    };
+    EXPECT_EQ(wait_after_a_close(), 75);
+    EXPECT_EQ(wait_after_a_close(), 150);
+    EXPECT_EQ(wait_after_a_close(), 300);
+    link.received("-ERR what?\r\n", now);
+    EXPECT_EQ(wait_after_a_close(), 600);
+    link.received("*3\r\n$9\r\nsubscribe\r\n$4\r\nws:a\r\n:1\r\n", now);
+    EXPECT_EQ(wait_after_a_close(), 75);
+}
+
 TEST_F(SubscriberTest, DeliversMessages) {
     connect();
     link.received(

@@ -136,7 +136,7 @@ typedef struct fanwire_options fanwire_options; /* a set of settings; see fanwir
 
 typedef struct fanwire_option_info {
     const char *name;          /* "connect_timeout_ms"; static, as are the others */
-    const char *type;          /* "string" "integer" "size" "boolean" or "enum" */
+    const char *type;          /* "string" "integer" "number" "size" "boolean" or "enum" */
     const char *default_value; /* as fanwire_options_set() would take it; "" when unset */
     const char *range;         /* "1..65535", "queue|fail"; "" when anything goes */
     const char *help;          /* one line */

@@ -167,7 +167,7 @@ class Simulation : private Subscriber::Listener {
     Settings draw_settings() {
         Settings drawn;
         drawn.link.handshake = {"", "", "simulated", 0};
-        drawn.link.reconnect_delay_max = 2000;
+        drawn.link.reconnect.max = 2000;
         if (steady_) return drawn;
         drawn.link.heartbeat_interval = 200 + pick(1000);
         drawn.link.heartbeat_timeout = drawn.link.heartbeat_interval + 100 + pick(3000);

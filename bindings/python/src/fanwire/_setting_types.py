@@ -35,6 +35,8 @@ class Settings(TypedDict, total=False):
     connect_timeout_ms: int | None
     reconnect_delay_ms: int | None
     max_reconnect_delay_ms: int | None
+    reconnect_factor: float | None
+    reconnect_jitter: Literal["equal", "full", "none", "decorrelated"] | None
     max_reconnect_attempts: int | None
     heartbeat_interval_ms: int | None
     heartbeat_timeout_ms: int | None
