@@ -152,7 +152,8 @@ Rule<int64_t> integer(int64_t min, int64_t max) {
 Rule<double> decimal(double min, double max) {
     auto parse = [min, max](std::string_view value) -> std::optional<double> {
         std::optional<double> number = parse_decimal(value);
-        return number && *number >= min && *number <= max ? number : std::nullopt;
+        if (number && (*number < min || *number > max)) return std::nullopt;
+        return number;
     };
     std::string from = show_decimal(min), to = show_decimal(max);
     return {"number", from + ".." + to, "must be a number from " + from + " to " + to, false, parse,
