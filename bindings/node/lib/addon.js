@@ -7,13 +7,47 @@ const path = require('node:path');
 
 const built = path.join(__dirname, '../build/fanwire.node');
 
-// Each by a literal name, so that bundlers find them; a package manager installs the one whose os, cpu and libc fit.
+// Each by a literal name, so that bundlers find it, and in a try of its own, so that they take a missing one for what it is:
+// a package manager installs only the one whose os, cpu and libc fit.
 const packages = {
-  'linux-x64-gnu': () => require('@fanwire/linux-x64-gnu'),
-  'linux-x64-musl': () => require('@fanwire/linux-x64-musl'),
-  'linux-arm64-gnu': () => require('@fanwire/linux-arm64-gnu'),
-  'linux-arm64-musl': () => require('@fanwire/linux-arm64-musl'),
+  'linux-x64-gnu'() {
+    try {
+      return require('@fanwire/linux-x64-gnu');
+    } catch (error) {
+      return failed(error);
+    }
+  },
+  'linux-x64-musl'() {
+    try {
+      return require('@fanwire/linux-x64-musl');
+    } catch (error) {
+      return failed(error);
+    }
+  },
+  'linux-arm64-gnu'() {
+    try {
+      return require('@fanwire/linux-arm64-gnu');
+    } catch (error) {
+      return failed(error);
+    }
+  },
+  'linux-arm64-musl'() {
+    try {
+      return require('@fanwire/linux-arm64-musl');
+    } catch (error) {
+      return failed(error);
+    }
+  },
 };
+
+const isMissing = (error) => error?.code === 'MODULE_NOT_FOUND' || error?.code === 'ERR_MODULE_NOT_FOUND';
+
+let failure; // of a package that is there
+
+function failed(error) {
+  if (!isMissing(error)) failure ??= error;
+  return undefined;
+}
 
 // A report names the glibc that runs; on musl it has none. Asking for it must not look up the host's network.
 function usesGlibc() {
@@ -33,8 +67,6 @@ function platforms() {
   const musl = `linux-${process.arch}-musl`;
   return (usesGlibc() === false ? [musl, gnu] : [gnu, musl]).filter((name) => name in packages);
 }
-
-const isMissing = (error) => error?.code === 'MODULE_NOT_FOUND' || error?.code === 'ERR_MODULE_NOT_FOUND';
 
 function loadBuilt() {
   try {
@@ -59,15 +91,12 @@ function notInstalled(names) {
 function load() {
   if (existsSync(built)) return loadBuilt();
   const names = platforms();
-  let failure;
   for (const name of names) {
-    try {
-      return packages[name]();
-    } catch (error) {
-      if (!isMissing(error)) failure ??= new Error(`@fanwire/${name} cannot be loaded: ${error.message}`, { cause: error });
-    }
+    const addon = packages[name]();
+    if (addon !== undefined) return addon;
   }
-  throw failure ?? new Error(notInstalled(names));
+  if (failure === undefined) throw new Error(notInstalled(names));
+  throw new Error(`fanwire's addon cannot be loaded: ${failure.message}`, { cause: failure });
 }
 
 module.exports = load();

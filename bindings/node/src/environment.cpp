@@ -29,6 +29,15 @@ const std::shared_ptr<Environment>& Environment::of(napi_env env) {
     return *static_cast<std::shared_ptr<Environment>*>(data);
 }
 
+namespace {
+
+// Asked by tools that look for what keeps a process alive (Jest's --detectOpenHandles), as of Node's own handles.
+napi_value has_ref(const Call& call) {
+    return make_boolean(call.env(), Environment::of(call.env())->kept_alive());
+}
+
+} // namespace
+
 void Environment::create(napi_env env) {
     auto holder = std::make_unique<std::shared_ptr<Environment>>(new Environment(env));
     Environment* self = holder->get();
@@ -38,7 +47,10 @@ void Environment::create(napi_env env) {
                          nullptr));
     holder.release();
 
-    node::check(env, napi_create_threadsafe_function(env, nullptr, nullptr, make_text(env, "fanwire"), 0, 1, nullptr,
+    napi_value resource = nullptr;
+    node::check(env, napi_create_object(env, &resource));
+    export_function<has_ref>(env, resource, "hasRef");
+    node::check(env, napi_create_threadsafe_function(env, nullptr, resource, make_text(env, "fanwire"), 0, 1, nullptr,
                                                      nullptr, self, on_threadsafe_call, &self->function_));
     node::check(env, napi_unref_threadsafe_function(env, self->function_));
     self->waker_->open(self->function_);
@@ -65,6 +77,7 @@ void Environment::check(int status) {
 void Environment::keep_alive(bool yes) {
     node::check(env_, yes ? napi_ref_threadsafe_function(env_, function_)
                           : napi_unref_threadsafe_function(env_, function_));
+    kept_alive_ = yes;
 }
 
 // env is nullptr when the environment is going away with wakes still queued.

@@ -44,6 +44,7 @@ class Environment {
 
     // Whether waking keeps the process alive.
     void keep_alive(bool yes);
+    bool kept_alive() const { return kept_alive_; }
 
     const std::shared_ptr<Waker>& waker() const { return waker_; }
 
@@ -61,6 +62,7 @@ class Environment {
 
     napi_env env_;
     napi_threadsafe_function function_ = nullptr;
+    bool kept_alive_ = false;
     napi_ref on_wake_ = nullptr;
     napi_ref make_error_ = nullptr;
     std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();

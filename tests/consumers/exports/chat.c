@@ -1,0 +1,3 @@
+#include <fanwire/fanwire.h>
+
+const char *chat_version(void) { return fanwire_version(); }
