@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "constructed.h"
 #include "gil.h"
 #include "message.h"
 #include "outcome.h"
@@ -36,12 +37,12 @@ py::object describe(const fanwire_event& event) {
 
 int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
-    if (!py::detail::is_holder_constructed(self)) return 0;
+    if (!is_constructed(self)) return 0;
     return py::cast<Inbox&>(py::handle(self)).traverse(visit, arg);
 }
 
 int clear(PyObject* self) {
-    if (py::detail::is_holder_constructed(self)) py::cast<Inbox&>(py::handle(self)).release_objects();
+    if (is_constructed(self)) py::cast<Inbox&>(py::handle(self)).release_objects();
     return 0;
 }
 
