@@ -22,7 +22,9 @@ function packument({ file, content, manifest }) {
     integrity: `sha512-${createHash('sha512').update(content).digest('base64')}`,
   };
   const { name, version } = manifest;
-  return { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } } };
+  // Some package managers wait before they take what was published just now.
+  const time = { [version]: '2026-01-01T00:00:00.000Z' };
+  return { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } }, time };
 }
 
 const server = http.createServer((request, response) => {
