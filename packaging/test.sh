@@ -5,7 +5,7 @@ usage() {
     cat <<'TEXT'
 Usage: packaging/test.sh [--quick] [--only SUITE]... [--fuzz MINUTES] [--chaos MINUTES] [--soak RECONNECTS]
        packaging/test.sh --simulate COUNT
-       packaging/test.sh --mutants
+       packaging/test.sh --mutants | --packages
 
 Installs what the tests need (Debian's packages, by apt; as root or with sudo), builds everything under build/, and
 runs all tests. Servers are started by the tests themselves, on free ports. The suites, in this order:
@@ -29,6 +29,8 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
   --simulate COUNT
                  only the simulation, in the release build: COUNT schedules (millions, say) beyond the 100,000 that the
                  unit tests run, on all processors; a failing one prints the command that replays it
+  --packages     only this: the npm packages of all targets, installed with npm, pnpm, Yarn and Bun and run in Node 20 to 26,
+                 Bun, Deno, bundlers and test runners; the wheels of all targets; Debian's packages, with lintian
   --mutants      only this: bugs are planted into a copy of core/ and capi/, one build has them all, and for each the tests
                  of C++ run until one finds it; fails when fewer than 90 % are found (tests/mutants/README.md)
   --help         this text
@@ -55,6 +57,7 @@ while [ $# -gt 0 ]; do
         --fuzz=*) suites+=(fuzz); fuzz_minutes=${1#*=} ;;
         --simulate) simulate=${2:-}; suites+=(simulate); shift ;;
         --mutants) suites+=(mutants) ;;
+        --packages) suites+=(packages) ;;
         --simulate=*) simulate=${1#*=}; suites+=(simulate) ;;
         -h | --help) usage; exit 0 ;;
         *) printf 'test.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
@@ -70,7 +73,7 @@ for suite in "${suites[@]}"; do
         echo "test.sh: --simulate takes a number of schedules, not \"$simulate\"" >&2
         exit 2
     fi
-    case " ${all_suites[*]} chaos soak mutants " in
+    case " ${all_suites[*]} chaos soak mutants packages " in
         *" $suite "*) ;;
         *) echo "test.sh: there is no suite \"$suite\"; there are ${all_suites[*]}" >&2; exit 2 ;;
     esac
@@ -293,6 +296,17 @@ suite_soak() {
 }
 
 # Each bug that is found counts as a test that passed.
+suite_packages() {
+    local code=0
+    run packages "npm packages of all targets" "$root/packaging/npm.sh" --targets all && add packages 1 0 0
+    step "use them with each package manager" "$root/tests/consumers/npm/check.sh" || code=$?
+    add packages "$(grep -c '^ok ' "$step_log" || true)" "$(grep -c '^FAILED ' "$step_log" || true)" 0
+    [ "$code" -eq 0 ] || [ "${failed[packages]}" -gt 0 ] || add packages 0 1 0
+    sed -n 's/^\(ok\|FAILED\) /    | &/p' "$step_log"
+    run packages "wheels of all targets" "$root/packaging/wheel.sh" --targets all --sdist && add packages 1 0 0
+    run packages "Debian packages" "$root/packaging/deb.sh" && add packages 1 0 0
+}
+
 suite_mutants() {
     local code=0 found
     run mutants "plant bugs and look which tests find them" "$python" -B "$root/tests/mutants/run.py" || code=$?

@@ -52,7 +52,7 @@ npm_installs() { # VERSION FLAG...
 pnpm_installs() { project && npx --yes "pnpm@$1" install && node smoke.cjs && others_absent; }
 yarn1_installs() { project && npx --yes yarn@1 install && installed && node smoke.cjs; }
 yarn4_installs() { # LINKER
-    project && printf 'npmScopes: { fanwire: { npmRegistryServer: "%s" } }\nunsafeHttpWhitelist: ["127.0.0.1"]\nnodeLinker: %s\nenableTelemetry: false\nenableGlobalCache: false\n' "$registry" "$1" >.yarnrc.yml &&
+    project && printf 'npmScopes: { fanwire: { npmRegistryServer: "%s" } }\nunsafeHttpWhitelist: ["127.0.0.1"]\nglobalFolder: .yarn-global\nnodeLinker: %s\nenableTelemetry: false\nenableGlobalCache: false\n' "$registry" "$1" >.yarnrc.yml &&
         touch yarn.lock && npm_config_yes=true npx --yes -p @yarnpkg/cli-dist@4 yarn install && npx --yes -p @yarnpkg/cli-dist@4 yarn node smoke.cjs
 }
 
