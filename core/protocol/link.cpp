@@ -138,7 +138,9 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
     // Credentials that came while it was greeting with others deserve an attempt of their own.
     const bool other_credentials = late_credentials_.has_value();
     late_credentials_.reset();
-    const bool in_vain = !was_ready || (!worked_ && !retry_at_once);
+    // Whoever was connected for the first time, however shortly, has only lost a connection. What follows a failure and
+    // ends before it has worked is another failure.
+    const bool in_vain = !was_ready || (!worked_ && !retry_at_once && backoff_.failures() > 0);
     if (in_vain && !other_credentials) ++failed_attempts_;
     const bool retry = attempts_max == 0 || failed_attempts_ < attempts_max;
     state_ = retry ? State::waiting : State::stopped;

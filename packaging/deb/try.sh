@@ -7,7 +7,7 @@ export DEBIAN_FRONTEND=noninteractive
 if command -v gcc >/dev/null; then echo "there is a compiler here"; exit 1; fi
 apt-get -q -y --no-install-recommends install "$here"/libfanwire1_*.deb "$here"/fanwire_*.deb "$here"/python3-fanwire_*.deb
 fanwire --version
-fanwire info | grep 'authorities that TLS trusts: /etc/ssl/certs/ca-certificates.crt'
+fanwire info | grep -E 'authorities that TLS trusts: /(etc|usr/lib)/ssl/'
 man -w fanwire
 ls /usr/share/bash-completion/completions/fanwire /usr/share/zsh/vendor-completions/_fanwire /usr/share/fish/vendor_completions.d/fanwire.fish
 redis-server --port 6399 --bind 127.0.0.1 --save '' --daemonize yes --pidfile /run/redis-try.pid

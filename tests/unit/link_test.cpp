@@ -250,13 +250,16 @@ TEST_F(LinkTest, AConnectionThatGreetsAndEndsBeforeItHasWorkedIsAFailedAttempt) 
         link->received("-ERR not now\r\n", now);  // a refusal is no work
         link->closed({Status::CONNECTION_LOST, "closed"}, now);
     };
-    greet_and_close(1);
+    greet_and_close(1);  // the first connection is no attempt to reconnect
     EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 1 in 75"}));
     link->tick(link->deadline());
     greet_and_close(100);
     EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 2 in 150"}));
     link->tick(link->deadline());
     greet_and_close(300);
+    EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 3 in 300"}));
+    link->tick(link->deadline());
+    greet_and_close(700);
     EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "failed CONNECTION_LOST for good"}));
     EXPECT_EQ(link->state(), Link::State::stopped);
 }
