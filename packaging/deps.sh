@@ -3,12 +3,13 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-Usage: packaging/deps.sh [--targets LIST] [--update]
+Usage: packaging/deps.sh [--targets LIST] [--locked] [--update]
 
 Builds hiredis, libevent and OpenSSL as static libraries for the binary packages (wheels, npm), from Debian's source
 packages, and a cross compiler's wrappers for each target. What is there already is not built again.
 
   --targets LIST   comma-separated, of the targets below, or "all"; default: linux-x64-gnu
+  --locked         fail when Debian no longer has a version of packaging/deps.lock, instead of taking the newest one
   --update         write the newest versions of the suite and their checksums into packaging/deps.lock, and stop
   --help           this text
 
@@ -16,15 +17,17 @@ Targets: linux-x64-gnu linux-arm64-gnu (glibc 2.28 and later), linux-x64-musl li
 
 The compiler is Zig's (the PyPI package ziglang), which brings the headers and start files of each C library. The
 result of a target is build/deps/TARGET: bin/ (cc, c++, ar, ranlib), include/, lib/ with pkg-config files, licenses/.
-A source archive is used only if its checksum is the one in packaging/deps.lock.
+The checksum of a source archive must be the one in packaging/deps.lock. Where Debian has replaced that version by a newer
+one, the newest is taken, checked against Debian's signature; build/deps/deps.lock says what was.
 TEXT
 }
 
-targets=linux-x64-gnu update=""
+targets=linux-x64-gnu update="" locked_only=${FANWIRE_DEPS_LOCKED:-}
 while [ $# -gt 0 ]; do
     case $1 in
         --targets) targets=${2:-}; shift 2 ;;
         --targets=*) targets=${1#*=}; shift ;;
+        --locked) locked_only=yes; shift ;;
         --update) update=yes; shift ;;
         -h | --help) usage; exit 0 ;;
         *) printf 'deps.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
@@ -45,7 +48,8 @@ done
 [ ${#targets[@]} -gt 0 ] || die "--targets names no target"
 
 deps=$root/build/deps
-lock=$root/packaging/deps.lock
+wanted_lock=$root/packaging/deps.lock
+lock=$deps/deps.lock # what was taken
 ziglang=0.15.2
 libraries=(hiredis libevent openssl)
 jobs=$(nproc)
@@ -61,7 +65,7 @@ apt_options=(-q -o "Dir::Etc::SourceList=/dev/null" -o "Dir::Etc::SourceParts=$a
 
 prepare_apt() {
     mkdir -p "$apt_sources/parts" "$apt_sources/lists/partial"
-    debian_entry deb-src "$(awk '$1 == "suite" { print $2 }' "$lock")" >"$apt_sources/parts/debian.sources" || return
+    debian_entry deb-src "$(awk '$1 == "suite" { print $2 }' "$wanted_lock")" >"$apt_sources/parts/debian.sources" || return
     apt-get "${apt_options[@]}" update
 }
 
@@ -73,46 +77,54 @@ verify() {
     echo "$sum  $file" | sha256sum --check --quiet
 }
 
+# The newest version of which the source archive can be had, as a row of the lock. apt has checked it against Debian's signature.
+newest() {
+    local package=$1 version file
+    while read -r version; do
+        (cd "$deps/sources" && apt-get "${apt_options[@]}" source --download-only --tar-only "$package=$version" >&2) || continue
+        file=$deps/sources/$(orig_name "$package" "$version")
+        echo "$package $version $(sha256sum "$file" | cut -d ' ' -f 1)"
+        return
+    done < <(apt-cache "${apt_options[@]}" showsrc --only-source "$package" | sed -n 's/^Version: //p' | sort -rV)
+    echo "no source of $package can be had" >&2
+    return 1
+}
+
+# The row of the lock with its archive; where Debian has replaced that version, and a release does not forbid it, the newest.
 fetch() {
     local package=$1 version sum file
-    version=$(locked "$package" 2) sum=$(locked "$package" 3)
+    version=$(awk -v package="$package" '$1 == package { print $2 }' "$wanted_lock")
+    sum=$(awk -v package="$package" '$1 == package { print $3 }' "$wanted_lock")
     file=$deps/sources/$(orig_name "$package" "$version")
-    mkdir -p "$deps/sources"
-    verify "$file" "$sum" 2>/dev/null && return
-    rm -f "$file"
-    (cd "$deps/sources" && apt-get "${apt_options[@]}" source --download-only --tar-only "$package=$version") || {
-        echo "Debian no longer has $package $version; packaging/deps.sh --update takes the newest version"
-        return 1
-    }
-    verify "$file" "$sum" || { echo "$file is not what packaging/deps.lock names"; rm -f "$file"; return 1; }
+    if ! verify "$file" "$sum" 2>/dev/null; then
+        rm -f "$file"
+        [ -f "$apt_sources/updated" ] || { prepare_apt >&2 && touch "$apt_sources/updated"; } || return
+        (cd "$deps/sources" && apt-get "${apt_options[@]}" source --download-only --tar-only "$package=$version" >&2) || true
+    fi
+    if [ ! -f "$file" ]; then
+        echo "Debian no longer has $package $version (packaging/deps.sh --update pins the newest version)" >&2
+        [ -z "$locked_only" ] && newest "$package"
+        return
+    fi
+    verify "$file" "$sum" >&2 || { echo "$file is not what packaging/deps.lock names" >&2; rm -f "$file"; return 1; }
+    echo "$package $version $sum"
 }
 
 fetch_all() {
-    local package missing=""
-    for package in "${libraries[@]}"; do
-        verify "$deps/sources/$(orig_name "$package" "$(locked "$package" 2)")" "$(locked "$package" 3)" 2>/dev/null || missing=yes
-    done
-    [ -n "$missing" ] || { echo "all sources are here"; return; }
-    prepare_apt || return
-    for package in "${libraries[@]}"; do fetch "$package" || return; done
+    local package rows=""
+    mkdir -p "$deps/sources" "$apt_sources"
+    rm -f "$apt_sources/updated"
+    for package in "${libraries[@]}"; do rows+=$(fetch "$package")$'\n' || return; done
+    echo "$rows"
+    printf '%s' "$rows" >"$lock"
 }
 
-# The newest version of which the source archive can be had.
 update_lock() {
-    local package version file lines=()
-    prepare_apt || return
+    local package rows=""
     mkdir -p "$deps/sources"
-    for package in "${libraries[@]}"; do
-        file=""
-        while read -r version; do
-            (cd "$deps/sources" && apt-get "${apt_options[@]}" source --download-only --tar-only "$package=$version") || continue
-            file=$deps/sources/$(orig_name "$package" "$version")
-            break
-        done < <(apt-cache "${apt_options[@]}" showsrc --only-source "$package" | sed -n 's/^Version: //p' | sort -rV)
-        [ -n "$file" ] || { echo "no source of $package can be had"; return 1; }
-        lines+=("$package $version $(sha256sum "$file" | cut -d ' ' -f 1)")
-    done
-    { grep -E '^(#|suite )' "$lock"; printf '%s\n' "${lines[@]}"; } >"$lock.new" && mv "$lock.new" "$lock"
+    prepare_apt || return
+    for package in "${libraries[@]}"; do rows+=$(newest "$package")$'\n' || return; done
+    { grep -E '^(#|suite )' "$wanted_lock"; printf '%s' "$rows"; } >"$wanted_lock.new" && mv "$wanted_lock.new" "$wanted_lock"
 }
 
 # ---- The compiler ----------------------------------------------------------------------------------------
@@ -276,7 +288,7 @@ choose_python
 
 if [ -n "$update" ]; then
     step "newest sources" update_lock || die "packaging/deps.lock stays as it was"
-    cat "$lock"
+    cat "$wanted_lock"
     exit 0
 fi
 

@@ -36,7 +36,7 @@ done
 
 out=$root/build/release-files
 version=$(project_version)
-export SOURCE_DATE_EPOCH
+export SOURCE_DATE_EPOCH FANWIRE_DEPS_LOCKED=yes
 SOURCE_DATE_EPOCH=$(git -C "$root" log -1 --format=%ct)
 
 # FILE: VERSION for each place that says it.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what a binary package says of its parts: an SBOM (CycloneDX 1.6, JSON) and the licences in one text.
 
-sbom.py NAME TARGET FOLDER: into FOLDER/sbom.cdx.json and FOLDER/LICENSES.txt, from packaging/deps.lock and the licence
+sbom.py NAME TARGET FOLDER: into FOLDER/sbom.cdx.json and FOLDER/LICENSES.txt, from build/deps/deps.lock and the licence
 texts of build/deps/TARGET. NAME is the package's.
 """
 
@@ -26,7 +26,7 @@ def project_version() -> str:
 
 
 def locked() -> list[tuple[str, str, str]]:
-    rows = [line.split() for line in (root / "packaging/deps.lock").read_text().splitlines()]
+    rows = [line.split() for line in (root / "build/deps/deps.lock").read_text().splitlines()]
     return [(row[0], row[1], row[2]) for row in rows if len(row) == 3 and row[0] in suppliers]
 
 
