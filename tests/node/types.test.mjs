@@ -36,7 +36,7 @@ test('the settings', () => {
   for (const { name, type, range } of settings) {
     const expected =
       type === 'enum' ? range.split('|').map((word) => `'${word}'`).join(' | ')
-      : type === 'integer' || type === 'size' ? 'number | string'
+      : ['integer', 'number', 'size'].includes(type) ? 'number | string'
       : type === 'boolean' ? 'boolean'
       : name === 'url' ? 'string | URL'
       : 'string';
