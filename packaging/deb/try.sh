@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the packages beside it into a system without a compiler and uses them: the command, Python, and then, with a
+# Installs the packages of its folder into a system without a compiler and uses them: the command, Python, and then, with a
 # compiler, C. Runs as root in a system that is made for it.
 set -eu
 here=$(dirname "$0")

@@ -237,7 +237,7 @@ TEST_F(TrackerTest, TheDelayOfARefusedNameBeginsAgainWithSuccess) {
         redis.forbidden.clear();
         exchange();
         EXPECT_TRUE(tracker.settled());
-        tracker.end();  // and the next connection refuses it anew
+        tracker.end();  // and the next connection refuses it again
         tracker.begin();
         redis.forget();
     }
