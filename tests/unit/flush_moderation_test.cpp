@@ -123,5 +123,20 @@ TEST(FlushModeration, AnIrregularStreamIsAStreamToo) {
     EXPECT_GT(writes_for_each(0.1), 0.99) << "which is none";
 }
 
+TEST(FlushModeration, AStreamOfPublishesIsWrittenSeldom) {
+    const auto writes = [](std::uint32_t longest) {
+        constexpr int publishes = 20000;
+        constexpr double each = 10;
+        Writing writing(longest);
+        double now = 0;
+        for (int i = 0; i < publishes; ++i) writing.come(1000000 + i * each);
+        while (writing.write(now) > 0) continue;
+        EXPECT_EQ(writing.written, static_cast<std::uint64_t>(publishes));
+        return writing.writes;
+    };
+    EXPECT_EQ(writes(0), 20000u);
+    EXPECT_LT(writes(4000), 20000u / 50);
+}
+
 }  // namespace
 }  // namespace fanwire::core
