@@ -7,7 +7,8 @@
 // `front_`; with drop_newest, what comes is folded at the back. With conflate a message takes the place of the newest
 // queued one of its subscription and channel, if nothing else of the subscription stands behind that, and the place
 // remembers how many it has replaced: a GAP with that count is drained before it. Otherwise conflate is drop_oldest. Folding keeps, for each subscription, one GAP that
-// counts the dropped messages and the newest of its state changes. State changes never push out a message: beyond
+// counts the dropped messages and the newest of its state changes, which stands behind the GAP when it is newer: a break is
+// GAP, then RESUMED, however it is folded. State changes never push out a message: beyond
 // `count` of them they are folded at the back. ENDED and outcomes are always kept. So memory stays bounded by the limits
 // plus a few entries for each subscription, and whatever is missing has a GAP in its place.
 //

@@ -95,6 +95,13 @@ void Inbox::fold(Where where, Subscription& subscription, Event& event) {
         place = add_folded(where, subscription, std::move(event));
     } else if (state) {
         *kept = std::move(event);
+        // The newest state is newer than all that is in the GAP. In front of it, RESUMED would be followed by the GAP of
+        // the break that it ends, and whoever is stale from that on would stay so.
+        Event* const gap = folded(where, places.gap);
+        if (gap && places.state < places.gap) {
+            std::swap(*kept, *gap);
+            std::swap(places.state, places.gap);
+        }
     } else {
         add_to_gap(*kept, event);
         subscription.metrics().gaps.sub();  // two have become one

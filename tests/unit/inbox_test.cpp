@@ -170,6 +170,131 @@ TEST_F(InboxTest, StateChangesSurviveAsTheirNewest) {
     EXPECT_EQ(drain(), "a:active a:gap(2) a:lost a:gap(?) a:resumed a:3 a:4");
 }
 
+TEST_F(InboxTest, AFoldedBreakIsAGapAndThenResumed) {
+    open(1, Overflow::drop_oldest);
+    state(*b, EventKind::active);
+    for (const EventKind kind : {EventKind::lost, EventKind::gap, EventKind::resumed}) state(*a, kind);
+    EXPECT_EQ(drain(), "b:active a:gap(?) a:resumed");
+}
+
+TEST_F(InboxTest, AFoldedBreakIsAGapAndThenResumedAlsoInFrontOfTheQueue) {
+    open(3, Overflow::drop_oldest);
+    for (const EventKind kind : {EventKind::lost, EventKind::gap, EventKind::resumed}) state(*a, kind);
+    for (int i = 0; i < 4; ++i) message(*a, std::to_string(i));
+    EXPECT_EQ(drain(), "a:gap(?) a:resumed a:1 a:2 a:3");
+}
+
+TEST_F(InboxTest, AGapThatWasDroppedIsSaidBeforeTheStateThatFollowsIt) {
+    open(1, Overflow::drop_newest);
+    state(*b, EventKind::active);
+    message(*b, "1");
+    state(*a, EventKind::active);
+    message(*a, "dropped");
+    state(*a, EventKind::lost);
+    EXPECT_EQ(drain(), "b:active b:1 a:gap(1) a:lost");
+}
+
+// Whatever happens in whatever order, and whenever something of it is drained: a program that is stale from LOST, FAILED and
+// the GAP of a break on and fetches at ACTIVE and RESUMED (and at each other GAP) has all that was sent, when it is fresh.
+struct InboxOrders : InboxTest {
+    enum Step { break_off, refuse, confirm, send, drain_one, drain_two, steps };
+
+    void begin(std::size_t count, Overflow overflow) {
+        inbox = std::make_shared<Inbox>(InboxLimits{count, SIZE_MAX, overflow}, make_event_fd);
+        a = make_subscription(TargetKind::channel, "a", inbox, nullptr, monitor);
+        active = fresh = was_active = false;
+        sent = known = 0;
+        confirmed();
+    }
+    void confirmed() {
+        if (was_active) state(*a, EventKind::gap);
+        state(*a, was_active ? EventKind::resumed : EventKind::active);
+        active = was_active = true;
+    }
+    // False: it cannot happen now.
+    bool take(int step) {
+        switch (step) {
+            case break_off:
+                if (!active) return false;
+                state(*a, EventKind::lost);
+                active = false;
+                ++sent;  // what comes now is missed
+                return true;
+            case refuse:
+                if (active) return false;
+                state(*a, EventKind::failed);
+                return true;
+            case confirm:
+                if (active) return false;
+                confirmed();
+                return true;
+            case send:
+                if (!active) return false;
+                message(*a, std::to_string(++sent));
+                return true;
+            default: see(step == drain_one ? 1 : 2); return !HasFailure();
+        }
+    }
+    void see(std::size_t capacity) {
+        const Drained drained(*inbox, capacity);
+        for (const Event& event : drained.events) {
+            switch (event.kind) {
+                case EventKind::active:
+                case EventKind::resumed:
+                    fresh = true;
+                    known = sent;
+                    break;
+                case EventKind::gap:
+                    if (event.reason == GapReason::reconnect) fresh = false;
+                    if (fresh) known = sent;
+                    break;
+                case EventKind::message: {
+                    const int number = std::stoi(std::string(event.message->payload()));
+                    EXPECT_TRUE(fresh) << number << " follows a GAP without RESUMED";
+                    EXPECT_LE(number, known + 1) << "missing, and nothing says so";
+                    known = std::max(known, number);
+                    break;
+                }
+                default: fresh = false;
+            }
+        }
+    }
+    void end() {
+        see(SIZE_MAX);
+        EXPECT_EQ(fresh, active);
+        if (active) {
+            EXPECT_EQ(known, sent);
+        }
+    }
+    const std::shared_ptr<Monitor> monitor = std::make_shared<Monitor>();
+    bool active = false, fresh = false, was_active = false;
+    int sent = 0, known = 0;
+};
+
+TEST_F(InboxOrders, AProgramThatFetchesAtResumedEndsFresh) {
+    constexpr int length = 7;
+    int all = 1;
+    for (int i = 0; i < length; ++i) all *= steps;
+    for (const Overflow overflow : {Overflow::drop_oldest, Overflow::drop_newest, Overflow::conflate}) {
+        for (const std::size_t count : {1u, 2u}) {
+            for (int order = 0, same = 1; order < all && !HasFailure(); order += same) {
+                begin(count, overflow);
+                std::string taken;
+                bool possible = true;
+                // Those that begin with the same impossible steps are passed over.
+                for (same = all; same > 1 && possible;) {
+                    same /= steps;
+                    const int step = order / same % steps;
+                    taken += static_cast<char>('0' + step);
+                    possible = take(step);
+                }
+                if (possible) end();
+                if (HasFailure()) ADD_FAILURE() << "steps " << taken << ", " << count << ", " << static_cast<int>(overflow);
+            }
+        }
+    }
+}
+
 TEST_F(InboxTest, AStuckConsumerCostsBoundedMemoryHoweverOftenTheLinkBreaks) {
     for (const Overflow overflow : {Overflow::drop_oldest, Overflow::drop_newest}) {
         open(10, overflow);

@@ -197,8 +197,9 @@ typedef enum fanwire_event_kind {
     FANWIRE_EVENT_MESSAGE = 1, /* channel, pattern, payload */
     FANWIRE_EVENT_ACTIVE = 2,  /* Redis confirmed the subscription for the first time */
     FANWIRE_EVENT_LOST = 3,    /* the link broke; still wanted. status, text: why */
-    FANWIRE_EVENT_RESUMED = 4, /* Redis confirmed it again after LOST. When a full inbox had to fold the events before
-                                  it, the only one that says that the subscription is confirmed */
+    FANWIRE_EVENT_RESUMED = 4, /* Redis confirmed it again after LOST; the GAP of the break stands before it. When a full
+                                  inbox had to fold the events before it, the only one that says that the subscription
+                                  is confirmed: ACTIVE and LOST may not come then, but that GAP always does */
     FANWIRE_EVENT_GAP = 5,     /* messages are missing here. reason, count (or FANWIRE_COUNT_UNKNOWN) */
     FANWIRE_EVENT_FAILED = 6,  /* Redis refused the subscription; retried slowly. status, text: why */
     FANWIRE_EVENT_ENDED = 7,   /* the last event of a subscription: user_data is not used again.

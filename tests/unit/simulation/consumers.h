@@ -42,6 +42,10 @@ struct Watched {
     std::map<std::uint64_t, std::size_t> came_in;
     std::size_t seen_of = 1;
     bool seen_break = false;  // such a GAP, since the last message
+    // What a program does with the events: it fetches at ACTIVE and RESUMED, and at a GAP while it is fresh; it is stale
+    // from LOST, FAILED or the GAP of a break on.
+    bool fresh = false;
+    std::size_t shown = 0;  // index into Redis's log: it knows all before that
 
     bool conflates() const { return overflow == Overflow::conflate; }
     void activated(std::size_t at) {
@@ -124,6 +128,8 @@ class Consumers {
 
     // All that was to come has come.
     void check_end(const Watched& one) {
+        EXPECT_TRUE(one.fresh) << one.target.second << ": stale at the end, though it is subscribed";
+        check_shown(one, redis_.log.size());
         if (!one.conflates()) {
             for (std::size_t at = one.next; one.known && at < redis_.log.size(); ++at)
                 EXPECT_FALSE(is_for(one, at))
@@ -188,6 +194,23 @@ class Consumers {
         }
     }
 
+    // A fresh program knows all that was executed for it before that place in the log, with conflate of that channel.
+    void check_shown(const Watched& one, std::size_t at, const std::string* channel = nullptr) {
+        for (std::size_t i = one.shown; i < at; ++i) {
+            if (!is_for(one, i)) continue;
+            const std::string& its = redis_.log[i].channel;
+            if (channel && its != *channel) continue;
+            const auto last = one.last.find(its);
+            if (one.conflates() && last != one.last.end() && i < last->second) continue;
+            ADD_FAILURE() << one.target.second << ": fresh without " << redis_.log[i].number;
+            return;
+        }
+    }
+    void fetch(Watched& one) {
+        one.fresh = true;
+        one.shown = redis_.log.size();
+    }
+
     void pass(Watched& one, std::uint64_t count) {
         for (; count > 0; ++one.next) {
             ASSERT_LT(one.next, redis_.log.size()) << one.target.second << ": a GAP counts more than there was";
@@ -209,6 +232,7 @@ class Consumers {
                     EXPECT_FALSE(one.active) << name << ": active, and active again";
                 }
                 one.active = true;
+                fetch(one);
                 // Nothing was folded and nothing more has happened: here the stream begins, with exactly this message.
                 if (++one.seen_activations == one.activations && inboxes_[one.inbox]->stats().dropped == 0) {
                     one.next = std::max(one.next, one.begins_at);
@@ -223,7 +247,7 @@ class Consumers {
                 if (!folds(one) && event.kind == EventKind::failed) {
                     EXPECT_FALSE(one.active) << name << ": FAILED without LOST";
                 }
-                one.active = false;
+                one.active = one.fresh = false;
                 break;
             case EventKind::ended: one.ended = true; break;
             case EventKind::gap:
@@ -232,11 +256,13 @@ class Consumers {
                     EXPECT_EQ(event.reason, GapReason::reconnect);
                     one.known = one.adds_up = false;
                     one.seen_break = true;
-                    coverage_("GAP of unknown size");
+                    one.fresh = false;
+                    coverage_(one.active ? "GAP of a break whose LOST was folded" : "GAP of unknown size");
                 } else {
                     EXPECT_EQ(event.reason, GapReason::overflow);
                     EXPECT_GT(event.count, 0u);
                     one.told += event.count;
+                    if (one.fresh) fetch(one);
                     if (one.known && !one.conflates()) {
                         pass(one, event.count);
                         coverage_("GAP counted");
@@ -263,6 +289,9 @@ class Consumers {
         ASSERT_TRUE(is_payload(payload, number)) << name << ": " << number << " has other bytes";
         ASSERT_EQ(payload.data()[payload.size()], '\0');
         ASSERT_TRUE(one.active) << name << ": a message while it is not subscribed: " << number;
+        ASSERT_TRUE(one.fresh) << name << ": " << number << " follows a GAP without RESUMED";
+        check_shown(one, at, one.conflates() ? &redis_.log[at].channel : nullptr);
+        if (!one.conflates()) one.shown = std::max(one.shown, at + 1);
         const auto came_in = one.came_in.find(number);
         ASSERT_TRUE(came_in != one.came_in.end()) << name << ": " << number << " was not delivered, or is seen twice";
         if (came_in->second != one.seen_of) {
