@@ -101,6 +101,41 @@ TEST_F(InboxWithoutMemory, StatesAndTheEndAreKept) {
     EXPECT_EQ(drain().size(), 50u);
 }
 
+// What was folded before stands in front of it, and what is dropped later does not count there.
+TEST_F(InboxWithoutMemory, WhatIsDroppedBehindABreakIsNotCountedBeforeIt) {
+    const MessageRef payload = Message::make({"a", {}}, long_payload);
+    const auto full =
+        std::make_shared<Inbox>(InboxLimits{100, payload->cost(), Overflow::drop_newest}, make_event_fd);
+    const auto a = make_subscription(TargetKind::channel, "a", full, nullptr, monitor);
+    const auto b = make_subscription(TargetKind::channel, "b", full, nullptr, monitor);
+    const auto push = [&](Subscription& to, EventKind kind) {
+        Event event = Event::of(kind);
+        if (kind == EventKind::message) event.message = payload;
+        if (kind == EventKind::gap) event.reason = GapReason::reconnect, event.count = count_unknown;
+        [[maybe_unused]] const bool wake = full->push(to, std::move(event));
+    };
+    for (int i = 0; i < 15; ++i) push(*b, EventKind::active);  // with the GAP they fill a block
+    push(*a, EventKind::message);
+    push(*a, EventKind::message);
+    no_memory();
+    {
+        const malloc_test::InCall scope;
+        for (const EventKind kind : {EventKind::lost, EventKind::gap, EventKind::resumed}) push(*a, kind);
+    }
+    memory_is_back();
+    push(*a, EventKind::message);
+    const Drained drained(*full);
+    std::vector<std::pair<EventKind, std::uint64_t>> seen;
+    for (std::size_t i = 0; i < drained.events.size(); ++i)
+        if (drained.owners[i] == a.get()) seen.emplace_back(drained.events[i].kind, drained.events[i].count);
+    EXPECT_EQ(seen, (std::vector<std::pair<EventKind, std::uint64_t>>{{EventKind::message, 0},
+                                                                     {EventKind::gap, 1},
+                                                                     {EventKind::gap, count_unknown},
+                                                                     {EventKind::resumed, 0},
+                                                                     {EventKind::gap, 1}}));
+    full->close();
+}
+
 TEST_F(InboxWithoutMemory, EveryOutcomeHasItsSlot) {
     constexpr int count = 300;
     for (int round = 0; round < 2; ++round) {

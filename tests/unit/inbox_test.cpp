@@ -184,6 +184,36 @@ TEST_F(InboxTest, AFoldedBreakIsAGapAndThenResumedAlsoInFrontOfTheQueue) {
     EXPECT_EQ(drain(), "a:gap(?) a:resumed a:1 a:2 a:3");
 }
 
+TEST_F(InboxTest, FoldedBreaksAreOneGapAndThenTheNewestState) {
+    const auto breaks = [&] {
+        for (int i = 0; i < 3; ++i)
+            for (const EventKind kind : {EventKind::lost, EventKind::gap, EventKind::resumed}) state(*a, kind);
+        state(*a, EventKind::lost);
+    };
+    open(1, Overflow::drop_oldest);
+    state(*b, EventKind::active);
+    breaks();
+    EXPECT_EQ(drain(), "b:active a:gap(?) a:lost");
+    open(20, Overflow::drop_oldest);
+    breaks();
+    for (int i = 0; i < 21; ++i) message(*b, "");
+    EXPECT_EQ(drain(2), "a:gap(?) a:lost");
+}
+
+TEST_F(InboxTest, AGapOfBothIsThatOfTheBreak) {
+    open(1, Overflow::drop_newest);
+    state(*a, EventKind::active);
+    message(*a, "1");
+    message(*a, "dropped");
+    for (const EventKind kind : {EventKind::lost, EventKind::gap, EventKind::resumed}) state(*a, kind);
+    const Drained drained(*inbox);
+    ASSERT_EQ(drained.events.size(), 4u);
+    EXPECT_EQ(drained.events[2].kind, EventKind::gap);
+    EXPECT_EQ(drained.events[2].reason, GapReason::reconnect);
+    EXPECT_EQ(drained.events[2].count, count_unknown);
+    EXPECT_EQ(drained.events[3].kind, EventKind::resumed);
+}
+
 TEST_F(InboxTest, AGapThatWasDroppedIsSaidBeforeTheStateThatFollowsIt) {
     open(1, Overflow::drop_newest);
     state(*b, EventKind::active);

@@ -256,6 +256,21 @@ TEST_F(TrackerTest, TimesAreRightAfterMonths) {
     EXPECT_LT(tracker.deadline(), now + 1000);
 }
 
+// What was asked for by itself to learn who is to blame is asked for together on the next connection.
+TEST_F(TrackerTest, ABreakForgetsThatABatchWasRefused) {
+    redis.forbidden = {"b"};
+    want("a");
+    want("b");
+    send();
+    EXPECT_TRUE(tracker.refused("NOPERM no permissions", now));
+    tracker.end();
+    tracker.begin();
+    redis.forget();
+    redis.commands.clear();
+    send();
+    EXPECT_EQ(redis.commands, Strings{"SUBSCRIBE a b"});
+}
+
 TEST_F(TrackerTest, ARefusedNameThatIsGivenUpIsForgotten) {
     redis.forbidden = {"b"};
     want("b");
