@@ -56,7 +56,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
       flush_moderation_(static_cast<std::uint32_t>(settings_.max_flush_delay_us)) {
     BackendListener& listener = *this;
     if (settings_.backend == BackendKind::memory) {
-        backend_ = std::make_unique<MemoryBackend>(topics_, listener);
+        backend_ = std::make_unique<MemoryBackend>(topics_, listener, loop_, settings_.memory_name, [this] { wake(); });
         publishable_ = true;  // connected from the first moment
         metrics_.connected.set(1);
         on_links(true, true);
@@ -275,6 +275,8 @@ void Engine::woken() {
     // Read first: once it is set nothing more is accepted, so what is taken below is all there is.
     const bool close_asked = close_asked_.load(std::memory_order_acquire);
     bool complete = true;
+    if (settings_.backend == BackendKind::memory) read_us_ = now_us();
+    backend_->woken();
     try {
         run_commands();
         take_publishes();
@@ -373,6 +375,7 @@ void Engine::give_up_retired() noexcept {
 void Engine::take_publishes() {
     // What was left of the turn before goes first.
     if (!taken_.empty()) give_taken();
+    if (!taken_.empty()) return;
     {
         std::lock_guard lock(publish_mutex_);
         const bool due = std::exchange(flush_due_, false);

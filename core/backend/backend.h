@@ -59,10 +59,13 @@ class Backend {
    public:
     virtual ~Backend() = default;
     virtual void start() = 0;
+    // The loop was woken: before what callers want is looked at.
+    virtual void woken() noexcept {}
     // May throw std::bad_alloc, as may publish(), and then has changed nothing. All others never throw.
     virtual void subscribe(Topic& topic) = 0;
     virtual void unsubscribe(Topic& topic) = 0;
-    // Leaves the batch empty, with memory for the next.
+    // Leaves the batch empty, with memory for the next. What it leaves in the batch it cannot take yet: it wakes the loop when
+    // that may be tried again.
     virtual void publish(PublishBatch& batch) = 0;
     virtual void set_credentials(const std::string& username, const std::string& password) = 0;
     // After some of the calls above: sends what they led to.

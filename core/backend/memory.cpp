@@ -1,6 +1,20 @@
 #include "core/backend/memory.h"
 
+#include <utility>
+
 namespace fanwire::core {
+
+namespace {
+
+constexpr std::size_t letters_kept_max = 1024;
+
+}  // namespace
+
+MemoryBackend::MemoryBackend(Topics& topics, BackendListener& listener, Loop& loop, std::string_view name,
+                             std::function<void()> wake)
+    : topics_(topics), listener_(listener), room_timer_(loop, wake) {
+    if (!name.empty()) member_.emplace(name, std::move(wake));
+}
 
 void MemoryBackend::start() {
     listener_.on_publishable(true);
@@ -8,37 +22,114 @@ void MemoryBackend::start() {
 }
 
 void MemoryBackend::subscribe(Topic& topic) {
-    if (topic.kind() == TargetKind::pattern) patterns_.add(topic);
+    const bool pattern = topic.kind() == TargetKind::pattern;
+    if (pattern) patterns_.add(topic);
+    if (member_) {
+        try {
+            member_->add(topic, letters_);
+        } catch (...) {
+            if (pattern) patterns_.remove(topic);
+            throw;
+        }
+        deliver_letters();  // of before
+    }
     listener_.on_confirmed(topic);
 }
 
 void MemoryBackend::unsubscribe(Topic& topic) {
     if (topic.kind() == TargetKind::pattern) patterns_.remove(topic);
+    if (member_) member_->remove(topic);
 }
 
+// To our own subscribers; returns how many. `shared`: what the payload lies in; null: it becomes the message that has the
+// copy.
+std::uint64_t MemoryBackend::deliver(std::string_view channel, std::string_view payload, MessageRef& shared) {
+    std::uint64_t receivers = 0;
+    const bool lies_there = static_cast<bool>(shared);
+    Topic* const exact = topics_.find(TargetKind::channel, channel);
+    if (exact && exact->confirmed) {
+        listener_.on_message(exact, channel, payload, &shared);
+        ++receivers;
+    }
+    patterns_.for_each_match(channel, [&](Topic& pattern) {
+        listener_.on_message(&pattern, channel, shared && !lies_there ? shared->payload() : payload, &shared);
+        ++receivers;
+    });
+    return receivers;
+}
+
+void MemoryBackend::deliver_letters() noexcept {
+    for (MemoryBus::Letter& letter : letters_) {
+        MessageRef shared = letter.storage;
+        deliver(letter.channel(), letter.payload(), shared);
+    }
+    letters_.clear();
+    if (letters_.capacity() > letters_kept_max) MemoryBus::Letters().swap(letters_);
+}
+
+void MemoryBackend::woken() noexcept {
+    if (!member_) return;
+    member_->take(letters_);
+    deliver_letters();
+}
+
+// False: the others have no room for it yet, and nobody has it.
+bool MemoryBackend::publish(const EncodedPublish& publish, std::uint64_t& receivers) {
+    receivers = 0;
+    if (member_) {
+        if (!member_->post(publish.channel, publish.payload, receivers, letters_)) return false;
+        deliver_letters();
+    }
+    MessageRef shared;
+    receivers += deliver(publish.channel, publish.payload, shared);
+    return true;
+}
+
+void MemoryBackend::settle(const PublishBatch& batch, const PublishRecord& record, std::uint64_t receivers,
+                           const Error& error) {
+    const Settled settled{record.user_data, receivers};
+    listener_.on_unqueued(1, record.size);
+    listener_.on_settled({record.sink ? &batch.sinks[record.sink - 1] : nullptr, batch.accepted_us, {&settled, 1}, error});
+}
+
+// What finds no room, or no memory, stays in the batch with all that follows, for the next turn.
 void MemoryBackend::publish(PublishBatch& batch) {
     const Error fine;
-    auto record = batch.records.begin();
-    for (const CommandChunk& chunk : batch.chunks) {
-        for (std::string_view rest = chunk.view(); !rest.empty(); rest.remove_prefix(record++->size)) {
-            const EncodedPublish publish(rest.substr(0, record->size));
-            Settled settled{record->user_data, 0};
-            MessageRef shared;
-            Topic* const exact = topics_.find(TargetKind::channel, publish.channel);
-            if (exact && exact->confirmed) {
-                listener_.on_message(exact, publish.channel, publish.payload, &shared);
-                ++settled.receivers;
+    std::size_t done = 0;
+    try {
+        bool room = true;
+        for (const CommandChunk& chunk : batch.chunks) {
+            for (std::string_view rest = chunk.view(); !rest.empty(); rest.remove_prefix(batch.records[done++].size)) {
+                const PublishRecord& record = batch.records[done];
+                std::uint64_t receivers;
+                room = publish(EncodedPublish(rest.substr(0, record.size)), receivers);
+                if (!room) break;
+                settle(batch, record, receivers, fine);
             }
-            patterns_.for_each_match(publish.channel, [&](Topic& pattern) {
-                listener_.on_message(&pattern, publish.channel, shared ? shared->payload() : publish.payload, &shared);
-                ++settled.receivers;
-            });
-            listener_.on_unqueued(1, record->size);
-            listener_.on_settled(
-                {record->sink ? &batch.sinks[record->sink - 1] : nullptr, batch.accepted_us, {&settled, 1}, fine});
+            if (!room) break;
         }
+        if (room) {
+            batch.clear();
+            room_timer_.at(never);
+            return;
+        }
+    } catch (...) {
+        batch.drop_front(done);
+        throw;
     }
+    batch.drop_front(done);
+    room_timer_.at(batch.deadline);
+    if (now_ms() < batch.deadline) return;
+    const Error late = Error::of(Status::TIMEOUT, {"not delivered within publish_timeout_ms: other engines of the bus take nothing"});
+    for (const PublishRecord& record : batch.records) settle(batch, record, 0, late);
     batch.clear();
+    room_timer_.at(never);
+}
+
+void MemoryBackend::stop(const Error&) {
+    patterns_.clear();
+    if (member_) member_->leave();
+    room_timer_.at(never);
 }
 
 }  // namespace fanwire::core

@@ -1,15 +1,21 @@
-// memory://: the engine's own subscribers are all there is. No server, no links; counts receivers as Redis would for one
-// client: one for the channel, one for each matching pattern.
+// memory://: no server, no links. An engine without a name for its bus is alone: its own subscribers are all there is. The
+// others of the same name are met on a MemoryBus. Receivers are counted as Redis would count its clients: in each engine one
+// for the channel, one for each matching pattern.
 #pragma once
 
+#include <optional>
+
 #include "core/backend/backend.h"
+#include "core/backend/memory_bus.h"
 #include "core/message/pattern_index.h"
+#include "core/net/loop.h"
 
 namespace fanwire::core {
 
 class MemoryBackend : public Backend {
    public:
-    MemoryBackend(Topics& topics, BackendListener& listener) : topics_(topics), listener_(listener) {}
+    // `name`: of the bus; empty: alone. `wake`: has woken() called soon; from any thread. Throws std::bad_alloc.
+    MemoryBackend(Topics& topics, BackendListener& listener, Loop& loop, std::string_view name, std::function<void()> wake);
 
     void start() override;
     void subscribe(Topic& topic) override;
@@ -18,13 +24,22 @@ class MemoryBackend : public Backend {
     void set_credentials(const std::string&, const std::string&) override {}
     void flush() override {}
     std::size_t unsettled() const override { return 0; }
-    void stop(const Error&) override { patterns_.clear(); }
+    void woken() noexcept override;
+    void stop(const Error&) override;
     void abandon() noexcept override {}
 
    private:
+    bool publish(const EncodedPublish& publish, std::uint64_t& receivers);
+    std::uint64_t deliver(std::string_view channel, std::string_view payload, MessageRef& shared);
+    void deliver_letters() noexcept;
+    void settle(const PublishBatch& batch, const PublishRecord& record, std::uint64_t receivers, const Error& error);
+
     Topics& topics_;
     BackendListener& listener_;
     PatternIndex patterns_;
+    std::optional<MemoryBus::Member> member_;
+    MemoryBus::Letters letters_;  // taken from the mailbox
+    Loop::Timer room_timer_;      // until which a publish waits for room in the others' mailboxes
 };
 
 }  // namespace fanwire::core

@@ -88,6 +88,18 @@ std::size_t PublishBatch::bytes() const {
     return sum;
 }
 
+void PublishBatch::drop_front(std::size_t count) noexcept {
+    std::size_t size = 0, emptied = 0;
+    for (std::size_t i = 0; i < count; ++i) size += records[i].size;
+    for (; size > 0 && size >= chunks[emptied].size(); ++emptied) {
+        size -= chunks[emptied].size();
+        recycle(spare, std::move(chunks[emptied]));
+    }
+    if (size > 0) chunks[emptied].drop_front(size);
+    chunks.erase(chunks.begin(), chunks.begin() + static_cast<std::ptrdiff_t>(emptied));
+    records.erase(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
 void PublishBatch::clear() noexcept {
     for (CommandChunk& chunk : chunks) recycle(spare, std::move(chunk));
     clear_vector(chunks, 1024);

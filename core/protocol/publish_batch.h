@@ -108,6 +108,8 @@ struct PublishBatch {
 
     bool empty() const { return records.empty(); }
     std::size_t bytes() const;
+    // Takes out the first `count` records with their commands.
+    void drop_front(std::size_t count) noexcept;
     // Keeps memory, but not that of an exceptional burst.
     void clear() noexcept;
     // Keeps the chunk's memory for later, if it is worth it and there is room.

@@ -43,7 +43,7 @@ inline bool until(const std::function<bool()>& condition) {
 }
 
 // Every engine has a bus of its own.
-inline const std::string memory_url = "memory://test";
+inline const std::string memory_url = "memory://";
 
 template <typename T, void (*destroy)(T**)>
 class Owned {

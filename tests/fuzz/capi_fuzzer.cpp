@@ -162,7 +162,7 @@ class Run {
         set(engine_options_, "offline_count", "5");
         set(engine_options_, "publish_buffer_bytes", "2000");
         set(engine_options_, "max_message_bytes", "100");
-        set(engine_options_, "url", engine.in_memory ? "memory://fuzz" : what == 'u' ? "unix:///nonexistent/fanwire" : "redis://127.0.0.1:1");
+        set(engine_options_, "url", engine.in_memory ? "memory://" : what == 'u' ? "unix:///nonexistent/fanwire" : "redis://127.0.0.1:1");
         set(engine_options_, "offline", what == 'n' ? "fail" : "queue");
         if (inboxes_[0].handle)
             must(fanwire_options_set_engine_inbox(engine_options_, inboxes_[0].handle, add_record(Record::Kind::engine, inboxes_[0].number)));

@@ -240,8 +240,8 @@ test('settings: camelCase, snake_case, numbers, an URL object, settings alone', 
   }
 });
 
-test('two buses know nothing of each other', async () => {
-  const [a, b] = await Promise.all([connect('memory://pair'), connect('memory://pair')]);
+test('two buses without a name know nothing of each other', async () => {
+  const [a, b] = await Promise.all([connect('memory://'), connect('memory://')]);
   const seen = [];
   const subs = [a, b].map((each, i) => each.subscribe('x', ({ text }) => seen.push(text + i)));
   await Promise.all(subs.map(({ ready }) => ready));
@@ -251,6 +251,20 @@ test('two buses know nothing of each other', async () => {
   assert.equal(await b.publish('x', 'n'), 1);
   await until(() => seen.length === 2);
   assert.deepEqual(seen, ['m0', 'n1']);
+  await b.close();
+});
+
+test('buses of one name share their messages', async () => {
+  const [a, b] = await Promise.all([connect('memory://pair'), connect('memory://pair')]);
+  const seen = [];
+  const subs = [a, b].map((each, i) => each.subscribe('x', ({ text }) => seen.push(text + i)));
+  await Promise.all(subs.map(({ ready }) => ready));
+  assert.equal(await a.publish('x', 'm'), 2);
+  await until(() => seen.length === 2);
+  assert.deepEqual(seen.sort(), ['m0', 'm1']);
+  await a.close();
+  assert.equal(await b.publish('x', 'n'), 1);
+  await until(() => seen.length === 3);
   await b.close();
 });
 

@@ -132,7 +132,7 @@ std::function<void()> receive(std::size_t channels) {
 }
 
 std::function<void()> fan_out() {
-    auto client = std::make_shared<Client>("memory://micro");
+    auto client = std::make_shared<Client>("memory://");
     for (std::size_t i = 0; i < batch; ++i) client->subscribe("room");
     client->await_active();
     return [client, text = payload()] {
@@ -142,7 +142,7 @@ std::function<void()> fan_out() {
 }
 
 std::function<void()> match_patterns() {
-    auto client = std::make_shared<Client>("memory://micro");
+    auto client = std::make_shared<Client>("memory://");
     std::vector<std::string> channels;
     for (std::size_t i = 0; i < 1000; ++i) client->psubscribe("tenant" + std::to_string(i) + ":*");
     client->await_active();
@@ -154,7 +154,7 @@ std::function<void()> match_patterns() {
 }
 
 std::function<void()> publish() {
-    auto client = std::make_shared<Client>("memory://micro");
+    auto client = std::make_shared<Client>("memory://");
     return [client, channel = channel_name(1), text = payload()] {
         for (std::size_t i = 1; i < batch; ++i) client->publish(channel, text);
         client->publish_and_wait(channel, text);
