@@ -77,6 +77,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
     try {
         io_thread_ = start_thread("fanwire-io", [this] {
             on_io_thread = true;
+            for (const std::string& note : settings_.notes) log_.write(LogLevel::warn, note);
             backend_->start();
             on_turn_end();
             loop_.run();

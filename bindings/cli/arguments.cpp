@@ -22,10 +22,22 @@ std::string setting_of(std::string flag) {
     return "";
 }
 
+// Whether true and false are values of it, so that the flag may stand alone.
 bool is_boolean(const std::string& setting) {
     for (size_t i = 0; i < fanwire_option_count(); ++i) {
         const fanwire_option_info row = setting_at(i);
-        if (setting == row.name) return std::string(row.type) == "boolean";
+        if (setting == row.name) return says_true(row);
+    }
+    return false;
+}
+
+// Whether the word is one of a setting's that has others than true and false: "--tls-verify ca".
+bool is_choice(const std::string& setting, const std::string& word) {
+    for (size_t i = 0; i < fanwire_option_count(); ++i) {
+        const fanwire_option_info row = setting_at(i);
+        if (setting != row.name) continue;
+        const std::string choices = "|" + std::string(row.range) + "|";
+        return std::string(row.type) == "enum" && choices.find("|" + word + "|") != std::string::npos;
     }
     return false;
 }
@@ -52,6 +64,10 @@ const Flag* find_flag(const Command& command, const std::string& name) {
 std::string quoted(const std::string& word) {
     const std::string name = word.substr(0, word.find('='));
     return name.find_first_of(":@") == std::string::npos ? " " + name : "";
+}
+
+bool says_true(const fanwire_option_info& row) {
+    return std::string("|" + std::string(row.range) + "|").find("|true|") != std::string::npos;
 }
 
 fanwire_option_info setting_at(size_t index) {
@@ -135,7 +151,8 @@ Arguments::Arguments(const Command& command, const std::vector<std::string>& wor
             }
             set(pair.substr(0, split), pair.substr(split + 1));
         } else if (const std::string setting = setting_of(name); !setting.empty()) {
-            set(setting, is_boolean(setting) && !has_value ? "true" : value());
+            const bool alone = !has_value && is_boolean(setting) && !(i + 1 < words.size() && is_choice(setting, words[i + 1]));
+            set(setting, alone ? "true" : value());
         } else if (const std::string negated = name.compare(0, 3, "no-") == 0 ? setting_of(name.substr(3)) : "";
                    !negated.empty() && is_boolean(negated) && !has_value) {
             set(negated, "false");

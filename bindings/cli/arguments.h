@@ -64,6 +64,9 @@ std::string quoted(const std::string& word);
 // Row `index` of the library's table of settings.
 fanwire_option_info setting_at(size_t index);
 
+// Whether "true" is one of its values, which a flag without a value means.
+bool says_true(const fanwire_option_info& row);
+
 // The value that a setting would have now; passwords read "***".
 std::string effective(const fanwire_options* options, const char* name);
 

@@ -30,9 +30,8 @@ std::string setting_help(const fanwire_option_info& row) {
     return facts.empty() ? text : text + " (" + facts + ")";
 }
 
-// How its value is given, "" for one that may stand alone.
+// How its value is given.
 std::string value_help(const std::string& type) {
-    if (type == "boolean") return "";
     if (type == "string") return " TEXT";
     return type == "enum" ? " NAME" : " N";
 }
@@ -41,7 +40,7 @@ std::string settings_help() {
     std::vector<std::pair<std::string, std::string>> rows;
     for (size_t i = 0; i < fanwire_option_count(); ++i) {
         const fanwire_option_info row = setting_at(i);
-        rows.push_back({"--" + flag_of(row.name) + value_help(row.type), setting_help(row)});
+        rows.push_back({"--" + flag_of(row.name) + (says_true(row) ? "" : value_help(row.type)), setting_help(row)});
     }
     rows.push_back({"--set NAME=VALUE", "any of these by its name: --set connect_timeout_ms=500"});
     return columns(rows);

@@ -36,10 +36,12 @@ export interface Settings {
   tlsKeyFile?: string;
   /** name or address that the server's certificate must be for, and the SNI; empty: the host */
   tlsServerName?: string;
-  /** false: take any certificate, so that anybody in between can read and change everything */
-  tlsVerify?: boolean;
-  /** name of our connections in CLIENT LIST */
+  /** ca: the authority alone, whatever the name; false: any certificate, so that anybody in between can read all */
+  tlsVerify?: boolean | 'ca';
+  /** name of our connections in CLIENT LIST; empty: none, and no CLIENT SETNAME */
   clientName?: string;
+  /** ask the server by INFO whether it closed a link for its output buffer; false: for proxies without INFO */
+  serverInfo?: boolean;
   /** channels are {namespace}:{channel} in Redis; empty: no prefix */
   namespace?: string;
   /** lax: 1 to 1024 bytes of any kind; strict: 1 to 256 of a-z A-Z 0-9 _ : . - */

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/other_clients.h"
 #include "core/base/rules.h"
 #include "core/base/text.h"
 
@@ -58,8 +59,10 @@ std::vector<Option> make_table() {
     };
 }
 
-// What follows "there is no such setting": the one that was probably meant, or all of them.
+// What follows "there is no such setting": what another client's parameter is here, the setting that was probably meant,
+// or all of them.
 std::string hint_for(std::string_view unknown) {
+    if (std::string theirs = other_clients_hint(unknown); !theirs.empty()) return theirs;
     constexpr size_t longest = 64;
     size_t best = 3;  // three wrong letters are another word
     std::string hint;

@@ -90,9 +90,9 @@ Rule<std::string> text(size_t min, size_t max) {
 }
 
 Rule<std::string> word(size_t max) {
-    std::string range = "1 to " + std::to_string(max) + " printable ASCII characters without spaces";
+    std::string range = "at most " + std::to_string(max) + " printable ASCII characters without spaces";
     auto parse = [max](std::string_view value) -> std::optional<std::string> {
-        if (value.empty() || value.size() > max || !all_visible_ascii(value)) return std::nullopt;
+        if (value.size() > max || !all_visible_ascii(value)) return std::nullopt;
         return std::string(value);
     };
     return {"string", range, "must be " + range, false, parse, same};

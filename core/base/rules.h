@@ -27,7 +27,7 @@ struct Rule {
 // UTF-8 without control characters, of min to max bytes.
 Rule<std::string> text(size_t min, size_t max);
 
-// 1 to max printable ASCII characters without spaces: what CLIENT SETNAME takes.
+// Up to max printable ASCII characters without spaces: what CLIENT SETNAME takes.
 Rule<std::string> word(size_t max);
 
 // Up to max bytes of any kind but NUL, never shown.

@@ -6,6 +6,8 @@
 
 #include "core/base/error.h"
 #include "core/base/option_table.h"
+#include "core/base/other_clients.h"
+#include "core/base/service_links.h"
 #include "core/base/text.h"
 #include "core/base/url.h"
 
@@ -20,6 +22,7 @@ constexpr const char* source_names[] = {"default", "environment", "url", "option
 struct Resolved {
     Settings settings;
     std::vector<Source> sources;  // one for each row of the table
+    bool redis_url = false;       // the URL is that of others
 };
 
 // `context` says where the text stands, "" for an explicit setting.
@@ -70,14 +73,31 @@ struct EnvironmentValue {
     std::string value;
 };
 
-std::optional<EnvironmentValue> read_environment(const Environment& environment, const std::string& variable) {
-    std::optional<std::string> value = environment(variable.c_str());
-    if (!value || value->empty()) return std::nullopt;
-    return EnvironmentValue{variable, *std::move(value)};
-}
-
 std::string context_of(const EnvironmentValue& found) {
     return "environment variable " + found.variable + ": ";
+}
+
+std::optional<EnvironmentValue> read_environment(Settings& settings, const Environment& environment,
+                                                 const std::string& variable) {
+    std::optional<std::string> value = environment(variable.c_str());
+    if (!value || value->empty()) return std::nullopt;
+    EnvironmentValue found{variable, *std::move(value)};
+    if (!is_service_link(found.variable, found.value)) return found;
+    settings.notes.push_back(context_of(found) + quote(found.value) +
+                             " is ignored: Kubernetes and Docker set it for a service of that name");
+    return std::nullopt;
+}
+
+// REDIS_URL, which is written for other clients as well.
+Url their_url(Settings& settings, const std::string& text, const std::string& context) {
+    try {
+        Url url = parse_url(text, UrlUse::of_others);
+        settings.url = text;
+        understand_other_clients(url, context, settings.notes);
+        return url;
+    } catch (const Failure& failure) {
+        throw Failure(failure.status(), context + failure.what());
+    }
 }
 
 using Explicit = std::map<std::string, std::string, std::less<>>;
@@ -92,16 +112,19 @@ Url resolve_url(Resolved& resolved, const Explicit& given, const Environment& en
         text = explicit_url->second;
         resolved.sources[url_index] = Source::option;
     } else {
-        std::optional<EnvironmentValue> found = read_environment(environment, option.variable);
-        if (!found) found = read_environment(environment, "REDIS_URL");
+        std::optional<EnvironmentValue> found = read_environment(resolved.settings, environment, option.variable);
+        if (!found) {
+            found = read_environment(resolved.settings, environment, "REDIS_URL");
+            resolved.redis_url = found.has_value();
+        }
         if (found) {
             text = found->value;
             context = context_of(*found);
             resolved.sources[url_index] = Source::environment;
         }
     }
-    assign(resolved.settings, option, text, context);
-    Url url = parse_url(text);
+    if (!resolved.redis_url) assign(resolved.settings, option, text, context);
+    Url url = resolved.redis_url ? their_url(resolved.settings, text, context) : parse_url(text);
     check_url(url, context);
     // The table's own URL says nothing that the environment could not say better.
     if (resolved.sources[url_index] == Source::table) url.parts.clear();
@@ -120,7 +143,7 @@ void resolve_row(Resolved& resolved, size_t index, const Url& url, const Explici
         resolved.sources[index] = Source::url;
         return assign_url_part(resolved.settings, part, "");
     }
-    if (std::optional<EnvironmentValue> found = read_environment(environment, option.variable)) {
+    if (std::optional<EnvironmentValue> found = read_environment(resolved.settings, environment, option.variable)) {
         resolved.sources[index] = Source::environment;
         return assign(resolved.settings, option, found->value, context_of(*found));
     }
@@ -190,8 +213,9 @@ void resolve_tls(Resolved& resolved) {
     }
     for (const char* name : {"tls_ca_file", "tls_cert_file", "tls_key_file", "tls_server_name"}) {
         size_t index = find_option(name);
-        if (sources[index] <= std::max(tls, Source::environment) || option_table()[index].show(settings).empty())
-            continue;
+        const bool for_others = resolved.redis_url && sources[index] == Source::url;
+        const Source source = for_others ? Source::environment : sources[index];
+        if (source <= std::max(tls, Source::environment) || option_table()[index].show(settings).empty()) continue;
         fail_contradiction(std::string(name) + " is set, but " +
                            (memory ? "the url is a memory:// one, which has no server"
                                    : "tls is not; rediss:// or tls=true turns it on"));

@@ -15,6 +15,9 @@ namespace fanwire::core {
 #define FANWIRE_CHOICE(type, ...) enum class type { __VA_ARGS__ };
 #include "core/base/options.def"
 
+// "true", "ca" and "false".
+enum class TlsVerify { full, ca, none };
+
 enum class BackendKind { redis, memory };
 
 // One checked value for every row of the table.
@@ -25,6 +28,9 @@ struct Settings {
     // From the URL's scheme and, for memory://, its name. With `redis`, a unix_path that is not empty is the way to go.
     BackendKind backend = BackendKind::redis;
     std::string memory_name;
+
+    // Lines for the log: what the environment says that has no effect.
+    std::vector<std::string> notes;
 };
 
 // How the environment is read; tests pass a map. An empty variable counts as unset.

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "core/base/other_clients.h"
 #include "core/base/settings.h"
 #include "core/base/text.h"
 
@@ -144,7 +145,7 @@ void read_host_and_port(Url& url, std::string_view authority) {
     if (!port.empty()) add(url, "port", std::string(port), false);
 }
 
-void read_query(Url& url, std::string_view query) {
+void read_query(Url& url, std::string_view query, UrlUse use) {
     while (!query.empty()) {
         std::string_view pair = query.substr(0, query.find('&'));
         query.remove_prefix(std::min(pair.size() + 1, query.size()));
@@ -153,7 +154,13 @@ void read_query(Url& url, std::string_view query) {
         if (equals == std::string_view::npos || equals == 0) fail("its query must be setting=value&setting=value...");
         std::string setting = decode(pair.substr(0, equals), "the query");
         if (setting == "url") fail("its query cannot hold another \"url\"");
-        add(url, std::move(setting), decode(pair.substr(equals + 1), "the query"), true);
+        std::string value = decode(pair.substr(equals + 1), "the query");
+        // Others let the query say again what stands before it, and then it counts; but never does it take TLS away.
+        if (use == UrlUse::of_others)
+            std::erase_if(url.parts, [&](const UrlPart& part) {
+                return !part.from_query && part.setting == setting && (setting != "tls" || part.value == value);
+            });
+        add(url, std::move(setting), std::move(value), true);
     }
 }
 
@@ -215,8 +222,8 @@ struct Span {
 bool is_secret_setting(std::string_view encoded_name) {
     std::optional<std::string> name = try_decode(encoded_name);
     const std::vector<OptionRow>& rows = option_rows();
-    return !name ||
-           std::any_of(rows.begin(), rows.end(), [&](const OptionRow& row) { return row.secret && *name == row.name; });
+    const auto shown = [&](const OptionRow& row) { return !row.secret && *name == row.name; };
+    return !name || (std::none_of(rows.begin(), rows.end(), shown) && !is_shown_of_other_clients(*name));
 }
 
 bool is_url(std::string_view url) {
@@ -247,7 +254,7 @@ Span find_password(std::string_view url, size_t authority, size_t authority_end)
 
 }  // namespace
 
-Url parse_url(std::string_view text) {
+Url parse_url(std::string_view text, UrlUse use) {
     if (text.size() > max_url_size) fail("it has more than " + std::to_string(max_url_size) + " bytes");
     auto unsuitable = [](char byte) { return static_cast<unsigned char>(byte) <= 0x20 || byte == 0x7F; };
     if (std::any_of(text.begin(), text.end(), unsuitable))
@@ -270,7 +277,7 @@ Url parse_url(std::string_view text) {
             read_memory(url, pieces);
             break;
     }
-    read_query(url, pieces.query);
+    read_query(url, pieces.query, use);
     return url;
 }
 

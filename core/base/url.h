@@ -7,6 +7,9 @@
 
 namespace fanwire::core {
 
+// Whom it was written for: other clients let the query say again what stands before it.
+enum class UrlUse { ours, of_others };
+
 enum class UrlTransport { tcp, unix_socket, memory };
 
 // What a URL says about one setting, percent-decoded. Whether the value suits the setting is not checked here.
@@ -24,10 +27,10 @@ struct Url {
 
 // scheme://[[user]:password@]host[:port][/db][?setting=value&...] and its forms unix://[...@]/path[?...] and
 // memory://[name][?...]. rediss:// and valkeys:// say tls=true; redis:// and valkey:// leave it to others. Throws INVALID_URL with a text that never repeats anything that could be a password.
-Url parse_url(std::string_view url);
+Url parse_url(std::string_view url, UrlUse use = UrlUse::ours);
 
-// The URL with "***" for the password and for secret settings in the query. For what is no URL at all it rather hides
-// too much than too little.
+// The URL with "***" for the password and for all in the query that is not known to be no secret. For what is no URL at
+// all it rather hides too much than too little.
 std::string redact_url(std::string_view url);
 
 }  // namespace fanwire::core

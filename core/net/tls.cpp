@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -121,6 +122,31 @@ std::string system_authorities_text() {
     return "the system, " + quote(found.file.empty() ? found.directory : found.file, 256) + " (tls_ca_file names others)";
 }
 
+// Whether the common name of its subject is this one.
+bool is_common_name(const X509* cert, const std::string& name) {
+    const X509_NAME* subject = X509_get_subject_name(cert);
+    for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;) {
+        const ASN1_STRING* text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+        const auto size = static_cast<std::size_t>(ASN1_STRING_length(text));
+        if (size == name.size() &&
+            strncasecmp(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)), name.c_str(), size) == 0)
+            return true;
+    }
+    return false;
+}
+
+// An address in the CN is never looked at, and a name there only when subjectAltName has none.
+Error wrong_name(const X509* cert, const std::string& expected) {
+    if (is_common_name(cert, expected))
+        return {Status::TLS_WRONG_NAME,
+                "the server's certificate has " + quote(expected) +
+                    " in the CN of its subject alone, which is not looked at: the certificate needs subjectAltName=" +
+                    (is_ip_address(expected) ? "IP:" : "DNS:") + expected +
+                    "; without it, tls_verify=ca checks the authority and no name"};
+    return {Status::TLS_WRONG_NAME, "the server's certificate is for " + names_of(cert) + ", not for " + quote(expected) +
+                                        "; tls_server_name sets the name to expect, tls_verify=ca expects none"};
+}
+
 // What X509_verify_cert() found wrong with `cert`, at `depth` above the server's own.
 Error verification_error(int code, int depth, const X509* cert, const TlsContext::Config& config) {
     if (code == X509_V_ERR_OUT_OF_MEM) return {Status::NO_MEMORY, "out of memory"};
@@ -131,9 +157,7 @@ Error verification_error(int code, int depth, const X509* cert, const TlsContext
     switch (code) {
         case X509_V_ERR_HOSTNAME_MISMATCH:
         case X509_V_ERR_IP_ADDRESS_MISMATCH:
-            return {Status::TLS_WRONG_NAME, "the server's certificate is for " + names_of(cert) + ", not for " +
-                                                quote(config.server_name) +
-                                                "; tls_server_name sets the name to expect"};
+            return wrong_name(cert, config.server_name);
         case X509_V_ERR_CERT_HAS_EXPIRED:
             return {Status::TLS_EXPIRED, whose + " expired at " + text_of(X509_get0_notAfter(cert))};
         case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -284,9 +308,10 @@ void TlsContext::trust() {
         if (!found.file.empty()) SSL_CTX_load_verify_file(context_, found.file.c_str());
         if (!found.directory.empty()) SSL_CTX_load_verify_dir(context_, found.directory.c_str());
     }
-    SSL_CTX_set_verify(context_, config_.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
-                       config_.verify ? TlsSession::Callbacks::verify : nullptr);
-    if (!config_.verify) return;
+    const bool verify = config_.verify != TlsVerify::none;
+    SSL_CTX_set_verify(context_, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                       verify ? TlsSession::Callbacks::verify : nullptr);
+    if (config_.verify != TlsVerify::full) return;
     // An empty name would mean that any will do, and one with a dot before it any of a domain.
     const bool usable = !config_.server_name.empty() && config_.server_name.front() != '.';
     X509_VERIFY_PARAM* expected = SSL_CTX_get0_param(context_);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/settings.h"
 
 struct bio_method_st;
 struct ssl_ctx_st;
@@ -23,7 +24,7 @@ class TlsContext {
         std::string server_name;  // a DNS name, which is the SNI too, or an IP address
         std::string ca_file;      // empty: the system's authorities
         std::string cert_file, key_file;
-        bool verify = true;
+        TlsVerify verify = TlsVerify::full;
     };
 
     // Reads the files. Throws Failure INVALID_OPTION that names the setting and the file, NO_MEMORY or SYSTEM_ERROR.

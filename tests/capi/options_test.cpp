@@ -261,5 +261,22 @@ TEST(Options, LogGoesToItsFunction) {
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_options_set_log(nullptr, &Log::write, &log));
 }
 
+TEST(Options, WhatTheEnvironmentSaysInVainIsALineOfTheLog) {
+    Log log;
+    setenv("FANWIRE_PORT", "tcp://10.0.0.1:80", 1);
+    setenv("REDIS_URL", "memory://x?decode_responses=true", 1);
+    {
+        Options options;
+        ASSERT_STATUS(FANWIRE_OK, fanwire_options_set_log(options, &Log::write, &log));
+        Engine engine;
+        EXPECT_STATUS(FANWIRE_OK, fanwire_engine_open(engine.out(), options));
+    }
+    unsetenv("FANWIRE_PORT");
+    unsetenv("REDIS_URL");
+    ASSERT_EQ(log.size(), 2u) << "at the usual level, and before the engine is gone";
+    EXPECT_NE(log.lines[0].find("decode_responses"), std::string::npos) << log.lines[0];
+    EXPECT_NE(log.lines[1].find("FANWIRE_PORT"), std::string::npos) << log.lines[1];
+}
+
 }  // namespace
 }  // namespace capi_test

@@ -167,6 +167,13 @@ TEST_F(Tls, WildcardsAndCommonNames) {
     RedisServer common = server_with("common-name");
     expect_roundtrip(url_of(common, "localhost"), trusting());
     EXPECT_EQ(failure_of(url_of(common), trusting()).status, FANWIRE_TLS_WRONG_NAME);
+    RedisServer address = server_with("common-name-ip");
+    const Seen seen = failure_of(url_of(address), trusting());
+    EXPECT_EQ(seen.status, FANWIRE_TLS_WRONG_NAME);
+    expect_text(seen.text, {"127.0.0.1", "CN", "not looked at", "tls_verify=ca"});
+    expect_roundtrip(url_of(address), trusting({{"tls_verify", "ca"}}));
+    EXPECT_EQ(failure_of(url_of(address), {{"tls_ca_file", file("other-ca.pem")}, {"tls_verify", "ca"}}).status,
+              FANWIRE_TLS_UNTRUSTED);
 }
 
 TEST_F(Tls, TheSystemsAuthoritiesAreTrustedByDefault) {

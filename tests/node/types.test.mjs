@@ -35,7 +35,8 @@ test('the settings', () => {
   const types = new Map(declared);
   for (const { name, type, range } of settings) {
     const expected =
-      type === 'enum' ? range.split('|').map((word) => `'${word}'`).join(' | ')
+      name === 'tls_verify' ? "boolean | 'ca'"
+      : type === 'enum' ? range.split('|').map((word) => `'${word}'`).join(' | ')
       : ['integer', 'number', 'size'].includes(type) ? 'number | string'
       : type === 'boolean' ? 'boolean'
       : name === 'url' ? 'string | URL'

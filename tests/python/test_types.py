@@ -126,6 +126,8 @@ def test_settings_have_the_types_of_the_engines_table():
     from fanwire._setting_types import Path, Settings, Size
 
     def type_of(setting):
+        if setting.name == "tls_verify":
+            return bool | typing.Literal["ca"]
         if setting.type == "enum":
             return typing.Literal[*setting.range.split("|")]
         if setting.type == "string":

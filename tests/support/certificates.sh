@@ -8,6 +8,8 @@
 #   wildcard            for *.redis.test
 #   partial-wildcard    for f*.redis.test, which nobody may accept
 #   common-name         for localhost by its common name alone
+#   common-name-ip      for 127.0.0.1 by its common name alone
+#   common-name-other   for localhost by its common name, which the name elsewhere.test overrides
 #   expired, future     as server, but no longer and not yet valid
 #   self-signed         as server, but signed by itself
 #   client              a client's
@@ -81,6 +83,8 @@ leaf wrong-name ca elsewhere DNS:elsewhere.test,IP:192.0.2.1 $past $after
 leaf wildcard ca wildcard DNS:*.redis.test $past $after
 leaf partial-wildcard ca partial-wildcard 'DNS:f*.redis.test' $past $after
 leaf common-name ca localhost "" $past $after
+leaf common-name-ip ca 127.0.0.1 "" $past $after
+leaf common-name-other ca localhost DNS:elsewhere.test $past $after
 leaf expired ca server $here $past $before
 leaf future ca server $here $after $later
 leaf client ca client "" $past $after

@@ -144,7 +144,6 @@ TEST(Settings, TextsKeepToTheirRules) {
     refused("namespace", "\xFF");
     refused("username", std::string("a\0b", 3));
     refused("unix_path", "/" + std::string(107, 'p'));
-    refused("client_name", "");
     refused("client_name", "two words");
     refused("client_name", "caf\xC3\xA9");
     refused("client_name", std::string(65, 'c'));
@@ -160,6 +159,8 @@ TEST(Settings, TextsKeepToTheirRules) {
     EXPECT_EQ(settings.unix_path.size(), 107u);
     EXPECT_EQ(options_of({{"host", "::1"}}).resolve(nothing).host, "::1");
     EXPECT_EQ(options_of({{"namespace", ""}}).resolve(nothing).namespace_, "");
+    EXPECT_EQ(options_of({{"client_name", ""}}).resolve(nothing).client_name, "");
+    EXPECT_EQ(options_of({{"url", "redis://h?client_name="}}).resolve(nothing).client_name, "");
 }
 
 TEST(Settings, UnknownNamesAreRefusedWithAHint) {
@@ -236,8 +237,53 @@ TEST(Settings, MalformedVariableIsNamed) {
     fails(Status::INVALID_URL, "FANWIRE_URL", "localhost", "scheme");
     fails(Status::INVALID_URL, "REDIS_URL", "redis://h:0", "port");
     fails(Status::INVALID_URL, "REDIS_URL", "memory://x?host=h", "memory");
-    fails(Status::UNKNOWN_OPTION, "REDIS_URL", "redis://h?ssl=1", "\"ssl\"");
+    fails(Status::UNKNOWN_OPTION, "REDIS_URL", "redis://h?nonsense=1", "\"nonsense\"");
     fails(Status::INVALID_OPTION, "REDIS_URL", "redis://h?offline=1", "offline");
+}
+
+// What Kubernetes sets for a Service named "fanwire" or "fanwire-client", and Docker for a link.
+TEST(Settings, VariablesOfServicesAreIgnored) {
+    for (const char* value : {"tcp://10.0.0.1:80", "udp://10.0.0.1:53", "sctp://[fd00::1]:80", "tcp://172.17.0.2:6379"}) {
+        const Settings settings = Options().resolve(environment_of({{"FANWIRE_PORT", value},
+                                                                    {"FANWIRE_PORT_6379_TCP", value},
+                                                                    {"FANWIRE_PORT_6379_TCP_ADDR", "10.0.0.1"},
+                                                                    {"FANWIRE_PORT_6379_TCP_PORT", "6379"},
+                                                                    {"FANWIRE_PORT_6379_TCP_PROTO", "tcp"},
+                                                                    {"FANWIRE_SERVICE_HOST", "10.0.0.1"},
+                                                                    {"FANWIRE_SERVICE_PORT", "80"},
+                                                                    {"FANWIRE_SERVICE_PORT_REDIS", "80"},
+                                                                    {"FANWIRE_NAME", "/app/fanwire"},
+                                                                    {"FANWIRE_ENV_FANWIRE_HOST", "x"}}));
+        EXPECT_EQ(settings.port, 6379);
+        EXPECT_EQ(settings.host, "127.0.0.1");
+        ASSERT_EQ(settings.notes.size(), 1u);
+        for (const char* mention : {"FANWIRE_PORT", value, "ignored", "Kubernetes"})
+            EXPECT_NE(settings.notes[0].find(mention), std::string::npos) << settings.notes[0];
+    }
+    for (const char* alias : {"fanwire_client", "fanwire-client", "Fanwire-Client"}) {
+        const Settings settings =
+            Options().resolve(environment_of({{"FANWIRE_CLIENT_NAME", std::string("/app_1/") + alias}}));
+        EXPECT_EQ(settings.client_name, "fanwire");
+        EXPECT_EQ(settings.notes.size(), 1u);
+    }
+    EXPECT_STREQ(Options().source("port", environment_of({{"FANWIRE_PORT", "tcp://10.0.0.1:80"}})), "default");
+}
+
+TEST(Settings, NoOtherValueIsThatOfAService) {
+    for (const char* value : {"tcp", "tcp:80", "10.0.0.1:80", "http://10.0.0.1:80", "redis://tcp://"})
+        expect_failure(Status::INVALID_OPTION, {"FANWIRE_PORT"},
+                       [&] { Options().resolve(environment_of({{"FANWIRE_PORT", value}})); });
+    for (const char* value : {"/app", "/fanwire-client", "/app/fanwire", "/app/fanwire-client2", "app/fanwire-client"}) {
+        const Settings settings = Options().resolve(environment_of({{"FANWIRE_CLIENT_NAME", value}}));
+        EXPECT_EQ(settings.client_name, value);
+        EXPECT_TRUE(settings.notes.empty());
+    }
+    expect_failure(Status::INVALID_OPTION, {"FANWIRE_DB"},
+                   [&] { Options().resolve(environment_of({{"FANWIRE_DB", "tcp://10.0.0.1:80"}})); });
+    // Somebody's own word is never one that nobody set.
+    expect_failure(Status::INVALID_OPTION, {"port"}, [&] { options_of({{"port", "tcp://10.0.0.1:80"}}); });
+    // Nor is there anything to say about a variable that is not read.
+    EXPECT_TRUE(options_of({{"port", "7"}}).resolve(environment_of({{"FANWIRE_PORT", "tcp://10.0.0.1:80"}})).notes.empty());
 }
 
 TEST(Settings, MalformedVariableThatIsNotNeededDoesNotMatter) {
@@ -397,7 +443,15 @@ TEST(Settings, ClientCertificatesNeedTheirKey) {
     });
     Settings both = options_of({{"url", "rediss://h?tls_key_file=/k"}, {"tls_cert_file", "/c"}}).resolve(nothing);
     EXPECT_EQ(both.tls_cert_file, "/c");
-    EXPECT_TRUE(both.tls_verify);
+    EXPECT_EQ(both.tls_verify, TlsVerify::full);
+}
+
+TEST(Settings, VerificationIsAChoiceWithTheWordsOfABoolean) {
+    const auto verify = [](const char* word) { return options_of({{"tls_verify", word}}).resolve(nothing).tls_verify; };
+    EXPECT_EQ(verify("true"), TlsVerify::full);
+    EXPECT_EQ(verify("ca"), TlsVerify::ca);
+    EXPECT_EQ(verify("false"), TlsVerify::none);
+    expect_failure(Status::INVALID_OPTION, {"tls_verify", "true|ca|false"}, [&] { verify("none"); });
 }
 
 TEST(Settings, UnixSocketsAndMemoryHaveNoTls) {

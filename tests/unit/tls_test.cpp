@@ -22,7 +22,7 @@ std::shared_ptr<const TlsContext> context(TlsContext::Config config) {
 }
 
 std::shared_ptr<const TlsContext> trusting(const std::string& name = "localhost") {
-    return context({name, file("ca.pem"), "", "", true});
+    return context({name, file("ca.pem"), "", "", TlsVerify::full});
 }
 
 // The other end, in memory.
@@ -317,6 +317,12 @@ TEST(Tls, WhatTheCertificateLacks) {
         {"wildcard", "a.b.redis.test", "TLS_WRONG_NAME", "\"*.redis.test\""},
         {"wildcard", "redis.test", "TLS_WRONG_NAME", "\"*.redis.test\""},
         {"partial-wildcard", "foo.redis.test", "TLS_WRONG_NAME", "\"f*.redis.test\""},
+        {"partial-wildcard", "f.redis.test", "TLS_WRONG_NAME", "\"f*.redis.test\""},
+        {"common-name-ip", "127.0.0.1", "TLS_WRONG_NAME", "CN of its subject alone, which is not looked at"},
+        {"common-name-ip", "127.0.0.1", "TLS_WRONG_NAME", "needs subjectAltName=IP:127.0.0.1"},
+        {"common-name-ip", "127.0.0.1", "TLS_WRONG_NAME", "tls_verify=ca"},
+        {"common-name-ip", "127.0.0.2", "TLS_WRONG_NAME", "is for \"CN=127.0.0.1\", not for \"127.0.0.2\""},
+        {"common-name-other", "LocalHost", "TLS_WRONG_NAME", "needs subjectAltName=DNS:LocalHost"},
     };
     for (const auto& one : cases) {
         SCOPED_TRACE(testing::Message() << one.certificate << " " << one.name);
@@ -333,6 +339,22 @@ TEST(Tls, WhatTheCertificateLacks) {
         TlsSession session(trusting(name));
         join(session, server);
         EXPECT_EQ(session.state(), TlsSession::State::open) << name << " " << session.error().text;
+    }
+}
+
+TEST(Tls, TheAuthorityAloneIsEnoughWhenAskedFor) {
+    for (const char* certificate : {"wrong-name", "common-name-ip", "partial-wildcard", "wildcard", "server"}) {
+        Server server([](SSL_CTX*) {}, certificate);
+        TlsSession session(context({"localhost", file("ca.pem"), "", "", TlsVerify::ca}));
+        join(session, server);
+        EXPECT_EQ(session.state(), TlsSession::State::open) << certificate << " " << session.error().text;
+    }
+    for (const auto& [certificate, status] : {std::pair("self-signed", "TLS_UNTRUSTED"), std::pair("expired", "TLS_EXPIRED"),
+                                              std::pair("stranger", "TLS_UNTRUSTED")}) {
+        Server server([](SSL_CTX*) {}, certificate);
+        TlsSession session(context({"localhost", file("ca.pem"), "", "", TlsVerify::ca}));
+        join(session, server);
+        EXPECT_EQ(name_of(session.error().status), status) << certificate;
     }
 }
 
@@ -367,15 +389,15 @@ TEST(Tls, FilesAndNamesAreChecked) {
     auto refused = [](TlsContext::Config config, std::initializer_list<const char*> mentions) {
         expect_failure(Status::INVALID_OPTION, mentions, [&] { TlsContext made(std::move(config)); });
     };
-    refused({"h", "/nowhere", "", "", true}, {"tls_ca_file", "/nowhere", "No such file"});
-    refused({"h", file("garbage.pem"), "", "", true}, {"tls_ca_file", "PEM"});
-    refused({"h", "/nowhere", "", "", false}, {"tls_ca_file"});
-    refused({"", "", "", "", true}, {"tls_server_name"});
-    refused({"h", "", file("client.pem"), file("server.key"), true}, {"tls_key_file", "tls_cert_file"});
-    refused({"h", "", file("client.pem"), file("encrypted.key"), true}, {"tls_key_file", "encrypted"});
+    refused({"h", "/nowhere", "", "", TlsVerify::full}, {"tls_ca_file", "/nowhere", "No such file"});
+    refused({"h", file("garbage.pem"), "", "", TlsVerify::full}, {"tls_ca_file", "PEM"});
+    refused({"h", "/nowhere", "", "", TlsVerify::none}, {"tls_ca_file"});
+    refused({"", "", "", "", TlsVerify::full}, {"tls_server_name"});
+    refused({"h", "", file("client.pem"), file("server.key"), TlsVerify::full}, {"tls_key_file", "tls_cert_file"});
+    refused({"h", "", file("client.pem"), file("encrypted.key"), TlsVerify::full}, {"tls_key_file", "encrypted"});
     EXPECT_EQ(ERR_peek_error(), 0u) << "nothing is left behind on the caller's thread";
     ERR_put_error(ERR_LIB_USER, 0, 77, "", 0);
-    refused({"h", file("garbage.pem"), "", "", true}, {"tls_ca_file"});
+    refused({"h", file("garbage.pem"), "", "", TlsVerify::full}, {"tls_ca_file"});
     EXPECT_EQ(ERR_GET_REASON(ERR_get_error()), 77) << "what was there stays";
     EXPECT_EQ(ERR_get_error(), 0u);
 }

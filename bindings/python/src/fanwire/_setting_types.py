@@ -21,13 +21,14 @@ class Settings(TypedDict, total=False):
     password: str | None
     db: int | None
     client_name: str | None
+    server_info: bool | None
 
     tls: bool | None
     tls_ca_file: Path | None
     tls_cert_file: Path | None
     tls_key_file: Path | None
     tls_server_name: str | None
-    tls_verify: bool | None
+    tls_verify: bool | Literal["ca"] | None
 
     namespace: str | None
     channel_rules: Literal["lax", "strict"] | None
