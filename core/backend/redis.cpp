@@ -22,7 +22,7 @@ LinkConfig link_config(const Settings& settings) {
 
 LinkConfig subscriber_config(const Settings& settings) {
     LinkConfig config = link_config(settings);
-    config.handshake.ask_stats = true;
+    config.handshake.ask_stats = settings.server_info;
     return config;
 }
 

@@ -1,5 +1,6 @@
 #include "core/protocol/handshake.h"
 
+#include <algorithm>
 #include <charconv>
 #include <system_error>
 
@@ -10,6 +11,8 @@ namespace fanwire::core {
 
 namespace {
 
+constexpr int sure = 2;  // greetings closed, each followed by one that succeeded without what is optional
+
 // Not an answer to the command: the server does not want this connection.
 bool refuses_connection(std::string_view reply) {
     return reply.starts_with("DENIED") || reply.find("max number of clients") != reply.npos;
@@ -18,6 +21,19 @@ bool refuses_connection(std::string_view reply) {
 // Servers that do not know AUTH quote its arguments in their answer: such words are not for anybody's eyes.
 bool may_quote_password(std::string_view reply, const std::string& password) {
     return reply.starts_with("ERR unknown") || (!password.empty() && reply.find(password) != reply.npos);
+}
+
+// What people do not see of a password that they read from a file or a variable.
+const char* unseen_in(std::string_view password) {
+    constexpr std::string_view white = " \t\r\n\v\f";
+    if (password.empty()) return "";
+    if (password.back() == '\n') return "; the password ends in white space, a newline";
+    if (white.find(password.back()) != white.npos) return "; the password ends in white space";
+    if (white.find(password.front()) != white.npos) return "; the password begins with white space";
+    if (password.starts_with("\xEF\xBB\xBF")) return "; the password begins with a byte order mark";
+    const bool quoted = password.size() > 1 && password.front() == password.back();
+    if (quoted && (password.front() == '"' || password.front() == '\'')) return "; the password stands in quotes";
+    return "";
 }
 
 std::optional<std::uint64_t> field(std::string_view info, std::string_view name) {
@@ -48,13 +64,15 @@ void append_auth(std::string& out, const std::string& username, const std::strin
 Error auth_error(std::string_view reply, const std::string& password) {
     if (may_quote_password(reply, password))
         return {Status::AUTH_FAILED, "AUTH: the server does not accept the command"};
-    return {Status::AUTH_FAILED, error_of_reply("AUTH", reply).text};  // WRONGPASS, or ERR when none is configured
+    // WRONGPASS, or ERR when none is configured
+    return {Status::AUTH_FAILED, error_of_reply("AUTH", reply).text + unseen_in(password)};
 }
 
 void Handshake::start(std::string& out) {
     expected_.clear();
     error_ = {};
     stats_ = {};
+    bare_sent_ = bare_;
     const std::size_t before = out.size();
     append_auth(out, config_.username, config_.password);
     sent_password_ = config_.password;
@@ -63,11 +81,11 @@ void Handshake::start(std::string& out) {
         append_command(out, {"SELECT", std::to_string(config_.db)});
         expected_.push_back(Step::select);
     }
-    if (!config_.client_name.empty()) {
+    if (!config_.client_name.empty() && !bare_sent_) {
         append_command(out, {"CLIENT", "SETNAME", config_.client_name});
         expected_.push_back(Step::setname);
     }
-    if (config_.ask_stats) {
+    if (config_.ask_stats && !bare_sent_) {
         append_command(out, {"INFO", "stats"});
         expected_.push_back(Step::stats);
     }
@@ -108,7 +126,42 @@ Handshake::Progress Handshake::reply(const Reply& reply) {
             break;
     }
     if (error_) return Progress::failed;
-    return expected_.empty() ? Progress::done : Progress::more;
+    if (!expected_.empty()) return Progress::more;
+    succeeded();
+    return Progress::done;
+}
+
+void Handshake::succeeded() {
+    full_in_vain_ = bare_sent_ ? std::min(full_in_vain_ + 1, sure) : 0;
+    bare_ = full_in_vain_ >= sure;
+}
+
+Error Handshake::closed(const Error& why) {
+    const bool optional = !bare_sent_ && has_optional();
+    bare_ = optional || full_in_vain_ >= sure;
+    const std::string_view text = why.text;
+    const std::size_t hint = std::min(text.find("; "), text.size());  // what the transport has to say of it
+    return Error::of(why.status, {text.substr(0, hint), " at ", expected_.empty() ? "PING" : name_of(expected_.front()),
+                                  optional ? "; the next greeting goes without CLIENT SETNAME and INFO (client_name= and "
+                                             "server_info=false leave them out)"
+                                           : "",
+                                  text.substr(hint)});
+}
+
+const char* Handshake::name_of(Step step) {
+    switch (step) {
+        case Step::auth:
+            return "AUTH";
+        case Step::select:
+            return "SELECT";
+        case Step::setname:
+            return "CLIENT SETNAME";
+        case Step::stats:
+            return "INFO";
+        case Step::ping:
+            break;
+    }
+    return "PING";
 }
 
 }  // namespace fanwire::core

@@ -121,6 +121,7 @@ void Link::protocol_error(std::string text, TimeMs now) { fail({Status::PROTOCOL
 
 void Link::closed(Error why, TimeMs now) {
     closed_by_peer_ = why.status == Status::CONNECTION_LOST;
+    if (closed_by_peer_ && state_ == State::greeting) why = handshake_.closed(why);
     if (state_ == State::opening || state_ == State::greeting || state_ == State::ready) fail(std::move(why), now);
     closed_by_peer_ = false;
 }

@@ -107,6 +107,9 @@ class FaultProxy::Worker {
     void cut_new_after(Direction direction, std::size_t bytes, Ending ending) {
         order([&] { cut_new_[direction].cut(bytes, ending); });
     }
+    void close_new_at(const std::string& word) {
+        order([&] { word_ = word; });
+    }
     void swallow(Which which, Direction direction) {
         order([&] { for_each(which, [&](Connection& connection) { connection.pipes[direction].swallow = true; }); });
     }
@@ -159,6 +162,7 @@ class FaultProxy::Worker {
         Clock::time_point next{};  // by the limit of bytes per second
         bool ended = false;        // the sender said so; what is queued still goes out
         bool swallow = false, stall = false, swallowed = false;
+        bool last = false;  // what is queued is all that the server shall see
         std::size_t left = never;  // bytes until it is cut
         Ending ending = Ending::reset;
         std::uint64_t passed = 0;
@@ -174,6 +178,7 @@ class FaultProxy::Worker {
         bool subscribes = false, publishes = false;
         std::string tail;  // of what went to the server: a word may come in two reads
         bool over = false;
+        std::string word;  // to be ended at the command that has it
     };
 
     // Changes the state; the thread looks at it afresh.
@@ -238,7 +243,7 @@ class FaultProxy::Worker {
             for (Connection& connection : connections_) {
                 for (const Direction direction : {to_server, to_client}) {
                     const Pipe& pipe = connection.pipes[direction];
-                    const bool reads = !pipe.stall && !pipe.ended && pipe.queued < queue_max;
+                    const bool reads = !pipe.stall && !pipe.ended && !pipe.last && pipe.queued < queue_max;
                     if (reads) polled.push_back({source(connection, direction), POLLIN, 0});
                     if (pipe.queue.empty()) continue;
                     const Clock::time_point due = std::max(pipe.queue.front().due, pipe.next);
@@ -281,6 +286,7 @@ class FaultProxy::Worker {
             ++counts_.accepted;
             Connection& connection = connections_.emplace_back();
             connection.client = client;
+            connection.word = word_;
             for (const Direction direction : {to_server, to_client})
                 connection.pipes[direction].cut(cut_new_[direction].left, cut_new_[direction].ending);
             if (door_ == Door::mute) {
@@ -304,18 +310,19 @@ class FaultProxy::Worker {
     void receive(Connection& connection, Direction direction) {
         Pipe& pipe = connection.pipes[direction];
         const int fd = source(connection, direction);
-        if (fd < 0 || pipe.stall || pipe.ended || pipe.queued >= queue_max) return;
+        if (fd < 0 || pipe.stall || pipe.ended || pipe.last || pipe.queued >= queue_max) return;
         char bytes[16 * 1024];
         const ssize_t n = recv(fd, bytes, sizeof bytes, 0);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
         if (n <= 0) return sender_is_gone(connection, direction, n == 0 ? Ending::close : Ending::reset);
-        const std::string_view all(bytes, static_cast<std::size_t>(n));
+        std::string_view all(bytes, static_cast<std::size_t>(n));
         if (direction == to_server) learn(connection, all);
         if (pipe.swallow) {
             pipe.swallowed = true;
             counts_.swallowed[direction] += all.size();
             return;
         }
+        if (direction == to_server && !connection.word.empty()) all = before_word(connection, all);
         pipe.queue.push_back({Clock::now() + shape_.latency, std::string(all)});
         pipe.queued += all.size();
     }
@@ -331,6 +338,17 @@ class FaultProxy::Worker {
         } else if (how == Ending::reset || pipe.queue.empty()) {
             finish(connection, how);
         }
+    }
+
+    // What stands before the command passes, and then the server is shown the end: it answers that much and closes. Commands
+    // come in one piece here.
+    std::string_view before_word(Connection& connection, std::string_view bytes) {
+        const std::size_t word = bytes.find("\r\n" + connection.word + "\r\n");
+        if (word == bytes.npos) return bytes;
+        Pipe& pipe = connection.pipes[to_server];
+        pipe.last = true;
+        ++counts_.ended;
+        return bytes.substr(0, bytes.rfind('*', word));
     }
 
     void learn(Connection& connection, std::string_view bytes) {
@@ -373,6 +391,7 @@ class FaultProxy::Worker {
             if (shape_.piece > 0) break;  // the next one in another turn
             now = Clock::now();
         }
+        if (pipe.last && pipe.queue.empty()) shutdown(fd, SHUT_WR);
         if (pipe.ended && pipe.queue.empty() && !pipe.swallow) finish(connection, Ending::close);
     }
 
@@ -382,6 +401,7 @@ class FaultProxy::Worker {
     mutable std::mutex mutex_;
     int listener_ = -1;
     Door door_ = Door::open;
+    std::string word_;
     Shape shape_;
     Pipe cut_new_[2];  // only where to cut
     std::list<Connection> connections_;
@@ -404,6 +424,9 @@ void FaultProxy::cut_after(Which which, Direction direction, std::size_t bytes, 
 }
 void FaultProxy::cut_new_after(Direction direction, std::size_t bytes, Ending ending) {
     worker_->cut_new_after(direction, bytes, ending);
+}
+void FaultProxy::close_new_at(const std::string& word) {
+    worker_->close_new_at(word);
 }
 void FaultProxy::swallow(Which which, Direction direction) {
     worker_->swallow(which, direction);

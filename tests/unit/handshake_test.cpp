@@ -64,5 +64,124 @@ TEST_F(HandshakeTest, OfAServerThatDoesNotKnowAuthNothingIsRepeated) {
     EXPECT_EQ(handshake.error().text, "AUTH: the server does not accept the command");
 }
 
+// White space at the ends of a password comes from files and variables, and nobody sees it.
+TEST(HandshakeTexts, WhatDoesNotShowInAPasswordThatWasRefused) {
+    struct {
+        const char* password;
+        const char* says;
+    } const cases[] = {
+        {"hunter2\n", "the password ends in white space, a newline"},
+        {"hunter2\r\n", "the password ends in white space"},
+        {"hunter2 ", "the password ends in white space"},
+        {"hunter2\t", "the password ends in white space"},
+        {"\nhunter2", "the password begins with white space"},
+        {" hunter2", "the password begins with white space"},
+        {"\xEF\xBB\xBFhunter2", "the password begins with a byte order mark"},
+        {"\"hunter2\"", "the password stands in quotes"},
+        {"'hunter2'", "the password stands in quotes"},
+        {"\n", "the password ends in white space"},
+    };
+    for (const char* reply : {"WRONGPASS invalid username-password pair or user is disabled.",
+                              "NOAUTH HELLO must be called with the client already authenticated", "ERR invalid password"}) {
+        for (const auto& one : cases) {
+            const Error error = auth_error(reply, one.password);
+            EXPECT_EQ(error.status, Status::AUTH_FAILED);
+            EXPECT_NE(error.text.find(one.says), std::string::npos) << error.text;
+            EXPECT_EQ(error.text.find("hunter2"), std::string::npos) << error.text;
+        }
+        for (const char* plain : {"hunter2", "hunter 2", "", "\"", "'hunter2\"", "hunter2'"})
+            EXPECT_EQ(auth_error(reply, plain).text, std::string("AUTH: ") + reply) << plain;
+    }
+}
+
+// ---- What is optional ---------------------------------------------------------------------------------------------
+
+struct GreetingTest : HandshakeTest {
+    GreetingTest() { handshake = Handshake({"", "secret", "worker", 2, true}); }
+    std::string greeting() {
+        std::string out;
+        handshake.start(out);
+        reader.reset();
+        return out;
+    }
+    static bool has(const std::string& text, const char* what) { return text.find(what) != std::string::npos; }
+    bool full() {
+        const std::string sent = greeting();
+        EXPECT_EQ(has(sent, "SETNAME"), has(sent, "INFO"));
+        EXPECT_TRUE(has(sent, "AUTH") && has(sent, "SELECT") && has(sent, "PING"));
+        return has(sent, "SETNAME");
+    }
+    void succeed(bool in_full) {
+        EXPECT_EQ(answer(std::string("+OK\r\n+OK\r\n") + (in_full ? "+OK\r\n$0\r\n\r\n" : "") + "+PONG\r\n"), Progress::done);
+    }
+    std::string close() {
+        return handshake.closed({Status::CONNECTION_LOST, "h:1 closed the connection; perhaps it speaks TLS"}).text;
+    }
+};
+
+TEST_F(GreetingTest, WithoutANameOrInfoTheyAreNotSent) {
+    handshake = Handshake({"", "", "", 0, false});
+    EXPECT_EQ(greeting(), "*1\r\n$4\r\nPING\r\n");
+    EXPECT_EQ(close(), "h:1 closed the connection at PING; perhaps it speaks TLS");
+    EXPECT_EQ(greeting(), "*1\r\n$4\r\nPING\r\n");
+}
+
+TEST_F(GreetingTest, ACloseNamesTheCommandThatWasNotAnswered) {
+    const char* const names[] = {" at AUTH;", " at SELECT;", " at CLIENT SETNAME;", " at INFO;", " at PING;"};
+    const char* const replies[] = {"+OK\r\n", "+OK\r\n", "+OK\r\n", "$0\r\n\r\n"};
+    for (int answered = 0; answered < 5; ++answered) {
+        handshake = Handshake({"", "secret", "worker", 2, true});
+        greeting();
+        for (int i = 0; i < answered; ++i) EXPECT_EQ(answer(replies[i]), Progress::more);
+        const std::string text = close();
+        EXPECT_TRUE(text.starts_with("h:1 closed the connection at ")) << text;
+        EXPECT_TRUE(has(text, names[answered])) << text;
+        EXPECT_TRUE(has(text, "without CLIENT SETNAME and INFO")) << text;
+        EXPECT_TRUE(text.ends_with("; perhaps it speaks TLS")) << text;
+        EXPECT_FALSE(full());
+    }
+}
+
+TEST_F(GreetingTest, AfterACloseTheOptionalIsLeftOutAndThenTriedOnceMore) {
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_TRUE(full());
+        close();
+        EXPECT_FALSE(full());
+        succeed(false);
+    }
+    // Twice it was that: it is so.
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_FALSE(full());
+        succeed(false);
+    }
+    EXPECT_FALSE(full());
+    EXPECT_TRUE(has(close(), " at AUTH; perhaps"));
+    EXPECT_FALSE(full());
+}
+
+// Servers that are being restarted close greetings as well.
+TEST_F(GreetingTest, OneThatIsClosedWithoutTheOptionalWasNotClosedForIt) {
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(full());
+        close();
+        EXPECT_FALSE(full());
+        EXPECT_FALSE(has(close(), "without CLIENT SETNAME"));
+    }
+    EXPECT_TRUE(full());
+    succeed(true);
+    EXPECT_TRUE(full());
+}
+
+TEST_F(GreetingTest, OneThatSucceedsInFullForgetsWhatWasBefore) {
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_TRUE(full());
+        close();
+        EXPECT_FALSE(full());
+        succeed(false);
+        EXPECT_TRUE(full());
+        succeed(true);
+    }
+}
+
 }  // namespace
 }  // namespace fanwire::core
