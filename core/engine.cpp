@@ -53,7 +53,8 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
       events_(std::move(events)),
       fanout_(topics_, metrics_, names_.channel_prefix_size()),
       loop_([this] { woken(); }),
-      flush_moderation_(static_cast<std::uint32_t>(settings_.max_flush_delay_us)) {
+      flush_moderation_(static_cast<std::uint32_t>(settings_.max_flush_delay_us)),
+      questions_(static_cast<std::size_t>(settings_.max_requests), static_cast<std::size_t>(settings_.publish_buffer_bytes)) {
     BackendListener& listener = *this;
     if (settings_.backend == BackendKind::memory) {
         backend_ = std::make_unique<MemoryBackend>(topics_, listener, loop_, settings_.memory_name, [this] { wake(); });
@@ -255,6 +256,7 @@ Error Engine::close(Deadline deadline) {
         std::lock_guard lock(publish_mutex_);
         publish_closed_ = true;
     }
+    questions_.shut();
     {
         std::lock_guard lock(monitor_->queue_mutex);
         monitor_->queue_closed = true;
@@ -308,6 +310,7 @@ void Engine::run_commands() {
     }
     if (retired) give_up_retired();
     take_credentials();
+    take_questions();
 }
 
 void Engine::take_credentials() {
@@ -434,6 +437,7 @@ void Engine::refuse_the_rest() noexcept {
         end(subscription, closed_error);
         subscription.release();
     }
+    questions_.end(closed_error);
 }
 
 void Engine::finish() {

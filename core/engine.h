@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <span>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "core/message/names.h"
 #include "core/net/flush_moderation.h"
 #include "core/net/loop.h"
+#include "core/questions.h"
 
 namespace fanwire::core {
 
@@ -56,6 +58,15 @@ class Engine : private BackendListener {
     // Ends the subscriptions that use retired inboxes.
     void end_retired() noexcept;
 
+    // How many subscribers Redis counts for each of the channels. `done` is called once, on the IO thread, with `answer` as the
+    // numbers (std::uint64_t) when there is no error. TIMEOUT after publish_timeout_ms.
+    using NumsubDone = std::function<void(const Error& why, const MessageRef& answer)>;
+    void numsub(std::span<const std::string_view> channels, NumsubDone done);
+    // The same, as one NUMSUB event; the inbox has a slot for it.
+    void numsub(std::span<const std::string_view> channels, std::shared_ptr<Inbox> inbox, void* user_data);
+    // The same, waiting: as many numbers as there are channels.
+    void numsub_wait(std::span<const std::string_view> channels, std::uint64_t* counts, Deadline deadline);
+
     void wait_connected(Deadline deadline);
     // Returns TIMEOUT when publishes were left without an outcome.
     Error close(Deadline deadline);
@@ -85,6 +96,7 @@ class Engine : private BackendListener {
     void run_commands();
     bool next_queued();
     void take_credentials();
+    void take_questions();
     void look_at(Subscription& subscription);
     void add(Subscription& subscription);
     void end(Subscription& subscription, const Error& why) noexcept;
@@ -123,6 +135,7 @@ class Engine : private BackendListener {
     // ---- any thread ----
     void wake();
     void check_room(std::size_t size) const;
+    void ask(std::span<const std::string_view> channels, TimeMs deadline, NumsubDone done);
 
     const Settings settings_;
     const Namespace names_;
@@ -168,6 +181,8 @@ class Engine : private BackendListener {
     std::atomic<TimeMs> heard_at_{never}, probe_at_{never};
     std::atomic<std::uint64_t> probe_us_{0};
     std::atomic<bool> probe_returned_{false};
+
+    Questions questions_;
 
     std::mutex close_mutex_;  // one close at a time
     std::atomic<bool> closed_{false};

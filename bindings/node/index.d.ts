@@ -86,6 +86,7 @@ export interface Settings {
   overflow?: 'drop_oldest' | 'drop_newest' | 'conflate';
   /** most open subscriptions of one bus; 0: no limit */
   maxSubscriptions?: number | string;
+  maxRequests?: number | string;
   /** a channel nobody wants any more stays subscribed in Redis this long, so that churn is free */
   unsubscribeLingerMs?: number | string;
   /** in a stream of more than 64 KiB a millisecond over TCP, longest wait for more before reading on; 0: none */

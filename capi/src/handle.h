@@ -129,6 +129,26 @@ inline core::Subscription& checked(fanwire_subscription* handle) {
     return subscription;
 }
 
+// A slot of an inbox for one outcome, given back unless keep() is called.
+class OutcomeSlot {
+   public:
+    explicit OutcomeSlot(core::Inbox& inbox) : inbox_(inbox) {
+        if (!inbox.reserve_outcome())
+            throw Failure(Status::QUEUE_FULL, "the inbox waits for " + std::to_string(core::Inbox::outcomes_max) +
+                                                  " outcomes that were not drained");
+    }
+    ~OutcomeSlot() {
+        if (!kept_) inbox_.cancel_outcome();
+    }
+    OutcomeSlot(const OutcomeSlot&) = delete;
+    OutcomeSlot& operator=(const OutcomeSlot&) = delete;
+    void keep() { kept_ = true; }
+
+   private:
+    core::Inbox& inbox_;
+    bool kept_ = false;
+};
+
 // Destroys *handle if there is one of the right type.
 template <class Handle>
 void destroy(Handle** handle) noexcept {

@@ -35,6 +35,11 @@ fanwire_event fanwire::capi::to_c(const Event& event) {
     if (!event.message) return out;
     const Message& message = *event.message;
     out.message = to_c(event.message.get());
+    if (event.kind == EventKind::numsub && event.status == Status::OK) {
+        out.payload = message.payload().data();
+        out.payload_size = message.payload().size();
+        return out;
+    }
     if (event.kind != EventKind::message) {
         out.text = message.payload().data();
         return out;

@@ -1,6 +1,9 @@
 // Where messages come from and go to. One for each engine; IO thread only.
 #pragma once
 
+#include <memory>
+
+#include "core/backend/numsub.h"
 #include "core/fanout/event.h"
 #include "core/message/message.h"
 #include "core/message/topic.h"
@@ -67,6 +70,8 @@ class Backend {
     // Leaves the batch empty, with memory for the next. What it leaves in the batch it cannot take yet: it wakes the loop when
     // that may be tried again.
     virtual void publish(PublishBatch& batch) = 0;
+    // Answers it once, soon or by its deadline, or when it is stopped. Takes it, unless it throws std::bad_alloc.
+    virtual void ask(std::unique_ptr<Numsub>& question) = 0;
     virtual void set_credentials(const std::string& username, const std::string& password) = 0;
     // After some of the calls above: sends what they led to.
     virtual void flush() = 0;

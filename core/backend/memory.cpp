@@ -126,6 +126,15 @@ void MemoryBackend::publish(PublishBatch& batch) {
     room_timer_.at(never);
 }
 
+void MemoryBackend::ask(std::unique_ptr<Numsub>& question) {
+    for (std::size_t i = 0; i < question->channels.size(); ++i) {
+        const std::string& channel = question->channels[i];
+        const Topic* const own = topics_.find(TargetKind::channel, channel);
+        question->counts[i] = (own && own->confirmed ? 1 : 0) + (member_ ? member_->count(channel) : 0);
+    }
+    std::exchange(question, nullptr)->done({});
+}
+
 void MemoryBackend::stop(const Error&) {
     patterns_.clear();
     if (member_) member_->leave();

@@ -21,6 +21,7 @@ class MemoryBackend : public Backend {
     void subscribe(Topic& topic) override;
     void unsubscribe(Topic& topic) override;
     void publish(PublishBatch& batch) override;
+    void ask(std::unique_ptr<Numsub>& question) override;
     void set_credentials(const std::string&, const std::string&) override {}
     void flush() override {}
     std::size_t unsettled() const override { return 0; }

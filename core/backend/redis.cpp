@@ -70,7 +70,13 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
           [&listener] { listener.on_turn_end(); }),
       probe_(settings.probe_interval_ms, settings.heartbeat_timeout_ms),
       probe_topic_(Topic::make(TargetKind::channel, probe_channel(probe_id), 0)),
-      probe_timer_(loop, [this] { check_probe(); }) {
+      probe_timer_(loop, [this] { check_probe(); }),
+      numsubs_([this](std::string_view command) { publisher_.ask_numsub(command); }),
+      numsub_timer_(loop, [this] {
+          numsubs_.tick(now_ms());
+          numsub_timer_.at(numsubs_.deadline());
+          listener_.on_turn_end();
+      }) {
     if (probe_.enabled()) subscriber_.want(*probe_topic_, now_ms());
 }
 
@@ -85,6 +91,11 @@ void RedisBackend::unsubscribe(Topic& topic) { subscriber_.unwant(topic, now_ms(
 
 void RedisBackend::publish(PublishBatch& batch) { publisher_.publish(batch); }
 
+void RedisBackend::ask(std::unique_ptr<Numsub>& question) {
+    numsubs_.add(question);
+    numsub_timer_.at(numsubs_.deadline());
+}
+
 void RedisBackend::set_credentials(const std::string& username, const std::string& password) {
     credentials_accepted_ = false;
     publisher_.set_credentials(username, password, now_ms());
@@ -98,6 +109,8 @@ void RedisBackend::flush() {
 
 void RedisBackend::stop(const Error& why) {
     publisher_.fail_all(why);
+    numsubs_.fail_all(why);
+    numsub_timer_.at(never);
     publish_connection_.stop();
     subscribe_connection_.stop();
     connected_ = false;
@@ -176,6 +189,7 @@ void RedisBackend::give_up(const Error& why) {
     if (std::exchange(given_up_, true)) return;
     if (subscriber_.state() == Link::State::ready) listener_.on_subscriptions_lost(why);
     publisher_.give_up(why);
+    numsubs_.give_up(Error::of(Status::NOT_CONNECTED, {"gave up connecting: ", why.text}));
     publish_connection_.stop();
     subscribe_connection_.stop();
     connected_ = false;
@@ -198,12 +212,14 @@ Error RedisBackend::named(const Connection& connection, const Error& why) {
 
 void RedisBackend::PublishSide::link_ready() {
     backend_.listener_.on_publishable(true);
+    backend_.numsubs_.link_ready();
     backend_.link_ready();
     link_login_accepted();
 }
 
 void RedisBackend::PublishSide::link_lost(const Error& why) {
     backend_.probe_.forget_answers();
+    backend_.numsubs_.link_down(why);
     backend_.listener_.on_publishable(false);
     backend_.link_lost(named(backend_.publish_connection_, why));
 }
@@ -240,6 +256,11 @@ void RedisBackend::PublishSide::probe_answered(const Outcome& outcome) {
         backend_.probe_.published(outcome.receivers, now);
     }
     backend_.probe_timer_.at(backend_.probe_.deadline());
+}
+
+void RedisBackend::PublishSide::numsub_answered(const Reply& reply) {
+    backend_.numsubs_.answered(reply);
+    backend_.numsub_timer_.at(backend_.numsubs_.deadline());
 }
 
 void RedisBackend::SubscribeSide::link_ready() {

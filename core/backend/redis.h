@@ -3,6 +3,7 @@
 
 #include "core/backend/backend.h"
 #include "core/backend/connection.h"
+#include "core/backend/numsubs.h"
 #include "core/base/settings.h"
 #include "core/protocol/probe.h"
 #include "core/protocol/publisher.h"
@@ -21,6 +22,7 @@ class RedisBackend : public Backend {
     void subscribe(Topic& topic) override;
     void unsubscribe(Topic& topic) override;
     void publish(PublishBatch& batch) override;
+    void ask(std::unique_ptr<Numsub>& question) override;
     void set_credentials(const std::string& username, const std::string& password) override;
     void flush() override;
     std::size_t unsettled() const override { return publisher_.queue().unsettled(); }
@@ -38,6 +40,7 @@ class RedisBackend : public Backend {
         void link_login_accepted() override;
         void link_login_refused(const Error& why) override;
         void probe_answered(const Outcome& outcome) override;
+        void numsub_answered(const Reply& reply) override;
 
        private:
         RedisBackend& backend_;
@@ -81,6 +84,8 @@ class RedisBackend : public Backend {
     bool probe_confirmed_ = false;
     bool credentials_accepted_ = false;  // by the publish link: those that were set last
     Loop::Timer probe_timer_;
+    Numsubs numsubs_;
+    Loop::Timer numsub_timer_;
     bool connected_ = false;
     bool given_up_ = false;
     std::uint32_t told_attempt_ = 0;  // the highest since the last connection

@@ -22,7 +22,15 @@ enum class EventKind : std::uint8_t {
     disconnected = 10,
     reconnecting = 11,
     error = 12,
+    numsub = 14,
+    reply = 15,
+    request_done = 16,
 };
+
+// What there is exactly one of for something that was accepted, and has its place since then.
+inline bool is_outcome(EventKind kind) {
+    return kind == EventKind::published || kind == EventKind::numsub || kind == EventKind::request_done;
+}
 
 enum class GapReason : std::uint8_t { none = 0, reconnect = 1, overflow = 2, output_buffer = 3 };
 
@@ -48,9 +56,9 @@ struct Event {
     bool will_reconnect = false;
     Status status = Status::OK;
     void* user_data = nullptr;
-    MessageRef message;  // of other kinds: the text, if there is one
+    MessageRef message;  // of kinds that have no payload, or failed: the text, if there is one
     std::uint64_t count = 0;
-    std::uint64_t delay_ms = 0;
+    std::uint64_t delay_ms = 0;  // of request_done: how many replies are missing
 
     static Event of(EventKind kind) {
         Event event;

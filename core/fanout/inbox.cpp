@@ -154,7 +154,7 @@ bool Inbox::push_missing(Subscription& subscription) noexcept {
 bool Inbox::push(Event event) noexcept {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
-    if (event.kind == EventKind::published) {
+    if (is_outcome(event.kind)) {
         push_outcome(event);
         return become_signalled();
     }
@@ -313,10 +313,11 @@ bool Inbox::take_one(Batch& batch) {
             batch.places.push_back({pop_message(), subscription});
     } else if (said_late_ < late_.size()) {
         const LateOutcome& late = late_[said_late_++];
-        Event event = Event::of(EventKind::published);
+        Event event = Event::of(late.kind);
         event.user_data = late.user_data;
         event.status = late.status;
-        event.count = late.receivers;
+        event.count = late.count;
+        event.delay_ms = late.missing;
         if (said_late_ == late_.size()) {
             late_.clear();
             said_late_ = 0;
@@ -332,7 +333,7 @@ bool Inbox::take_one(Batch& batch) {
 
 void Inbox::took(Batch& batch, Other&& other) {
     if (!other.subscription)
-        --(other.event.kind == EventKind::published ? outcomes_ : engine_events_);
+        --(is_outcome(other.event.kind) ? outcomes_ : engine_events_);
     else if (other.event.kind == EventKind::ended)
         other.subscription->unsaid.next = std::exchange(batch.ended, other.subscription);
     if (other.subscription) forget_places(*other.subscription);

@@ -65,7 +65,7 @@ class Inbox : public OutcomeSink {
     using MakePollable = std::function<std::unique_ptr<Pollable>()>;
     using Wake = std::function<void()>;
 
-    // Publishes whose outcome is still to be drained; more are refused (reserve_outcome()).
+    // Publishes, NUMSUBs and requests whose outcome is still to be drained; more are refused (reserve_outcome()).
     static constexpr std::size_t outcomes_max = std::size_t{1} << 20;
     // Engine events beyond this many undrained ones are not kept.
     static constexpr std::size_t engine_events_max = 1024;
@@ -156,8 +156,9 @@ class Inbox : public OutcomeSink {
     };
     struct LateOutcome {
         void* user_data;
+        std::uint64_t count, missing;
         Status status;
-        std::uint64_t receivers;
+        EventKind kind;
     };
     // Where the folded entries of a subscription stand, as long as it has any. In blocks that go back as a whole: when a
     // link breaks, all subscriptions may have some for a moment.

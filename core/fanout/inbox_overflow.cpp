@@ -162,7 +162,8 @@ bool Inbox::has_state_behind(std::uint64_t place, const Subscription& subscripti
 // Into the slot that reserve_outcome() has kept.
 void Inbox::add_late(const Event& event) noexcept {
     late_.erase(late_.begin(), late_.begin() + static_cast<std::ptrdiff_t>(std::exchange(said_late_, 0)));
-    late_.push_back({event.user_data, event.status, event.count});
+    const bool lost = event.kind == EventKind::numsub && event.status == Status::OK;  // the numbers themselves
+    late_.push_back({event.user_data, event.count, event.delay_ms, lost ? Status::NO_MEMORY : event.status, event.kind});
 }
 
 // There is no memory for a place: the subscription itself keeps what has to be said.

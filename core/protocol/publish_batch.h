@@ -16,7 +16,7 @@ namespace fanwire::core {
 
 struct PublishRecord {
     // What is not a publish is of the link's own making: not counted and not settled.
-    enum class Kind : std::uint8_t { publish, ping, auth, probe };
+    enum class Kind : std::uint8_t { publish, ping, auth, probe, numsub };
 
     std::uint32_t size = 0;  // of the encoded command
     std::uint32_t sink = 0;  // its place among the sinks of its batch, from 1 on; nobody asked: 0

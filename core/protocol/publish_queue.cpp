@@ -217,6 +217,7 @@ bool PublishQueue::reply(const Reply& reply) {
     // What is answered by something else is settled with the link.
     if (record.kind == Kind::publish && !refused && !reply.is(ReplyType::integer)) return false;
     if (record.kind == Kind::ping && !refused && reply.text() != "PONG") return false;
+    if (record.kind == Kind::numsub && !refused && !reply.is(ReplyType::array)) return false;
     const bool expired = expired_ > 0;
     if (expired) --expired_;
     if (record.kind == Kind::publish && !expired) {
@@ -226,7 +227,7 @@ bool PublishQueue::reply(const Reply& reply) {
                  refused ? 0 : static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
     }
     forget_front(1);
-    if (record.kind == Kind::auth || record.kind == Kind::probe) answered_(record.kind, reply);
+    if (record.kind != Kind::publish && record.kind != Kind::ping) answered_(record.kind, reply);
     return true;
 }
 

@@ -26,7 +26,7 @@ class PublishQueue {
     using OnSettled = std::function<void(const SettledRun& run)>;
     // Told of publishes that are unsent no longer.
     using Unqueued = std::function<void(std::size_t count, std::size_t bytes)>;
-    // Told of the answers to the link's own AUTH and probes. The reply is valid during the call.
+    // Told of the answers to the link's own AUTH, probes and NUMSUBs. The reply is valid during the call.
     using Answered = std::function<void(PublishRecord::Kind kind, const Reply& reply)>;
 
     PublishQueue(OnSettled settled, Unqueued unqueued, Answered answered);

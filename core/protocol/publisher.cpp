@@ -115,6 +115,7 @@ void Publisher::answered(PublishRecord::Kind kind, const Reply& reply) {
             login_accepted();
         return;
     }
+    if (kind == PublishRecord::Kind::numsub) return listener_.numsub_answered(reply);
     Outcome outcome;
     if (refused)
         outcome.error = error_of_reply("PUBLISH", reply.text());

@@ -16,6 +16,8 @@ class Publisher : public Link {
        public:
         // Redis's answer to probe(): how many receivers, or why not.
         virtual void probe_answered(const Outcome&) {}
+        // Redis's answer to the first ask_numsub() that has none: an array or an error.
+        virtual void numsub_answered(const Reply&) {}
     };
 
     Publisher(const LinkConfig& config, Offline offline, Random random, Listener& listener,
@@ -30,6 +32,8 @@ class Publisher : public Link {
     void publish(PublishBatch& batch);
     // Publishes for the link's own sake: without a deadline, not counted, forgotten when the link breaks.
     void probe(std::string_view channel, std::string_view payload);
+    // The same for a PUBSUB NUMSUB command.
+    void ask_numsub(std::string_view command) { queue_.append_own(PublishRecord::Kind::numsub, command); }
     const PublishQueue& queue() const { return queue_; }
     // Breaks the connection and makes another.
     using Link::renew;

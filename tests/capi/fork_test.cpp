@@ -56,6 +56,8 @@ TEST_F(ForkTest, EveryCallOnAnInheritedHandleSaysForked) {
             fanwire_subscription_state_get(subscription, &number),
             fanwire_subscription_wait_active(subscription, FANWIRE_FOREVER),
             fanwire_engine_set_credentials(engine, "", ""),
+            fanwire_numsub(engine, nullptr, nullptr, 0, nullptr, FANWIRE_FOREVER),
+            fanwire_numsub_async(engine, nullptr, nullptr, 0, inbox, nullptr),
             fanwire_engine_health(engine, &health, sizeof health),
             fanwire_engine_stats_get(engine, &stats, sizeof stats),
             fanwire_engine_latency(engine, FANWIRE_LATENCY_PUBLISH, &latency, sizeof latency),

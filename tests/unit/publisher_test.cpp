@@ -23,6 +23,11 @@ struct PublisherTest : testing::Test, Publisher::Listener {
         events.push_back(outcome.error ? "probe: " + outcome.error.text : "probe " + std::to_string(outcome.receivers));
     }
 
+    void numsub_answered(const Reply& reply) override {
+        events.push_back(reply.is(ReplyType::error) ? "numsub: " + std::string(reply.text())
+                                                    : "numsub " + std::to_string(reply.size()));
+    }
+
     void open(Offline offline) {
         LinkConfig config;
         config.handshake = {"", "", "fanwire", 0};
@@ -99,6 +104,25 @@ TEST_F(PublisherTest, AnAnswerOfTheWrongKindBreaksTheLinkAndSettlesThePublish) {
         EXPECT_EQ(seen[2], "OUTCOME_UNKNOWN");
         EXPECT_EQ(link->queue().unsettled(), 0u) << answer;
     }
+}
+
+TEST_F(PublisherTest, ANumsubIsAnsweredAmongPublishesByAnArrayOrAnError) {
+    open(Offline::queue);
+    connect();
+    publish("1");
+    link->ask_numsub("*2\r\n$6\r\nPUBSUB\r\n$6\r\nNUMSUB\r\n");
+    link->ask_numsub("*2\r\n$6\r\nPUBSUB\r\n$6\r\nNUMSUB\r\n");
+    publish("2");
+    while (!link->output(0).empty()) link->wrote(link->output(0).size(), 0);
+    link->received(":1\r\n*2\r\n$1\r\nx\r\n:3\r\n-NOPERM no\r\n:2\r\n", 1);
+    EXPECT_EQ(take(), (Strings{"ready", "OK", "numsub 2", "numsub: NOPERM no", "OK"}));
+    EXPECT_FALSE(link->queue().awaits_reply());
+
+    link->ask_numsub("*2\r\n$6\r\nPUBSUB\r\n$6\r\nNUMSUB\r\n");
+    link->wrote(link->output(1).size(), 1);
+    link->received(":1\r\n", 2);
+    EXPECT_EQ(link->state(), Link::State::waiting) << "a number is no answer to it";
+    EXPECT_TRUE(link->queue().idle()) << "and it is forgotten with the link";
 }
 
 // A number is read by one way, an error by another: in one read, both leave the link owing nothing.

@@ -210,7 +210,10 @@ typedef enum fanwire_event_kind {
     FANWIRE_EVENT_CONNECTED = 9,     /* both links are ready */
     FANWIRE_EVENT_DISCONNECTED = 10, /* no longer. status, text: why; will_reconnect */
     FANWIRE_EVENT_RECONNECTING = 11, /* count: which attempt in a row; delay_ms until it is made */
-    FANWIRE_EVENT_ERROR = 12         /* an attempt to connect failed. status, text: why; will_reconnect */
+    FANWIRE_EVENT_ERROR = 12,        /* an attempt to connect failed. status, text: why; will_reconnect */
+    /* of a question */
+    FANWIRE_EVENT_NUMSUB = 14 /* exactly one for each accepted fanwire_numsub_async(). status, text: why there are no
+                                 numbers; payload: one uint64_t for each channel, aligned; count: how many channels */
 } fanwire_event_kind;
 
 typedef enum fanwire_gap_reason {
@@ -386,6 +389,25 @@ FANWIRE_API int fanwire_publish_async(fanwire_engine *engine, const char *channe
 FANWIRE_API int fanwire_publish_wait(fanwire_engine *engine, const char *channel, size_t channel_size,
                                      const char *payload, size_t payload_size, uint64_t timeout_ms,
                                      uint64_t *receivers);
+
+/* ---- Who listens ---------------------------------------------------------------------------------------- */
+
+/* Asks Redis how many subscribers each of `count` channels has, by PUBSUB NUMSUB on the publish link: counts[i] becomes that
+ * of channels[i], whose size is channel_sizes[i]. Redis counts each connection once, and no patterns; an engine, which has
+ * one connection for all its subscriptions, counts once. Channels are given without the namespace. At most 1024 at once.
+ * On memory:// the engines of the bus are counted. Waits up to timeout_ms, also for a connection; when the connection
+ * breaks the question is asked again on the next one. Thread: any. Nothing is written to counts unless it returns OK.
+ * Errors: TIMEOUT; LIMIT_REACHED (more than 1024 channels, or max_requests questions have no answer); QUEUE_FULL (such
+ * questions fill publish_buffer_bytes); INVALID_CHANNEL; NOT_CONNECTED (offline=fail, or the engine gave up);
+ * NO_PERMISSION; REDIS_ERROR; CLOSED; NO_MEMORY; INVALID_ARGUMENT (also from a wake or log function). */
+FANWIRE_API int fanwire_numsub(fanwire_engine *engine, const char *const *channels, const size_t *channel_sizes,
+                               size_t count, uint64_t *counts, uint64_t timeout_ms);
+
+/* The same without waiting: exactly one NUMSUB event with user_data to `inbox`, at the latest after publish_timeout_ms
+ * (TIMEOUT). Errors, and then there is no event: as above; QUEUE_FULL also when 1048576 outcomes of this inbox are not
+ * drained. */
+FANWIRE_API int fanwire_numsub_async(fanwire_engine *engine, const char *const *channels, const size_t *channel_sizes,
+                                     size_t count, fanwire_inbox *inbox, void *user_data);
 
 /* ---- Subscriptions ------------------------------------------------------------------------------------ */
 

@@ -55,6 +55,7 @@ class Settings(TypedDict, total=False):
     inbox_bytes: Size | None
     overflow: Literal["drop_oldest", "drop_newest", "conflate"] | None
     max_subscriptions: int | None
+    max_requests: int | None
     unsubscribe_linger_ms: int | None
     max_read_delay_us: int | None
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "fanwire/fanwire.h"
 
@@ -32,6 +33,23 @@ struct Destroy {
 
 template <typename T, void (*destroy)(T**)>
 using Handle = std::unique_ptr<T, Destroy<T, destroy>>;
+
+// Several names as the C API takes them; borrowed.
+class Names {
+ public:
+    explicit Names(const std::vector<std::string_view>& names) {
+        for (const std::string_view name : names) {
+            data_.push_back(name.data());
+            sizes_.push_back(name.size());
+        }
+    }
+    const char* const* data() const noexcept { return data_.data(); }
+    const std::size_t* sizes() const noexcept { return sizes_.data(); }
+
+ private:
+    std::vector<const char*> data_;
+    std::vector<std::size_t> sizes_;
+};
 
 }  // namespace detail
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "fanwire/cpp/inbox.hpp"
 
@@ -102,6 +103,24 @@ class Engine {
         detail::check(fanwire_publish_wait(handle(), channel.data(), channel.size(), payload.data(), payload.size(),
                                            detail::timeout(timeout), &receivers));
         return receivers;
+    }
+
+    // How many subscribers Redis counts for each of the channels, of which there are 1024 at most; patterns do not count.
+    // Waits up to `timeout`. Throws TIMEOUT, LIMIT_REACHED, INVALID_CHANNEL, NOT_CONNECTED, NO_PERMISSION, CLOSED.
+    std::vector<std::uint64_t> numsub(const std::vector<std::string_view>& channels,
+                                      std::chrono::milliseconds timeout = forever) {
+        std::vector<std::uint64_t> counts(channels.size());
+        const detail::Names names(channels);
+        detail::check(fanwire_numsub(handle(), names.data(), names.sizes(), channels.size(), counts.data(),
+                                     detail::timeout(timeout)));
+        return counts;
+    }
+
+    // The same without waiting: exactly one NUMSUB event with user_data to `inbox`; see Event::counts(). When this throws
+    // there is none.
+    void numsub_async(const std::vector<std::string_view>& channels, const Inbox& inbox, void* user_data = nullptr) {
+        const detail::Names names(channels);
+        detail::check(fanwire_numsub_async(handle(), names.data(), names.sizes(), channels.size(), inbox.handle(), user_data));
     }
 
     // Asks for a channel, or for all channels matching a pattern; events go to `inbox` with user_data. Returns at

@@ -4,10 +4,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "fanwire/cpp/detail.hpp"
 
@@ -72,6 +74,15 @@ class Event {
     int reason() const noexcept { return event_->reason; }
     std::uint64_t count() const noexcept { return event_->count; }
     bool count_known() const noexcept { return event_->count != FANWIRE_COUNT_UNKNOWN; }
+
+    // A NUMSUB's numbers of subscribers, in the order of the channels; none when it failed.
+    std::vector<std::uint64_t> counts() const {
+        std::vector<std::uint64_t> counts;
+        if (kind() != FANWIRE_EVENT_NUMSUB || status() != FANWIRE_OK) return counts;
+        counts.resize(static_cast<std::size_t>(event_->count));
+        if (!counts.empty()) std::memcpy(counts.data(), event_->payload, event_->payload_size);
+        return counts;
+    }
 
     bool will_reconnect() const noexcept { return event_->will_reconnect != 0; }
     std::chrono::milliseconds delay() const noexcept {
