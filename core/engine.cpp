@@ -62,6 +62,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
         metrics_.connected.set(1);
         on_links(true, true);
         monitor_->connection = Connection::up;
+        monitor_->was_up = true;
     } else {
         const Random random = [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine_); };
         backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, random_engine_(), topics_,
@@ -108,6 +109,7 @@ void Engine::check_room(std::size_t size) const {
                                                   "): publish more slowly, or wait for outcomes");
         return;
     }
+    if (publish_refusal_) throw Failure(publish_refusal_);
     if (settings_.offline == Offline::fail)
         throw Failure(Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail");
     if (count >= static_cast<std::uint64_t>(settings_.offline_count))
@@ -133,6 +135,7 @@ void Engine::publish(std::string_view channel, std::string_view payload, const s
             check_room(prefix.size() + channel.size() + payload.size());
         } catch (const Failure& failure) {
             if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
+            if (failure.status() == Status::NOT_CONNECTED && !connection_needed_.exchange(true)) wake();
             if (wake_at_bytes_ != 0 && !std::exchange(wake_asked_, true)) wake();  // to make room of what is put off
             throw;
         }
@@ -211,6 +214,24 @@ void Engine::set_credentials(std::string username, std::string password) {
     wake();
 }
 
+void Engine::reconnect() {
+    if (closed()) throw Failure(closed_error);
+    {
+        std::lock_guard lock(monitor_->mutex);  // whoever waits from now on waits for the attempt that follows
+        if (monitor_->connection == Connection::failed) monitor_->connection = Connection::pending;
+    }
+    reconnect_asked_.store(true, std::memory_order_release);
+    wake();
+}
+
+EngineState Engine::state() const {
+    if (closed()) return EngineState::closed;
+    std::lock_guard lock(monitor_->mutex);
+    if (monitor_->connection == Connection::up) return EngineState::connected;
+    if (monitor_->gave_up) return EngineState::gave_up;
+    return monitor_->was_up ? EngineState::reconnecting : EngineState::connecting;
+}
+
 Health Engine::health() const {
     HealthFacts facts;
     facts.closed = closed();
@@ -230,6 +251,7 @@ Health Engine::health() const {
     {
         std::lock_guard lock(monitor_->mutex);
         facts.connection = monitor_->connection_error;
+        facts.gave_up = monitor_->gave_up;
         facts.refusal = refusal_;
         facts.probe_refusal = probe_refusal_;
     }
@@ -310,6 +332,8 @@ void Engine::run_commands() {
     }
     if (retired) give_up_retired();
     take_credentials();
+    if (connection_needed_.exchange(false, std::memory_order_acq_rel)) backend_->needed();
+    if (reconnect_asked_.exchange(false, std::memory_order_acq_rel)) backend_->reconnect();
     take_questions();
 }
 
@@ -348,13 +372,13 @@ void Engine::look_at(Subscription& subscription) {
 void Engine::add(Subscription& subscription) {
     Topic* const first = fanout_.add(SubscriptionRef::share(&subscription));
     if (!first) return;
-    if (given_up_) return fanout_.failed(*first, given_up_);
     try {
         backend_->subscribe(*first);
     } catch (...) {
         fanout_.take_back(subscription);
         throw;
     }
+    if (given_up_) fanout_.failed(*first, given_up_);  // until it is revived
 }
 
 void Engine::end(Subscription& subscription, const Error& why) noexcept {

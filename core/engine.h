@@ -32,6 +32,9 @@ struct EventTarget {
     void* user_data = nullptr;
 };
 
+// The numbers are those of fanwire_engine_state.
+enum class EngineState { connecting = 1, connected = 2, reconnecting = 3, gave_up = 4, closed = 5 };
+
 // Throws INVALID_ARGUMENT on any engine's IO thread, where `what` would wait for itself or hold up others.
 void refuse_io_thread(const char* what);
 
@@ -73,6 +76,9 @@ class Engine : private BackendListener {
     bool closed() const { return closed_.load(std::memory_order_acquire); }
 
     void set_credentials(std::string username, std::string password);
+    // An attempt to connect at once, also after giving up. Links that are ready are left alone.
+    void reconnect();
+    EngineState state() const;
 
     // Valid as long as the engine; the gauges of publishes are those of this moment.
     const Metrics& metrics() const;
@@ -120,6 +126,8 @@ class Engine : private BackendListener {
     void on_disconnected(const Error& why) override;
     void on_connect_failed(const Error& why, bool will_retry) override;
     void on_reconnecting(std::uint32_t attempt, TimeMs delay) override;
+    void on_gave_up(const Error& why, std::uint64_t attempts) override;
+    void on_revived() override;
     void on_login_refused(const Error& why) override;
     void on_links(bool publish, bool subscribe) override;
     void on_gap_reason(GapReason reason) override;
@@ -163,11 +171,14 @@ class Engine : private BackendListener {
     std::atomic<bool> wake_pending_{false};
     std::unique_ptr<Credentials> credentials_;  // the newest, if the IO thread has not taken them; under queue_mutex
     std::atomic<bool> inboxes_retired_{false};
+    std::atomic<bool> reconnect_asked_{false};
+    std::atomic<bool> connection_needed_{false};  // by a publish that was refused for want of it
 
     mutable std::mutex publish_mutex_;
     PublishBatch batch_;
     std::uint64_t accepted_count_ = 0, accepted_bytes_ = 0;  // ever
     bool publish_closed_ = false, publishable_ = false;
+    Error publish_refusal_;  // after giving up
     // While what is in batch_ is put off: accepted_bytes_ from which on the IO thread is woken for it all the same; else 0.
     std::uint64_t wake_at_bytes_ = 0;
     bool wake_asked_ = false;              // whether it has been woken for it

@@ -56,6 +56,7 @@ void Engine::on_connected() {
     {
         std::lock_guard lock(monitor_->mutex);
         monitor_->connection = Connection::up;
+        monitor_->was_up = true;
         monitor_->connection_error = {};
     }
     monitor_->notify();
@@ -77,19 +78,15 @@ void Engine::on_disconnected(const Error& why) {
 }
 
 void Engine::on_connect_failed(const Error& why, bool will_retry) {
-    log_.write(will_retry ? LogLevel::warn : LogLevel::error,
-               {will_retry ? "connecting failed: " : "connecting failed for good: ", why.text});
+    log_.write(LogLevel::warn, {"connecting failed: ", why.text});
     {
         std::lock_guard lock(monitor_->mutex);
         monitor_->connection = Connection::failed;
         monitor_->connection_error = why;
+        monitor_->gave_up = !will_retry;
     }
     monitor_->notify();
     metrics_.connect_errors.add();
-    if (!will_retry) {
-        given_up_ = why;
-        fanout_.failed_all(why);
-    }
     Event event = Event::of(EventKind::error, why);
     event.will_reconnect = will_retry;
     tell(std::move(event));
@@ -102,6 +99,36 @@ void Engine::on_reconnecting(std::uint32_t attempt, TimeMs delay) {
     event.count = attempt;
     event.delay_ms = static_cast<std::uint64_t>(delay);
     tell(std::move(event));
+}
+
+void Engine::on_gave_up(const Error& why, std::uint64_t attempts) {
+    const std::string count = std::to_string(attempts) + (attempts == 1 ? " failed attempt" : " failed attempts");
+    log_.write(LogLevel::error, {"gave up connecting after ", count, " (max_reconnect_attempts)"});
+    given_up_ = why;
+    if (!settings_.revive_on_use) {
+        Error refusal = Error::of(Status::NOT_CONNECTED, {"gave up connecting after ", count, ": ", why.text});
+        std::lock_guard lock(publish_mutex_);
+        publish_refusal_ = std::move(refusal);
+    }
+    fanout_.failed_all(why);
+    Event event = Event::of(EventKind::gave_up, why);
+    event.count = attempts;
+    tell(std::move(event));
+}
+
+void Engine::on_revived() {
+    log_.write(LogLevel::info, "connecting again after giving up");
+    given_up_ = {};
+    {
+        std::lock_guard lock(publish_mutex_);
+        publish_refusal_ = {};
+    }
+    {
+        std::lock_guard lock(monitor_->mutex);
+        monitor_->connection = Connection::pending;
+        monitor_->gave_up = false;
+    }
+    fanout_.wanted_again();
 }
 
 void Engine::on_login_refused(const Error& why) {

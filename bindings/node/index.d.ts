@@ -58,6 +58,7 @@ export interface Settings {
   reconnectJitter?: 'equal' | 'full' | 'none' | 'decorrelated';
   /** failed attempts in a row after which to give up; 0: never */
   maxReconnectAttempts?: number | string;
+  reviveOnUse?: boolean | string;
   /** a link on which nothing came in for this long is sent a PING */
   heartbeatIntervalMs?: number | string;
   /** a link on which nothing came in for this long is broken; above heartbeatIntervalMs */
@@ -77,6 +78,7 @@ export interface Settings {
   /** largest payload that may be published */
   maxMessageBytes?: number | string;
   /** in a stream of publishes, longest that one waits for more to be written with it; 0: none */
+  drainWaitMs?: number | string;
   maxFlushDelayUs?: number | string;
   /** most messages that wait in one inbox */
   inboxCount?: number | string;

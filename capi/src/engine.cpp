@@ -103,6 +103,14 @@ int fanwire_engine_set_credentials(fanwire_engine* engine, const char* username,
     });
 }
 
+int fanwire_engine_reconnect(fanwire_engine* engine) {
+    return guarded([&] { checked(engine).engine->reconnect(); });
+}
+
+int fanwire_engine_state_get(const fanwire_engine* engine, int* state) {
+    return guarded([&] { required(state, "state") = static_cast<int>(checked(engine).engine->state()); });
+}
+
 int fanwire_engine_health(const fanwire_engine* engine, fanwire_health* health, size_t health_size) {
     return guarded([&] {
         const Health now = checked(engine).engine->health();

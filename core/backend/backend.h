@@ -35,6 +35,9 @@ class BackendListener {
     virtual void on_connect_failed(const Error& why, bool will_retry) = 0;
     // Attempt number `attempt` in a row follows in `delay` ms.
     virtual void on_reconnecting(std::uint32_t attempt, TimeMs delay) = 0;
+    // The last of so many attempts has failed, which on_connect_failed() has told; it tries again after all.
+    virtual void on_gave_up(const Error& why, std::uint64_t attempts) = 0;
+    virtual void on_revived() = 0;
 
     // Credentials set on ready links were refused: they go on as they were.
     virtual void on_login_refused(const Error& why) = 0;
@@ -73,6 +76,10 @@ class Backend {
     // Answers it once, soon or by its deadline, or when it is stopped. Takes it, unless it throws std::bad_alloc.
     virtual void ask(std::unique_ptr<Numsub>& question) = 0;
     virtual void set_credentials(const std::string& username, const std::string& password) = 0;
+    // Links that are not ready try again at once, also when they have given up.
+    virtual void reconnect() = 0;
+    // A publish was refused because there is no connection: what publish() and subscribe() do for themselves.
+    virtual void needed() = 0;
     // After some of the calls above: sends what they led to.
     virtual void flush() = 0;
     // Publishes that have no outcome yet.

@@ -23,6 +23,8 @@ class MemoryBackend : public Backend {
     void publish(PublishBatch& batch) override;
     void ask(std::unique_ptr<Numsub>& question) override;
     void set_credentials(const std::string&, const std::string&) override {}
+    void reconnect() override {}
+    void needed() override {}
     void flush() override {}
     std::size_t unsettled() const override { return 0; }
     void woken() noexcept override;

@@ -76,7 +76,9 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
           numsubs_.tick(now_ms());
           numsub_timer_.at(numsubs_.deadline());
           listener_.on_turn_end();
-      }) {
+      }),
+      revive_on_use_(settings.revive_on_use),
+      drain_wait_(settings.drain_wait_ms) {
     if (probe_.enabled()) subscriber_.want(*probe_topic_, now_ms());
 }
 
@@ -85,11 +87,43 @@ void RedisBackend::start() {
     publish_connection_.start();
 }
 
-void RedisBackend::subscribe(Topic& topic) { subscriber_.want(topic, now_ms()); }
+void RedisBackend::subscribe(Topic& topic) {
+    needed();
+    subscriber_.want(topic, now_ms());
+}
 
-void RedisBackend::unsubscribe(Topic& topic) { subscriber_.unwant(topic, now_ms()); }
+void RedisBackend::unsubscribe(Topic& topic) {
+    subscriber_.unwant(topic, now_ms());
+    release_publishes();
+}
 
-void RedisBackend::publish(PublishBatch& batch) { publisher_.publish(batch); }
+void RedisBackend::publish(PublishBatch& batch) {
+    needed();
+    publisher_.publish(batch);
+}
+
+void RedisBackend::needed() {
+    if (connected_) return;
+    if (given_up_) {
+        if (revive_on_use_) revive();
+        return;
+    }
+    publisher_.needed(now_ms());
+    subscriber_.needed(now_ms());
+}
+
+void RedisBackend::reconnect() {
+    if (given_up_) return revive();
+    publisher_.retry(now_ms());
+    subscriber_.retry(now_ms());
+}
+
+void RedisBackend::revive() {
+    given_up_ = false;
+    told_attempt_ = 0;
+    listener_.on_revived();
+    start();
+}
 
 void RedisBackend::ask(std::unique_ptr<Numsub>& question) {
     numsubs_.add(question);
@@ -166,6 +200,17 @@ void RedisBackend::check_probe() {
     listener_.on_turn_end();
 }
 
+// What was queued in a break is for us, too: it waits until we are subscribed again.
+void RedisBackend::hold_publishes() {
+    if (drain_wait_ > 0 && subscriber_.tracker().awaited() > 0) publisher_.hold(now_ms() + drain_wait_);
+}
+
+void RedisBackend::release_publishes() {
+    if (!publisher_.held() || subscriber_.tracker().awaited() > 0) return;
+    publisher_.release();
+    publish_connection_.flush();
+}
+
 // A link that succeeds shows that the server is back: the other one need not wait any longer.
 void RedisBackend::link_ready() {
     links_changed();
@@ -185,17 +230,19 @@ void RedisBackend::reconnecting(std::uint32_t attempt, TimeMs delay) {
 }
 
 // One link alone is of no use: when one gives up, both do.
-void RedisBackend::give_up(const Error& why) {
+void RedisBackend::give_up(const Error& why, const Link& last) {
     if (std::exchange(given_up_, true)) return;
+    const TimeMs now = now_ms();
     if (subscriber_.state() == Link::State::ready) listener_.on_subscriptions_lost(why);
-    publisher_.give_up(why);
+    publisher_.give_up(why, now);
+    subscriber_.give_up(why, now);
     numsubs_.give_up(Error::of(Status::NOT_CONNECTED, {"gave up connecting: ", why.text}));
-    publish_connection_.stop();
-    subscribe_connection_.stop();
+    flush();
     connected_ = false;
     links_changed();
     listener_.on_publishable(false);
     listener_.on_connect_failed(why, false);
+    listener_.on_gave_up(why, static_cast<std::uint64_t>(last.failed_attempts()));
 }
 
 void RedisBackend::link_lost(const Error& why) {
@@ -211,6 +258,7 @@ Error RedisBackend::named(const Connection& connection, const Error& why) {
 }
 
 void RedisBackend::PublishSide::link_ready() {
+    backend_.hold_publishes();
     backend_.listener_.on_publishable(true);
     backend_.numsubs_.link_ready();
     backend_.link_ready();
@@ -227,7 +275,7 @@ void RedisBackend::PublishSide::link_lost(const Error& why) {
 // When both links fail, as they do when the server is gone, the application is told of one: the subscribing one.
 void RedisBackend::PublishSide::link_failed(const Error& why, bool will_retry) {
     if (!will_retry)
-        backend_.give_up(named(backend_.publish_connection_, why));
+        backend_.give_up(named(backend_.publish_connection_, why), backend_.publisher_);
     else if (backend_.subscriber_.state() == Link::State::ready)
         backend_.listener_.on_connect_failed(named(backend_.publish_connection_, why), true);
 }
@@ -283,7 +331,7 @@ void RedisBackend::SubscribeSide::link_failed(const Error& why, bool will_retry)
     if (will_retry)
         backend_.listener_.on_connect_failed(full, true);
     else
-        backend_.give_up(full);
+        backend_.give_up(full, backend_.subscriber_);
 }
 
 void RedisBackend::SubscribeSide::link_retry(std::uint32_t attempt, TimeMs delay) {
@@ -313,9 +361,10 @@ void RedisBackend::SubscribeSide::confirmed(Topic& topic) {
     if (&topic == backend_.probe_topic_.get()) {
         backend_.probe_confirmed_ = true;
         backend_.links_changed();
-        return;
+    } else {
+        backend_.listener_.on_confirmed(topic);
     }
-    backend_.listener_.on_confirmed(topic);
+    backend_.release_publishes();
 }
 
 void RedisBackend::SubscribeSide::refused(Topic& topic, const Error& why) {
@@ -323,6 +372,7 @@ void RedisBackend::SubscribeSide::refused(Topic& topic, const Error& why) {
         backend_.listener_.on_probe_failed(why, true);
     else
         backend_.listener_.on_refused(topic, why);
+    backend_.release_publishes();
 }
 
 }  // namespace fanwire::core

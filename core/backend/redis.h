@@ -24,6 +24,8 @@ class RedisBackend : public Backend {
     void publish(PublishBatch& batch) override;
     void ask(std::unique_ptr<Numsub>& question) override;
     void set_credentials(const std::string& username, const std::string& password) override;
+    void reconnect() override;
+    void needed() override;
     void flush() override;
     std::size_t unsettled() const override { return publisher_.queue().unsettled(); }
     void stop(const Error& why) override;
@@ -65,9 +67,12 @@ class RedisBackend : public Backend {
     void link_ready();
     void link_lost(const Error& why);
     void reconnecting(std::uint32_t attempt, TimeMs delay);
-    void give_up(const Error& why);
+    void give_up(const Error& why, const Link& last);
+    void revive();
     void links_changed();
     void check_probe();
+    void hold_publishes();
+    void release_publishes();
     // The text with the peer's name in it.
     static Error named(const Connection& connection, const Error& why);
 
@@ -88,6 +93,8 @@ class RedisBackend : public Backend {
     Loop::Timer numsub_timer_;
     bool connected_ = false;
     bool given_up_ = false;
+    const bool revive_on_use_;
+    const TimeMs drain_wait_;
     std::uint32_t told_attempt_ = 0;  // the highest since the last connection
 };
 

@@ -47,7 +47,8 @@ Health judge(const HealthFacts& facts) {
         return health;
     }
     if (!facts.publish_link || !facts.subscribe_link) {
-        const std::string which = facts.publish_link     ? "the subscribe link is down"
+        const std::string which = facts.gave_up          ? "gave up connecting"
+                                  : facts.publish_link     ? "the subscribe link is down"
                                   : facts.subscribe_link ? "the publish link is down"
                                                          : "not connected";
         set(health, Verdict::down, facts.connection ? facts.connection.status : Status::NOT_CONNECTED,

@@ -19,6 +19,7 @@ struct HealthFacts {
     bool has_links = true;  // memory:// has none and is always connected
     bool publish_link = false, subscribe_link = false;
     Error connection;  // why a link is down, as far as it is known
+    bool gave_up = false;
     std::uint64_t desired = 0, confirmed = 0, refused = 0;
     Error refusal;  // why one was refused last
     TimeMs now = 0;

@@ -22,6 +22,7 @@ enum class EventKind : std::uint8_t {
     disconnected = 10,
     reconnecting = 11,
     error = 12,
+    gave_up = 13,
     numsub = 14,
     reply = 15,
     request_done = 16,

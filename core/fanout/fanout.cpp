@@ -176,6 +176,15 @@ void Fanout::failed_all(const Error& why) noexcept {
     topics_.for_each([&](Topic& topic) { become_failed(topic, reason); });
 }
 
+void Fanout::wanted_again() noexcept {
+    topics_.for_each([&](Topic& topic) {
+        set_refused(topic, false);
+        for (Subscription* const subscription : topic.subscriptions())
+            if (subscription->state() == SubscriptionState::failed)
+                subscription->change(subscription->was_active ? SubscriptionState::lost : SubscriptionState::pending);
+    });
+}
+
 void Fanout::become_failed(Topic& topic, const Reason& why) {
     if (topic.subscriptions().empty()) return;
     set_confirmed(topic, false);

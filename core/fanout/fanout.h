@@ -50,6 +50,8 @@ class Fanout {
     void active(Topic& topic) noexcept;
     void failed(Topic& topic, const Error& why) noexcept;
     void failed_all(const Error& why) noexcept;
+    // What has failed waits for the backend again. Nobody is told before that has something to say.
+    void wanted_again() noexcept;
     void lost(const Error& why) noexcept;
     // What the GAPs before RESUMED are due to.
     void set_gap_reason(GapReason reason) { gap_reason_ = reason; }

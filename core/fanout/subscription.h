@@ -37,6 +37,8 @@ struct Monitor {
     enum class Connection : std::uint8_t { pending, up, failed, closed };
     Connection connection = Connection::pending;  // under the mutex, as is what follows
     Error connection_error;                       // why it is not up, if that is known
+    bool was_up = false;                          // ever
+    bool gave_up = false;                         // connecting
     std::unordered_map<const Subscription*, MessageRef> reasons;  // why they failed, as far as there was memory for it
 
     // Waits until `decided`, which is asked under the mutex; false: the deadline passed.

@@ -81,7 +81,10 @@ class Topic : public TopicLink {
     const std::uint16_t prefix_size_ : 15;
 
    public:
-    std::uint8_t refusals = 0;  // of the tracker: how often it was refused in a row
+    // Of the tracker: how often it was refused in a row; whether it was wanted before the connection was ready, and has no
+    // answer on it yet.
+    std::uint8_t refusals : 7 = 0;
+    bool awaited : 1 = false;
     Phase phase : 2 = Phase::none;
     bool wanted : 1 = false;
     bool alone : 1 = false;  // its last batch was refused: ask for it by itself

@@ -15,6 +15,14 @@ Link::Link(LinkConfig config, Random random, Listener& listener)
       handshake_(config_.handshake) {}
 
 void Link::start(TimeMs now) {
+    failed_attempts_ = 0;
+    backoff_.reset();
+    hurried_ = false;
+    on_start();
+    open(now);
+}
+
+void Link::open(TimeMs now) {
     state_ = State::opening;
     request_ = Request::open;
     deadline_ = now + config_.connect_timeout;
@@ -22,6 +30,23 @@ void Link::start(TimeMs now) {
 
 void Link::hurry(TimeMs now) {
     if (state_ == State::waiting && !std::exchange(hurried_, true)) deadline_ = std::min(deadline_, now);
+}
+
+void Link::retry(TimeMs now) {
+    if (state_ == State::waiting) deadline_ = std::min(deadline_, now);
+}
+
+void Link::needed(TimeMs now) {
+    if (state_ != State::waiting) return;
+    const TimeMs soonest = waits_since_ + std::max(config_.reconnect.first, needed_after);
+    deadline_ = std::min(deadline_, std::max(soonest, now));
+}
+
+void Link::give_up(const Error& why, TimeMs now) {
+    const bool was_ready = state_ == State::ready;
+    stop();
+    if (was_ready) on_down(why, now);
+    on_given_up(why);
 }
 
 void Link::stop() {
@@ -152,6 +177,7 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
     const TimeMs backoff = backoff_.next();
     const TimeMs delay = retry_at_once || other_credentials ? 0 : backoff;
     deadline_ = now + delay;
+    waits_since_ = now;
     listener_.link_retry(backoff_.failures(), delay);
 }
 
@@ -183,7 +209,7 @@ void Link::tick(TimeMs now) {
                      now);
             break;
         case State::waiting:
-            if (now >= deadline_) start(now);
+            if (now >= deadline_) open(now);
             break;
         case State::ready:
             switch (heartbeat_.check(now)) {

@@ -29,6 +29,9 @@ struct LinkConfig {
 
 class Link {
    public:
+    // The shortest wait that needed() leaves, unless the first delay is longer.
+    static constexpr TimeMs needed_after = 1000;
+
     enum class State { idle, opening, greeting, ready, waiting, stopped };
     enum class Request { none, open, close };
 
@@ -56,12 +59,21 @@ class Link {
 
     State state() const { return state_; }
 
+    // Connects for the first time, or again after it has given up: nothing of what failed before counts any more.
     void start(TimeMs now);
+    // An attempt that waits is made at once.
+    void retry(TimeMs now);
+    // Somebody needs the link: a long wait ends at once, but no sooner than the shortest one after the last failure.
+    void needed(TimeMs now);
+    // Ends as after the last attempt. The connection may be closed without further ado.
+    void give_up(const Error& why, TimeMs now);
     // Something shows that the server is back: an attempt that waits is made at once. Does nothing from then on until this
     // link has worked, so that two links that come and go do not drive each other round without a delay.
     void hurry(TimeMs now);
     // For good. The connection may be closed without further ado.
     void stop();
+    // Attempts that failed since it last worked.
+    std::int64_t failed_attempts() const { return failed_attempts_; }
 
     // What the driver shall do with the connection; answers each wish once.
     Request request();
@@ -86,6 +98,7 @@ class Link {
 
    protected:
     // Of the part that knows what the link is for.
+    virtual void on_start() {}
     virtual void on_ready(TimeMs now) = 0;
     virtual void on_reply(const Reply& reply, TimeMs now) = 0;
     // Takes from the front of what a ready link received the replies that it can read without the reader; how many
@@ -135,6 +148,7 @@ class Link {
    private:
     std::size_t read(std::string_view piece, TimeMs now);
     bool take_replies(TimeMs now);
+    void open(TimeMs now);
     void fail(Error why, TimeMs now, bool retry_at_once = false);
 
     LinkConfig config_;
@@ -146,6 +160,7 @@ class Link {
     State state_ = State::idle;
     Request request_ = Request::none;
     TimeMs deadline_ = never;  // of opening and greeting together, or the end of waiting
+    TimeMs waits_since_ = 0;   // if it waits
     bool first_bytes_ = true;
     bool worked_ = false;   // the present connection
     bool hurried_ = false;  // since it last worked

@@ -210,14 +210,27 @@ void PublishQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
     chunks_.trim(chunks_kept_max);
 }
 
+bool PublishQueue::answers(Kind kind, const Reply& reply) {
+    if (reply.is(ReplyType::error)) return true;
+    switch (kind) {
+        case Kind::publish:
+            return reply.is(ReplyType::integer);
+        case Kind::ping:
+            return reply.text() == "PONG";
+        case Kind::numsub:
+            return reply.is(ReplyType::array);
+        case Kind::auth:
+        case Kind::probe:
+            break;
+    }
+    return true;
+}
+
 bool PublishQueue::reply(const Reply& reply) {
     if (in_flight_ == 0) return false;
     const PublishRecord record = records_.front();
     const bool refused = reply.is(ReplyType::error);
-    // What is answered by something else is settled with the link.
-    if (record.kind == Kind::publish && !refused && !reply.is(ReplyType::integer)) return false;
-    if (record.kind == Kind::ping && !refused && reply.text() != "PONG") return false;
-    if (record.kind == Kind::numsub && !refused && !reply.is(ReplyType::array)) return false;
+    if (!answers(record.kind, reply)) return false;
     const bool expired = expired_ > 0;
     if (expired) --expired_;
     if (record.kind == Kind::publish && !expired) {

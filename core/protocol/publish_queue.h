@@ -48,7 +48,9 @@ class PublishQueue {
 
     // None of these needs memory to settle what has to be settled.
 
-    // False if nothing was asked.
+    // Whether a command of this kind may be answered so. What is answered by anything else is settled with the link.
+    static bool answers(PublishRecord::Kind kind, const Reply& reply);
+    // False if nothing was asked, or that.
     [[nodiscard]] bool reply(const Reply& reply);
     // Settles by the whole plain numbers of receivers in front of `bytes`, which begin a reply; how many bytes those are.
     // What is anything else, or answers nothing, is left to reply().

@@ -21,24 +21,24 @@ void Publisher::fail_all(const Error& unsent) {
 }
 
 std::string_view Publisher::output(TimeMs now) {
-    if (state() != State::ready) return Link::output(now);
-    return queue_.output();
+    const std::string_view own = Link::output(now);
+    if (state() != State::ready || !own.empty()) return own;
+    return held() ? std::string_view() : queue_.output();
 }
 
 void Publisher::wrote(std::size_t size, TimeMs now) {
-    if (state() != State::ready) {
-        Link::wrote(size, now);
-        return;
-    }
-    queue_.wrote(size);
-    if (queue_.awaits_reply())
+    const bool own = !Link::output(now).empty();
+    if (own) Link::wrote(size, now);
+    if (state() != State::ready) return;
+    if (!own) queue_.wrote(size);
+    if (awaits_reply())
         heartbeat_.expecting(now);
     else if (size > 0)  // part of a large command: nothing can be answered before it is complete
         heartbeat_.received(now);
 }
 
 void Publisher::on_reply(const Reply& reply, TimeMs now) {
-    if (!queue_.reply(reply))
+    if (early_.empty() ? !queue_.reply(reply) : !take_early(reply))
         protocol_error("the server sent a reply that answers nothing we asked", now);
     else
         answered(now);
@@ -46,7 +46,7 @@ void Publisher::on_reply(const Reply& reply, TimeMs now) {
 }
 
 std::size_t Publisher::scan(std::string_view bytes, TimeMs now) {
-    const std::size_t taken = queue_.scan(bytes);
+    const std::size_t taken = early_.empty() ? queue_.scan(bytes) : 0;
     if (taken > 0) {
         answered(now);
         worked();
@@ -54,8 +54,17 @@ std::size_t Publisher::scan(std::string_view bytes, TimeMs now) {
     return taken;
 }
 
+// The answer to what was written in front of everything in the queue.
+bool Publisher::take_early(const Reply& reply) {
+    const PublishRecord::Kind kind = early_.front();
+    if (!PublishQueue::answers(kind, reply)) return false;
+    early_.pop_front();
+    if (kind != PublishRecord::Kind::ping) answered(kind, reply);
+    return true;
+}
+
 void Publisher::answered(TimeMs now) {
-    if (queue_.awaits_reply())
+    if (awaits_reply())
         heartbeat_.expecting(now);
     else  // the replies before this one, in the same read, left it expecting
         heartbeat_.received(now);
@@ -63,29 +72,37 @@ void Publisher::answered(TimeMs now) {
 
 void Publisher::on_down(const Error& why, TimeMs) {
     sent_passwords_.clear();
+    early_.clear();
+    release();
     queue_.link_down(why);
     if (offline_ == Offline::fail) queue_.fail_unsent(Error::of(Status::NOT_CONNECTED, {"not sent: ", why.text}));
 }
 
-void Publisher::on_given_up(const Error& why) { give_up(why); }
-
-void Publisher::give_up(const Error& why) {
-    queue_.link_down(why);
+// From now on every publish fails, until it is started again.
+void Publisher::on_given_up(const Error& why) {
     given_up_ = Error::of(Status::NOT_CONNECTED, {"gave up connecting: ", why.text});
     queue_.fail_unsent(given_up_);
 }
 
 void Publisher::send_ping(TimeMs) {
-    if (queue_.has_unsent()) return;
+    if (!held() && queue_.has_unsent()) return;
     std::string command;
     append_command(command, {"PING"});
-    queue_.append_own(PublishRecord::Kind::ping, command);
+    append_own(PublishRecord::Kind::ping, command);
+}
+
+// Behind what is queued, unless that is held: the link's own commands do not wait for it.
+void Publisher::append_own(PublishRecord::Kind kind, std::string_view command) {
+    if (!held()) return queue_.append_own(kind, command);
+    out_.reserve(out_.size() + command.size());
+    early_.push_back(kind);
+    out_.append(command);
 }
 
 void Publisher::probe(std::string_view channel, std::string_view payload) {
     std::string command;
     append_command(command, {"PUBLISH", channel, payload});
-    queue_.append_own(PublishRecord::Kind::probe, command);
+    append_own(PublishRecord::Kind::probe, command);
 }
 
 void Publisher::on_credentials(bool, TimeMs now) {
@@ -97,7 +114,7 @@ void Publisher::on_credentials(bool, TimeMs now) {
     }
     sent_passwords_.push_back(login().password);
     try {
-        queue_.append_own(PublishRecord::Kind::auth, command);
+        append_own(PublishRecord::Kind::auth, command);
     } catch (...) {
         sent_passwords_.pop_back();
         throw;
@@ -127,8 +144,12 @@ void Publisher::answered(PublishRecord::Kind kind, const Reply& reply) {
 void Publisher::tick(TimeMs now) {
     Link::tick(now);
     queue_.tick(now);
+    if (held() && now >= held_until_) release();
 }
 
-TimeMs Publisher::deadline() const { return std::min(Link::deadline(), queue_.deadline()); }
+TimeMs Publisher::deadline() const {
+    const TimeMs deadline = std::min(Link::deadline(), queue_.deadline());
+    return held() ? std::min(deadline, held_until_) : deadline;
+}
 
 }  // namespace fanwire::core

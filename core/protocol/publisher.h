@@ -33,12 +33,14 @@ class Publisher : public Link {
     // Publishes for the link's own sake: without a deadline, not counted, forgotten when the link breaks.
     void probe(std::string_view channel, std::string_view payload);
     // The same for a PUBSUB NUMSUB command.
-    void ask_numsub(std::string_view command) { queue_.append_own(PublishRecord::Kind::numsub, command); }
+    void ask_numsub(std::string_view command) { append_own(PublishRecord::Kind::numsub, command); }
     const PublishQueue& queue() const { return queue_; }
     // Breaks the connection and makes another.
     using Link::renew;
-    // From now on every publish fails.
-    void give_up(const Error& why);
+    // Publishes are not written before release(), or this time. Only until the connection ends.
+    void hold(TimeMs until) { held_until_ = until; }
+    void release() { held_until_ = released; }
+    bool held() const { return held_until_ != released; }
     // At the end: nothing is waited for any more.
     void fail_all(const Error& unsent);
 
@@ -48,21 +50,29 @@ class Publisher : public Link {
     TimeMs deadline() const override;
 
    private:
+    void on_start() override { given_up_ = {}; }
     void on_ready(TimeMs) override {}
     void on_reply(const Reply& reply, TimeMs now) override;
     std::size_t scan(std::string_view bytes, TimeMs now) override;
-    bool can_scan(std::string_view bytes) const override { return queue_.can_scan(bytes); }
+    bool can_scan(std::string_view bytes) const override { return early_.empty() && queue_.can_scan(bytes); }
     void on_down(const Error& why, TimeMs now) override;
     void on_given_up(const Error& why) override;
     void send_ping(TimeMs now) override;
     void on_credentials(bool username_changed, TimeMs now) override;
+    void append_own(PublishRecord::Kind kind, std::string_view command);
+    bool take_early(const Reply& reply);
+    bool awaits_reply() const { return !early_.empty() || queue_.awaits_reply(); }
     void answered(TimeMs now);
     void answered(PublishRecord::Kind kind, const Reply& reply);
+
+    static constexpr TimeMs released = 0;
 
     Offline offline_;
     Listener& listener_;
     PublishQueue queue_;
     Error given_up_;
+    TimeMs held_until_ = released;
+    std::deque<PublishRecord::Kind> early_;  // the link's own commands that were written while it was held, unanswered
     std::deque<std::string> sent_passwords_;  // of each AUTH that is not answered
 };
 

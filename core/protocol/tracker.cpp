@@ -20,6 +20,7 @@ std::string_view word_for(bool subscribe, TargetKind kind) {
 
 void SubscriptionTracker::want(Topic& topic, TimeMs) noexcept {
     topic.wanted = true;
+    if (!live_) await(topic);
     if (topic.phase == Phase::subscribed) {
         move(topic, subscribed_);
         listener_.confirmed(topic);
@@ -31,6 +32,7 @@ void SubscriptionTracker::want(Topic& topic, TimeMs) noexcept {
 void SubscriptionTracker::unwant(Topic& topic, TimeMs now) noexcept {
     if (!topic.linked() || !topic.wanted) return;
     topic.wanted = false;
+    answered(topic);
     if (topic.phase == Phase::subscribed)
         linger(topic, now);
     else if (topic.phase == Phase::none)
@@ -83,6 +85,7 @@ bool SubscriptionTracker::acknowledged(bool subscribed, TargetKind kind, std::st
 
     topic.phase = subscribed ? Phase::subscribed : Phase::none;
     topic.alone = false;
+    answered(topic);
     topic.refusals = 0;
     if (subscribed && topic.wanted) {
         move(topic, subscribed_);
@@ -116,6 +119,7 @@ bool SubscriptionTracker::refused(std::string_view error, TimeMs now) {
             topic.alone = true;
             move(topic, queue_);
         } else {
+            answered(topic);
             retry_later(topic, now);
             if (subscribe) {
                 const std::string what = std::string(word_for(true, command.kind)) + " " + quote(topic.view());
@@ -137,7 +141,10 @@ void SubscriptionTracker::end() noexcept {
             next = list.after(*topic);
             topic->phase = Phase::none;
             topic->alone = topic->timed = false;
-            if (!topic->wanted) forget(*topic);
+            if (topic->wanted)
+                await(*topic);
+            else
+                forget(*topic);
         }
         wanted.append(list);
     };
@@ -145,6 +152,16 @@ void SubscriptionTracker::end() noexcept {
     for (TopicList& list : waiting_) reset(list);
     timed_ = 0;
     queue_.append(wanted);
+}
+
+void SubscriptionTracker::await(Topic& topic) noexcept {
+    awaited_ += topic.awaited ? 0 : 1;
+    topic.awaited = true;
+}
+
+void SubscriptionTracker::answered(Topic& topic) noexcept {
+    awaited_ -= topic.awaited ? 1 : 0;
+    topic.awaited = false;
 }
 
 void SubscriptionTracker::tick(TimeMs now) {

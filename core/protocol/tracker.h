@@ -69,6 +69,9 @@ class SubscriptionTracker {
     void tick(TimeMs now);
     TimeMs deadline() const;
 
+    // Names that were wanted before the connection was ready, and that it has neither confirmed nor refused yet.
+    std::size_t awaited() const { return awaited_; }
+
     // How many names it has to do with.
     std::size_t size() const { return size_; }
     // For tests: whether every wanted name is confirmed and nothing else is.
@@ -92,6 +95,8 @@ class SubscriptionTracker {
     void forget(Topic& topic) noexcept;
     void move(Topic& topic, TopicList& to) noexcept;
     TimeMs due(const Topic& topic) const;
+    void await(Topic& topic) noexcept;
+    void answered(Topic& topic) noexcept;
 
     const TimeMs linger_, retry_max_;
     Topics& topics_;
@@ -101,7 +106,7 @@ class SubscriptionTracker {
     TopicList subscribed_;    // confirmed and wanted: need nothing
     std::array<TopicList, delays> waiting_;  // the first: those that linger
     std::deque<Command> commands_;           // under way, oldest first
-    std::size_t size_ = 0, timed_ = 0;
+    std::size_t size_ = 0, timed_ = 0, awaited_ = 0;
     TimeMs now_ = 0;  // the latest seen, which the short times are near to
     bool live_ = false;
 };

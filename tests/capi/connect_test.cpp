@@ -215,6 +215,48 @@ TEST(Connect, AttemptsMayBeLimited) {
     EXPECT_STREQ("CONNECT_FAILED", fanwire_status_name(event.status));
     EXPECT_LE(kinds.size(), 6u);
     EXPECT_STATUS(FANWIRE_CONNECT_FAILED, fanwire_engine_wait_connected(attempt.engine, deadline_ms));
+    event = attempt.inbox.next();
+    EXPECT_EQ(FANWIRE_EVENT_GAVE_UP, event.kind);
+    EXPECT_EQ(FANWIRE_CONNECT_FAILED, event.status);
+    EXPECT_EQ(2u, event.count);
+    EXPECT_NE("", event.text);
+}
+
+int state_of(const fanwire_engine* engine) {
+    int state = 0;
+    EXPECT_STATUS(FANWIRE_OK, fanwire_engine_state_get(engine, &state));
+    return state;
+}
+
+TEST(Connect, GivenUpItRefusesAndKeepsWhatIsWanted) {
+    Server server(Server::Listen::no);
+    Attempt attempt(server.url(), {{"max_reconnect_attempts", "2"}, {"reconnect_delay_ms", "1"}});
+    Inbox inbox;
+    Subscription sub;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(sub.out(), attempt.engine, "a", 1, inbox, nullptr));
+    EXPECT_EQ(FANWIRE_EVENT_FAILED, inbox.next().kind);
+    EXPECT_EQ(FANWIRE_ENGINE_GAVE_UP, state_of(attempt.engine));
+    EXPECT_STATUS(FANWIRE_NOT_CONNECTED, publish(attempt.engine, "a", "b"));
+    EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), "gave up connecting after 2 failed attempts: "))
+        << fanwire_last_error();
+    EXPECT_STATUS(FANWIRE_CONNECT_FAILED, fanwire_subscription_wait_active(sub, deadline_ms));
+    Subscription late;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(late.out(), attempt.engine, "b", 1, inbox, nullptr));
+    EXPECT_EQ(FANWIRE_EVENT_FAILED, inbox.next().kind);
+    fanwire_health health;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_health(attempt.engine, &health, sizeof health));
+    EXPECT_NE(nullptr, std::strstr(health.text, "gave up connecting")) << health.text;
+
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_reconnect(attempt.engine));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_reconnect(attempt.engine)) << "twice is no more than once";
+    EXPECT_EQ(FANWIRE_EVENT_FAILED, inbox.next().kind) << "there is still no server";
+    EXPECT_EQ(FANWIRE_EVENT_FAILED, inbox.next().kind);
+    EXPECT_STATUS(FANWIRE_CONNECT_FAILED, fanwire_engine_wait_connected(attempt.engine, deadline_ms));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_close(attempt.engine, deadline_ms));
+    EXPECT_EQ(FANWIRE_ENGINE_CLOSED, state_of(attempt.engine));
+    EXPECT_STATUS(FANWIRE_CLOSED, fanwire_engine_reconnect(attempt.engine));
+    EXPECT_EQ(FANWIRE_EVENT_ENDED, inbox.next().kind);
+    EXPECT_EQ(FANWIRE_EVENT_ENDED, inbox.next().kind);
 }
 
 TEST(Connect, OfflinePublishesFailOrWait) {

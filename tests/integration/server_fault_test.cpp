@@ -36,6 +36,135 @@ TEST(ServerFault, AServerThatClosesAtSubscribeIsGivenUp) {
     EXPECT_STATUS(FANWIRE_NOT_CONNECTED, fanwire_publish_wait(engine, "chat", 4, "x", 1, deadline_ms, nullptr));
 }
 
+int state_of(const Engine& engine) {
+    int state = 0;
+    EXPECT_STATUS(FANWIRE_OK, fanwire_engine_state_get(engine, &state));
+    return state;
+}
+
+const Options::Settings gives_up = {
+    {"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "5"}, {"max_reconnect_attempts", "3"}};
+
+TEST(ServerFault, AnEngineThatGaveUpIsRevived) {
+    RedisServer server;
+    FaultProxy proxy(server.port());
+    Inbox inbox, events;
+    Engine engine = open_on(proxy.url(), gives_up, &events);
+    Subscription sub = subscribe(engine, "chat", inbox);
+    EXPECT_EQ(state_of(engine), FANWIRE_ENGINE_CONNECTED);
+    proxy.door(FaultProxy::Door::refuse);
+    proxy.end();
+    const Seen last = next_of(events, FANWIRE_EVENT_GAVE_UP);
+    EXPECT_EQ(last.count, 3u) << "the same number after a break as at the start";
+    EXPECT_EQ(state_of(engine), FANWIRE_ENGINE_GAVE_UP);
+    EXPECT_EQ(inbox.next().kind, FANWIRE_EVENT_LOST);
+    EXPECT_EQ(inbox.next().kind, FANWIRE_EVENT_FAILED);
+    EXPECT_STATUS(FANWIRE_NOT_CONNECTED, fanwire_publish(engine, "chat", 4, "x", 1));
+    Subscription late;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(late.out(), engine, "late", 4, inbox, nullptr));
+    EXPECT_EQ(inbox.next().kind, FANWIRE_EVENT_FAILED);
+
+    proxy.door(FaultProxy::Door::open);
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_reconnect(engine));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_wait_connected(engine, deadline_ms));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(sub, deadline_ms));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(late, deadline_ms));
+    EXPECT_EQ(state_of(engine), FANWIRE_ENGINE_CONNECTED);
+    std::vector<int> kinds;
+    for (int i = 0; i < 3; ++i) kinds.push_back(inbox.next().kind);
+    std::sort(kinds.begin(), kinds.end());
+    EXPECT_EQ(kinds, (std::vector<int>{FANWIRE_EVENT_ACTIVE, FANWIRE_EVENT_RESUMED, FANWIRE_EVENT_GAP}));
+    EXPECT_EQ(publish(engine, "chat", "again"), 1u);
+    EXPECT_EQ(publish(engine, "late", "too"), 1u);
+}
+
+TEST(ServerFault, UseRevivesAnEngineIfItIsToldSo) {
+    for (const bool by_publish : {true, false}) {
+        RedisServer server;
+        FaultProxy proxy(server.port());
+        Inbox inbox, events, outcomes;
+        Options::Settings settings = gives_up;
+        settings.push_back({"revive_on_use", "true"});
+        Engine engine = open_on(proxy.url(), settings, &events);
+        Subscription sub = subscribe(engine, "chat", inbox), other;
+        proxy.door(FaultProxy::Door::refuse);
+        proxy.end();
+        next_of(events, FANWIRE_EVENT_GAVE_UP);
+        proxy.door(FaultProxy::Door::open);
+        if (by_publish) {
+            ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "wake up", outcomes));
+            const Seen outcome = outcomes.next(FANWIRE_EVENT_PUBLISHED);
+            EXPECT_EQ(outcome.status, FANWIRE_OK) << outcome.text;
+            EXPECT_EQ(outcome.count, 1u) << "and it waits for our own subscription";
+        } else {
+            ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(other.out(), engine, "other", 5, inbox, nullptr));
+            ASSERT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(other, deadline_ms));
+        }
+        next_of(inbox, FANWIRE_EVENT_RESUMED);
+    }
+}
+
+// The wait would last for ten seconds, and the next one longer: whoever publishes, also if that is refused at once, or subscribes ends it.
+TEST(ServerFault, UseEndsALongWait) {
+    for (const char* offline : {"queue", "fail"}) {
+        RedisServer server;
+        FaultProxy proxy(server.port());
+        Inbox inbox, events;
+        Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "1"},
+                                              {"max_reconnect_delay_ms", "3600000"},
+                                              {"reconnect_factor", "10"},
+                                              {"reconnect_jitter", "none"},
+                                              {"publish_timeout_ms", "60000"},
+                                              {"offline", offline}},
+                                &events);
+        proxy.door(FaultProxy::Door::refuse);
+        proxy.end();
+        while (next_of(events, FANWIRE_EVENT_RECONNECTING).delay_ms < 10000) {
+        }
+        proxy.door(FaultProxy::Door::open);
+        const int refused = fanwire_publish(engine, "chat", 4, "x", 1);
+        EXPECT_EQ(refused, std::string(offline) == "fail" ? FANWIRE_NOT_CONNECTED : FANWIRE_OK);
+        next_of(events, FANWIRE_EVENT_CONNECTED);
+    }
+}
+
+TEST(ServerFault, ReconnectEndsALongWait) {
+    RedisServer server;
+    FaultProxy proxy(server.port());
+    Inbox events;
+    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "3600000"}, {"max_reconnect_delay_ms", "3600000"}}, &events);
+    proxy.end();
+    next_of(events, FANWIRE_EVENT_RECONNECTING);
+    EXPECT_EQ(state_of(engine), FANWIRE_ENGINE_RECONNECTING);
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_reconnect(engine));
+    next_of(events, FANWIRE_EVENT_CONNECTED);
+}
+
+// In each outage all that was queued reaches our own subscriptions, which come back on the other link.
+TEST(ServerFault, QueuedPublishesWaitForOurOwnSubscriptions) {
+    RedisServer server;
+    FaultProxy proxy(server.port());
+    Inbox inbox, events, outcomes;
+    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "10"}, {"max_reconnect_delay_ms", "20"},
+                                          {"publish_timeout_ms", "60000"}, {"drain_wait_ms", "60000"}}, &events);
+    std::vector<Subscription> subs;
+    for (int i = 0; i < 200; ++i) subs.push_back(subscribe(engine, "chat" + std::to_string(i), inbox));
+    for (int outage = 0; outage < 8; ++outage) {
+        proxy.door(FaultProxy::Door::refuse);
+        proxy.end();
+        next_of(events, FANWIRE_EVENT_DISCONNECTED);
+        for (int i = 0; i < 20; ++i)
+            ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat" + std::to_string(i * 10), "queued", outcomes));
+        proxy.door(FaultProxy::Door::open);
+        for (int i = 0; i < 20; ++i) {
+            const Seen outcome = outcomes.next(FANWIRE_EVENT_PUBLISHED);
+            EXPECT_EQ(outcome.status, FANWIRE_OK) << outcome.text;
+            EXPECT_EQ(outcome.count, 1u);
+        }
+        next_of(events, FANWIRE_EVENT_CONNECTED);
+    }
+}
+
 // The subscribe link would wait for long; the publish link, which breaks later, finds the server back at once.
 TEST(ServerFault, ALinkThatSucceedsWakesTheOther) {
     RedisServer server;

@@ -304,6 +304,82 @@ TEST_F(LinkTest, HurryMakesAWaitingLinkTryAtOnceButOnlyOnceUntilItWorks) {
     EXPECT_EQ(link->deadline(), never);
 }
 
+TEST_F(LinkTest, WhoeverNeedsTheLinkEndsALongWaitButNotAShortOne) {
+    LinkConfig c = config();
+    c.reconnect = {20000, 30000, 2, Jitter::none};
+    c.reconnect.first = 100;
+    c.reconnect.factor = 10;
+    auto link = make(c);
+    link->start(0);
+    link->needed(0);
+    EXPECT_EQ(link->request(), Link::Request::open) << "it is being made";
+    link->closed({Status::CONNECT_FAILED, "refused"}, 1);
+    link->needed(2);
+    EXPECT_EQ(link->deadline(), 101) << "the wait is short enough";
+    link->tick(101);
+    link->closed({Status::CONNECT_FAILED, "refused"}, 102);
+    link->tick(1102);
+    link->closed({Status::CONNECT_FAILED, "refused"}, 1103);
+    EXPECT_EQ(link->deadline(), 11103);
+    link->needed(1200);
+    EXPECT_EQ(link->deadline(), 2103) << "no sooner than a second after the last attempt";
+    link->tick(2103);
+    EXPECT_EQ(link->state(), Link::State::opening);
+    link->closed({Status::CONNECT_FAILED, "refused"}, 2104);
+    link->needed(20000);
+    EXPECT_EQ(link->deadline(), 20000);
+    EXPECT_EQ(told.take().back(), "retry 4 in 30000") << "and it is an attempt like any other";
+
+    c.reconnect = {5000, 30000, 2, Jitter::none};
+    link = make(c);
+    link->start(0);
+    link->closed({Status::CONNECT_FAILED, "refused"}, 10);
+    link->needed(20);
+    EXPECT_EQ(link->deadline(), 5010) << "the shortest wait that was asked for is kept";
+}
+
+TEST_F(LinkTest, RetryEndsAnyWait) {
+    auto link = make(config());
+    link->start(0);
+    link->closed({Status::CONNECT_FAILED, "refused"}, 1);
+    link->retry(2);
+    EXPECT_EQ(link->deadline(), 2);
+    link->tick(2);
+    link->retry(3);
+    EXPECT_EQ(link->state(), Link::State::opening);
+    EXPECT_EQ(link->deadline(), 2002) << "an attempt that is being made goes on";
+    link->stop();
+    link->retry(4);
+    EXPECT_EQ(link->deadline(), never);
+}
+
+TEST_F(LinkTest, StartedAgainAfterGivingUpItCountsFromTheBeginning) {
+    LinkConfig c = config();
+    c.reconnect_attempts_max = 2;
+    auto link = make(c);
+    for (int round = 0; round < 2; ++round) {
+        link->start(0);
+        EXPECT_EQ(link->request(), Link::Request::open);
+        link->closed({Status::CONNECT_FAILED, "refused"}, 1);
+        EXPECT_EQ(link->failed_attempts(), 1);
+        link->tick(link->deadline());
+        link->closed({Status::CONNECT_FAILED, "refused"}, 100);
+        EXPECT_EQ(told.take(), (Events{"failed CONNECT_FAILED", "retry 1 in 75", "failed CONNECT_FAILED for good"}));
+        EXPECT_EQ(link->failed_attempts(), 2);
+    }
+    link->start(0);
+    link->request();
+    link->opened(1);
+    EXPECT_FALSE(link->output(1).empty());
+    link->wrote(link->output(1).size(), 1);
+    link->received("+OK\r\n+PONG\r\n", 2);
+    EXPECT_EQ(told.take(), Events{"ready"});
+    link->give_up({Status::CONNECT_FAILED, "the other one"}, 3);
+    EXPECT_EQ(link->request(), Link::Request::close);
+    EXPECT_EQ(link->state(), Link::State::stopped);
+    EXPECT_TRUE(told.take().empty()) << "whoever says so knows";
+}
+
 TEST_F(LinkTest, StoppedMeansStopped) {
     auto link = make(config());
     greet(*link);

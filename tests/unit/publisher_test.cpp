@@ -293,9 +293,92 @@ TEST_F(PublisherTest, HavingGivenUpItFailsEverything) {
     publish("sent");
     link->wrote(link->output(0).size(), 0);
     publish("unsent");
-    link->give_up({Status::CONNECT_FAILED, "refused"});
+    link->give_up({Status::CONNECT_FAILED, "refused"}, 0);
     publish("late");
     EXPECT_EQ(take(), (Strings{"ready", "OUTCOME_UNKNOWN", "NOT_CONNECTED", "NOT_CONNECTED"}));
+}
+
+TEST_F(PublisherTest, StartedAgainItPublishesAgain) {
+    open(Offline::queue);
+    connect();
+    link->give_up({Status::CONNECT_FAILED, "refused"}, 0);
+    publish("refused");
+    EXPECT_EQ(take(), (Strings{"ready", "NOT_CONNECTED"}));
+    link->start(1);
+    publish("again");
+    connect(1);
+    link->wrote(link->output(1).size(), 1);
+    link->received(":1\r\n", 2);
+    EXPECT_EQ(take(), (Strings{"ready", "OK"}));
+}
+
+TEST_F(PublisherTest, WhatIsHeldGoesWhenItIsReleasedOrItsTimeHasCome) {
+    for (const bool in_time : {true, false}) {
+        open(Offline::queue);
+        publish("queued");
+        connect();
+        link->hold(900);
+        EXPECT_EQ(link->output(0), "");
+        publish("behind it");
+        EXPECT_EQ(link->deadline(), 900);
+        link->tick(899);
+        EXPECT_EQ(link->output(899), "");
+        in_time ? link->release() : link->tick(900);
+        EXPECT_FALSE(link->held());
+        const std::string said(link->output(900));
+        EXPECT_LT(said.find("queued"), said.find("behind it"));
+        EXPECT_NE(said.find("behind it"), said.npos);
+    }
+}
+
+TEST_F(PublisherTest, AHoldEndsWithItsConnection) {
+    open(Offline::queue);
+    connect();
+    link->hold(1000);
+    link->closed({Status::CONNECTION_LOST, "reset"}, 10);
+    publish("queued");
+    connect(20);
+    EXPECT_NE(link->output(20), "");
+}
+
+// A link that is held is alive, and what it says for itself stands in front of what is held, as do the answers.
+TEST_F(PublisherTest, TheLinksOwnCommandsAreNotHeld) {
+    link_detail = true;
+    open(Offline::queue);
+    publish("queued");
+    connect();
+    link->hold(600000);
+    link->tick(1000);
+    EXPECT_EQ(link->output(1000), "*1\r\n$4\r\nPING\r\n");
+    link->wrote(5, 1000);
+    link->set_credentials("me", "new", 1001);
+    link->probe("p", "1");
+    link->release();
+    std::string said;
+    for (std::string_view part; !(part = link->output(1002)).empty(); link->wrote(part.size(), 1002)) said += part;
+    EXPECT_EQ(said.substr(0, 9), "4\r\nPING\r\n");
+    EXPECT_LT(said.find("PING"), said.find("AUTH"));
+    EXPECT_LT(said.find("AUTH"), said.find("$1\r\np\r\n"));
+    EXPECT_LT(said.find("$1\r\np\r\n"), said.find("queued"));
+    take();
+    link->received("+PONG\r\n+OK\r\n:3\r\n:7\r\n", 1003);
+    EXPECT_EQ(take(), (Strings{"probe 3", "0 OK 7"}));
+    link->tick(6000);
+    EXPECT_EQ(link->state(), Link::State::ready) << "everything is answered";
+}
+
+TEST_F(PublisherTest, AHeldLinkThatAnswersNothingIsDead) {
+    open(Offline::queue);
+    publish("queued");
+    connect();
+    link->hold(600000);
+    link->tick(1000);
+    link->wrote(link->output(1000).size(), 1000);
+    link->tick(5000);
+    EXPECT_EQ(link->state(), Link::State::waiting);
+    connect(6000);
+    link->received("+PONG\r\n", 6001);  // which nothing asked for on this connection
+    EXPECT_EQ(link->state(), Link::State::waiting);
 }
 
 TEST_F(PublisherTest, NewCredentialsAreUsedOnTheLiveLinkInTheirPlace) {

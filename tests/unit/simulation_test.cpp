@@ -11,6 +11,8 @@
 //    while it is fresh lacks nothing that was executed before the message it sees;
 //  - payloads are what was published, byte for byte, large ones in the very place where they were received, for all who
 //    share them and as long as somebody keeps them; inboxes drop when, and only when, their limits say so;
+//  - what is published while there is no connection is not sent before the wanted subscriptions are confirmed or refused again,
+//    or drain_wait_ms has passed;
 //  - each publish has one outcome; what is OK was executed once and in the order of the calls, what failed was not, and
 //    what is OUTCOME_UNKNOWN was at most once; and each leaves the count of the unsent once.
 //
@@ -88,9 +90,10 @@ void run_schedules(std::uint32_t first, std::uint32_t count, bool verbose = fals
     must_have(500, {"ACTIVE, exact", "RESUMED, exact", "GAP counted", "GAP of unknown size",
                     "GAP of a break whose LOST was folded", "message", "message by pattern",
                     "OK", "OUTCOME_UNKNOWN", "unknown, and executed", "TIMEOUT", "NOT_CONNECTED", "NO_PERMISSION",
-                    "AUTH_FAILED", "REDIS_ERROR", "CLOSED", "given up", "a zombie moves", "conflated, adds up",
+                    "AUTH_FAILED", "REDIS_ERROR", "CLOSED", "given up", "revived", "a zombie moves", "conflated, adds up",
                     "room filled", "room used in part", "room ignored", "large, where it was received", "large, copied",
                     "large, kept to the end", "shared by two inboxes", "large, and the inbox counts its bytes",
+                    "queued publishes wait for subscriptions", "publishes are sent when drain_wait_ms has passed",
                     "broken inside a large message", "after a break", "after a break, with conflate"});
     must_have(10000, {"given up inside a large message", "unsubscribed inside a large message",
                       "large, and nobody wants it any more", "closed inside a large message",

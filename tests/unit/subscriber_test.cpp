@@ -70,6 +70,31 @@ TEST_F(SubscriberTest, SubscribesWhatIsWantedBeforeAndAfterTheConnection) {
     EXPECT_TRUE(link.tracker().settled());
 }
 
+// What was wanted before the connection was ready is awaited until Redis has answered for it, one way or the other.
+TEST_F(SubscriberTest, CountsWhatItAwaits) {
+    const auto awaited = [&] { return link.tracker().awaited(); };
+    for (const char* name : {"ws:a", "ws:b", "ws:c", "ws:d"}) want(name);
+    want("ws:a");
+    EXPECT_EQ(awaited(), 4u);
+    link.unwant(topic_of(topics, TargetKind::channel, "ws:d"), 0);
+    EXPECT_EQ(awaited(), 3u);
+    connect();
+    write();
+    want("ws:late");
+    EXPECT_EQ(awaited(), 3u) << "the connection was ready";
+    link.received("-NOPERM one of them\r\n", 1);
+    EXPECT_EQ(awaited(), 3u) << "each is asked for by itself";
+    write();
+    link.received("*3\r\n$9\r\nsubscribe\r\n$7\r\nws:late\r\n:1\r\n", 2);
+    EXPECT_EQ(awaited(), 3u);
+    link.received("*3\r\n$9\r\nsubscribe\r\n$4\r\nws:a\r\n:1\r\n-NOPERM b\r\n", 2);
+    EXPECT_EQ(awaited(), 1u);
+    link.unwant(topic_of(topics, TargetKind::channel, "ws:c"), 3);
+    EXPECT_EQ(awaited(), 0u);
+    link.closed({Status::CONNECTION_LOST, "reset"}, 4);
+    EXPECT_EQ(awaited(), 3u) << "a, b and late";
+}
+
 // A server that greets well and closes at SUBSCRIBE is not a good one: the waits grow until a subscription is confirmed.
 TEST_F(SubscriberTest, AServerThatClosesAtSubscribeMeetsTheBackoff) {
     want("ws:a");

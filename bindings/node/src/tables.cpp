@@ -66,6 +66,7 @@ napi_value constants(const Call& call) {
     add("CONNECTED", FANWIRE_EVENT_CONNECTED);
     add("DISCONNECTED", FANWIRE_EVENT_DISCONNECTED);
     add("RECONNECTING", FANWIRE_EVENT_RECONNECTING);
+    add("GAVE_UP", FANWIRE_EVENT_GAVE_UP);
     add("ERROR", FANWIRE_EVENT_ERROR);
 
     napi_value reasons = make_object(env);

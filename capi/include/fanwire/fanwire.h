@@ -201,7 +201,8 @@ typedef enum fanwire_event_kind {
                                   inbox had to fold the events before it, the only one that says that the subscription
                                   is confirmed: ACTIVE and LOST may not come then, but that GAP always does */
     FANWIRE_EVENT_GAP = 5,     /* messages are missing here. reason, count (or FANWIRE_COUNT_UNKNOWN) */
-    FANWIRE_EVENT_FAILED = 6,  /* Redis refused the subscription; retried slowly. status, text: why */
+    FANWIRE_EVENT_FAILED = 6,  /* Redis refused the subscription: retried slowly; or the engine gave up connecting: ACTIVE,
+                                  or GAP and RESUMED, follow when it is revived. status, text: why */
     FANWIRE_EVENT_ENDED = 7,   /* the last event of a subscription: user_data is not used again.
                                   status UNSUBSCRIBED, or CLOSED when the engine was closed */
     /* of a publish */
@@ -211,6 +212,8 @@ typedef enum fanwire_event_kind {
     FANWIRE_EVENT_DISCONNECTED = 10, /* no longer. status, text: why; will_reconnect */
     FANWIRE_EVENT_RECONNECTING = 11, /* count: which attempt in a row; delay_ms until it is made */
     FANWIRE_EVENT_ERROR = 12,        /* an attempt to connect failed. status, text: why; will_reconnect */
+    FANWIRE_EVENT_GAVE_UP = 13,      /* the last of max_reconnect_attempts failed, as an ERROR has said; fanwire_engine_reconnect()
+                                        tries again. status, text: why; count: failed attempts */
     /* of a question */
     FANWIRE_EVENT_NUMSUB = 14 /* exactly one for each accepted fanwire_numsub_async(). status, text: why there are no
                                  numbers; payload: one uint64_t for each channel, aligned; count: how many channels */
@@ -328,13 +331,14 @@ FANWIRE_API int fanwire_json_clean(const char *json, size_t json_size, char *buf
 
 /* ---- Engine ------------------------------------------------------------------------------------------- */
 
-/* Sends the engine events (CONNECTED DISCONNECTED RECONNECTING ERROR) of an engine opened with these options to
+/* Sends the engine events (CONNECTED DISCONNECTED RECONNECTING ERROR GAVE_UP) of an engine opened with these options to
  * `inbox`, which must not be destroyed before fanwire_engine_open(). An inbox keeps at most 1024 of them undrained;
  * what comes beyond is not kept. Errors: INVALID_ARGUMENT. */
 FANWIRE_API int fanwire_options_set_engine_inbox(fanwire_options *options, fanwire_inbox *inbox, void *user_data);
 
 /* Opens an engine in *engine, owned by the caller: reads the settings (options may be NULL), starts its IO thread,
- * begins to connect and returns at once. Connects again for as long as it is open, whatever happens.
+ * begins to connect and returns at once. Connects again for as long as it is open, whatever happens, unless the setting
+ * max_reconnect_attempts limits how many attempts may fail in a row.
  * A program that uses OpenSSL itself and ends by exit() should destroy its engines with TLS first: OpenSSL frees at
  * exit() what they use, unless an engine was the first in the process to initialise it.
  * Errors: those of the settings, SYSTEM_ERROR, NO_MEMORY. That no server answers is not one: see below. */
@@ -346,6 +350,25 @@ FANWIRE_API int fanwire_engine_open(fanwire_engine **engine, const fanwire_optio
  * is not 0), CLOSED, RESOLVE_FAILED, CONNECT_FAILED, AUTH_FAILED, PROTOCOL_ERROR, ...; INVALID_ARGUMENT when called from a
  * wake or log function. */
 FANWIRE_API int fanwire_engine_wait_connected(fanwire_engine *engine, uint64_t timeout_ms);
+
+typedef enum fanwire_engine_state {
+    FANWIRE_ENGINE_CONNECTING = 1,   /* both links have never been ready yet */
+    FANWIRE_ENGINE_CONNECTED = 2,    /* both are ready */
+    FANWIRE_ENGINE_RECONNECTING = 3, /* they were */
+    FANWIRE_ENGINE_GAVE_UP = 4,      /* max_reconnect_attempts attempts have failed in a row, the first ones or after a break */
+    FANWIRE_ENGINE_CLOSED = 5
+} fanwire_engine_state;
+
+/* Its state now, into *state; also after close. Errors: INVALID_ARGUMENT, FORKED. */
+FANWIRE_API int fanwire_engine_state_get(const fanwire_engine *engine, int *state);
+
+/* Makes the next attempt to connect at once instead of after its wait, and revives an engine that gave up: its
+ * subscriptions, which are FAILED and kept, are asked for again, publishes are accepted, and failed attempts are counted
+ * from 0. Links that are ready are left alone. Returns at once; fanwire_engine_wait_connected() waits for the outcome.
+ * Without this call a publish or a subscribe ends a wait for the next attempt as well, but no sooner than a second, or
+ * reconnect_delay_ms if that is longer, after the last one; and with the setting revive_on_use it revives the engine.
+ * Nothing happens on memory://. Errors: CLOSED; INVALID_ARGUMENT, FORKED. */
+FANWIRE_API int fanwire_engine_reconnect(fanwire_engine *engine);
 
 /* Logs in as another user, or with another password, from now on: every connection that is made uses them, one that
  * waits for its next attempt makes it at once, and the publish link, if connected, logs in anew without a break.
@@ -372,7 +395,10 @@ FANWIRE_API void fanwire_engine_destroy(fanwire_engine **engine);
 
 /* Publishes without an outcome: accepted means queued, within the limits of `offline`, `offline_bytes`,
  * `offline_count` and `publish_buffer_bytes`. The payload is copied. What becomes of it is counted in the stats.
- * Errors: INVALID_CHANNEL, MESSAGE_TOO_LARGE, QUEUE_FULL, NOT_CONNECTED (offline=fail), CLOSED, NO_MEMORY. */
+ * What is published while there is no connection, or before the subscriptions that were wanted by then are confirmed
+ * on it, is sent when they are, or drain_wait_ms after the connection is ready.
+ * Errors: INVALID_CHANNEL, MESSAGE_TOO_LARGE, QUEUE_FULL, NOT_CONNECTED (offline=fail, or the engine gave up connecting),
+ * CLOSED, NO_MEMORY. */
 FANWIRE_API int fanwire_publish(fanwire_engine *engine, const char *channel, size_t channel_size, const char *payload,
                                 size_t payload_size);
 
@@ -428,7 +454,7 @@ typedef enum fanwire_subscription_state {
     FANWIRE_SUBSCRIPTION_PENDING = 1, /* not yet confirmed */
     FANWIRE_SUBSCRIPTION_ACTIVE = 2,  /* confirmed on the present link */
     FANWIRE_SUBSCRIPTION_LOST = 3,    /* the link is down; still wanted */
-    FANWIRE_SUBSCRIPTION_FAILED = 4,  /* refused by Redis; retried slowly */
+    FANWIRE_SUBSCRIPTION_FAILED = 4,  /* refused by Redis: retried slowly; or the engine gave up connecting */
     FANWIRE_SUBSCRIPTION_ENDED = 5    /* unsubscribed, or its engine is closed */
 } fanwire_subscription_state;
 

@@ -61,6 +61,11 @@ class Simulation : private Subscriber::Listener {
     void finish() {
         settle();
         if (testing::Test::HasFailure()) return;
+        if (given_up_ && rarely(2)) {
+            reconnect();
+            settle();
+            if (testing::Test::HasFailure()) return;
+        }
         // One more to everybody: what was missing before it shows now.
         for (std::uint32_t i = 0; i < channels; ++i) publish(channel(i));
         settle();
@@ -76,12 +81,13 @@ class Simulation : private Subscriber::Listener {
         note("subscribe", name);
         Watched& one = consumers_.add(kind, name, pick(2), monitor_);
         Topic* const first = fanout_.add(one.subscription);
+        if (first && subscriber_.state() == Link::State::ready) answered_.insert(one.target);
         if (!first) {
             if (one.subscription->state() == SubscriptionState::active) one.activated(position_.at(one.target));
-        } else if (given_up_) {
-            fanout_.failed(*first, given_up_);
         } else {
+            needed();
             subscriber_.want(*first, now_);
+            if (given_up_) fanout_.failed(*first, given_up_);
         }
     }
     void unsubscribe(std::size_t which) {
@@ -92,6 +98,7 @@ class Simulation : private Subscriber::Listener {
         consumers_.unsubscribed(one);
         if (const TopicRef last = fanout_.remove(*one.subscription, {Status::UNSUBSCRIBED, "unsubscribed"})) {
             subscriber_.unwant(*last, now_);
+            release();
             topics_.forget_if_unused(*last);
         }
     }
@@ -106,7 +113,14 @@ class Simulation : private Subscriber::Listener {
             unsent_bytes_ += batch_.add("", name, payload, nullptr, reinterpret_cast<void*>(published_));
             ++unsent_;
         }
+        needed();
         publisher_.publish(batch_);
+    }
+    void reconnect() {
+        note("the engine", "is told to connect");
+        if (given_up_) return revive();
+        publisher_.retry(now_);
+        subscriber_.retry(now_);
     }
     // Large messages that another client publishes, so that only their delivery costs time here.
     void publish_elsewhere() {
@@ -145,8 +159,8 @@ class Simulation : private Subscriber::Listener {
             wire->server_takes(SIZE_MAX, now_);
             wire->client_takes(SIZE_MAX, now_);
         }
-        publish_wire.pump(now_, SIZE_MAX);
         subscribe_wire.pump(now_, SIZE_MAX);
+        pump_publishes(SIZE_MAX);
     }
     static std::string channel(std::uint32_t i) { return "c" + std::to_string(i); }
 
@@ -157,7 +171,8 @@ class Simulation : private Subscriber::Listener {
     struct Settings {
         LinkConfig link;
         Offline offline = Offline::queue;
-        TimeMs linger = 300;
+        TimeMs linger = 300, drain_wait = 1000;
+        bool revive_on_use = false;
         Consumers::Limits limits;
     };
     struct Published {
@@ -174,6 +189,8 @@ class Simulation : private Subscriber::Listener {
         drawn.link.reconnect_attempts_max = pick(8) ? 0 : 1 + pick(6);
         drawn.offline = pick(4) ? Offline::queue : Offline::fail;
         drawn.linger = pick(3) ? 300 : 0;
+        drawn.drain_wait = pick(4) ? 1 + pick(2000) : 0;
+        drawn.revive_on_use = rarely(2);
         for (InboxLimits& limits : drawn.limits) {
             limits.overflow = pick(3) == 0 ? Overflow::conflate : pick(2) ? Overflow::drop_oldest : Overflow::drop_newest;
             if (pick(3) == 0) continue;  // never full
@@ -187,7 +204,11 @@ class Simulation : private Subscriber::Listener {
 
     struct PublishSide : Publisher::Listener {
         explicit PublishSide(Simulation& s) : simulation(s) {}
-        void link_ready() override { simulation.note("publish link", "ready"); }
+        void link_ready() override {
+            simulation.note("publish link", "ready");
+            simulation.hold();
+            simulation.hurry();
+        }
         void link_lost(const Error& why) override { simulation.expect_fault("publish link lost:", why); }
         void link_failed(const Error& why, bool will_retry) override {
             simulation.expect_fault("publish link failed:", why);
@@ -201,10 +222,61 @@ class Simulation : private Subscriber::Listener {
         note(what, why.text);
         EXPECT_TRUE(why.status != Status::PROTOCOL_ERROR) << why.text;
     }
-    void link_ready() override { note("subscribe link", "ready"); }
+    void link_ready() override {
+        note("subscribe link", "ready");
+        hurry();
+    }
+    void hurry() {
+        publisher_.hurry(now_);
+        subscriber_.hurry(now_);
+    }
+    void needed() {
+        if (publisher_.state() == Link::State::ready && subscriber_.state() == Link::State::ready) return;
+        if (given_up_) {
+            if (settings_.revive_on_use) revive();
+            return;
+        }
+        publisher_.needed(now_);
+        subscriber_.needed(now_);
+    }
+    void hold() {
+        if (settings_.drain_wait > 0 && subscriber_.tracker().awaited() > 0)
+            publisher_.hold(now_ + settings_.drain_wait);
+        owing_ = settings_.drain_wait > 0 && owes();
+        owing_until_ = now_ + settings_.drain_wait;
+        if (owing_ && unsent_ > 0) coverage("queued publishes wait for subscriptions");
+    }
+    void release() {
+        if (publisher_.held() && subscriber_.tracker().awaited() == 0) publisher_.release();
+        if (owing_) owing_ = owes();
+    }
+    // Whether Redis has not answered yet for one of those that were wanted before the subscribe link was ready.
+    bool owes() const {
+        for (const auto& one : consumers_.all())
+            if (!one->subscription->given_up() && !answered_.contains(one->target)) return true;
+        return false;
+    }
+    void pump_publishes(std::size_t writable) {
+        const std::size_t before = unsent_;
+        publish_wire.pump(now_, writable);
+        const bool waits = owing_ && now_ < owing_until_;
+        EXPECT_TRUE(!waits || unsent_ == before) << "publishes are sent before our own subscriptions are confirmed";
+        if (owing_ && !waits && unsent_ < before) coverage("publishes are sent when drain_wait_ms has passed");
+        if (!waits && publisher_.state() == Link::State::ready) {
+            EXPECT_TRUE(unsent_ == 0 || !publisher_.output(now_).empty()) << "publishes wait for nothing";
+        }
+    }
+    void revive() {
+        coverage("revived");
+        given_up_ = {};
+        fanout_.wanted_again();
+        publisher_.start(now_);
+        subscriber_.start(now_);
+    }
     void link_lost(const Error& why) override {
         expect_fault("subscribe link lost:", why);
         position_.clear();
+        answered_.clear();
         fanout_.lost(why);
     }
     void link_failed(const Error& why, bool will_retry) override {
@@ -217,14 +289,15 @@ class Simulation : private Subscriber::Listener {
         coverage("given up");
         given_up_ = why;
         if (subscriber_.state() == Link::State::ready) fanout_.lost(why);
-        publisher_.give_up(why);
-        publisher_.stop();
-        subscriber_.stop();
+        answered_.clear();
+        publisher_.give_up(why, now_);
+        subscriber_.give_up(why, now_);
         fanout_.failed_all(why);
     }
     void confirmed(Topic& topic) override {
         const ModelRedis::Target target{topic.kind(), std::string(topic.view())};
         note("confirmed", target.second);
+        answered_.insert(target);
         const auto at = subscribe_wire.connection()->subscribed.find(target);
         ASSERT_NE(at, subscribe_wire.connection()->subscribed.end()) << target.second << " is not subscribed";
         position_[target] = std::max(position_[target], at->second);
@@ -234,11 +307,14 @@ class Simulation : private Subscriber::Listener {
         fanout_.active(topic);
         for (Watched* one : inactive)
             if (one->subscription->state() == SubscriptionState::active) one->activated(position_[target]);
+        release();
     }
     void refused(Topic& topic, const Error& why) override {
         note("refused", why.text);
         coverage(status_label(why.status));
+        answered_.insert({topic.kind(), std::string(topic.view())});
         fanout_.failed(topic, why);
+        release();
     }
     void message(const PushFrame& frame, Topic* topic) override {
         const auto place = redis.place.find(number_of(frame.payload));
@@ -273,7 +349,7 @@ class Simulation : private Subscriber::Listener {
         return {TargetKind::pattern, patterns[pick(6)]};
     }
     void pump() {
-        publish_wire.pump(now_, pick(4) ? SIZE_MAX : pick(100));
+        pump_publishes(pick(4) ? SIZE_MAX : pick(100));
         subscribe_wire.pump(now_, pick(4) ? SIZE_MAX : pick(100));
     }
 
@@ -302,6 +378,7 @@ class Simulation : private Subscriber::Listener {
                 break;
             case 19:
                 if (rarely(6)) redis.hangs = !redis.hangs;
+                if (rarely(given_up_ ? 6 : 30)) reconnect();
                 break;
             case 20:
                 if (rarely(4)) change_acl();
@@ -511,6 +588,11 @@ class Simulation : private Subscriber::Listener {
     Consumers consumers_{settings_.limits, redis, coverage, trace_};
     // Of what is subscribed on the present connection: up to where in the log the client has received.
     std::map<ModelRedis::Target, std::size_t> position_;
+    // Confirmed or refused on the present subscribe link, or wanted since it was ready.
+    std::set<ModelRedis::Target> answered_;
+    // The publish link became ready when others were wanted, and has to wait for them so long.
+    bool owing_ = false;
+    TimeMs owing_until_ = 0;
     std::uintptr_t published_ = 0;
     std::uint64_t published_elsewhere_ = 0;
     std::map<std::uint64_t, Published> all_published_;

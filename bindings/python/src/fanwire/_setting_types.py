@@ -39,6 +39,7 @@ class Settings(TypedDict, total=False):
     reconnect_factor: float | None
     reconnect_jitter: Literal["equal", "full", "none", "decorrelated"] | None
     max_reconnect_attempts: int | None
+    revive_on_use: bool | None
     heartbeat_interval_ms: int | None
     heartbeat_timeout_ms: int | None
     probe_interval_ms: int | None
@@ -49,6 +50,7 @@ class Settings(TypedDict, total=False):
     offline_count: int | None
     publish_buffer_bytes: Size | None
     max_message_bytes: Size | None
+    drain_wait_ms: int | None
     max_flush_delay_us: int | None
 
     inbox_count: int | None

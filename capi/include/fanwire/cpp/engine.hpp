@@ -65,6 +65,17 @@ class Engine {
         detail::check(fanwire_engine_wait_connected(handle(), detail::timeout(timeout)));
     }
 
+    // A fanwire_engine_state; also after close().
+    int state() const {
+        int state = 0;
+        detail::check(fanwire_engine_state_get(handle(), &state));
+        return state;
+    }
+
+    // Makes the next attempt to connect at once, also after the engine gave up (max_reconnect_attempts); links that are
+    // ready are left alone. Returns at once. Throws CLOSED.
+    void reconnect() { detail::check(fanwire_engine_reconnect(handle())); }
+
     // Logs in as another user, or with another password, from now on, without a break in publishing. With another
     // username the subscribe link is made anew: LOST, GAP, RESUMED. A login that is refused on a live link leaves it as
     // it was and is told as an ERROR event. Empty: the server's default user; no password. Both empty: the publish link is

@@ -70,7 +70,8 @@ class Event {
     int status() const noexcept { return event_->status; }
     std::string_view text() const noexcept { return event_->text == nullptr ? "" : event_->text; }
 
-    // A GAP's fanwire_gap_reason; its number of messages, a PUBLISHED's receivers, a RECONNECTING's attempt.
+    // A GAP's fanwire_gap_reason; its number of messages, a PUBLISHED's receivers, a RECONNECTING's attempt,
+    // a GAVE_UP's failed attempts.
     int reason() const noexcept { return event_->reason; }
     std::uint64_t count() const noexcept { return event_->count; }
     bool count_known() const noexcept { return event_->count != FANWIRE_COUNT_UNKNOWN; }

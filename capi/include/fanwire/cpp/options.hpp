@@ -83,7 +83,7 @@ class Options {
         return *this;
     }
 
-    // Where the engine events (CONNECTED DISCONNECTED RECONNECTING ERROR) of an engine opened with these options go.
+    // Where the engine events (CONNECTED DISCONNECTED RECONNECTING ERROR GAVE_UP) of an engine opened with these options go.
     // The inbox must not be destroyed before that engine was opened.
     Options& engine_inbox(const Inbox& inbox, void* user_data = nullptr);
 
