@@ -126,15 +126,16 @@ def test_an_outage_for_a_client(own_redis):
 
 
 def check_giving_up(events):
-    assert [event.kind for event in events] == ["connected", "disconnected", "reconnecting", "error"]
+    assert [event.kind for event in events] == ["connected", "disconnected", "reconnecting", "error", "gave_up"]
     assert (events[1].will_reconnect, events[3].will_reconnect) == (True, False)
+    assert events[4].count == 1
 
 
 async def test_giving_up(own_redis):
     events = []
     async with fanwire.connect(own_redis.url, on_event=events.append, max_reconnect_attempts=1, **FAST) as bus:
         own_redis.kill()
-        await until(lambda: any(event.kind == "error" for event in events))
+        await until(lambda: any(event.kind == "gave_up" for event in events))
         assert not bus.connected
     check_giving_up(events)
 
@@ -143,7 +144,7 @@ def test_giving_up_for_a_client(own_redis):
     events = []
     with fanwire.Client(own_redis.url, on_event=events.append, max_reconnect_attempts=1, **FAST):
         own_redis.kill()
-        until_blocking(lambda: any(event.kind == "error" for event in events))
+        until_blocking(lambda: any(event.kind == "gave_up" for event in events))
     check_giving_up(events)
 
 

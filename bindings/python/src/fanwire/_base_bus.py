@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, cast
 
 from . import _native
 from ._health import Health, Latencies, health_of, latencies_of, metrics_of
 from ._settings import to_text
 from .errors import ForkedError
+
+
+EngineState = Literal["connecting", "connected", "reconnecting", "gave_up", "closed"]
 
 
 class BaseBus:
@@ -21,6 +24,22 @@ class BaseBus:
     def connected(self) -> bool:
         """Whether both links to Redis are ready now."""
         return self._engine.connected()
+
+    @property
+    def state(self) -> EngineState:
+        """How the connection stands now.
+
+        connecting (no attempt has succeeded yet), connected, reconnecting (it was connected and tries again), gave_up (after
+        max_reconnect_attempts) or closed.
+        """
+        return cast(EngineState, _native.ENGINE_STATES[self._engine.state()])
+
+    def reconnect(self) -> None:
+        """Tries to connect at once instead of at the end of the wait between attempts, also after having given up.
+
+        A connection that works is left alone. Returns at once; raises ClosedError.
+        """
+        self._engine.reconnect()
 
     def set_credentials(self, username: str | None, password: str | None) -> None:
         """Logs in as another user, or with another password, from now on. Returns at once.

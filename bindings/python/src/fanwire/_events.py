@@ -21,6 +21,7 @@ Kind = Literal[
     "disconnected",
     "reconnecting",
     "error",
+    "gave_up",
 ]
 Reason = Literal["reconnect", "overflow", "output_buffer"]
 
@@ -46,6 +47,8 @@ class Event:
     - connected, disconnected (error, will_reconnect)
     - reconnecting (count: which attempt in a row; delay: seconds until it is made)
     - error: an attempt to connect failed, or the login after set_credentials() (error, will_reconnect)
+    - gave_up: max_reconnect_attempts have failed in a row (error: why the last one did; count: how many were made);
+      reconnect() tries again
     """
 
     kind: Kind
@@ -67,7 +70,7 @@ def to_event(raw: _native.RawEvent | _native.Undecodable) -> Event:
         kind,
         error=make_error(status, text) if status else None,
         reason=cast(Reason, _native.GAP_REASONS[reason]) if kind == "gap" else None,
-        count=count if kind in ("gap", "reconnecting") else None,
+        count=count if kind in ("gap", "reconnecting", "gave_up") else None,
         delay=delay_ms / 1000 if kind == "reconnecting" else None,
         will_reconnect=will_reconnect,
     )

@@ -80,8 +80,8 @@ class Bus(BaseBus):
     """One engine: its connections to Redis, and all that is published and subscribed through them.
 
     For use in the event loop that it was made in, which keeps it alive until it is closed; elsewhere publish(),
-    subscribe() and the like raise WrongLoopError. Any thread may ask for health(), stats(), metrics(), latency() and
-    connected, and call set_credentials().
+    subscribe() and the like raise WrongLoopError. Any thread may ask for health(), stats(), metrics(), latency(), state and
+    connected, and call set_credentials() and reconnect().
     """
 
     def __init__(

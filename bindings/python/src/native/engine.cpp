@@ -54,6 +54,16 @@ bool Engine::connected() const {
     return status == FANWIRE_OK;
 }
 
+void Engine::reconnect() {
+    check(fanwire_engine_reconnect(handle_));
+}
+
+int Engine::state() const {
+    int state = 0;
+    check(fanwire_engine_state_get(handle_, &state));
+    return state;
+}
+
 void Engine::close(std::uint64_t timeout_ms) {
     int status = FANWIRE_OK;
     {
@@ -126,6 +136,8 @@ void define_engine(py::module_& module) {
         .def(py::init<const Options&, const Inbox*>())
         .def("wait_connected", &Engine::wait_connected)
         .def("connected", &Engine::connected)
+        .def("reconnect", &Engine::reconnect)
+        .def("state", &Engine::state)
         .def("close", &Engine::close)
         .def("set_credentials", &Engine::set_credentials)
         .def("stats", &Engine::stats)

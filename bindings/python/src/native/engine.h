@@ -39,6 +39,9 @@ class Engine {
     void wait_connected(std::uint64_t timeout_ms);
     // What wait_connected() goes by; the counter in stats() may be a moment behind.
     bool connected() const;
+    // An attempt to connect at once, also after having given up.
+    void reconnect();
+    int state() const;
     void close(std::uint64_t timeout_ms);
     // None: the server's default user; no password.
     void set_credentials(const std::optional<std::string>& username, const std::optional<std::string>& password);

@@ -63,6 +63,7 @@ void define_constants(py::module_& module) {
     kinds[py::int_(int{FANWIRE_EVENT_DISCONNECTED})] = "disconnected";
     kinds[py::int_(int{FANWIRE_EVENT_RECONNECTING})] = "reconnecting";
     kinds[py::int_(int{FANWIRE_EVENT_ERROR})] = "error";
+    kinds[py::int_(int{FANWIRE_EVENT_GAVE_UP})] = "gave_up";
     module.attr("EVENT_KINDS") = kinds;
 
     py::dict reasons;
@@ -78,6 +79,14 @@ void define_constants(py::module_& module) {
     states[py::int_(int{FANWIRE_SUBSCRIPTION_FAILED})] = "failed";
     states[py::int_(int{FANWIRE_SUBSCRIPTION_ENDED})] = "ended";
     module.attr("SUBSCRIPTION_STATES") = states;
+
+    py::dict engine_states;
+    engine_states[py::int_(int{FANWIRE_ENGINE_CONNECTING})] = "connecting";
+    engine_states[py::int_(int{FANWIRE_ENGINE_CONNECTED})] = "connected";
+    engine_states[py::int_(int{FANWIRE_ENGINE_RECONNECTING})] = "reconnecting";
+    engine_states[py::int_(int{FANWIRE_ENGINE_GAVE_UP})] = "gave_up";
+    engine_states[py::int_(int{FANWIRE_ENGINE_CLOSED})] = "closed";
+    module.attr("ENGINE_STATES") = engine_states;
 
     py::dict verdicts;
     verdicts[py::int_(int{FANWIRE_HEALTH_OK})] = "ok";
