@@ -27,6 +27,10 @@ void Connection::flush() {
 
 void Connection::pump() {
     const TimeMs now = now_ms();
+    if (!good_ && link_.has_worked()) {
+        good_ = true;
+        transport_.good();
+    }
     while (true) {
         switch (link_.request()) {
             case Link::Request::open:
@@ -75,7 +79,7 @@ void Connection::turn(Step&& step) {
 
 void Connection::transport_opened() {
     written_ = arrived_ = 0;
-    waited_ = false;
+    waited_ = good_ = false;
     turn([&] { link_.opened(now_ms()); });
 }
 

@@ -49,6 +49,7 @@ class Connection : public Transport::Owner {
     // Of this connection: bytes written, and how many of them had arrived at the last look.
     std::int64_t written_ = 0, arrived_ = 0;
     bool waited_ = false;  // others had not
+    bool good_ = false;    // the transport knows that this connection has worked
 };
 
 }  // namespace fanwire::core

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -208,16 +207,21 @@ std::optional<bool> boolean_of(std::string_view text) {
 std::optional<double> number_of(std::string_view& text) {
     double number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-    if (error != std::errc() || !std::isfinite(number) || number < 0 || number > 1e9) return std::nullopt;
+    if (error != std::errc() || !(number >= 0 && number <= 1e9)) return std::nullopt;
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
     return number;
+}
+
+// So that what is not nothing is at least one.
+std::string rounded_up(double ms) {
+    const auto whole = static_cast<std::int64_t>(ms);
+    return std::to_string(whole + (static_cast<double>(whole) < ms ? 1 : 0));
 }
 
 std::optional<std::string> milliseconds_of(std::string_view text, double unit) {
     const std::optional<double> number = number_of(text);
     if (!number || !text.empty()) return std::nullopt;
-    const double ms = std::ceil(*number * unit);  // what is not nothing is at least one
-    return std::to_string(static_cast<std::int64_t>(ms));
+    return rounded_up(*number * unit);
 }
 
 // Of Go and Lettuce: "1m30s", "500ms", "5".
@@ -238,7 +242,7 @@ std::optional<std::string> duration_of(std::string_view text) {
         text.remove_prefix(unit->suffix.size());
     } while (!text.empty());
     if (sum > 1e12) return std::nullopt;
-    return std::to_string(static_cast<std::int64_t>(std::ceil(sum)));
+    return rounded_up(sum);
 }
 
 const char* word_for(bool yes, const char* if_yes, const char* if_not) { return yes ? if_yes : if_not; }

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <cstring>
@@ -22,8 +23,12 @@ namespace fanwire::core {
 
 namespace {
 
-constexpr TimeMs answer_kept_ms = 60 * 1000;
 constexpr std::size_t waiting_max = 16;
+// Not AI_ADDRCONFIG: it hides a whole family when no interface but loopback has an address of it, also from "localhost" and
+// from routes that need none. An address that cannot be reached is put last by getaddrinfo() and fails at once.
+constexpr int name_flags = 0;
+
+}  // namespace
 
 Resolved look_up(const std::string& host, std::uint16_t port, int flags) {
     addrinfo hints{};
@@ -41,12 +46,16 @@ Resolved look_up(const std::string& host, std::uint16_t port, int flags) {
         Address address;
         std::memcpy(&address.storage, item->ai_addr, item->ai_addrlen);
         address.size = item->ai_addrlen;
-        resolved.addresses.push_back(address);
+        // /etc/hosts may name one twice; each has a share of the time.
+        if (std::find(resolved.addresses.begin(), resolved.addresses.end(), address) == resolved.addresses.end())
+            resolved.addresses.push_back(address);
     }
     return resolved;
 }
 
-}  // namespace
+bool Address::operator==(const Address& other) const {
+    return size == other.size && std::memcmp(&storage, &other.storage, size) == 0;
+}
 
 std::string Address::text() const {
     char host[INET6_ADDRSTRLEN] = "";
@@ -78,6 +87,11 @@ Address Address::of_unix_path(const std::string& path) {
 
 // Outlives the Resolver while a look-up is under way.
 struct Resolver::Shared {
+    Shared(LookUp with, Clock clock) : look_up(std::move(with)), now(std::move(clock)) {}
+
+    const LookUp look_up;
+    const Clock now;
+
     struct Job {
         std::string host;
         std::uint16_t port;
@@ -103,10 +117,11 @@ struct Resolver::Shared {
             lock.unlock();
             Resolved resolved;
             try {
-                resolved = look_up(host, port, AI_ADDRCONFIG);
+                resolved = shared->look_up(host, port, name_flags);
             } catch (const std::bad_alloc&) {
                 resolved = {{}, {Status::NO_MEMORY, "out of memory"}};
             }
+            const TimeMs answered_at = shared->now();
             lock.lock();
             if (shared->stop) return;  // after ~Resolver nobody is called any more
             Job job = std::move(shared->jobs.front());
@@ -120,19 +135,19 @@ struct Resolver::Shared {
             job.waiting.clear();
             shared->answered = std::move(job);
             shared->answer = std::move(resolved.addresses);
-            shared->answered_at = now_ms();
+            shared->answered_at = answered_at;
         }
     }
 
     // The kept answer for this name, once.
     std::vector<Address> take_answer(const std::string& host, std::uint16_t port) {
-        if (!answered || answered->host != host || answered->port != port || now_ms() > answered_at + answer_kept_ms)
+        if (!answered || answered->host != host || answered->port != port || now() > answered_at + answer_kept_ms)
             return {};
         return std::exchange(answer, {});
     }
 };
 
-Resolver::Resolver() : shared_(std::make_shared<Shared>()) {}
+Resolver::Resolver(LookUp look_up, Clock now) : shared_(std::make_shared<Shared>(std::move(look_up), std::move(now))) {}
 
 Resolver::~Resolver() {
     {
@@ -144,7 +159,7 @@ Resolver::~Resolver() {
 }
 
 void Resolver::resolve(const std::string& host, std::uint16_t port, Done done) {
-    Resolved literal = look_up(host, port, AI_NUMERICHOST);
+    Resolved literal = core::look_up(host, port, AI_NUMERICHOST);
     if (!literal.error) {
         done(std::move(literal));
         return;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/error.h"
 
 namespace fanwire::core {
@@ -18,6 +19,7 @@ struct Address {
     socklen_t size = 0;
 
     int family() const { return storage.ss_family; }
+    bool operator==(const Address& other) const;
     // "127.0.0.1:6379", "[::1]:6379", or the path of a unix socket.
     std::string text() const;
     // Throws Failure INVALID_OPTION when the path is too long for the system.
@@ -29,12 +31,20 @@ struct Resolved {
     Error error;
 };
 
+// Asks the system; may block. `flags` are those of getaddrinfo().
+Resolved look_up(const std::string& host, std::uint16_t port, int flags);
+
 class Resolver {
    public:
     // Called on the resolver's thread.
     using Done = std::function<void(Resolved)>;
+    // How names are looked up, and the time; tests have their own.
+    using LookUp = std::function<Resolved(const std::string& host, std::uint16_t port, int flags)>;
+    using Clock = std::function<TimeMs()>;
 
-    Resolver();
+    static constexpr TimeMs answer_kept_ms = 60 * 1000;
+
+    explicit Resolver(LookUp look_up = core::look_up, Clock now = now_ms);
     // Does not wait for a look-up that is under way: its result is dropped and its thread ends after it.
     ~Resolver();
     Resolver(const Resolver&) = delete;

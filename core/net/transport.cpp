@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <new>
+#include <functional>
 #include <new>
 #include <utility>
 
@@ -104,6 +104,7 @@ void Transport::close() {
 
 void Transport::forget() {
     ++*generation_;
+    if (fd_ >= 0 && !good_) failed_here();
     address_timer_.at(never);
     if (read_timer_) read_timer_->off();
     moderation_.reset();
@@ -111,7 +112,7 @@ void Transport::forget() {
     probe_.reset();
     tls_.reset();
     close_socket();
-    connected_ = false;
+    connected_ = good_ = false;
     write_failing_ = tls_waits_ = resume_posted_ = false;
     drained_ = true;
     addresses_.clear();
@@ -131,7 +132,32 @@ void Transport::resolved(Resolved resolved) {
         return;
     }
     addresses_ = std::move(resolved.addresses);
+    order_addresses();
     try_next();
+}
+
+// Those that are not known to be sick first, in the resolver's order.
+void Transport::order_addresses() {
+    const auto in = [](const std::vector<Address>& list) {
+        return [&list](const Address& address) { return std::find(list.begin(), list.end(), address) != list.end(); };
+    };
+    sick_.reserve(addresses_.size());  // so that noting one needs no memory
+    std::erase_if(sick_, std::not_fn(in(addresses_)));
+    std::erase_if(addresses_, in(sick_));
+    addresses_.insert(addresses_.end(), sick_.begin(), sick_.end());
+}
+
+// The address at hand is of no use at present.
+void Transport::failed_here() noexcept {
+    if (next_address_ == 0 || addresses_.size() < 2) return;
+    const Address& address = addresses_[next_address_ - 1];
+    std::erase(sick_, address);
+    sick_.push_back(address);
+}
+
+void Transport::good() {
+    if (!connected_ || std::exchange(good_, true) || next_address_ == 0) return;
+    std::erase(sick_, addresses_[next_address_ - 1]);
 }
 
 void Transport::try_next() {
@@ -145,6 +171,7 @@ void Transport::try_next() {
             const std::string why = std::strerror(errno);
             if (resources) return broken(Status::SYSTEM_ERROR, "socket: " + why);
             failures_ += (failures_.empty() ? "" : "; ") + peer_ + ": " + why;
+            failed_here();
             continue;
         }
         if (address.family() != AF_UNIX) set_tcp_options(fd_);
@@ -153,6 +180,7 @@ void Transport::try_next() {
             failures_ += (failures_.empty() ? "" : "; ") + peer_ + ": " + std::strerror(errno);
             ::close(fd_);
             fd_ = -1;
+            failed_here();
             continue;
         }
         watch_ = std::make_unique<Loop::Watch>(
@@ -185,6 +213,7 @@ void Transport::address_timed_out() {
 void Transport::address_failed(Status status, const std::string& why) {
     if (failure_ == Status::CONNECT_FAILED) failure_ = status;
     failures_ += (failures_.empty() ? "" : "; ") + peer_ + ": " + why;
+    failed_here();
     ++*generation_;
     address_timer_.at(never);
     watch_.reset();

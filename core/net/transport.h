@@ -45,8 +45,13 @@ class Transport {
     Transport(const Transport&) = delete;
     Transport& operator=(const Transport&) = delete;
 
+    // Looks the host up and tries its addresses. One that failed since it last was good has its turn after those that did
+    // not, and of several the one that failed first: so the attempts go round. Failed is also an address whose connection
+    // ends before good() was called, however far it came.
     void open();
     void close();
+    // The connection does what it is for.
+    void good();
     // In the child of a fork(): closes its copy of the socket and touches nothing else. The loop and TLS are the parent's.
     void abandon() noexcept;
     // Writes what the system, or TLS before it, takes without blocking. When that is not all, transport_writable()
@@ -64,7 +69,9 @@ class Transport {
     template <class Step>
     void attempt(Step&& step);
     void resolved(Resolved resolved);
+    void order_addresses();
     void try_next();
+    void failed_here() noexcept;
     TimeMs time_left() const;
     void address_failed(Status status, const std::string& why);
     void address_failed_later(Error why);
@@ -101,12 +108,14 @@ class Transport {
 
     std::vector<Address> addresses_;
     std::size_t next_address_ = 0;
+    std::vector<Address> sick_;  // those of the host that failed and were not good since, longest ago first
     std::string failures_;
     Status failure_ = Status::CONNECT_FAILED;  // the first that is more telling than this one
     TimeMs opened_at_ = 0, address_deadline_ = 0;
     std::string peer_;
     int fd_ = -1;
     bool connected_ = false;  // with TLS, when its handshake is done
+    bool good_ = false;
     bool received_ = false;   // anything
     std::unique_ptr<Loop::Watch> watch_;
     std::vector<char> buffer_;

@@ -58,6 +58,8 @@ class Link {
     Link& operator=(const Link&) = delete;
 
     State state() const { return state_; }
+    // Whether the present connection has done what the link is for.
+    bool has_worked() const { return state_ == State::ready && worked_; }
 
     // Connects for the first time, or again after it has given up: nothing of what failed before counts any more.
     void start(TimeMs now);

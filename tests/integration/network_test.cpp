@@ -110,6 +110,30 @@ TEST(Network, CutAtEachByteOfTheGreetingAndTheAcknowledgement) {
     }
 }
 
+// The whole greeting, of which more than a thousand bytes are INFO's: one that was cut is followed by one that gets through.
+TEST(Network, CutInsideTheWholeGreeting) {
+    RedisServer server;
+    FaultProxy proxy(server.port());
+    Engine elsewhere = open_on(server.url());
+    for (std::size_t bytes = 0; bytes < 1000; bytes += bytes < 20 ? 1 : 61) {
+        SCOPED_TRACE(bytes);
+        const std::uint64_t ended = proxy.counts().ended;
+        proxy.cut_new_after(FaultProxy::to_client, bytes);
+        Options options(quiet);
+        ASSERT_STATUS(FANWIRE_OK, fanwire_options_set(options, "url", proxy.url().c_str()));
+        Inbox inbox;
+        Engine engine;
+        Subscription sub;
+        ASSERT_STATUS(FANWIRE_OK, fanwire_engine_open(engine.out(), options));
+        ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(sub.out(), engine, "chat", 4, inbox, nullptr));
+        ASSERT_TRUE(until([&] { return proxy.counts().ended > ended; }));
+        proxy.cut_new_after(FaultProxy::to_client, FaultProxy::never);
+        proxy.heal();
+        ASSERT_TRUE(until([&] { return publish(elsewhere, "chat", "hello") == 1u; }));
+        EXPECT_EQ(next_of(inbox, FANWIRE_EVENT_MESSAGE).payload, "hello");
+    }
+}
+
 TEST(Network, CutAtEachByteOfAMessage) {
     const std::string message = "*3\r\n$7\r\nmessage\r\n$7\r\nws:chat\r\n$5\r\nhello\r\n";
     RedisServer server;
