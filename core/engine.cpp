@@ -54,7 +54,9 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
       fanout_(topics_, metrics_, names_.channel_prefix_size()),
       loop_([this] { woken(); }),
       flush_moderation_(static_cast<std::uint32_t>(settings_.max_flush_delay_us)),
-      questions_(static_cast<std::size_t>(settings_.max_requests), static_cast<std::size_t>(settings_.publish_buffer_bytes)) {
+      questions_(static_cast<std::size_t>(settings_.max_requests), static_cast<std::size_t>(settings_.publish_buffer_bytes)),
+      requests_(reply_id_, names_.channel_prefix_size(), static_cast<std::size_t>(settings_.max_requests),
+                static_cast<std::size_t>(settings_.publish_buffer_bytes), for_requests()) {
     BackendListener& listener = *this;
     if (settings_.backend == BackendKind::memory) {
         backend_ = std::make_unique<MemoryBackend>(topics_, listener, loop_, settings_.memory_name, [this] { wake(); });
@@ -69,6 +71,11 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
                                                   fanout_.pool(), listener);
     }
     close_timer_ = std::make_unique<Loop::Timer>(loop_, [this] { woken(); });
+    request_timer_ = std::make_unique<Loop::Timer>(loop_, [this] {
+        request_timer_at_ = never;
+        requests_.tick(now_ms());
+        on_turn_end();
+    });
     if (settings_.max_flush_delay_us > 0) {
         flush_timer_ = std::make_unique<Loop::PreciseTimer>(loop_, [this] {
             flush_due_ = true;
@@ -120,14 +127,24 @@ void Engine::check_room(std::size_t size) const {
                                               std::to_string(settings_.offline_bytes) + ") of publishes wait for it");
 }
 
-void Engine::publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
-                     void* user_data) {
-    names_.check_channel(channel);
-    const std::string_view prefix = names_.channel_prefix();
+void Engine::check_size(std::string_view payload) const {
     if (payload.size() > static_cast<std::size_t>(settings_.max_message_bytes))
         throw Failure(Status::MESSAGE_TOO_LARGE, "the message has " + std::to_string(payload.size()) +
                                                      " bytes, max_message_bytes is " +
                                                      std::to_string(settings_.max_message_bytes));
+}
+
+void Engine::publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
+                     void* user_data) {
+    names_.check_channel(channel);
+    check_size(payload);
+    if (frame::begins(payload))  // whoever receives it would take it for one
+        return enqueue(names_.channel_prefix(), channel, frame::plain(payload), sink, user_data);
+    enqueue(names_.channel_prefix(), channel, payload, sink, user_data);
+}
+
+void Engine::enqueue(std::string_view prefix, std::string_view channel, std::string_view payload,
+                     const std::shared_ptr<OutcomeSink>& sink, void* user_data) {
     bool wanted;
     {
         std::lock_guard lock(publish_mutex_);
@@ -279,6 +296,7 @@ Error Engine::close(Deadline deadline) {
         publish_closed_ = true;
     }
     questions_.shut();
+    requests_.shut();
     {
         std::lock_guard lock(monitor_->queue_mutex);
         monitor_->queue_closed = true;
@@ -312,6 +330,7 @@ void Engine::woken() {
     }
     backend_->flush();
     fanout_.commit();
+    arm_request_timer();
 
     if (!close_asked || (!complete && std::chrono::steady_clock::now() < close_deadline_)) return;
     closing_ = true;
@@ -335,6 +354,7 @@ void Engine::run_commands() {
     if (connection_needed_.exchange(false, std::memory_order_acq_rel)) backend_->needed();
     if (reconnect_asked_.exchange(false, std::memory_order_acq_rel)) backend_->reconnect();
     take_questions();
+    requests_.turn(now_ms());
 }
 
 void Engine::take_credentials() {
@@ -397,6 +417,7 @@ void Engine::give_up_retired() noexcept {
         std::lock_guard lock(monitor_->queue_mutex);
         subscription.queue();
     });
+    requests_.end_retired();
     wake();
 }
 
@@ -465,6 +486,7 @@ void Engine::refuse_the_rest() noexcept {
 }
 
 void Engine::finish() {
+    requests_.end_all(closed_error);
     left_without_outcome_ = backend_->unsettled();
     refuse_the_rest();
     backend_->stop(closed_error);

@@ -23,6 +23,7 @@
 #include "core/net/flush_moderation.h"
 #include "core/net/loop.h"
 #include "core/questions.h"
+#include "core/requests.h"
 
 namespace fanwire::core {
 
@@ -70,6 +71,14 @@ class Engine : private BackendListener {
     // The same, waiting: as many numbers as there are channels.
     void numsub_wait(std::span<const std::string_view> channels, std::uint64_t* counts, Deadline deadline);
 
+    // Its events go to the inbox, which has a slot for its end. `timeout`: in milliseconds; 0: publish_timeout_ms.
+    std::shared_ptr<Request> request(std::string_view channel, std::string_view payload, std::uint64_t expect,
+                                     std::uint64_t timeout, std::shared_ptr<Inbox> inbox, void* user_data);
+    // False: it has ended.
+    bool cancel(const std::shared_ptr<Request>& request) noexcept;
+    // Throws INVALID_ARGUMENT when the message is no request.
+    void reply(const Message& request, std::string_view payload);
+
     void wait_connected(Deadline deadline);
     // Returns TIMEOUT when publishes were left without an outcome.
     Error close(Deadline deadline);
@@ -103,6 +112,8 @@ class Engine : private BackendListener {
     bool next_queued();
     void take_credentials();
     void take_questions();
+    void arm_request_timer() noexcept;
+    Requests::Engine for_requests();
     void look_at(Subscription& subscription);
     void add(Subscription& subscription);
     void end(Subscription& subscription, const Error& why) noexcept;
@@ -116,8 +127,10 @@ class Engine : private BackendListener {
 
     void on_message(Topic* topic, std::string_view channel, std::string_view payload,
                     MessageRef* shared) override;
+    void on_reply(std::string_view payload) override;
     void on_confirmed(Topic& topic) override;
     void on_refused(Topic& topic, const Error& why) override;
+    void on_reply_channel(const Error& why) override;
     void on_subscriptions_lost(const Error& why) override;
     void on_settled(const SettledRun& run) override;
     void on_unqueued(std::size_t count, std::size_t bytes) override;
@@ -143,6 +156,9 @@ class Engine : private BackendListener {
     // ---- any thread ----
     void wake();
     void check_room(std::size_t size) const;
+    void check_size(std::string_view payload) const;
+    void enqueue(std::string_view prefix, std::string_view channel, std::string_view payload,
+                 const std::shared_ptr<OutcomeSink>& sink, void* user_data);
     void ask(std::span<const std::string_view> channels, TimeMs deadline, NumsubDone done);
 
     const Settings settings_;
@@ -194,6 +210,10 @@ class Engine : private BackendListener {
     std::atomic<bool> probe_returned_{false};
 
     Questions questions_;
+    const frame::Address::Id reply_id_ = frame::random_id();
+    Requests requests_;
+    std::unique_ptr<Loop::Timer> request_timer_;
+    TimeMs request_timer_at_ = never;
 
     std::mutex close_mutex_;  // one close at a time
     std::atomic<bool> closed_{false};

@@ -19,7 +19,18 @@ void Engine::on_refused(Topic& topic, const Error& why) {
     fanout_.failed(topic, why);
 }
 
-void Engine::on_subscriptions_lost(const Error& why) { fanout_.lost(why); }
+void Engine::on_reply(std::string_view payload) { requests_.reply(payload); }
+
+void Engine::on_reply_channel(const Error& why) {
+    if (!why) return requests_.confirmed();
+    log_.write(LogLevel::warn, why.text);
+    requests_.refused(why);
+}
+
+void Engine::on_subscriptions_lost(const Error& why) {
+    fanout_.lost(why);
+    requests_.lost();
+}
 
 void Engine::on_settled(const SettledRun& run) {
     const std::size_t count = run.publishes.size();
@@ -105,7 +116,10 @@ void Engine::on_gave_up(const Error& why, std::uint64_t attempts) {
     const std::string count = std::to_string(attempts) + (attempts == 1 ? " failed attempt" : " failed attempts");
     log_.write(LogLevel::error, {"gave up connecting after ", count, " (max_reconnect_attempts)"});
     given_up_ = why;
-    if (!settings_.revive_on_use) {
+    requests_.gave_up(why);
+    if (settings_.revive_on_use) {
+        requests_.revived();  // the next one is tried
+    } else {
         Error refusal = Error::of(Status::NOT_CONNECTED, {"gave up connecting after ", count, ": ", why.text});
         std::lock_guard lock(publish_mutex_);
         publish_refusal_ = std::move(refusal);
@@ -128,6 +142,7 @@ void Engine::on_revived() {
         monitor_->connection = Connection::pending;
         monitor_->gave_up = false;
     }
+    requests_.revived();
     fanout_.wanted_again();
 }
 
@@ -184,6 +199,7 @@ void Engine::on_bytes(std::size_t in, std::size_t out) {
 
 void Engine::on_turn_end() {
     fanout_.commit();
+    arm_request_timer();
     if (closing_) loop_.wake();  // the end of closing is decided in woken(), outside of any link's call
 }
 

@@ -1,4 +1,4 @@
-// What callers ask of others by way of the engine: how many subscribers channels have.
+// What callers ask of others by way of the engine: how many subscribers channels have, and requests.
 #include <condition_variable>
 #include <cstring>
 #include <optional>
@@ -86,6 +86,63 @@ void Engine::take_questions() {
             throw;
         }
     }
+}
+
+// ---- requests ------------------------------------------------------------------------------------------------------
+
+Requests::Engine Engine::for_requests() {
+    Requests::Engine engine;
+    engine.listen = [this] {
+        backend_->listen(Topic::make(TargetKind::channel, names_.channel_prefix() + frame::reply_channel(reply_id_),
+                                     names_.channel_prefix_size()));
+    };
+    engine.need = [this] { backend_->needed(); };
+    engine.publish = [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink) {
+        enqueue(names_.channel_prefix(), channel, framed, sink, nullptr);
+    };
+    engine.tell = [this](const std::shared_ptr<Inbox>& inbox, Event event) { fanout_.tell(inbox, std::move(event)); };
+    engine.tell_reply = [this](const std::shared_ptr<Inbox>& inbox, Event event) {
+        return fanout_.tell_reply(inbox, std::move(event));
+    };
+    return engine;
+}
+
+std::shared_ptr<Request> Engine::request(std::string_view channel, std::string_view payload, std::uint64_t expect,
+                                         std::uint64_t timeout, std::shared_ptr<Inbox> inbox, void* user_data) {
+    names_.check_channel(channel);
+    check_size(payload);
+    if (settings_.offline == Offline::fail) {
+        std::lock_guard lock(publish_mutex_);
+        if (!publishable_ && !publish_closed_)
+            throw Failure(Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail");
+    }
+    if (timeout == 0) timeout = static_cast<std::uint64_t>(settings_.publish_timeout_ms);
+    const TimeMs now = now_ms();
+    const TimeMs deadline = timeout < static_cast<std::uint64_t>(never - now) ? now + static_cast<TimeMs>(timeout) : never;
+    std::shared_ptr<Request> request = requests_.open(channel, payload, expect, deadline, std::move(inbox), user_data);
+    wake();
+    return request;
+}
+
+bool Engine::cancel(const std::shared_ptr<Request>& request) noexcept {
+    if (!requests_.cancel(request)) return false;
+    wake();
+    return true;
+}
+
+void Engine::reply(const Message& request, std::string_view payload) {
+    if (!request.is_request()) throw Failure(Status::INVALID_ARGUMENT, "the message is no request: it cannot be answered");
+    check_size(payload);
+    const frame::Address address = frame::address_of(request.head(frame::request_size));
+    // The namespace of whoever asked, which is ours or stands in the channel.
+    const std::string wire = names_.channel_prefix() + std::string(request.channel());
+    enqueue(std::string_view(wire).substr(0, address.prefix_size), frame::reply_channel(address.id),
+            frame::reply(address.number, payload), nullptr, nullptr);
+}
+
+void Engine::arm_request_timer() noexcept {
+    const TimeMs at = requests_.deadline();
+    if (at != std::exchange(request_timer_at_, at)) request_timer_->at(at);
 }
 
 }  // namespace fanwire::core

@@ -149,6 +149,12 @@ class OutcomeSlot {
     bool kept_ = false;
 };
 
+// Of a handle that is one: the message itself.
+const core::Message& message_of(const fanwire_message* handle);
+// Where the subscriptions of the engine that use the inbox lead. The inbox has to know its engines, to end what they have for it
+// when it is destroyed.
+core::OutletRef outlet_of(fanwire_inbox& inbox, const std::shared_ptr<core::Engine>& engine);
+
 // Destroys *handle if there is one of the right type.
 template <class Handle>
 void destroy(Handle** handle) noexcept {
@@ -205,4 +211,16 @@ struct fanwire_engine {
 
     bool forked() const { return engine && engine->forked(); }
     ~fanwire_engine();
+};
+
+struct fanwire_request {
+    static constexpr const char* kind = "fanwire_request";
+    static constexpr uint32_t tag_value = 0x72657131;  // "req1"
+    uint32_t tag = tag_value;
+    std::weak_ptr<fanwire::core::Engine> engine;
+    std::shared_ptr<fanwire::core::Request> request;
+    const fanwire::core::ForkGuard fork_guard{false};
+
+    bool forked() const { return fork_guard.forked(); }
+    ~fanwire_request();
 };

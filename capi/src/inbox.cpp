@@ -31,11 +31,11 @@ fanwire_event fanwire::capi::to_c(const Event& event) {
     out.will_reconnect = event.will_reconnect ? 1 : 0;
     out.user_data = event.user_data;
     out.count = event.count;
-    out.delay_ms = event.delay_ms;
+    (event.kind == EventKind::request_done ? out.missing : out.delay_ms) = event.delay_ms;
     if (!event.message) return out;
     const Message& message = *event.message;
     out.message = to_c(event.message.get());
-    if (event.kind == EventKind::numsub && event.status == Status::OK) {
+    if (event.kind == EventKind::reply || (event.kind == EventKind::numsub && event.status == Status::OK)) {
         out.payload = message.payload().data();
         out.payload_size = message.payload().size();
         return out;

@@ -4,14 +4,14 @@
 using namespace fanwire::capi;
 using fanwire::core::Message;
 
-namespace {
-
-const Message& message_of(const fanwire_message* handle) {
+const Message& fanwire::capi::message_of(const fanwire_message* handle) {
     if (!handle) reject("message is NULL");
     const auto& message = *reinterpret_cast<const Message*>(handle);
     if (!message.has_tag()) reject("the handle is not a fanwire_message");
     return message;
 }
+
+namespace {
 
 int get(const fanwire_message* handle, std::string_view (Message::*part)() const, bool (Message::*present)() const,
         const char** bytes, size_t* size) {
@@ -36,6 +36,10 @@ int fanwire_message_pattern(const fanwire_message* message, const char** bytes, 
 
 int fanwire_message_payload(const fanwire_message* message, const char** bytes, size_t* size) {
     return get(message, &Message::payload, nullptr, bytes, size);
+}
+
+int fanwire_message_is_request(const fanwire_message* message) {
+    return message && reinterpret_cast<const Message*>(message)->is_request() ? 1 : 0;
 }
 
 void fanwire_message_retain(fanwire_message* message) {

@@ -43,3 +43,50 @@ int fanwire_numsub_async(fanwire_engine* engine, const char* const* channels, co
         slot.keep();
     });
 }
+
+int fanwire_request_open(fanwire_request** request, fanwire_engine* engine, const fanwire_request_args* args, size_t args_size) {
+    return guarded([&] {
+        required(request, "request");
+        const auto& target = checked(engine).engine;
+        required(args, "args");
+        if (args_size < sizeof *args) reject("args_size is smaller than the first version of fanwire_request_args");
+        fanwire_inbox& inbox = checked_beside(*target, args->inbox);
+        const std::string_view channel = bytes(args->channel, args->channel_size, "channel");
+        const std::string_view payload = bytes(args->payload, args->payload_size, "payload");
+        outlet_of(inbox, target);
+        auto handle = std::make_unique<fanwire_request>();
+        OutcomeSlot slot(*inbox.inbox);
+        handle->engine = target;
+        handle->request = target->request(channel, payload, args->expect, args->timeout_ms, inbox.inbox, args->user_data);
+        slot.keep();
+        *request = handle.release();
+    });
+}
+
+int fanwire_request_cancel(fanwire_request* request) {
+    return guarded([&] {
+        fanwire_request& handle = checked(request);
+        const std::shared_ptr<Engine> engine = handle.engine.lock();
+        if (!engine || !engine->cancel(handle.request)) throw Failure(Status::UNSUBSCRIBED, "the request has ended");
+    });
+}
+
+void fanwire_request_destroy(fanwire_request** request) { destroy(request); }
+
+fanwire_request::~fanwire_request() {
+    if (!request) return;  // it could not be opened
+    if (forked()) {
+        guarded([&] {
+            leak(std::move(request));
+            leak(std::move(engine));
+        });
+        return;
+    }
+    if (const auto owner = engine.lock()) owner->cancel(request);
+}
+
+int fanwire_reply(fanwire_engine* engine, const fanwire_message* message, const char* payload, size_t payload_size) {
+    return guarded([&] {
+        checked(engine).engine->reply(message_of(message), bytes(payload, payload_size, "payload"));
+    });
+}

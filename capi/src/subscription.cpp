@@ -6,10 +6,7 @@
 using namespace fanwire::capi;
 using namespace fanwire::core;
 
-namespace {
-
-// The inbox has to know whose subscriptions it holds, to end them when it is destroyed.
-OutletRef outlet_of(fanwire_inbox& inbox, const std::shared_ptr<Engine>& engine) {
+OutletRef fanwire::capi::outlet_of(fanwire_inbox& inbox, const std::shared_ptr<Engine>& engine) {
     std::lock_guard lock(inbox.mutex);
     auto& users = inbox.users;
     std::erase_if(users, [](const auto& user) { return user.engine.expired(); });
@@ -20,6 +17,8 @@ OutletRef outlet_of(fanwire_inbox& inbox, const std::shared_ptr<Engine>& engine)
     users.push_back({engine, engine->outlet(inbox.inbox)});
     return users.back().outlet;
 }
+
+namespace {
 
 int subscribe(fanwire_subscription** out, fanwire_engine* engine, TargetKind kind, const char* name, size_t name_size,
               fanwire_inbox* inbox, void* user_data) {

@@ -19,9 +19,13 @@ class BackendListener {
     // `topic`: that by which it came; null: it is not known any more. `shared`: null, or the message that the payload lies in
     // and may be kept by; nothing yet, when other topics of the same payload follow: it may be set.
     virtual void on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef* shared) = 0;
+    // On the reply channel.
+    virtual void on_reply(std::string_view payload) = 0;
     virtual void on_confirmed(Topic& topic) = 0;
     virtual void on_refused(Topic& topic, const Error& why) = 0;
-    // No subscription is confirmed any more.
+    // The reply channel is confirmed, or refused.
+    virtual void on_reply_channel(const Error& why) = 0;
+    // No subscription is confirmed any more, nor the reply channel.
     virtual void on_subscriptions_lost(const Error& why) = 0;
 
     virtual void on_settled(const SettledRun& run) = 0;
@@ -70,6 +74,9 @@ class Backend {
     // May throw std::bad_alloc, as may publish(), and then has changed nothing. All others never throw.
     virtual void subscribe(Topic& topic) = 0;
     virtual void unsubscribe(Topic& topic) = 0;
+    // Subscribes the engine's reply channel, which is none of the fan-out's topics. Once. May throw std::bad_alloc, and then has
+    // changed nothing.
+    virtual void listen(const TopicRef& replies) = 0;
     // Leaves the batch empty, with memory for the next. What it leaves in the batch it cannot take yet: it wakes the loop when
     // that may be tried again.
     virtual void publish(PublishBatch& batch) = 0;

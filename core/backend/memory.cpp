@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/message/frame.h"
+
 namespace fanwire::core {
 
 namespace {
@@ -41,6 +43,15 @@ void MemoryBackend::unsubscribe(Topic& topic) {
     if (member_) member_->remove(topic);
 }
 
+void MemoryBackend::listen(const TopicRef& replies) {
+    if (member_) {
+        member_->add(*replies, letters_);
+        deliver_letters();
+    }
+    reply_topic_ = replies;
+    listener_.on_reply_channel({});
+}
+
 // To our own subscribers; returns how many. `shared`: what the payload lies in; null: it becomes the message that has the
 // copy.
 std::uint64_t MemoryBackend::deliver(std::string_view channel, std::string_view payload, MessageRef& shared) {
@@ -50,6 +61,11 @@ std::uint64_t MemoryBackend::deliver(std::string_view channel, std::string_view 
     if (exact && exact->confirmed) {
         listener_.on_message(exact, channel, payload, &shared);
         ++receivers;
+    }
+    if (frame::is_reply_channel(channel)) {  // which no pattern sees
+        if (!reply_topic_ || channel != reply_topic_->view()) return receivers;
+        listener_.on_reply(payload);
+        return receivers + 1;
     }
     patterns_.for_each_match(channel, [&](Topic& pattern) {
         listener_.on_message(&pattern, channel, shared && !lies_there ? shared->payload() : payload, &shared);

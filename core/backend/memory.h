@@ -20,6 +20,7 @@ class MemoryBackend : public Backend {
     void start() override;
     void subscribe(Topic& topic) override;
     void unsubscribe(Topic& topic) override;
+    void listen(const TopicRef& replies) override;
     void publish(PublishBatch& batch) override;
     void ask(std::unique_ptr<Numsub>& question) override;
     void set_credentials(const std::string&, const std::string&) override {}
@@ -40,6 +41,7 @@ class MemoryBackend : public Backend {
     Topics& topics_;
     BackendListener& listener_;
     PatternIndex patterns_;
+    TopicRef reply_topic_;
     std::optional<MemoryBus::Member> member_;
     MemoryBus::Letters letters_;  // taken from the mailbox
     Loop::Timer room_timer_;      // until which a publish waits for room in the others' mailboxes

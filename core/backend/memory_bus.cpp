@@ -8,6 +8,8 @@
 #include <iterator>
 #include <utility>
 
+#include "core/message/frame.h"
+
 namespace fanwire::core {
 
 // ---- all buses -----------------------------------------------------------------------------------------------------
@@ -141,8 +143,9 @@ bool MemoryBus::Member::post(std::string_view channel, std::string_view payload,
     if (const std::vector<Member*>* const exact = bus_->members_of(channel))
         for (Member* const member : *exact)
             if (member != this) address(member);
+    const bool hidden = frame::is_reply_channel(channel);  // from patterns
     for (Member* const member : bus_->members_)
-        if (member != this && member->patterns_.size() > 0)
+        if (member != this && member->patterns_.size() > 0 && !hidden)
             member->patterns_.for_each_match(channel, [&](Topic&) { address(member); });
     if (!room) {
         wants_room_ = bus_->somebody_waits_ = true;

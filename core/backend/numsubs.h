@@ -30,6 +30,7 @@ class Numsubs {
     TimeMs deadline() const { return open_.empty() ? never : deadline_; }
     // No link will come, until one does: all questions fail.
     void give_up(const Error& why);
+    void revive() noexcept { given_up_ = {}; }
     void fail_all(const Error& why);
     std::size_t size() const { return open_.size(); }
 

@@ -4,6 +4,8 @@
 #include <new>
 #include <utility>
 
+#include "core/message/frame.h"
+
 namespace fanwire::core {
 
 namespace {
@@ -97,6 +99,11 @@ void RedisBackend::unsubscribe(Topic& topic) {
     release_publishes();
 }
 
+void RedisBackend::listen(const TopicRef& replies) {
+    reply_topic_ = replies;
+    subscriber_.want(*reply_topic_, now_ms());
+}
+
 void RedisBackend::publish(PublishBatch& batch) {
     needed();
     publisher_.publish(batch);
@@ -121,11 +128,13 @@ void RedisBackend::reconnect() {
 void RedisBackend::revive() {
     given_up_ = false;
     told_attempt_ = 0;
+    numsubs_.revive();
     listener_.on_revived();
     start();
 }
 
 void RedisBackend::ask(std::unique_ptr<Numsub>& question) {
+    needed();
     numsubs_.add(question);
     numsub_timer_.at(numsubs_.deadline());
 }
@@ -342,17 +351,28 @@ void RedisBackend::SubscribeSide::message_arriving() {
     if (backend_.probe_.running()) backend_.probe_.delivered(now_ms());
 }
 
+// What comes on channels of fanwire's own: our probe, replies to us; another engine's that a pattern matched.
+bool RedisBackend::SubscribeSide::is_own(const PushFrame& frame) {
+    if (backend_.reply_topic_ && frame.target == backend_.reply_topic_->view()) {
+        backend_.listener_.on_reply(frame.payload);
+        return true;
+    }
+    if (frame::is_reply_channel(frame.channel)) return true;
+    if (!frame.channel.starts_with(probe_prefix)) return false;
+    Probe& probe = backend_.probe_;
+    std::uint64_t round_trip_us = 0;
+    if (frame.target != backend_.probe_topic_->view() || !probe.returned(frame.payload, now_ms(), now_us(), round_trip_us))
+        return true;
+    backend_.listener_.on_probe_returned(round_trip_us);
+    backend_.probe_timer_.at(probe.deadline());
+    return true;
+}
+
 void RedisBackend::SubscribeSide::message(const PushFrame& frame, Topic* topic) {
     Probe& probe = backend_.probe_;
     if (probe.running()) probe.delivered(now_ms());
-    if (frame.channel.starts_with(probe_prefix)) {  // ours, or another engine's that a pattern without namespace matched
-        std::uint64_t round_trip_us = 0;
-        if (frame.target != backend_.probe_topic_->view() || !probe.returned(frame.payload, now_ms(), now_us(), round_trip_us))
-            return;
-        backend_.listener_.on_probe_returned(round_trip_us);
-        backend_.probe_timer_.at(probe.deadline());
-        return;
-    }
+    // Ours are no topics of the table's, but patterns may match them.
+    if ((!topic || frame.kind == TargetKind::pattern) && is_own(frame)) return;
     MessageRef storage = MessageRef::share(frame.storage);
     backend_.listener_.on_message(topic, frame.channel, frame.payload, storage ? &storage : nullptr);
 }
@@ -361,6 +381,8 @@ void RedisBackend::SubscribeSide::confirmed(Topic& topic) {
     if (&topic == backend_.probe_topic_.get()) {
         backend_.probe_confirmed_ = true;
         backend_.links_changed();
+    } else if (&topic == backend_.reply_topic_.get()) {
+        backend_.listener_.on_reply_channel({});
     } else {
         backend_.listener_.on_confirmed(topic);
     }
@@ -370,6 +392,8 @@ void RedisBackend::SubscribeSide::confirmed(Topic& topic) {
 void RedisBackend::SubscribeSide::refused(Topic& topic, const Error& why) {
     if (&topic == backend_.probe_topic_.get())
         backend_.listener_.on_probe_failed(why, true);
+    else if (&topic == backend_.reply_topic_.get())
+        backend_.listener_.on_reply_channel(why);
     else
         backend_.listener_.on_refused(topic, why);
     backend_.release_publishes();

@@ -21,6 +21,7 @@ class RedisBackend : public Backend {
     void start() override;
     void subscribe(Topic& topic) override;
     void unsubscribe(Topic& topic) override;
+    void listen(const TopicRef& replies) override;
     void publish(PublishBatch& batch) override;
     void ask(std::unique_ptr<Numsub>& question) override;
     void set_credentials(const std::string& username, const std::string& password) override;
@@ -61,6 +62,8 @@ class RedisBackend : public Backend {
         void refused(Topic& topic, const Error& why) override;
 
        private:
+        bool is_own(const PushFrame& frame);
+
         RedisBackend& backend_;
     };
 
@@ -86,6 +89,7 @@ class RedisBackend : public Backend {
     Connection publish_connection_, subscribe_connection_;
     Probe probe_;
     const TopicRef probe_topic_;  // of none of the fan-out's
+    TopicRef reply_topic_;         // nor is this; null until it is wanted
     bool probe_confirmed_ = false;
     bool credentials_accepted_ = false;  // by the publish link: those that were set last
     Loop::Timer probe_timer_;

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <new>
+#include <optional>
 #include <utility>
+
+#include "core/message/frame.h"
 
 namespace fanwire::core {
 
@@ -90,8 +93,26 @@ inline MessageRef Fanout::make_message(const Topic& topic, std::string_view chan
     MessageNames names{topic.user_view(), {}};
     if (topic.kind() == TargetKind::pattern)
         names = {channel.substr(std::min<std::size_t>(channel.size(), channel_prefix_size_)), names.channel, true};
-    if (shared && *shared) return Message::make_sharing(names, *shared, payload, received_us, pool_.get());
-    return Message::make(names, payload, received_us, pool_.get());
+    if (shared && *shared) {
+        MessageRef message = Message::make_sharing(names, *shared, payload, received_us, pool_.get());
+        // What was made of the same payload before has no head any more.
+        const bool known = payload.data() == (*shared)->payload().data();
+        if (known && (*shared)->is_request()) message->take_off_head(0, true);
+        return known || !frame::begins(payload) ? message : without_head(std::move(message), channel);
+    }
+    MessageRef message = Message::make(names, payload, received_us, pool_.get());
+    return frame::begins(payload) ? without_head(std::move(message), channel) : message;
+}
+
+// Of a payload that begins like a frame. A frame that is none of those that come on channels is the payload.
+MessageRef Fanout::without_head(MessageRef message, std::string_view channel) noexcept {
+    const std::string_view payload = message->payload();
+    const std::optional<frame::Head> head = frame::head_of(payload);
+    if (!head || head->kind == frame::Kind::reply) return message;
+    const bool is_request = head->kind == frame::Kind::request;
+    if (is_request && frame::address_of(payload.substr(0, head->size)).prefix_size > channel.size()) return message;
+    message->take_off_head(head->size, is_request);
+    return message;
 }
 
 inline void Fanout::stage(Subscription& subscription, Message* message) noexcept {
@@ -259,6 +280,13 @@ void Fanout::tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept {
     if (!inbox) return;
     flush_stage_of(inbox.get());
     if (inbox->push(std::move(event))) wake_later(inbox);
+}
+
+bool Fanout::tell_reply(const std::shared_ptr<Inbox>& inbox, Event event) noexcept {
+    bool kept;
+    flush_stage_of(inbox.get());
+    if (inbox->push_reply(std::move(event), kept)) wake_later(inbox);
+    return kept;
 }
 
 void Fanout::wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept {

@@ -63,6 +63,8 @@ class Fanout {
     void settle(const std::shared_ptr<OutcomeSink>& sink, std::span<const Settled> publishes,
                 const Error& error) noexcept;
     void tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
+    // False: the inbox has no room for the reply.
+    bool tell_reply(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
 
     // Gives the inboxes the messages that are still ours and wakes the consumers that have something new. To be called
     // after each batch.
@@ -79,6 +81,7 @@ class Fanout {
     };
     static constexpr std::size_t stages_count = 16;
 
+    static MessageRef without_head(MessageRef message, std::string_view channel) noexcept;
     MessageRef make_message(const Topic& topic, std::string_view channel, std::string_view payload,
                             std::uint64_t received_us, const MessageRef* shared) const;
     Stage& stage_of(const OutcomeSink* sink) {

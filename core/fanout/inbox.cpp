@@ -168,6 +168,22 @@ bool Inbox::push(Event event) noexcept {
     return become_signalled();
 }
 
+bool Inbox::push_reply(Event event, bool& kept) noexcept {
+    const std::size_t cost = event.message->cost();
+    std::lock_guard lock(mutex_);
+    kept = false;
+    if (closed_ || replies_ >= limits_.count || cost > limits_.bytes - reply_bytes_) return false;
+    try {
+        append_other(nullptr, event);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    ++replies_;
+    reply_bytes_ += cost;
+    kept = true;
+    return become_signalled();
+}
+
 void Inbox::push_outcome(Event& event) noexcept {
     try {
         if (said_late_ == late_.size()) return append_other(nullptr, event);
@@ -332,7 +348,10 @@ bool Inbox::take_one(Batch& batch) {
 }
 
 void Inbox::took(Batch& batch, Other&& other) {
-    if (!other.subscription)
+    if (other.event.kind == EventKind::reply) {
+        --replies_;
+        reply_bytes_ -= other.event.message->cost();
+    } else if (!other.subscription)
         --(is_outcome(other.event.kind) ? outcomes_ : engine_events_);
     else if (other.event.kind == EventKind::ended)
         other.subscription->unsaid.next = std::exchange(batch.ended, other.subscription);
@@ -411,7 +430,7 @@ void Inbox::close() {
         }
         late_.clear();
         said_late_ = 0;
-        messages_ = bytes_ = states_ = 0;
+        messages_ = bytes_ = states_ = replies_ = reply_bytes_ = 0;
         released_bytes_.store(0, std::memory_order_relaxed);
     }
     arrived_.notify_all();

@@ -88,6 +88,9 @@ class Inbox : public OutcomeSink {
     // An event of no subscription: of an engine, or an outcome that has its slot. An engine's is not kept when there is no
     // memory for it.
     [[nodiscard]] bool push(Event event) noexcept;
+    // A reply to a request. They have limits of their own, as large as those of messages: `kept` becomes false when one of
+    // them is reached, or when there is no memory, and then there is no event.
+    [[nodiscard]] bool push_reply(Event event, bool& kept) noexcept;
     // Wakes the consumer, unless it has drained already.
     void signal() noexcept override;
 
@@ -237,6 +240,7 @@ class Inbox : public OutcomeSink {
     std::atomic<bool> retired_{false};
     std::size_t outcomes_ = 0;
     std::size_t engine_events_ = 0;
+    std::size_t replies_ = 0, reply_bytes_ = 0;
     std::uint64_t dropped_ = 0;
     bool signalled_ = false;     // the consumer knows, or will by the signal() that is due
     bool signal_is_due_ = false;

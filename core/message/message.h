@@ -22,8 +22,9 @@ struct MessageNames {
 
 class Message {
    public:
-    // First in memory, so that the C boundary can tell a message from another handle.
-    static constexpr std::uint32_t tag_value = 0x6d736731;  // "msg1"
+    // First in memory, so that the C boundary can tell a message from another handle. It says as well whether the message is
+    // a request.
+    static constexpr std::uint32_t tag_value = 0x6d736731, request_tag = 0x6d736732;  // "msg1", "msg2"
 
     // Copies names and payload. `received_us`: when it was read. `pool`: for its memory when it is not too large for it;
     // the caller is its taking thread.
@@ -41,7 +42,17 @@ class Message {
     // A text that an event carries, kept as the payload of a message without a channel.
     static MessageRef make_text(std::string_view text) { return make({}, text); }
 
-    bool has_tag() const { return tag_ == tag_value; }
+    // Of a message that has just been made and is nobody else's: the first bytes of its payload are a frame's head.
+    void take_off_head(std::size_t size, bool is_request) {
+        payload_ += size;
+        payload_size_ -= size;
+        if (is_request) tag_ = request_tag;
+    }
+    bool is_request() const { return tag_ == request_tag; }
+    // What stood in front of a request's payload, the `size` bytes before it.
+    std::string_view head(std::size_t size) const { return {payload_ - size, size}; }
+
+    bool has_tag() const { return tag_ == tag_value || tag_ == request_tag; }
     // A NUL that is not counted follows the bytes of each.
     std::string_view channel() const { return {bytes(), channel_size_}; }
     std::string_view pattern() const {
@@ -67,7 +78,11 @@ class Message {
     char* bytes() { return reinterpret_cast<char*>(this + 1); }
     const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
     std::size_t names_size() const { return channel_size_ + (has_pattern() ? pattern_size_ + 2u : 1u); }
-    std::size_t size() const { return sizeof(Message) + names_size() + (owner_ ? 0 : payload_size_ + 1); }
+    // As it was allocated. A head that was taken off lies in front of the payload.
+    std::size_t size() const {
+        if (owner_) return sizeof(Message) + names_size();
+        return static_cast<std::size_t>(payload_ + payload_size_ + 1 - reinterpret_cast<const char*>(this));
+    }
 
     std::uint32_t tag_ = tag_value;
     RefCount refs_;

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/message/frame.h"
 #include "core/message/target.h"
 
 namespace fanwire::core {
@@ -23,7 +24,7 @@ bool is_glob_byte(char byte) {
     return std::string_view("*?[]^\\").find(byte) != std::string_view::npos;
 }
 
-// What fanwire sends itself; in no namespace, so that patterns of a namespace do not match it.
+// What fanwire sends itself, beside replies; in no namespace, so that patterns of a namespace do not match it.
 constexpr std::string_view reserved = "__fanwire:";
 
 std::string_view name_of(TargetKind kind) { return kind == TargetKind::channel ? "channel" : "pattern"; }
@@ -42,6 +43,8 @@ void check(std::string_view name, ChannelRules rules, TargetKind kind) {
     const std::size_t max = strict ? max_strict : max_lax;
     const auto what = [&] { return std::string(name_of(kind)); };
     if (name.empty()) throw Failure(Status::INVALID_CHANNEL, "the " + what() + " is empty");
+    if (frame::is_reply_channel(name))
+        throw Failure(Status::INVALID_CHANNEL, what() + " " + quote(name) + ": reply channels are fanwire's own");
     if (name.size() > max)
         throw Failure(Status::INVALID_CHANNEL, what() + " " + quote(name) + " is longer than the " +
                                                    std::to_string(max) + " bytes that channel_rules=" +

@@ -35,6 +35,13 @@ struct ForkTest : testing::Test {
 };
 
 TEST_F(ForkTest, EveryCallOnAnInheritedHandleSaysForked) {
+    fanwire_request_args args{};
+    args.channel = "nobody";
+    args.channel_size = 6;
+    args.expect = 1;
+    args.inbox = inbox;
+    Owned<fanwire_request, fanwire_request_destroy> request;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_request_open(request.out(), engine, &args, sizeof args));
     const auto body = [&] {
         fanwire_event event;
         fanwire_engine_stats stats;
@@ -45,6 +52,7 @@ TEST_F(ForkTest, EveryCallOnAnInheritedHandleSaysForked) {
         int number = 0;
         Subscription other_subscription;
         Engine other;
+        fanwire_request* other_request = nullptr;
         const std::vector<int> got = {
             fanwire_engine_wait_connected(engine, FANWIRE_FOREVER),
             fanwire_publish(engine, "c", 1, "x", 1),
@@ -58,6 +66,9 @@ TEST_F(ForkTest, EveryCallOnAnInheritedHandleSaysForked) {
             fanwire_engine_set_credentials(engine, "", ""),
             fanwire_numsub(engine, nullptr, nullptr, 0, nullptr, FANWIRE_FOREVER),
             fanwire_numsub_async(engine, nullptr, nullptr, 0, inbox, nullptr),
+            fanwire_request_open(&other_request, engine, &args, sizeof args),
+            fanwire_request_cancel(request),
+            fanwire_reply(engine, nullptr, "x", 1),
             fanwire_engine_health(engine, &health, sizeof health),
             fanwire_engine_stats_get(engine, &stats, sizeof stats),
             fanwire_engine_latency(engine, FANWIRE_LATENCY_PUBLISH, &latency, sizeof latency),

@@ -93,7 +93,7 @@ struct Seen {
     void* user_data = nullptr;
     std::string channel, payload, text;
     std::optional<std::string> pattern;
-    std::uint64_t count = 0, delay_ms = 0;
+    std::uint64_t count = 0, delay_ms = 0, missing = 0;
 
     Seen() = default;
     explicit Seen(const fanwire_event& event)
@@ -106,7 +106,8 @@ struct Seen {
           payload(event.payload ? std::string(event.payload, event.payload_size) : ""),
           text(event.text ? event.text : ""),
           count(event.count),
-          delay_ms(event.delay_ms) {
+          delay_ms(event.delay_ms),
+          missing(event.missing) {
         if (event.pattern) pattern = std::string(event.pattern, event.pattern_size);
     }
 };

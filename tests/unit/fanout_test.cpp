@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "core/message/frame.h"
 #include "core/net/event_fd.h"
 #include "tests/support/drained.h"
 
@@ -71,6 +73,50 @@ TEST_F(FanoutTest, ThatANameIsRefusedEndsWithItsLink) {
     EXPECT_EQ(third->state(), SubscriptionState::pending);
     fanout.commit();
     EXPECT_EQ(said(Drained(*inbox)), "6 6 ");
+}
+
+// What begins like a frame is a request, something that a user's payload is in, or simply the payload.
+TEST_F(FanoutTest, TakesTheHeadOffARequest) {
+    const auto inbox = make_inbox();
+    const auto exact = subscribe("a", inbox), pattern = subscribe("*", inbox, TargetKind::pattern);
+    const frame::Address address{{9}, 7, 3};
+    const std::string user("\0fwr\1\1 no frame", 15), too_far = frame::request({{}, 1, 100}, "x"), reply = frame::reply(1, "x");
+    struct Case {
+        std::string wire, payload;
+        bool request;
+    };
+    for (const Case& one : {Case{frame::request(address, "q"), "q", true}, Case{frame::request(address, ""), "", true},
+                            Case{frame::request(address, user), user, true}, Case{frame::plain(user), user, false},
+                            Case{user, user, false}, Case{too_far, too_far, false}, Case{reply, reply, false}}) {
+        // As Redis has it: a payload for each, copied or lying in what was received.
+        Topic* const a = topics.find(TargetKind::channel, "ws:a");
+        Topic* const all = topics.find(TargetKind::pattern, "ws:*");
+        fanout.message(*a, "ws:a", one.wire, 0, nullptr);
+        MessageRef storage = Message::make_space(one.wire.size() + 10);
+        std::memcpy(storage->space() + 9, one.wire.data(), one.wire.size());
+        storage->space()[9 + one.wire.size()] = '\0';
+        fanout.message(*all, "ws:a", storage->payload().substr(9, one.wire.size()), 0, &storage);
+        // As memory:// has it: what was made of it first is shared.
+        MessageRef shared;
+        fanout.message(*a, "ws:a", one.wire, 0, &shared);
+        fanout.message(*all, "ws:a", shared->payload(), 0, &shared);
+        fanout.commit();
+        Drained drained(*inbox);
+        int messages = 0;
+        for (const Event& event : drained.events) {
+            if (event.kind != EventKind::message) continue;
+            ++messages;
+            EXPECT_EQ(event.message->payload(), one.payload);
+            EXPECT_EQ(event.message->payload().data()[one.payload.size()], '\0');
+            EXPECT_EQ(event.message->is_request(), one.request);
+            EXPECT_EQ(event.message->channel(), "a");
+            EXPECT_TRUE(event.message->has_tag());
+            if (one.request) {
+                EXPECT_EQ(frame::address_of(event.message->head(frame::request_size)).number, 7u);
+            }
+        }
+        EXPECT_EQ(messages, 4);
+    }
 }
 
 TEST_F(FanoutTest, WhatAllHaveReleasedIsUsedAgain) {

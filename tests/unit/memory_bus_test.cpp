@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/message/frame.h"
+
 namespace fanwire::core {
 namespace {
 
@@ -70,6 +72,15 @@ TEST(MemoryBus, CountsReceiversAsRedisDoesAndSendsOneLetterToEachEngine) {
     EXPECT_EQ(1u, a.member.count("x")) << "of others, and patterns are not counted";
     EXPECT_EQ(2u, c.member.count("x"));
     EXPECT_EQ(0u, a.member.count("y"));
+}
+
+TEST(MemoryBus, PatternsDoNotSeeReplyChannels) {
+    Place a("one"), b("one"), c("one");
+    const std::string channel = "ws:" + frame::reply_channel({});
+    b.add(TargetKind::pattern, "*");
+    c.add(TargetKind::channel, channel);
+    EXPECT_EQ(1u, a.post(channel, "m"));
+    EXPECT_EQ("", b.take());
 }
 
 TEST(MemoryBus, ForgetsWhatIsRemovedAndWhoHasLeft) {

@@ -38,7 +38,7 @@
 #endif
 
 #define FANWIRE_FOREVER UINT64_MAX       /* as a timeout */
-#define FANWIRE_COUNT_UNKNOWN UINT64_MAX /* as a GAP's count */
+#define FANWIRE_COUNT_UNKNOWN UINT64_MAX /* as a GAP's count, and as `missing` */
 
 #ifdef __cplusplus
 extern "C" {
@@ -191,6 +191,7 @@ typedef struct fanwire_engine fanwire_engine;             /* one connection to o
 typedef struct fanwire_subscription fanwire_subscription; /* one wish for one channel or pattern */
 typedef struct fanwire_inbox fanwire_inbox;               /* a bounded queue of events with one consumer */
 typedef struct fanwire_message fanwire_message;           /* immutable, reference counted */
+typedef struct fanwire_request fanwire_request;           /* a message that asks for replies */
 
 typedef enum fanwire_event_kind {
     /* of a subscription, in stream order */
@@ -215,8 +216,12 @@ typedef enum fanwire_event_kind {
     FANWIRE_EVENT_GAVE_UP = 13,      /* the last of max_reconnect_attempts failed, as an ERROR has said; fanwire_engine_reconnect()
                                         tries again. status, text: why; count: failed attempts */
     /* of a question */
-    FANWIRE_EVENT_NUMSUB = 14 /* exactly one for each accepted fanwire_numsub_async(). status, text: why there are no
-                                 numbers; payload: one uint64_t for each channel, aligned; count: how many channels */
+    FANWIRE_EVENT_NUMSUB = 14, /* exactly one for each accepted fanwire_numsub_async(). status, text: why there are no
+                                  numbers; payload: one uint64_t for each channel, aligned; count: how many channels */
+    /* of a request */
+    FANWIRE_EVENT_REPLY = 15,       /* payload, message */
+    FANWIRE_EVENT_REQUEST_DONE = 16 /* exactly one for each opened request, its last. status, text; count: how many REPLY
+                                       events came; missing: how many more were expected */
 } fanwire_event_kind;
 
 typedef enum fanwire_gap_reason {
@@ -233,7 +238,7 @@ typedef struct fanwire_event {
     int status; /* a fanwire_status */
     int reason; /* a fanwire_gap_reason */
     int will_reconnect;
-    void *user_data;          /* as given to subscribe, publish_async or set_engine_inbox */
+    void *user_data;          /* as given to subscribe, publish_async, numsub_async, request_open or set_engine_inbox */
     fanwire_message *message; /* owned by whoever drained it: release it. NULL when nothing needs keeping alive */
     const char *channel;      /* without the namespace; followed by a NUL that is not counted, as are the next two */
     size_t channel_size;
@@ -244,6 +249,7 @@ typedef struct fanwire_event {
     const char *text; /* NUL-terminated; NULL when there is nothing to say */
     uint64_t count;
     uint64_t delay_ms;
+    uint64_t missing; /* FANWIRE_COUNT_UNKNOWN: nobody knows how many were to be expected */
 } fanwire_event;
 
 /* A new inbox in *inbox, owned by the caller, with the limits inbox_count, inbox_bytes and overflow of `options`
@@ -434,6 +440,59 @@ FANWIRE_API int fanwire_numsub(fanwire_engine *engine, const char *const *channe
  * drained. */
 FANWIRE_API int fanwire_numsub_async(fanwire_engine *engine, const char *const *channels, const size_t *channel_sizes,
                                      size_t count, fanwire_inbox *inbox, void *user_data);
+
+/* ---- Requests ------------------------------------------------------------------------------------------- */
+
+typedef struct fanwire_request_args {
+    const char *channel;
+    size_t channel_size;
+    const char *payload;
+    size_t payload_size;
+    uint64_t expect;     /* replies to wait for; 0: as many as Redis says received the request */
+    uint64_t timeout_ms; /* for all of it; 0: publish_timeout_ms; FANWIRE_FOREVER: until the replies came, or cancel */
+    fanwire_inbox *inbox;
+    void *user_data;
+} fanwire_request_args;
+
+/* Publishes a message that can be answered, and gathers the replies. *request is owned by the caller. The replies come on a
+ * private channel of the engine, __fanwire:reply:<id> in its namespace, which is subscribed with the first request and
+ * which no pattern sees. The request is published when Redis has confirmed that channel, in no certain order to other
+ * publishes; subscribers that use fanwire get the bare payload and answer by fanwire_reply(), others see a small frame in
+ * front of it ("The frame" in core/DESIGN.md). Channel and payload are copied; args_size is sizeof *args.
+ *
+ * With user_data, to the inbox: a REPLY for each reply as it comes, and then exactly one REQUEST_DONE:
+ *  - OK: as many came as were expected. With `expect` 0 those are all that Redis counted as receivers, also those that do not
+ *    answer; receivers may answer more than once.
+ *  - TIMEOUT: the time is over, or nobody received it. `count` came, `missing` did not.
+ *  - UNSUBSCRIBED: cancelled. LIMIT_REACHED: replies found the inbox full, and are missing; inbox_count and inbox_bytes count
+ *    replies apart from messages. NOT_CONNECTED, NO_PERMISSION, REDIS_ERROR, NO_MEMORY, CLOSED, and TIMEOUT with another text:
+ *    it could not be published.
+ * A break does not end it: replies that were published meanwhile are lost, others come, and what is missing is counted. When
+ * nobody knows whether the request itself was published, it ends with its time, and its text says so.
+ * An inbox that is destroyed ends its requests. Thread: any.
+ * Errors, and then there is no event: INVALID_CHANNEL; MESSAGE_TOO_LARGE; LIMIT_REACHED (max_requests are open); QUEUE_FULL
+ * (requests that are not published yet fill publish_buffer_bytes, or 1048576 outcomes of the inbox are not drained);
+ * NOT_CONNECTED (offline=fail); CLOSED; NO_MEMORY; INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_request_open(fanwire_request **request, fanwire_engine *engine, const fanwire_request_args *args,
+                                     size_t args_size);
+
+/* Ends it early: REQUEST_DONE with UNSUBSCRIBED follows. Thread: any. Errors: UNSUBSCRIBED (it had ended, or was cancelled
+ * before); INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_request_cancel(fanwire_request *request);
+
+/* Cancels it if need be, frees *request and sets it to NULL. REQUEST_DONE still follows in its inbox; user_data is not used
+ * after that. */
+FANWIRE_API void fanwire_request_destroy(fanwire_request **request);
+
+/* 1: the message is a request, and fanwire_reply() answers it; 0: it is not, or NULL. Thread: any. Errors: none. */
+FANWIRE_API int fanwire_message_is_request(const fanwire_message *message);
+
+/* Publishes a reply to a request that this engine, or one of the same server and namespace, has received: accepted means
+ * queued, as for fanwire_publish(). A request may be answered several times and from any thread, for as long as the message
+ * is retained. Whether it arrived is not reported.
+ * Errors: INVALID_ARGUMENT (the message is no request); those of fanwire_publish(). */
+FANWIRE_API int fanwire_reply(fanwire_engine *engine, const fanwire_message *message, const char *payload,
+                              size_t payload_size);
 
 /* ---- Subscriptions ------------------------------------------------------------------------------------ */
 

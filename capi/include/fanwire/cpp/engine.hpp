@@ -46,6 +46,26 @@ class Subscription {
     detail::Handle<fanwire_subscription, fanwire_subscription_destroy> handle_;
 };
 
+// A message that asked for replies. Destroying it cancels it; REQUEST_DONE still follows in its inbox.
+class Request {
+ public:
+    Request() noexcept = default;  // none
+
+    // Ends it early. Throws UNSUBSCRIBED when it has ended.
+    void cancel() { detail::check(fanwire_request_cancel(handle())); }
+
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    // Borrowed from this.
+    fanwire_request* handle() const noexcept { return handle_.get(); }
+
+ private:
+    friend class Engine;
+    explicit Request(fanwire_request* handle) noexcept : handle_(handle) {}
+
+    detail::Handle<fanwire_request, fanwire_request_destroy> handle_;
+};
+
 // One connection to one Redis, with its IO thread. Destroying it closes with a timeout of 0.
 class Engine {
  public:
@@ -132,6 +152,32 @@ class Engine {
     void numsub_async(const std::vector<std::string_view>& channels, const Inbox& inbox, void* user_data = nullptr) {
         const detail::Names names(channels);
         detail::check(fanwire_numsub_async(handle(), names.data(), names.sizes(), channels.size(), inbox.handle(), user_data));
+    }
+
+    // Publishes a message that can be answered: a REPLY event for each reply and then one REQUEST_DONE to `inbox`. `expect`: how
+    // many replies; 0: as many as Redis says received it. `timeout` 0: publish_timeout_ms.
+    // Throws what publish() does, and LIMIT_REACHED (max_requests); then there is no event.
+    [[nodiscard]] Request request(std::string_view channel, std::string_view payload, const Inbox& inbox,
+                                  std::uint64_t expect = 0, std::chrono::milliseconds timeout = std::chrono::milliseconds(0),
+                                  void* user_data = nullptr) {
+        fanwire_request_args args{};
+        args.channel = channel.data();
+        args.channel_size = channel.size();
+        args.payload = payload.data();
+        args.payload_size = payload.size();
+        args.expect = expect;
+        args.timeout_ms = detail::timeout(timeout);
+        args.inbox = inbox.handle();
+        args.user_data = user_data;
+        fanwire_request* opened = nullptr;
+        detail::check(fanwire_request_open(&opened, handle(), &args, sizeof args));
+        return Request(opened);
+    }
+
+    // Answers a request that this engine has received; see Message::is_request(). Throws INVALID_ARGUMENT when it is none, and
+    // what publish() does.
+    void reply(const Message& request, std::string_view payload) {
+        detail::check(fanwire_reply(handle(), request.handle(), payload.data(), payload.size()));
     }
 
     // Asks for a channel, or for all channels matching a pattern; events go to `inbox` with user_data. Returns at

@@ -37,6 +37,9 @@ class Message {
     std::string_view pattern() const noexcept { return part(fanwire_message_pattern); }
     std::string_view payload() const noexcept { return part(fanwire_message_payload); }
 
+    // Whether Engine::reply() can answer it.
+    bool is_request() const noexcept { return fanwire_message_is_request(message_) != 0; }
+
     // Borrowed from this.
     fanwire_message* handle() const noexcept { return message_; }
 
@@ -71,10 +74,13 @@ class Event {
     std::string_view text() const noexcept { return event_->text == nullptr ? "" : event_->text; }
 
     // A GAP's fanwire_gap_reason; its number of messages, a PUBLISHED's receivers, a RECONNECTING's attempt,
-    // a GAVE_UP's failed attempts.
+    // a GAVE_UP's failed attempts, a REQUEST_DONE's replies.
     int reason() const noexcept { return event_->reason; }
     std::uint64_t count() const noexcept { return event_->count; }
     bool count_known() const noexcept { return event_->count != FANWIRE_COUNT_UNKNOWN; }
+
+    // Of a REQUEST_DONE: replies that were expected and did not come, or FANWIRE_COUNT_UNKNOWN.
+    std::uint64_t missing() const noexcept { return event_->missing; }
 
     // A NUMSUB's numbers of subscribers, in the order of the channels; none when it failed.
     std::vector<std::uint64_t> counts() const {
