@@ -168,7 +168,7 @@ class Engine : private BackendListener {
     const std::shared_ptr<Monitor> monitor_ = std::make_shared<Monitor>();
     Metrics& metrics_ = monitor_->metrics;
 
-    std::mt19937_64 random_engine_{std::random_device{}()};
+    std::mt19937_64 random_engine_{random_seed()};
     Topics topics_{random_seed()};  // not what random_engine_ gives, of which others see some
     Fanout fanout_;
     Loop loop_;

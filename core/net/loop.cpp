@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/net/event_base.h"
 #include "core/net/event_fd.h"
 
 #ifdef __linux__
@@ -20,17 +21,6 @@
 namespace fanwire::core {
 
 namespace {
-
-event_base* make_base() {
-    event_config* config = event_config_new();
-    if (!config) throw std::bad_alloc();
-    // One thread only: no locks. No reading of EVENT_* from somebody else's environment.
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
-    event_base* base = event_base_new_with_config(config);
-    event_config_free(config);
-    if (!base) throw Failure(Status::SYSTEM_ERROR, "no event loop could be made (out of descriptors or memory)");
-    return base;
-}
 
 event* make_event(event_base* base, int fd, short what, event_callback_fn callback, void* arg) {
     event* made = event_new(base, fd, what, callback, arg);
@@ -73,9 +63,10 @@ struct Loop::Wakeup {
     }
 };
 
-Loop::Loop(Callback woken) : base_(make_base()), woken_(std::move(woken)) {
+Loop::Loop(Callback woken)
+    : base_(nullptr), woken_(std::move(woken)), wakeup_(std::make_unique<Wakeup>()) {  // first what fails by itself
+    base_ = make_event_base();
     try {
-        wakeup_ = std::make_unique<Wakeup>();
         wakeup_->readable = make_event(
             base_, wakeup_->signal->fd(), EV_READ | EV_PERSIST,
             [](evutil_socket_t, short, void* self) {
