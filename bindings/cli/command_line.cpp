@@ -30,7 +30,7 @@ const Command* find_command(const std::string& name) {
 
 int run(const std::vector<std::string>& words) {
     check(FANWIRE_CHECK_VERSION());
-    if (words.empty()) throw usage_error("what shall it do: sub, pub or info? See 'fanwire --help'");
+    if (words.empty()) throw usage_error("what shall it do: sub, pub, request, numsub or info? See 'fanwire --help'");
     const std::string& first = words[0];
     if (first == "--version" || first == "-V") return print(version_text()), kExitOk;
     if (first == "--help" || first == "-h") return print(general_help()), kExitOk;
@@ -42,7 +42,7 @@ int run(const std::vector<std::string>& words) {
     if (command == nullptr) {
         const std::string unknown = first[0] == '-' ? "unknown option" + quoted(first) + " before the command"
                                                     : "unknown command" + quoted(first);
-        throw usage_error(unknown + "; there are sub, pub and info, see 'fanwire --help'");
+        throw usage_error(unknown + "; there are sub, pub, request, numsub and info, see 'fanwire --help'");
     }
     Arguments arguments(*command, {words.begin() + 1, words.end()});
     if (arguments.help_wanted()) return print(command_help(*command)), kExitOk;

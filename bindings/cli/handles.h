@@ -11,6 +11,7 @@ struct Destroy {
     void operator()(fanwire_options* handle) const { fanwire_options_destroy(&handle); }
     void operator()(fanwire_inbox* handle) const { fanwire_inbox_destroy(&handle); }
     void operator()(fanwire_engine* handle) const { fanwire_engine_destroy(&handle); }
+    void operator()(fanwire_request* handle) const { fanwire_request_destroy(&handle); }
     void operator()(fanwire_subscription* handle) const { fanwire_subscription_destroy(&handle); }
 };
 

@@ -22,7 +22,7 @@ class BadInput(unittest.TestCase):
 
 class Usage(BadInput):
     def test_nothing_at_all(self):
-        self.assert_fails(run(), 2, "sub", "pub", "info", "--help")
+        self.assert_fails(run(), 2, "sub", "pub", "request", "numsub", "info", "--help")
 
     def test_unknown_command(self):
         self.assert_fails(run("publish", "chat", "x"), 2, "publish", "--help")
