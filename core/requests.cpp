@@ -96,6 +96,8 @@ void Requests::adopt(const std::shared_ptr<Request>& request, TimeMs now) {
     request->wanted_known_ = request->expect_ > 0;
     if (request->cancelled_.load())
         end(request, Error::of(Status::UNSUBSCRIBED, {"cancelled"}));
+    else if (request->inbox_->retired())  // before we have seen it: end_retired() was for others
+        end(request, Error::of(Status::UNSUBSCRIBED, {"the inbox is gone"}));
     else if (request->deadline_ <= now)
         tick(now);
     else if (gave_up_ || refused_)

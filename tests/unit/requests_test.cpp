@@ -293,6 +293,9 @@ TEST_F(RequestsTest, EndWithTheirInbox) {
     inbox->retire();
     requests->end_retired();
     EXPECT_EQ(0u, requests->size());
+    ask(2, 1);
+    EXPECT_EQ(0u, requests->size()) << "also one that was still at the door when it went";
+    EXPECT_EQ(1u, published.size());
 }
 
 TEST_F(RequestsTest, AllEndWithTheEngine) {
