@@ -134,16 +134,7 @@ void Engine::check_size(std::string_view payload) const {
                                                      std::to_string(settings_.max_message_bytes));
 }
 
-void Engine::publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
-                     void* user_data) {
-    names_.check_channel(channel);
-    check_size(payload);
-    if (frame::begins(payload))  // whoever receives it would take it for one
-        return enqueue(names_.channel_prefix(), channel, frame::plain(payload), sink, user_data);
-    enqueue(names_.channel_prefix(), channel, payload, sink, user_data);
-}
-
-void Engine::enqueue(std::string_view prefix, std::string_view channel, std::string_view payload,
+[[gnu::always_inline]] inline void Engine::enqueue(std::string_view prefix, std::string_view channel, std::string_view payload,
                      const std::shared_ptr<OutcomeSink>& sink, void* user_data) {
     bool wanted;
     {
@@ -165,6 +156,20 @@ void Engine::enqueue(std::string_view prefix, std::string_view channel, std::str
         if (wanted) wake_asked_ = true;
     }
     if (wanted) wake();
+}
+
+void Engine::publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
+                     void* user_data) {
+    names_.check_channel(channel);
+    check_size(payload);
+    if (frame::begins(payload))  // whoever receives it would take it for one
+        return publish_framed(names_.channel_prefix(), channel, frame::plain(payload), sink, user_data);
+    enqueue(names_.channel_prefix(), channel, payload, sink, user_data);
+}
+
+void Engine::publish_framed(std::string_view prefix, std::string_view channel, const std::string& framed,
+                            const std::shared_ptr<OutcomeSink>& sink, void* user_data) {
+    enqueue(prefix, channel, framed, sink, user_data);
 }
 
 // What is counted for each publish is not counted in shared memory, which would cost more than all the rest.
@@ -353,8 +358,8 @@ void Engine::run_commands() {
     take_credentials();
     if (connection_needed_.exchange(false, std::memory_order_acq_rel)) backend_->needed();
     if (reconnect_asked_.exchange(false, std::memory_order_acq_rel)) backend_->reconnect();
-    take_questions();
-    requests_.turn(now_ms());
+    if (questions_.any()) take_questions();
+    if (requests_.any()) requests_.turn(now_ms());
 }
 
 void Engine::take_credentials() {
@@ -450,7 +455,6 @@ void Engine::put_off_the_next() {
 }
 
 void Engine::give_taken() {
-    if (settings_.backend == BackendKind::memory) read_us_ = now_us();
     backend_->publish(taken_);
 }
 

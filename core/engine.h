@@ -112,7 +112,10 @@ class Engine : private BackendListener {
     bool next_queued();
     void take_credentials();
     void take_questions();
-    void arm_request_timer() noexcept;
+    void arm_request_timer() noexcept {
+        const TimeMs at = requests_.deadline();
+        if (at != request_timer_at_) request_timer_->at(request_timer_at_ = at);
+    }
     Requests::Engine for_requests();
     void look_at(Subscription& subscription);
     void add(Subscription& subscription);
@@ -157,6 +160,9 @@ class Engine : private BackendListener {
     void wake();
     void check_room(std::size_t size) const;
     void check_size(std::string_view payload) const;
+    // What is checked already.
+    void publish_framed(std::string_view prefix, std::string_view channel, const std::string& framed,
+                        const std::shared_ptr<OutcomeSink>& sink, void* user_data);
     void enqueue(std::string_view prefix, std::string_view channel, std::string_view payload,
                  const std::shared_ptr<OutcomeSink>& sink, void* user_data);
     void ask(std::span<const std::string_view> channels, TimeMs deadline, NumsubDone done);

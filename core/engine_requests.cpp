@@ -98,7 +98,7 @@ Requests::Engine Engine::for_requests() {
     };
     engine.need = [this] { backend_->needed(); };
     engine.publish = [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink) {
-        enqueue(names_.channel_prefix(), channel, framed, sink, nullptr);
+        publish_framed(names_.channel_prefix(), channel, framed, sink, nullptr);
     };
     engine.tell = [this](const std::shared_ptr<Inbox>& inbox, Event event) { fanout_.tell(inbox, std::move(event)); };
     engine.tell_reply = [this](const std::shared_ptr<Inbox>& inbox, Event event) {
@@ -136,13 +136,8 @@ void Engine::reply(const Message& request, std::string_view payload) {
     const frame::Address address = frame::address_of(request.head(frame::request_size));
     // The namespace of whoever asked, which is ours or stands in the channel.
     const std::string wire = names_.channel_prefix() + std::string(request.channel());
-    enqueue(std::string_view(wire).substr(0, address.prefix_size), frame::reply_channel(address.id),
+    publish_framed(std::string_view(wire).substr(0, address.prefix_size), frame::reply_channel(address.id),
             frame::reply(address.number, payload), nullptr, nullptr);
-}
-
-void Engine::arm_request_timer() noexcept {
-    const TimeMs at = requests_.deadline();
-    if (at != std::exchange(request_timer_at_, at)) request_timer_->at(at);
 }
 
 }  // namespace fanwire::core

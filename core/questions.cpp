@@ -22,6 +22,7 @@ void Questions::ask(std::unique_ptr<Numsub> question) {
     asked_.push_back(std::move(question));
     count_.fetch_add(1);
     bytes_.fetch_add(size);
+    any_.store(true, std::memory_order_release);
 }
 
 void Questions::shut() noexcept {
@@ -31,8 +32,12 @@ void Questions::shut() noexcept {
 
 std::unique_ptr<Numsub> Questions::take() noexcept {
     if (put_back_) return std::move(put_back_);
+    if (!any_.load(std::memory_order_acquire)) return nullptr;
     std::lock_guard lock(mutex_);
-    if (asked_.empty()) return nullptr;
+    if (asked_.empty()) {
+        any_.store(false, std::memory_order_relaxed);
+        return nullptr;
+    }
     std::unique_ptr<Numsub> first = std::move(asked_.front());
     asked_.pop_front();
     return first;

@@ -21,6 +21,8 @@ class Questions {
     // None is accepted any more.
     void shut() noexcept;
 
+    // Whether there may be one to take.
+    bool any() const { return any_.load(std::memory_order_acquire) || put_back_; }
     // The oldest that nobody has taken; null: there is none. It counts until it is settled. IO thread, as what follows.
     std::unique_ptr<Numsub> take() noexcept;
     // Takes it back: it could not be dealt with.
@@ -31,6 +33,7 @@ class Questions {
    private:
     const std::size_t count_max_, bytes_max_;
     std::atomic<std::size_t> count_{0}, bytes_{0};
+    std::atomic<bool> any_{false};  // in asked_, perhaps: most turns find none, and need not lock
     std::unique_ptr<Numsub> put_back_;
     std::mutex mutex_;
     std::deque<std::unique_ptr<Numsub>> asked_;

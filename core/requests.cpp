@@ -41,6 +41,7 @@ std::shared_ptr<Request> Requests::open(std::string_view channel, std::string_vi
     ++last_number_;
     count_.fetch_add(1);
     bytes_.fetch_add(size);
+    any_.store(true, std::memory_order_release);
     return request;
 }
 
@@ -48,6 +49,7 @@ bool Requests::cancel(const std::shared_ptr<Request>& request) noexcept {
     std::lock_guard lock(mutex_);
     if (request->ended() || request->cancelled_.exchange(true) || closed_) return false;
     request->next_cancelled_ = std::exchange(cancelled_, request);
+    any_.store(true, std::memory_order_release);
     return true;
 }
 
@@ -62,20 +64,17 @@ void Requests::turn(TimeMs now) {
     std::shared_ptr<Request> cancelled;
     {
         std::lock_guard lock(mutex_);
-        cancelled = std::move(cancelled_);
         if (taken_.empty()) std::swap(taken_, opened_);
+        for (; !opened_.empty(); opened_.pop_front()) taken_.push_back(std::move(opened_.front()));
+        cancelled = std::move(cancelled_);
+        any_.store(false, std::memory_order_relaxed);
     }
     while (cancelled) {
         std::shared_ptr<Request> next = std::exchange(cancelled->next_cancelled_, nullptr);
         if (open_.contains(cancelled->number_)) end(cancelled, Error::of(Status::UNSUBSCRIBED, {"cancelled"}));
         cancelled = std::move(next);  // one that is still to be adopted ends then
     }
-    for (bool more = true; more;) {
-        for (; !taken_.empty(); taken_.pop_front()) adopt(taken_.front(), now);
-        std::lock_guard lock(mutex_);
-        more = !opened_.empty();
-        std::swap(taken_, opened_);
-    }
+    for (; !taken_.empty(); taken_.pop_front()) adopt(taken_.front(), now);
 }
 
 void Requests::adopt(const std::shared_ptr<Request>& request, TimeMs now) {

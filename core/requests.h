@@ -97,6 +97,8 @@ class Requests {
 
     // ---- IO thread ----
 
+    // Whether a turn has something to look at.
+    bool any() const { return any_.load(std::memory_order_acquire) || !taken_.empty(); }
     // Looks at what is new or was cancelled. Throws std::bad_alloc: what is left is for the next turn.
     void turn(TimeMs now);
     // Of the reply channel.
@@ -135,6 +137,7 @@ class Requests {
     bool closed_ = false;
     std::uint64_t last_number_ = 0;
     std::atomic<std::size_t> count_{0}, bytes_{0};
+    std::atomic<bool> any_{false};  // opened or cancelled, perhaps: most turns find none, and need not lock
 
     std::deque<std::shared_ptr<Request>> taken_;  // of opened_
     std::unordered_map<std::uint64_t, std::shared_ptr<Request>> open_;

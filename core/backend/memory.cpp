@@ -52,9 +52,15 @@ void MemoryBackend::listen(const TopicRef& replies) {
     listener_.on_reply_channel({});
 }
 
+std::uint64_t MemoryBackend::deliver_reply(std::string_view channel, std::string_view payload) {
+    if (!reply_topic_ || channel != reply_topic_->view()) return 0;
+    listener_.on_reply(payload);
+    return 1;
+}
+
 // To our own subscribers; returns how many. `shared`: what the payload lies in; null: it becomes the message that has the
 // copy.
-std::uint64_t MemoryBackend::deliver(std::string_view channel, std::string_view payload, MessageRef& shared) {
+[[gnu::always_inline]] inline std::uint64_t MemoryBackend::deliver(std::string_view channel, std::string_view payload, MessageRef& shared) {
     std::uint64_t receivers = 0;
     const bool lies_there = static_cast<bool>(shared);
     Topic* const exact = topics_.find(TargetKind::channel, channel);
@@ -62,11 +68,7 @@ std::uint64_t MemoryBackend::deliver(std::string_view channel, std::string_view 
         listener_.on_message(exact, channel, payload, &shared);
         ++receivers;
     }
-    if (frame::is_reply_channel(channel)) {  // which no pattern sees
-        if (!reply_topic_ || channel != reply_topic_->view()) return receivers;
-        listener_.on_reply(payload);
-        return receivers + 1;
-    }
+    if (frame::is_reply_channel(channel)) return receivers + deliver_reply(channel, payload);  // no pattern sees it
     patterns_.for_each_match(channel, [&](Topic& pattern) {
         listener_.on_message(&pattern, channel, shared && !lies_there ? shared->payload() : payload, &shared);
         ++receivers;
@@ -90,7 +92,7 @@ void MemoryBackend::woken() noexcept {
 }
 
 // False: the others have no room for it yet, and nobody has it.
-bool MemoryBackend::publish(const EncodedPublish& publish, std::uint64_t& receivers) {
+[[gnu::always_inline]] inline bool MemoryBackend::publish(const EncodedPublish& publish, std::uint64_t& receivers) {
     receivers = 0;
     if (member_) {
         if (!member_->post(publish.channel, publish.payload, receivers, letters_)) return false;
@@ -101,7 +103,7 @@ bool MemoryBackend::publish(const EncodedPublish& publish, std::uint64_t& receiv
     return true;
 }
 
-void MemoryBackend::settle(const PublishBatch& batch, const PublishRecord& record, std::uint64_t receivers,
+[[gnu::always_inline]] inline void MemoryBackend::settle(const PublishBatch& batch, const PublishRecord& record, std::uint64_t receivers,
                            const Error& error) {
     const Settled settled{record.user_data, receivers};
     listener_.on_unqueued(1, record.size);
@@ -126,7 +128,7 @@ void MemoryBackend::publish(PublishBatch& batch) {
         }
         if (room) {
             batch.clear();
-            room_timer_.at(never);
+            if (std::exchange(waits_for_room_, false)) room_timer_.at(never);
             return;
         }
     } catch (...) {
@@ -134,11 +136,13 @@ void MemoryBackend::publish(PublishBatch& batch) {
         throw;
     }
     batch.drop_front(done);
+    waits_for_room_ = true;
     room_timer_.at(batch.deadline);
     if (now_ms() < batch.deadline) return;
     const Error late = Error::of(Status::TIMEOUT, {"not delivered within publish_timeout_ms: other engines of the bus take nothing"});
     for (const PublishRecord& record : batch.records) settle(batch, record, 0, late);
     batch.clear();
+    waits_for_room_ = false;
     room_timer_.at(never);
 }
 

@@ -35,6 +35,7 @@ class MemoryBackend : public Backend {
    private:
     bool publish(const EncodedPublish& publish, std::uint64_t& receivers);
     std::uint64_t deliver(std::string_view channel, std::string_view payload, MessageRef& shared);
+    std::uint64_t deliver_reply(std::string_view channel, std::string_view payload);
     void deliver_letters() noexcept;
     void settle(const PublishBatch& batch, const PublishRecord& record, std::uint64_t receivers, const Error& error);
 
@@ -45,6 +46,7 @@ class MemoryBackend : public Backend {
     std::optional<MemoryBus::Member> member_;
     MemoryBus::Letters letters_;  // taken from the mailbox
     Loop::Timer room_timer_;      // until which a publish waits for room in the others' mailboxes
+    bool waits_for_room_ = false;
 };
 
 }  // namespace fanwire::core

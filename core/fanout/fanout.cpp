@@ -93,15 +93,18 @@ inline MessageRef Fanout::make_message(const Topic& topic, std::string_view chan
     MessageNames names{topic.user_view(), {}};
     if (topic.kind() == TargetKind::pattern)
         names = {channel.substr(std::min<std::size_t>(channel.size(), channel_prefix_size_)), names.channel, true};
-    if (shared && *shared) {
-        MessageRef message = Message::make_sharing(names, *shared, payload, received_us, pool_.get());
-        // What was made of the same payload before has no head any more.
-        const bool known = payload.data() == (*shared)->payload().data();
-        if (known && (*shared)->is_request()) message->take_off_head(0, true);
-        return known || !frame::begins(payload) ? message : without_head(std::move(message), channel);
-    }
-    MessageRef message = Message::make(names, payload, received_us, pool_.get());
-    return frame::begins(payload) ? without_head(std::move(message), channel) : message;
+    if (shared && *shared) return make_sharing(names, *shared, channel, payload, received_us);
+    if (frame::begins(payload)) return without_head(Message::make(names, payload, received_us, pool_.get()), channel);
+    return Message::make(names, payload, received_us, pool_.get());
+}
+
+MessageRef Fanout::make_sharing(const MessageNames& names, const MessageRef& owner, std::string_view channel,
+                                std::string_view payload, std::uint64_t received_us) const {
+    MessageRef message = Message::make_sharing(names, owner, payload, received_us, pool_.get());
+    // What was made of the same payload before has no head any more.
+    const bool known = payload.data() == owner->payload().data();
+    if (known && owner->is_request()) message->take_off_head(0, true);
+    return known || !frame::begins(payload) ? message : without_head(std::move(message), channel);
 }
 
 // Of a payload that begins like a frame. A frame that is none of those that come on channels is the payload.

@@ -81,6 +81,8 @@ class Fanout {
     };
     static constexpr std::size_t stages_count = 16;
 
+    MessageRef make_sharing(const MessageNames& names, const MessageRef& owner, std::string_view channel, std::string_view payload,
+                            std::uint64_t received_us) const;
     static MessageRef without_head(MessageRef message, std::string_view channel) noexcept;
     MessageRef make_message(const Topic& topic, std::string_view channel, std::string_view payload,
                             std::uint64_t received_us, const MessageRef* shared) const;
