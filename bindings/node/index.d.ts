@@ -58,7 +58,8 @@ export interface Settings {
   reconnectJitter?: 'equal' | 'full' | 'none' | 'decorrelated';
   /** failed attempts in a row after which to give up; 0: never */
   maxReconnectAttempts?: number | string;
-  reviveOnUse?: boolean | string;
+  /** true: after giving up, the next publish or subscribe tries to connect again */
+  reviveOnUse?: boolean;
   /** a link on which nothing came in for this long is sent a PING */
   heartbeatIntervalMs?: number | string;
   /** a link on which nothing came in for this long is broken; above heartbeatIntervalMs */
@@ -77,8 +78,9 @@ export interface Settings {
   publishBufferBytes?: number | string;
   /** largest payload that may be published */
   maxMessageBytes?: number | string;
-  /** in a stream of publishes, longest that one waits for more to be written with it; 0: none */
+  /** after connecting, longest that publishes wait for our own subscriptions to be confirmed; 0: not at all */
   drainWaitMs?: number | string;
+  /** in a stream of publishes, longest that one waits for more to be written with it; 0: none */
   maxFlushDelayUs?: number | string;
   /** most messages that wait in one inbox */
   inboxCount?: number | string;
@@ -88,6 +90,7 @@ export interface Settings {
   overflow?: 'drop_oldest' | 'drop_newest' | 'conflate';
   /** most open subscriptions of one bus; 0: no limit */
   maxSubscriptions?: number | string;
+  /** most requests of one bus that wait for replies, and most questions for numbers of subscribers */
   maxRequests?: number | string;
   /** a channel nobody wants any more stays subscribed in Redis this long, so that churn is free */
   unsubscribeLingerMs?: number | string;
