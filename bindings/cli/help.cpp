@@ -51,7 +51,8 @@ constexpr char kExitCodes[] = R"(Exit codes:
   1    it failed while running: no server, refused, a publish without success
   2    the command line is wrong: unknown option, malformed URL or value, bad channel name
   130  ended by SIGINT (Ctrl-C);  143  ended by SIGTERM
-Errors are one line on stderr that begins with "fanwire: ".
+Errors are one line on stderr that begins with "fanwire: ". With --log-level the engine's log goes there, too, each line
+beginning with "fanwire: log: ".
 )";
 
 }  // namespace

@@ -7,7 +7,20 @@
 
 namespace fanwire::cli {
 
+namespace {
+
+// Whoever sets log_level wants to see the engine's log; what goes wrong is said without it.
+void show_log_if_wanted(fanwire_options* options) {
+    const char* source = nullptr;
+    check(fanwire_options_source(options, "log_level", &source));
+    if (std::string_view(source) == "default") return;
+    check(fanwire_options_set_log(options, [](void*, int, const char* text) { say(std::string("log: ") + text); }, nullptr));
+}
+
+}  // namespace
+
 Session::Session(Arguments& arguments) {
+    show_log_if_wanted(arguments.options());
     fanwire_inbox* inbox = nullptr;
     check(fanwire_inbox_create(&inbox, arguments.options()));
     inbox_.reset(inbox);

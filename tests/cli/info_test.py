@@ -29,6 +29,22 @@ class Info(unittest.TestCase):
         done = run("info", env={**support.clean_environment(), "SSL_CERT_FILE": "/my/authorities.pem"})
         self.assertIn("authorities that TLS trusts: /my/authorities.pem\n", done.stdout.decode())
 
+    def test_the_environment_of_services_and_other_clients(self):
+        env = {"FANWIRE_PORT": "tcp://10.0.0.1:80", "REDIS_URL": "rediss://h?ssl_cert_reqs=none&decode_responses=true"}
+        rows = settings(env=env)
+        self.assertEqual((rows["port"]["value"], rows["port"]["from"]), ("6379", "default"))
+        self.assertEqual((rows["tls_verify"]["value"], rows["tls_verify"]["from"]), ("false", "url"))
+
+    def test_the_log_is_shown_when_its_level_is_set(self):
+        env = {"FANWIRE_PORT": "tcp://10.0.0.1:80", "REDIS_URL": "memory://x?decode_responses=true"}
+        done = run("pub", "chat", "hello", env=env)
+        self.assertEqual((done.stdout, done.stderr), (b"0\n", b""))
+        done = run("pub", "chat", "hello", "--log-level", "warn", env=env)
+        self.assertEqual(done.stdout, b"0\n")
+        first, second = done.stderr.decode().splitlines()
+        self.assertRegex(first, "^fanwire: log: .*decode_responses has no effect")
+        self.assertRegex(second, "^fanwire: log: .*FANWIRE_PORT.*ignored")
+
     def test_reader_that_left_is_no_failure(self):
         for arguments in (("info",), ("--help",), ("--version",)):
             with self.subTest(arguments=arguments):

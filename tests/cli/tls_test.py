@@ -39,6 +39,14 @@ class Tls(RedisTest):
     def test_verification_off(self):
         self.assertEqual(run("pub", "nobody", "x", "--url", self.url, "--tls-verify=false").stdout, b"0\n")
 
+    def test_the_authority_alone(self):
+        trust = ("--url", self.url, "--tls-ca-file", str(self.folder / "ca.pem"), "--tls-server-name", "elsewhere")
+        for flag in (("--tls-verify", "ca"), ("--tls-verify=ca",)):
+            self.assertEqual(run("pub", *flag, "nobody", "x", *trust).stdout, b"0\n")
+        self.refused(1, "not trusted", "--tls-verify", "ca", "--tls-ca-file", str(self.folder / "other-ca.pem"))
+        # Alone it means true, and what follows it is an operand.
+        self.assertIn(b"not for", run("pub", "--tls-verify", "nobody", "x", *trust, "--timeout", "5").stderr)
+
     def test_tls_is_a_flag(self):
         plain = self.url.replace("rediss", "redis")
         done = run("pub", "nobody", "x", "--url", plain, "--tls", "--tls-ca-file", str(self.folder / "ca.pem"))
