@@ -135,7 +135,7 @@ void Engine::check_size(std::string_view payload) const {
 }
 
 [[gnu::always_inline]] inline void Engine::enqueue(std::string_view prefix, std::string_view channel, std::string_view payload,
-                     const std::shared_ptr<OutcomeSink>& sink, void* user_data) {
+                     const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout) {
     bool wanted;
     {
         std::lock_guard lock(publish_mutex_);
@@ -148,7 +148,7 @@ void Engine::check_size(std::string_view payload) const {
             throw;
         }
         const bool first = batch_.empty();
-        accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data);
+        accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data, timeout);
         ++accepted_count_;
         if (first || wake_at_bytes_ != 0) last_accepted_us_ = now_us();
         if (first) batch_.accepted_us = last_accepted_us_;
@@ -159,17 +159,17 @@ void Engine::check_size(std::string_view payload) const {
 }
 
 void Engine::publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
-                     void* user_data) {
+                     void* user_data, std::uint32_t timeout) {
     names_.check_channel(channel);
     check_size(payload);
     if (frame::begins(payload))  // whoever receives it would take it for one
-        return publish_framed(names_.channel_prefix(), channel, frame::plain(payload), sink, user_data);
-    enqueue(names_.channel_prefix(), channel, payload, sink, user_data);
+        return publish_framed(names_.channel_prefix(), channel, frame::plain(payload), sink, user_data, timeout);
+    enqueue(names_.channel_prefix(), channel, payload, sink, user_data, timeout);
 }
 
 void Engine::publish_framed(std::string_view prefix, std::string_view channel, const std::string& framed,
-                            const std::shared_ptr<OutcomeSink>& sink, void* user_data) {
-    enqueue(prefix, channel, framed, sink, user_data);
+                            const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout) {
+    enqueue(prefix, channel, framed, sink, user_data, timeout);
 }
 
 // What is counted for each publish is not counted in shared memory, which would cost more than all the rest.
@@ -440,7 +440,8 @@ void Engine::take_publishes() {
         std::swap(taken_, batch_);
     }
     if (taken_.empty()) return;
-    taken_.deadline = now_ms() + settings_.publish_timeout_ms;
+    taken_.taken_at = now_ms();
+    taken_.deadline = taken_.taken_at + settings_.publish_timeout_ms;
     give_taken();
 }
 

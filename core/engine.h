@@ -51,8 +51,10 @@ class Engine : private BackendListener {
 
     // All of these: thread any; they throw Failure or std::bad_alloc and then have changed nothing.
 
+    // `timeout`: ms; 0: publish_timeout_ms.
     void publish(std::string_view channel, std::string_view payload,
-                 const std::shared_ptr<OutcomeSink>& sink = nullptr, void* user_data = nullptr);
+                 const std::shared_ptr<OutcomeSink>& sink = nullptr, void* user_data = nullptr,
+                 std::uint32_t timeout = 0);
     std::uint64_t publish_wait(std::string_view channel, std::string_view payload, Deadline deadline);
 
     // What subscribe() takes for an inbox: one for all subscriptions that use it.
@@ -162,9 +164,9 @@ class Engine : private BackendListener {
     void check_size(std::string_view payload) const;
     // What is checked already.
     void publish_framed(std::string_view prefix, std::string_view channel, const std::string& framed,
-                        const std::shared_ptr<OutcomeSink>& sink, void* user_data);
+                        const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout = 0);
     void enqueue(std::string_view prefix, std::string_view channel, std::string_view payload,
-                 const std::shared_ptr<OutcomeSink>& sink, void* user_data);
+                 const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout);
     void ask(std::span<const std::string_view> channels, TimeMs deadline, NumsubDone done);
 
     const Settings settings_;

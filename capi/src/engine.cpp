@@ -9,10 +9,26 @@ using namespace fanwire::core;
 
 namespace {
 constexpr size_t first_stats_size = sizeof(fanwire_engine_stats);
+constexpr uint64_t timeout_max = 3600000;  // as that of the setting publish_timeout_ms
+
+// With an outcome.
+void publish_to(Engine& engine, std::string_view channel, std::string_view payload, const std::shared_ptr<Inbox>& sink,
+                void* user_data, std::uint32_t timeout) {
+    if (!sink->reserve_outcome())
+        throw Failure(Status::QUEUE_FULL,
+                      "the inbox waits for " + std::to_string(Inbox::outcomes_max) + " outcomes that were not drained");
+    try {
+        engine.publish(channel, payload, sink, user_data, timeout);
+    } catch (...) {
+        sink->cancel_outcome();
+        throw;
+    }
 }
 
+}  // namespace
+
 int fanwire_engine_open(fanwire_engine** engine, const fanwire_options* options) {
-    return guarded([&] {
+    return guarded_wait([&] {
         required(engine, "engine");
         const Options none;
         Settings settings = (options ? checked(options).options : none).resolve(process_environment());
@@ -32,11 +48,11 @@ int fanwire_engine_open(fanwire_engine** engine, const fanwire_options* options)
 }
 
 int fanwire_engine_wait_connected(fanwire_engine* engine, uint64_t timeout_ms) {
-    return guarded([&] { checked(engine).engine->wait_connected(deadline_in(timeout_ms)); });
+    return guarded_wait([&] { checked(engine).engine->wait_connected(deadline_in(timeout_ms)); });
 }
 
 int fanwire_engine_close(fanwire_engine* engine, uint64_t timeout_ms) {
-    return guarded([&] {
+    return guarded_wait([&] {
         if (const Error left = checked(engine).engine->close(deadline_in(timeout_ms))) throw Failure(left);
     });
 }
@@ -47,7 +63,7 @@ void fanwire_engine_destroy(fanwire_engine** engine) {
 }
 
 fanwire_engine::~fanwire_engine() {
-    guarded([&] {
+    guarded_wait([&] {
         if (forked()) {
             engine->abandon();
             leak(std::move(engine));
@@ -69,23 +85,30 @@ int fanwire_publish_async(fanwire_engine* engine, const char* channel, size_t ch
                           size_t payload_size, fanwire_inbox* inbox, void* user_data) {
     return guarded([&] {
         Engine& target = *checked(engine).engine;
-        const std::shared_ptr<Inbox>& sink = checked_beside(target, inbox).inbox;
-        if (!sink->reserve_outcome())
-            throw Failure(Status::QUEUE_FULL, "the inbox waits for " + std::to_string(Inbox::outcomes_max) +
-                                                  " outcomes that were not drained");
-        try {
-            target.publish(bytes(channel, channel_size, "channel"), bytes(payload, payload_size, "payload"), sink,
-                           user_data);
-        } catch (...) {
-            sink->cancel_outcome();
-            throw;
-        }
+        publish_to(target, bytes(channel, channel_size, "channel"), bytes(payload, payload_size, "payload"),
+                   checked_beside(target, inbox).inbox, user_data, 0);
+    });
+}
+
+int fanwire_publish_with(fanwire_engine* engine, const fanwire_publish_args* args, size_t args_size) {
+    return guarded([&] {
+        Engine& target = *checked(engine).engine;
+        const auto asked = copy_in<sizeof(fanwire_publish_args)>(args, args_size, "args");
+        if (asked.timeout_ms > timeout_max)
+            reject("timeout_ms is " + std::to_string(asked.timeout_ms) + ", at most " + std::to_string(timeout_max));
+        const auto timeout = static_cast<std::uint32_t>(asked.timeout_ms);
+        const std::string_view channel = bytes(asked.channel, asked.channel_size, "channel");
+        const std::string_view payload = bytes(asked.payload, asked.payload_size, "payload");
+        if (asked.inbox)
+            publish_to(target, channel, payload, checked_beside(target, asked.inbox).inbox, asked.user_data, timeout);
+        else
+            target.publish(channel, payload, nullptr, nullptr, timeout);
     });
 }
 
 int fanwire_publish_wait(fanwire_engine* engine, const char* channel, size_t channel_size, const char* payload,
                          size_t payload_size, uint64_t timeout_ms, uint64_t* receivers) {
-    return guarded([&] {
+    return guarded_wait([&] {
         const uint64_t count = checked(engine).engine->publish_wait(bytes(channel, channel_size, "channel"),
                                                                     bytes(payload, payload_size, "payload"),
                                                                     deadline_in(timeout_ms));

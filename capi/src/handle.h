@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/thread.h"
 #include "core/engine.h"
 #include "core/fanout/dispatcher.h"
 #include "fanwire/fanwire.h"
@@ -39,6 +40,13 @@ int guarded(Body&& body) noexcept {
     } catch (...) {
         return fail(Status::INTERNAL, "an exception of unknown type");
     }
+}
+
+// The same for calls that wait, or end what waits: see CancellationOff.
+template <class Body>
+int guarded_wait(Body&& body) noexcept {
+    const core::CancellationOff off;
+    return guarded(std::forward<Body>(body));
 }
 
 [[noreturn]] inline void reject(std::string text) { throw Failure(Status::INVALID_ARGUMENT, std::move(text)); }
@@ -102,6 +110,19 @@ void copy_out(Struct* to, size_t to_size, const Struct& from, const char* name) 
     if (to_size < FirstSize) reject(std::string(name) + " is smaller than its first version");
     std::memset(static_cast<void*>(to), 0, to_size);  // fields that this library does not know
     std::memcpy(static_cast<void*>(to), &from, std::min(to_size, sizeof from));
+}
+
+// The caller's struct, however much of it the caller was compiled for. What lies beyond ours must not be asked for.
+template <size_t FirstSize, class Struct>
+Struct copy_in(const Struct* from, size_t from_size, const char* name) {
+    required(from, name);
+    if (from_size < FirstSize) reject(std::string(name) + " is smaller than its first version");
+    const auto* const all = reinterpret_cast<const unsigned char*>(from);
+    for (size_t i = sizeof(Struct); i < from_size; ++i)
+        if (all[i] != 0) reject(std::string(name) + " has a field that this library does not know");
+    Struct copy{};
+    std::memcpy(static_cast<void*>(&copy), from, std::min(from_size, sizeof copy));
+    return copy;
 }
 
 inline core::Engine::Deadline deadline_in(uint64_t timeout_ms) {

@@ -94,7 +94,7 @@ void refuse_dispatched(const fanwire_inbox& handle) {
 }  // namespace
 
 int fanwire_inbox_create(fanwire_inbox** inbox, const fanwire_options* options) {
-    return guarded([&] {
+    return guarded_wait([&] {
         required(inbox, "inbox");
         const Settings settings =
             options ? checked(options).options.resolve(process_environment()) : Options().resolve(process_environment());
@@ -112,6 +112,7 @@ void fanwire_inbox_destroy(fanwire_inbox** inbox) { destroy(inbox); }
 
 fanwire_inbox::~fanwire_inbox() {
     if (!inbox) return;  // there was no memory for it
+    const CancellationOff off;
     if (forked()) {
         guarded([&] {
             leak(std::move(dispatcher));
@@ -137,7 +138,7 @@ int fanwire_inbox_fd(fanwire_inbox* inbox, int* fd) {
 }
 
 int fanwire_inbox_set_wake(fanwire_inbox* inbox, fanwire_wake_fn wake, void* user_data) {
-    return guarded([&] {
+    return guarded_wait([&] {
         auto& handle = checked(inbox);
         if (wake)
             handle.inbox->set_wake([=] { wake(user_data); });
@@ -160,7 +161,7 @@ int fanwire_inbox_drain(fanwire_inbox* inbox, fanwire_event* events, size_t even
 }
 
 int fanwire_inbox_wait(fanwire_inbox* inbox, uint64_t timeout_ms) {
-    return guarded([&] {
+    return guarded_wait([&] {
         auto& handle = checked(inbox);
         {
             std::lock_guard lock(handle.mutex);
@@ -183,7 +184,7 @@ int fanwire_events_release(fanwire_event* events, size_t event_size, size_t coun
 }
 
 int fanwire_inbox_dispatch(fanwire_inbox* inbox, fanwire_event_fn callback, void* user_data) {
-    return guarded([&] {
+    return guarded_wait([&] {
         auto& handle = checked(inbox);
         if (!callback) reject("callback is NULL");
         std::lock_guard lock(handle.mutex);

@@ -25,7 +25,7 @@ std::vector<std::string_view> names_of(const char* const* channels, const size_t
 
 int fanwire_numsub(fanwire_engine* engine, const char* const* channels, const size_t* channel_sizes, size_t count,
                    uint64_t* counts, uint64_t timeout_ms) {
-    return guarded([&] {
+    return guarded_wait([&] {
         Engine& target = *checked(engine).engine;
         if (count > 0) required(counts, "counts");
         target.numsub_wait(names_of(channels, channel_sizes, count), counts, deadline_in(timeout_ms));

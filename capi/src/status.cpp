@@ -82,7 +82,7 @@ int fanwire_check_version(int major, int minor, int patch) {
 }
 
 int fanwire_authorities(char* buffer, size_t* size) {
-    return guarded([&] {
+    return guarded_wait([&] {
         required(size, "size");
         const auto found = fanwire::core::system_authorities();
         copy_text(found.file.empty() ? found.directory : found.file, buffer, size, "the path");

@@ -57,7 +57,7 @@ int fanwire_subscription_state_get(const fanwire_subscription* subscription, int
 }
 
 int fanwire_subscription_wait_active(fanwire_subscription* subscription, uint64_t timeout_ms) {
-    return guarded([&] {
+    return guarded_wait([&] {
         Subscription& target = checked(subscription);
         refuse_io_thread("wait_active");
         target.wait_active(deadline_in(timeout_ms));

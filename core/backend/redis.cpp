@@ -22,6 +22,13 @@ LinkConfig link_config(const Settings& settings) {
     return config;
 }
 
+// What answers us is short; the longest is that to PUBSUB NUMSUB of 1024 long names.
+LinkConfig publisher_config(const Settings& settings) {
+    LinkConfig config = link_config(settings);
+    config.reply_max = std::size_t{4} << 20;
+    return config;
+}
+
 LinkConfig subscriber_config(const Settings& settings) {
     LinkConfig config = link_config(settings);
     config.handshake.ask_stats = settings.server_info;
@@ -55,7 +62,7 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
     : listener_(listener),
       endpoint_(endpoint(settings)),
       publisher_(
-          link_config(settings), settings.offline, random, publish_side_,
+          publisher_config(settings), settings.offline, random, publish_side_,
           [&listener](const SettledRun& run) { listener.on_settled(run); },
           [&listener](std::size_t count, std::size_t bytes) { listener.on_unqueued(count, bytes); }),
       subscriber_(subscriber_config(settings), settings.unsubscribe_linger_ms, random, topics, subscribe_side_, &pool),

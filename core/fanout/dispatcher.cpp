@@ -1,5 +1,7 @@
 #include "core/fanout/dispatcher.h"
 
+#include <cxxabi.h>
+
 #include <utility>
 
 #include "core/base/thread.h"
@@ -47,6 +49,8 @@ void Dispatcher::run(const std::shared_ptr<State>& state) {
             if (subscription && subscription->given_up() && event.kind != EventKind::ended) continue;
             try {
                 state->callback(event);
+            } catch (const abi::__forced_unwind&) {  // the callback ends its thread (pthread_exit); this may not be stopped
+                throw;
             } catch (...) {
                 state->errors.fetch_add(1, std::memory_order_relaxed);
             }

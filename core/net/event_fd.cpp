@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/base/thread.h"
 
 #ifdef __linux__
 #include <sys/eventfd.h>
@@ -35,10 +36,12 @@ class EventFd : public Pollable {
 
     int fd() const override { return fd_; }
     void set() override {
+        const CancellationOff off;
         const std::uint64_t one = 1;
         [[maybe_unused]] const auto n = write(fd_, &one, sizeof one);  // fails only when set 2^64 times
     }
     void clear() override {
+        const CancellationOff off;
         std::uint64_t count;
         [[maybe_unused]] const auto n = read(fd_, &count, sizeof count);  // fails only when not set
     }
@@ -68,8 +71,12 @@ class PipeFd : public Pollable {
     PipeFd& operator=(const PipeFd&) = delete;
 
     int fd() const override { return ends_[0]; }
-    void set() override { [[maybe_unused]] const auto n = write(ends_[1], "", 1); }
+    void set() override {
+        const CancellationOff off;
+        [[maybe_unused]] const auto n = write(ends_[1], "", 1);
+    }
     void clear() override {
+        const CancellationOff off;
         char bytes[64];
         while (read(ends_[0], bytes, sizeof bytes) > 0) {
         }

@@ -61,6 +61,7 @@ void Link::opened(TimeMs) {
     if (state_ != State::opening) return;
     state_ = State::greeting;
     reader_.reset();
+    reader_.limit(LinkConfig::greeting_max);
     first_bytes_ = true;
     late_credentials_.reset();
     out_.clear();
@@ -131,6 +132,7 @@ bool Link::take_replies(TimeMs now) {
                 return any;
             case Handshake::Progress::done:
                 state_ = State::ready;
+                reader_.limit(config_.reply_max);
                 deadline_ = never;
                 worked_ = false;
                 heartbeat_.start(now);
@@ -220,7 +222,7 @@ void Link::tick(TimeMs now) {
                     heartbeat_.expecting(now);
                     break;
                 case Heartbeat::Verdict::dead:
-                    fail({Status::CONNECTION_LOST, "no answer to PING within " +
+                    fail({Status::CONNECTION_LOST, "no answer to " + std::string(unanswered()) + " within " +
                                                        std::to_string(config_.heartbeat_timeout) + " ms"},
                          now);
             }

@@ -19,6 +19,9 @@
 namespace fanwire::core {
 
 struct LinkConfig {
+    // Bytes of a reply: while greeting, and then.
+    static constexpr std::size_t greeting_max = ReplyReader::line_max;
+    std::size_t reply_max = ReplyReader::string_max + ReplyReader::line_max;
     HandshakeConfig handshake;
     TimeMs connect_timeout = 2000;
     Backoff::Policy reconnect;
@@ -113,6 +116,8 @@ class Link {
     virtual void on_down(const Error& why, TimeMs now) = 0;
     virtual void on_given_up(const Error& why) = 0;
     virtual void send_ping(TimeMs now) = 0;
+    // The command that the server has to answer next, for the text that it has not.
+    virtual std::string_view unanswered() const { return "PING"; }
     // Part of a reply came in, and nothing was complete.
     virtual void on_partial(TimeMs) {}
     // The credentials of a ready link have changed.

@@ -40,7 +40,7 @@ void clear_vector(std::vector<T>& values, std::size_t keep) noexcept {
 }  // namespace
 
 std::uint32_t PublishBatch::add(std::string_view prefix, std::string_view channel, std::string_view payload,
-                                const std::shared_ptr<OutcomeSink>& sink, void* user_data) {
+                                const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout) {
     const std::size_t channel_size = prefix.size() + channel.size();
     const Digits channel_digits(channel_size), payload_digits(payload.size());
     const std::size_t size = head.size() + channel_digits.size() + 2 + channel_size + 3 +
@@ -72,14 +72,15 @@ std::uint32_t PublishBatch::add(std::string_view prefix, std::string_view channe
     to = put(to, payload);
     put(to, "\r\n");
     records.push_back({static_cast<std::uint32_t>(size), sink ? static_cast<std::uint32_t>(sinks.size()) : 0, user_data,
-                       PublishRecord::Kind::publish});
+                       PublishRecord::Kind::publish, false, timeout});
+    timed += timeout != 0 ? 1 : 0;
     return records.back().size;
 }
 
 void PublishBatch::add_own(PublishRecord::Kind kind, std::string_view command) {
     records.reserve(1);
     chunks.emplace_back(command.size()).append(command);
-    records.push_back({static_cast<std::uint32_t>(command.size()), 0, nullptr, kind});
+    records.push_back({static_cast<std::uint32_t>(command.size()), 0, nullptr, kind, false, 0});
 }
 
 std::size_t PublishBatch::bytes() const {
@@ -106,7 +107,9 @@ void PublishBatch::clear() noexcept {
     clear_vector(records, records_kept_max);
     clear_vector(sinks, sinks_kept_max);
     accepted_us = 0;
+    taken_at = 0;
     deadline = never;
+    timed = 0;
 }
 
 void PublishBatch::recycle(std::vector<CommandChunk>& spare, CommandChunk&& chunk) noexcept {

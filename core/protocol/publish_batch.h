@@ -15,14 +15,19 @@
 namespace fanwire::core {
 
 struct PublishRecord {
-    // What is not a publish is of the link's own making: not counted and not settled.
-    enum class Kind : std::uint8_t { publish, ping, auth, probe, numsub };
+    // What is not a publish is of the link's own making, not counted and not settled; or a publish that was settled before
+    // its answer came.
+    enum class Kind : std::uint8_t { publish, ping, auth, probe, numsub, expired };
 
     std::uint32_t size = 0;  // of the encoded command
     std::uint32_t sink = 0;  // its place among the sinks of its batch, from 1 on; nobody asked: 0
     void* user_data = nullptr;
     Kind kind = Kind::publish;
+    bool begun = false;         // part of it was written on a connection that is gone
+    std::uint32_t timeout = 0;  // ms, of its own; 0: that of its batch
 };
+
+static_assert(sizeof(void*) != 8 || sizeof(PublishRecord) == 24);
 
 // Whole commands back to back in a block of memory.
 class CommandChunk {
@@ -97,12 +102,15 @@ struct PublishBatch {
     std::vector<std::shared_ptr<OutcomeSink>> sinks;
     std::vector<CommandChunk> spare;
     std::uint64_t accepted_us = 0;  // when the first of them was
+    TimeMs taken_at = 0;            // from which on timeouts count
     TimeMs deadline = never;
+    std::size_t timed = 0;  // records with a timeout of their own
 
     // Appends PUBLISH to the channel `prefix` and `channel` make; gives the command's size. Nothing is changed if it
     // throws std::bad_alloc.
     std::uint32_t add(std::string_view prefix, std::string_view channel, std::string_view payload,
-                      const std::shared_ptr<OutcomeSink>& sink = nullptr, void* user_data = nullptr);
+                      const std::shared_ptr<OutcomeSink>& sink = nullptr, void* user_data = nullptr,
+                      std::uint32_t timeout = 0);
     // A command of the link's own, which must be alone in its batch.
     void add_own(PublishRecord::Kind kind, std::string_view command);
 

@@ -89,11 +89,20 @@ void PublishQueue::append(PublishBatch& batch) {
     chunks_.reserve_more(batch.chunks.size());
     batch.spare.reserve(PublishBatch::spare_max);
 
+    const TimeMs first = timed_ > 0 ? next_look_ : first_deadline(true);
     for (const PublishRecord& record : batch.records) {
         (record.kind == Kind::publish ? unsettled_ : own_unsent_) += 1;
         records_.push_back(record);
     }
-    groups_.push_back({batch.records.size(), batch.deadline, batch.accepted_us, std::move(batch.sinks)});
+    groups_.push_back(
+        {batch.records.size(), batch.taken_at, batch.deadline, batch.accepted_us, std::move(batch.sinks)});
+    timed_ += batch.timed;
+    if (timed_ > 0) {
+        next_look_ = std::min(first, batch.deadline);
+        if (batch.timed > 0)
+            for (const PublishRecord& record : batch.records)
+                next_look_ = std::min(next_look_, deadline_of(record, groups_.back()));
+    }
     for (CommandChunk& chunk : batch.chunks) append_chunk(std::move(chunk));
     batch.clear();
     while (!spare_.empty() && batch.spare.size() < PublishBatch::spare_max) {
@@ -158,6 +167,8 @@ void PublishQueue::drop_front_bytes(std::size_t size) noexcept {
 
 // They are of the front group, and in flight.
 void PublishQueue::forget_front(std::size_t count) noexcept {
+    if (timed_ > 0)
+        for (std::size_t i = 0; i < count; ++i) timed_ -= records_[i].timeout != 0 ? 1 : 0;
     records_.drop_front(count);
     in_flight_ -= count;
     groups_.front().records -= count;
@@ -185,6 +196,7 @@ void PublishQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
             if (left == 0) left = groups_[++group].records;
             const PublishRecord record = records_[i];
             if (gone(record, i, groups_[group])) {
+                timed_ -= record.timeout != 0 ? 1 : 0;
                 sieve.leave_out(record.size);
                 --groups_[group].records;
                 continue;
@@ -214,6 +226,7 @@ bool PublishQueue::answers(Kind kind, const Reply& reply) {
     if (reply.is(ReplyType::error)) return true;
     switch (kind) {
         case Kind::publish:
+        case Kind::expired:
             return reply.is(ReplyType::integer);
         case Kind::ping:
             return reply.text() == "PONG";
@@ -231,8 +244,10 @@ bool PublishQueue::reply(const Reply& reply) {
     const PublishRecord record = records_.front();
     const bool refused = reply.is(ReplyType::error);
     if (!answers(record.kind, reply)) return false;
-    const bool expired = expired_ > 0;
-    if (expired) --expired_;
+    const bool of_publish = record.kind == Kind::publish || record.kind == Kind::expired;
+    const bool expired = expired_ > 0 || record.kind == Kind::expired;
+    expired_ -= expired_ > 0 ? 1 : 0;
+    marked_ -= record.kind == Kind::expired ? 1 : 0;
     if (record.kind == Kind::publish && !expired) {
         const Error error = refused ? error_of_reply("PUBLISH", reply.text()) : Error();
         Settling(*this, error)
@@ -240,7 +255,7 @@ bool PublishQueue::reply(const Reply& reply) {
                  refused ? 0 : static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
     }
     forget_front(1);
-    if (record.kind != Kind::publish && record.kind != Kind::ping) answered_(record.kind, reply);
+    if (!of_publish && record.kind != Kind::ping) answered_(record.kind, reply);
     return true;
 }
 
@@ -248,8 +263,10 @@ std::size_t PublishQueue::scan(std::string_view bytes) {
     const std::size_t size = bytes.size();
     while (publish_in_front()) {
         const Group& group = groups_.front();
-        const std::size_t max = std::min(group.records, in_flight_);
-        std::size_t count = 0;
+        std::size_t max = std::min(group.records, in_flight_), count = 0;
+        if (marked_ > 0)
+            for (std::size_t i = 0; i < max; ++i)
+                if (records_[i].kind != Kind::publish) max = i;
         {
             Settling settling(*this, no_error);
             std::uint64_t receivers;
@@ -279,6 +296,10 @@ void PublishQueue::link_down(const Error& why) {
         expired_ -= std::min(expired_, count);
         forget_front(count);
     }
+    marked_ = 0;
+    if (part_of_publish() && std::exchange(records_[0].begun, true))
+        settle_front_unsent(Error::of(Status::CONNECTION_LOST,
+                                      {"not sent: two connections have broken while it was being written: ", why.text}));
     front_sent_ = 0;
     if (own_unsent_ == 0) return;
     // What the link said for itself was for the connection that is gone.
@@ -302,10 +323,78 @@ void PublishQueue::fail_unsent(const Error& why) {
     if (count) unqueued_(count, bytes);
 }
 
+bool PublishQueue::refuse_part(const Error& why) {
+    if (in_flight_ > 0 || !part_of_publish()) return false;
+    settle_front_unsent(why);
+    front_sent_ = 0;
+    return true;
+}
+
+void PublishQueue::settle_front_unsent(const Error& why) noexcept {
+    const std::size_t size = records_[in_flight_].size;
+    Settling settling(*this, why);
+    erase_unsent(&settling, [&](const PublishRecord& record, std::size_t number, const Group& group) {
+        if (number != in_flight_) return false;
+        settling.add(group, record);
+        return true;
+    });
+    unqueued_(1, size);
+}
+
 void PublishQueue::tick(TimeMs now) {
     if (deadline() > now) return;
+    if (timed_ > 0) return expire_one_by_one(now);
     expire_in_flight(now);
     expire_unsent(now);
+}
+
+// When some have timeouts of their own they are due in any order, and all have to be looked at. The more there are the more
+// seldom that is done: a few thousand of them for each millisecond that passes.
+void PublishQueue::expire_one_by_one(TimeMs now) noexcept {
+    constexpr std::size_t looks_per_ms = 4096;
+    const std::size_t looks = records_.size() - expired_;
+    TimeMs next = never;
+    {
+        const Error error = Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered in time"});
+        Settling settling(*this, error);
+        std::size_t first = 0;
+        for (std::size_t i = 0; first < in_flight_; first += groups_[i++].records) {
+            const std::size_t end = std::min(first + groups_[i].records, in_flight_);
+            for (std::size_t at = std::max(first, expired_); at < end; ++at) {
+                PublishRecord& record = records_[at];
+                if (record.kind != Kind::publish) continue;
+                const TimeMs deadline = deadline_of(record, groups_[i]);
+                if (deadline > now) {
+                    next = std::min(next, deadline);
+                    continue;
+                }
+                settling.add(groups_[i], record);
+                record.kind = Kind::expired;
+                ++marked_;
+                timed_ -= record.timeout != 0 ? 1 : 0;
+                record.timeout = 0;
+            }
+        }
+    }
+    const Error error = Error::of(Status::TIMEOUT, {"not sent in time"});
+    Settling settling(*this, error);
+    std::size_t count = 0, bytes = 0;
+    erase_unsent(&settling, [&](const PublishRecord& record, std::size_t number, const Group& group) {
+        if (record.kind != Kind::publish) return false;
+        const TimeMs deadline = deadline_of(record, group);
+        const bool in_part = front_sent_ > 0 && number == in_flight_;
+        if (deadline > now || in_part) {  // what is written in part has to be completed
+            next = std::min(next, std::max(deadline, now + 1));
+            return false;
+        }
+        ++count;
+        bytes += record.size;
+        settling.add(group, record);
+        return true;
+    });
+    next_look_ = next == never ? never : std::max(next, now + static_cast<TimeMs>(looks / looks_per_ms));
+    if (count) unqueued_(count, bytes);
+    if (timed_ == 0) expire_in_flight(now);  // passes over what is settled
 }
 
 void PublishQueue::expire_in_flight(TimeMs now) noexcept {
@@ -362,9 +451,11 @@ void PublishQueue::expire_unsent(TimeMs now) noexcept {
     if (count) unqueued_(count, bytes);
 }
 
-// Of the first group that has a record that may expire.
-TimeMs PublishQueue::deadline() const {
-    const std::size_t unsent = in_flight_ + (front_sent_ > 0 ? 1 : 0);
+TimeMs PublishQueue::deadline() const { return timed_ > 0 ? next_look_ : first_deadline(false); }
+
+// Of the first group that has a record that may expire, or, if `part`, will when it is written.
+TimeMs PublishQueue::first_deadline(bool part) const {
+    const std::size_t unsent = in_flight_ + (front_sent_ > 0 && !part ? 1 : 0);
     std::size_t first = 0;
     for (std::size_t i = 0; i < groups_.size(); ++i) {
         const std::size_t end = first + groups_[i].records;

@@ -3,7 +3,8 @@
 //   unsent --written--> in flight --reply--> settled
 //
 // When the connection breaks, those in flight may or may not have been executed (OUTCOME_UNKNOWN); one that was written
-// only in part cannot have been, since its last byte never left, and is sent anew.
+// only in part cannot have been, since its last byte never left, and is sent anew, once: what breaks two connections would
+// break them all, and nothing behind it would ever be sent.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +60,11 @@ class PublishQueue {
     bool can_scan(std::string_view bytes) const;
     void link_down(const Error& why);
     void fail_unsent(const Error& why);
+    // The server has said no in the middle of a publish, and everything before it is answered: that is its outcome. The
+    // connection is of no use any more. False if nothing is written in part.
+    [[nodiscard]] bool refuse_part(const Error& why);
+    // What the server is to answer next; publish if nothing.
+    PublishRecord::Kind awaited() const { return in_flight_ > 0 ? records_.front().kind : PublishRecord::Kind::publish; }
 
     // Settles what has waited too long.
     void tick(TimeMs now);
@@ -70,7 +76,7 @@ class PublishQueue {
     // What came in one batch.
     struct Group {
         std::size_t records = 0;  // that are still in records_
-        TimeMs deadline = never;
+        TimeMs taken_at = 0, deadline = never;
         std::uint64_t accepted_us = 0;
         std::vector<std::shared_ptr<OutcomeSink>> sinks;
     };
@@ -84,6 +90,15 @@ class PublishQueue {
     void forget_front(std::size_t count) noexcept;
     template <class Gone>
     void erase_unsent(Settling* settling, Gone&& gone) noexcept;
+    static TimeMs deadline_of(const PublishRecord& record, const Group& group) {
+        return record.timeout == 0 ? group.deadline : group.taken_at + record.timeout;
+    }
+    bool part_of_publish() const {
+        return front_sent_ > 0 && has_unsent() && records_[in_flight_].kind == PublishRecord::Kind::publish;
+    }
+    void settle_front_unsent(const Error& why) noexcept;
+    TimeMs first_deadline(bool part) const;
+    void expire_one_by_one(TimeMs now) noexcept;
     void expire_in_flight(TimeMs now) noexcept;
     void expire_unsent(TimeMs now) noexcept;
     void drop_front_bytes(std::size_t size) noexcept;
@@ -98,6 +113,9 @@ class PublishQueue {
     Ring<Group> groups_;           // of all of them; none is empty
     std::size_t in_flight_ = 0;
     std::size_t expired_ = 0;  // of those in flight, at the front: settled already, their replies are still to come
+    std::size_t marked_ = 0;   // of those in flight: of the kind that says so
+    std::size_t timed_ = 0;    // that have a timeout of their own and no outcome
+    TimeMs next_look_ = never;  // if there are such: when to look which are due
     std::size_t unsettled_ = 0;
     std::size_t own_unsent_ = 0;
     std::uint64_t looked_at_ = 0;

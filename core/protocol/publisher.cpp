@@ -38,6 +38,12 @@ void Publisher::wrote(std::size_t size, TimeMs now) {
 }
 
 void Publisher::on_reply(const Reply& reply, TimeMs now) {
+    // An error is the answer to what is being written: Redis refuses a command that is too large by its first bytes.
+    if (reply.is(ReplyType::error) && early_.empty()) {
+        const Error refusal = error_of_reply("PUBLISH", reply.text());
+        if (queue_.refuse_part(refusal))
+            return renew(Error::of(Status::CONNECTION_LOST, {"the server refused what was being sent: ", refusal.text}), now);
+    }
     if (early_.empty() ? !queue_.reply(reply) : !take_early(reply))
         protocol_error("the server sent a reply that answers nothing we asked", now);
     else
@@ -89,6 +95,22 @@ void Publisher::send_ping(TimeMs) {
     std::string command;
     append_command(command, {"PING"});
     append_own(PublishRecord::Kind::ping, command);
+}
+
+std::string_view Publisher::unanswered() const {
+    switch (early_.empty() ? queue_.awaited() : early_.front()) {
+        case PublishRecord::Kind::ping:
+            return "PING";
+        case PublishRecord::Kind::auth:
+            return "AUTH";
+        case PublishRecord::Kind::numsub:
+            return "PUBSUB NUMSUB";
+        case PublishRecord::Kind::publish:
+        case PublishRecord::Kind::expired:
+        case PublishRecord::Kind::probe:
+            break;
+    }
+    return "PUBLISH";
 }
 
 // Behind what is queued, unless that is held: the link's own commands do not wait for it.

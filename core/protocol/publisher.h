@@ -58,6 +58,7 @@ class Publisher : public Link {
     void on_down(const Error& why, TimeMs now) override;
     void on_given_up(const Error& why) override;
     void send_ping(TimeMs now) override;
+    std::string_view unanswered() const override;
     void on_credentials(bool username_changed, TimeMs now) override;
     void append_own(PublishRecord::Kind kind, std::string_view command);
     bool take_early(const Reply& reply);

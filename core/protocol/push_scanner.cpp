@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/protocol/reply.h"
+
 namespace fanwire::core {
 
 namespace {
@@ -14,7 +16,7 @@ constexpr std::size_t reserved_max = std::size_t{1} << 20;
 // How much is added to a kept beginning that does not say its size yet. The rest goes back if it was too much.
 constexpr std::size_t step = 512;
 constexpr std::size_t names_max = 4096;  // of a large frame that is kept whole: all of it but the payload
-constexpr std::size_t digits_max = 9;  // Redis's strings are at most 512 MB
+constexpr std::size_t digits_max = 9;  // of ReplyReader::string_max
 
 // A bulk string's "$<size>\r\n" at `at`, which moves behind it.
 PushScan read_size(std::string_view bytes, std::size_t& at, std::size_t& size) {
@@ -33,7 +35,7 @@ PushScan read_size(std::string_view bytes, std::size_t& at, std::size_t& size) {
     if (i == bytes.size()) return PushScan::partial;
     if (i == first || bytes[i] != '\r') return PushScan::other;
     if (i + 1 == bytes.size()) return PushScan::partial;
-    if (bytes[i + 1] != '\n') return PushScan::other;
+    if (bytes[i + 1] != '\n' || value > ReplyReader::string_max) return PushScan::other;
     at = i + 2;
     size = value;
     return PushScan::message;

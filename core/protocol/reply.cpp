@@ -3,12 +3,11 @@
 #include <hiredis/hiredis.h>
 #include <hiredis/read.h>
 
+#include <algorithm>
+#include <charconv>
 #include <new>
 
 namespace fanwire::core {
-
-// Arrays beyond this size are nothing that Redis sends us; the reader would allocate for them before they arrive.
-static constexpr long long elements_max = 1 << 20;
 
 static constexpr std::size_t nesting_max = 7;
 
@@ -24,6 +23,10 @@ struct ReplyFunctions {
     static void* add(const redisReadTask* task, Node node) noexcept try {
         auto& nodes = reader(task).nodes_;
         const std::size_t index = nodes.size();
+        if (index > ReplyReader::elements_max) {
+            reader(task).refusal_ = ReplyReader::Refusal::elements;
+            return nullptr;
+        }
         nodes.push_back(node);
         if (task->parent) {
             // Elements come in order: the last child so far is the one to link from.
@@ -57,7 +60,8 @@ struct ReplyFunctions {
     template <class Number>
     static void* create_array(const redisReadTask* task, Number elements) noexcept {
         const auto n = static_cast<long long>(elements);
-        if (n < 0 || n > elements_max) {
+        // hiredis would allocate for them before they arrive.
+        if (n < 0 || n > static_cast<long long>(ReplyReader::elements_max)) {
             reader(task).refusal_ = ReplyReader::Refusal::elements;
             return nullptr;
         }
@@ -120,13 +124,15 @@ void ReplyReader::reset() {
     hiredis_ = std::make_unique<Hiredis>(this);
     std::vector<Node>().swap(nodes_);
     std::string().swap(text_);
-    fed_ = 0;
+    fed_ = begun_ = 0;
+    limit_ = usual_limit;
     error_.clear();
     refusal_ = Refusal::none;
 }
 
 void ReplyReader::feed(std::string_view bytes) {
     fed_ += bytes.size();
+    begun_ += bytes.size();
     if (redisReaderFeed(hiredis_->reader, bytes.data(), bytes.size()) != 0 && hiredis_->reader->err == REDIS_ERR_OOM)
         throw std::bad_alloc();
 }
@@ -144,13 +150,16 @@ std::string_view ReplyReader::unread() const {
 std::size_t ReplyReader::drop_unread() {
     const std::size_t size = unread().size();
     hiredis_->reader->pos += size;
+    begun_ -= size;
     return size;
 }
 
 void ReplyReader::trim() noexcept {
     if (!idle() || fed_ <= keep_max) return;
+    const std::size_t limit = limit_;
     try {
         reset();
+        limit_ = limit;
     } catch (const std::bad_alloc&) {  // at the next opportunity
     }
 }
@@ -171,7 +180,47 @@ ReplyReader::Result ReplyReader::next() {
                                                 : std::string(hiredis_->reader->errstr);
         return Result::broken;
     }
-    return object ? Result::reply : Result::more;
+    if (!object) {
+        error_ = excess();
+        return error_.empty() ? Result::more : Result::broken;
+    }
+    begun_ = hiredis_->reader->len - hiredis_->reader->pos;
+    return Result::reply;
+}
+
+// The type of the element that is being read. hiredis 1.x keeps its tasks otherwise than 0.14.
+template <class Reader>
+static int type_under_way(const Reader& reader) {
+    if (reader.ridx < 0) return -1;
+    if constexpr (requires { reader.task; })
+        return reader.task[reader.ridx]->type;
+    else
+        return reader.rstack[reader.ridx].type;
+}
+
+// What is wrong with a reply that is not all there yet, if anything: so that nothing is collected that can come to no good.
+std::string ReplyReader::excess() const {
+    const redisReader& reader = *hiredis_->reader;
+    constexpr int verbatim = 14;  // REDIS_REPLY_VERB of hiredis 1.x
+    const int type = type_under_way(reader);
+    const std::string_view left(reader.buf + reader.pos, reader.len - reader.pos);
+    const auto more_than = [](const char* what, std::size_t max) {
+        return std::string(what) + " of more than " + std::to_string(max) + " bytes";
+    };
+    std::size_t line = left.size();
+    if (type == REDIS_REPLY_STRING || type == verbatim) {
+        const std::size_t end = left.find('\r');
+        if (end != left.npos) {
+            line = end;
+            long long size = 0;
+            std::from_chars(left.data(), left.data() + end, size);
+            if (size > 0 && static_cast<unsigned long long>(size) > std::min(limit_, string_max))
+                return more_than("a string", std::min(limit_, string_max));
+        }
+    }
+    if (line > line_max) return more_than("a line", line_max);
+    if (begun_ > limit_) return more_than("a reply", limit_);
+    return {};
 }
 
 #define FANWIRE_TEXT(x) #x

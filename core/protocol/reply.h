@@ -44,6 +44,13 @@ class ReplyReader {
     static constexpr std::size_t feed_max = 16 * 1024;
     void feed(std::string_view bytes);
 
+    // Redis's own limit for a string (proto-max-bulk-len may raise it, for nobody's good); for a status, an error or a number,
+    // and for the size of something else; for the elements of a reply, those of nested arrays included.
+    static constexpr std::size_t string_max = std::size_t{512} << 20, line_max = 64 * 1024, elements_max = 4096;
+    // A reply of more bytes breaks the stream, as does one that only announces them. Until the next reset(), which leaves
+    // room for any string.
+    void limit(std::size_t bytes) { limit_ = bytes; }
+
     // Whether it holds nothing: what is fed next begins a reply.
     bool idle() const;
     // What was fed and belongs to no reply so far: nothing, if one has begun. Valid until the next call that changes it.
@@ -74,6 +81,7 @@ class ReplyReader {
         std::size_t next_sibling = 0;
     };
     struct Hiredis;
+    std::string excess() const;
     // Why a callback made hiredis stop, which it can only report as out of memory.
     enum class Refusal : std::uint8_t { none, memory, elements, nesting };
 
@@ -83,6 +91,9 @@ class ReplyReader {
     std::string error_;
     Refusal refusal_ = Refusal::none;
     std::size_t fed_ = 0;  // bytes since it was trimmed, and so at least what its buffers hold
+    static constexpr std::size_t usual_limit = string_max + line_max;
+    std::size_t limit_ = usual_limit;
+    std::size_t begun_ = 0;  // bytes of the reply under way, and of what was fed behind it
 };
 
 // The version of hiredis that this was compiled against, "0.14.1"; static.

@@ -52,6 +52,7 @@ class Subscriber : public Link {
     void on_down(const Error& why, TimeMs now) override;
     void on_given_up(const Error&) override { tracker_.end(); }
     void send_ping(TimeMs now) override;
+    std::string_view unanswered() const override { return tracker_.unanswered(); }
     void on_partial(TimeMs) override { listener_.message_arriving(); }
     void on_credentials(bool username_changed, TimeMs now) override;
     bool take(const Reply& reply, TimeMs now);

@@ -68,6 +68,11 @@ bool SubscriptionTracker::next_command(std::string& out) {
 
 void SubscriptionTracker::pinged() { commands_.push_back({Verb::ping, TargetKind::channel}); }
 
+std::string_view SubscriptionTracker::unanswered() const {
+    if (commands_.empty() || commands_.front().verb == Verb::ping) return "PING";
+    return word_for(commands_.front().verb == Verb::subscribe, commands_.front().kind);
+}
+
 bool SubscriptionTracker::ponged() {
     if (commands_.empty() || commands_.front().verb != Verb::ping) return false;
     commands_.pop_front();

@@ -60,6 +60,8 @@ class SubscriptionTracker {
     // A PING has been appended by the caller.
     void pinged();
     bool under_way() const { return !commands_.empty(); }
+    // The word of the command that Redis has to answer next; PING if there is none.
+    std::string_view unanswered() const;
 
     // What came back; false if it does not fit what is under way.
     [[nodiscard]] bool acknowledged(bool subscribed, TargetKind kind, std::string_view name, TimeMs now);

@@ -270,6 +270,19 @@ TEST(Connect, OfflinePublishesFailOrWait) {
     ASSERT_STATUS(FANWIRE_OK, publish_async(queueing.engine, "a", "b", outcomes));
     EXPECT_EQ(FANWIRE_TIMEOUT, outcomes.next(FANWIRE_EVENT_PUBLISHED).status) << "never sent within 50 ms";
 
+    Attempt patient(server.url(), {{"publish_timeout_ms", "3600000"}});
+    fanwire_publish_args own{};
+    own.channel = "a";
+    own.channel_size = 1;
+    own.timeout_ms = 50;
+    own.inbox = outcomes;
+    ASSERT_STATUS(FANWIRE_OK, publish_async(patient.engine, "a", "b", outcomes));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_publish_with(patient.engine, &own, sizeof own));
+    EXPECT_EQ(FANWIRE_TIMEOUT, outcomes.next(FANWIRE_EVENT_PUBLISHED).status) << "its own timeout, and the other one waits";
+    EXPECT_EQ(0u, outcomes.drain().size());
+    EXPECT_STATUS(FANWIRE_TIMEOUT, fanwire_engine_close(patient.engine, 0));
+    EXPECT_EQ(FANWIRE_CLOSED, outcomes.next(FANWIRE_EVENT_PUBLISHED).status);
+
     Attempt bounded(server.url(), {{"offline_count", "2"}, {"publish_timeout_ms", "60000"}});
     ASSERT_STATUS(FANWIRE_OK, publish_async(bounded.engine, "a", "1", outcomes));
     ASSERT_STATUS(FANWIRE_OK, publish_async(bounded.engine, "a", "2", outcomes));

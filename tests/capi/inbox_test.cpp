@@ -255,5 +255,26 @@ TEST(InboxWake, NoWakeIsLost) {
     EXPECT_EQ(total, received);
 }
 
+// queued_bytes is what inbox_bytes limits: names and payload, and the same for each message.
+TEST(Inbox, QueuedBytesAreThoseOfNamesAndPayloads) {
+    Engine engine = open_engine();
+    Inbox inbox, by_pattern;
+    Subscription one = subscribe(engine, "channel", inbox), two = psubscribe(engine, "chan*", by_pattern);
+    const auto queued = [](fanwire_inbox* of) {
+        fanwire_inbox_stats stats{};
+        EXPECT_STATUS(FANWIRE_OK, fanwire_inbox_stats_get(of, &stats, sizeof stats));
+        return stats.queued_bytes;
+    };
+    EXPECT_EQ(0u, queued(inbox));
+    publish_wait(engine, "channel", "");
+    const std::uint64_t each = queued(inbox) - 7;
+    EXPECT_LE(each, 96u);
+    publish_wait(engine, "channel", std::string(1000, 'x'));
+    EXPECT_EQ(2 * (each + 7) + 1000, queued(inbox));
+    EXPECT_EQ(2 * (each + 7 + 5) + 1000, queued(by_pattern));
+    inbox.drain();
+    EXPECT_EQ(0u, queued(inbox));
+}
+
 }  // namespace
 }  // namespace capi_test

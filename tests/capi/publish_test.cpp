@@ -40,6 +40,59 @@ TEST(Publish, AsyncGivesOneOutcome) {
     EXPECT_EQ(0u, outcomes.drain().size()) << "exactly one for each";
 }
 
+fanwire_publish_args args_of(std::string_view channel, std::string_view payload) {
+    fanwire_publish_args args{};
+    args.channel = channel.data();
+    args.channel_size = channel.size();
+    args.payload = payload.data();
+    args.payload_size = payload.size();
+    return args;
+}
+
+TEST(Publish, WithArguments) {
+    Engine engine = open_engine();
+    Inbox inbox, outcomes;
+    Subscription subscription = subscribe(engine, "a", inbox);
+    int tag = 0;
+    fanwire_publish_args args = args_of("a", "1");
+    ASSERT_STATUS(FANWIRE_OK, fanwire_publish_with(engine, &args, sizeof args));
+    EXPECT_EQ("1", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
+    args = args_of("a", "2");
+    args.timeout_ms = 3600000;
+    args.inbox = outcomes;
+    args.user_data = &tag;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_publish_with(engine, &args, sizeof args));
+    EXPECT_EQ("2", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
+    const Seen outcome = outcomes.next(FANWIRE_EVENT_PUBLISHED);
+    EXPECT_EQ(FANWIRE_OK, outcome.status);
+    EXPECT_EQ(1u, outcome.count);
+    EXPECT_EQ(&tag, outcome.user_data);
+
+    args.timeout_ms = 3600001;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_with(engine, &args, sizeof args));
+    EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), "timeout_ms")) << fanwire_last_error();
+    args.timeout_ms = 0;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_with(engine, nullptr, sizeof args));
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_with(engine, &args, sizeof args - 1));
+    args.channel_size = 0;
+    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL, fanwire_publish_with(engine, &args, sizeof args));
+    args.channel = nullptr;
+    args.channel_size = 1;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_with(engine, &args, sizeof args));
+
+    struct {
+        fanwire_publish_args args;
+        uint64_t later_field;
+    } later{args_of("a", "3"), 0};
+    EXPECT_STATUS(FANWIRE_OK, fanwire_publish_with(engine, &later.args, sizeof later)) << "nothing new is asked for";
+    later.later_field = 1;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_with(engine, &later.args, sizeof later));
+    EXPECT_EQ("3", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_close(engine, deadline_ms));
+    EXPECT_EQ(0u, outcomes.drain().size());
+    EXPECT_EQ(0u, inbox.drain().size() - 1) << "ENDED only";
+}
+
 TEST(Publish, WhatIsPutOffArrivesInOrder) {
     for (const char* buffer : {"64MiB", "200", "1"}) {
         SCOPED_TRACE(buffer);

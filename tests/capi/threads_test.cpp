@@ -1,4 +1,7 @@
 // Everything at once, for the thread sanitizer to watch.
+#include <pthread.h>
+#include <signal.h>
+
 #include "support.h"
 
 namespace capi_test {
@@ -123,6 +126,104 @@ TEST(Threads, MessagesAreReleasedAnywhere) {
     }
     fanwire_message_release(event.message);
     for (std::thread& thread : threads) thread.join();
+}
+
+// No call is a cancellation point: what has begun is done whole, and the thread ends behind it.
+TEST(Threads, ACancelledThreadEndsBehindItsCall) {
+    Engine engine = open_engine();
+    Inbox inbox;
+    struct Waiting {
+        fanwire_inbox* inbox;
+        std::atomic<int> waits{0}, result{-1};
+    } waiting{inbox};
+    pthread_t thread;
+    ASSERT_EQ(0, pthread_create(&thread, nullptr, [](void* data) -> void* {
+        auto& all = *static_cast<Waiting*>(data);
+        all.waits = 1;
+        all.result = fanwire_inbox_wait(all.inbox, FANWIRE_FOREVER);
+        pthread_testcancel();
+        return nullptr;
+    }, &waiting));
+    ASSERT_TRUE(until([&] { return waiting.waits.load() == 1; }));
+    ASSERT_EQ(0, pthread_cancel(thread));
+    Subscription subscription;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(subscription.out(), engine, "a", 1, inbox, nullptr));
+    void* ended = nullptr;
+    ASSERT_EQ(0, pthread_join(thread, &ended));
+    EXPECT_EQ(PTHREAD_CANCELED, ended);
+    EXPECT_EQ(FANWIRE_OK, waiting.result.load());
+}
+
+TEST(Threads, CancelledPublishersLeaveAWorkingEngine) {
+    Engine engine = open_engine();
+    Inbox inbox, outcomes{{"inbox_count", "1000"}};
+    Subscription subscription = subscribe(engine, "a", inbox);
+    for (int i = 0; i < 50; ++i) {
+        struct Publishing {
+            fanwire_engine* engine;
+            std::atomic<std::uint64_t> calls{0};
+        } publishing{engine};
+        pthread_t thread;
+        ASSERT_EQ(0, pthread_create(&thread, nullptr, [](void* data) -> void* {
+            auto& all = *static_cast<Publishing*>(data);
+            while (true) {
+                fanwire_publish(all.engine, "a", 1, "x", 1);
+                fanwire_publish_wait(all.engine, "a", 1, "y", 1, FANWIRE_FOREVER, nullptr);
+                ++all.calls;
+                pthread_testcancel();
+            }
+        }, &publishing));
+        ASSERT_TRUE(until([&] { return publishing.calls.load() > 3; }));
+        ASSERT_EQ(0, pthread_cancel(thread));
+        void* ended = nullptr;
+        ASSERT_EQ(0, pthread_join(thread, &ended));
+        EXPECT_EQ(PTHREAD_CANCELED, ended);
+    }
+    EXPECT_EQ(1u, publish_wait(engine, "a", "the last"));
+    EXPECT_STATUS(FANWIRE_OK, fanwire_engine_close(engine, deadline_ms));
+    EXPECT_EQ(0u, stats_of(engine).publish_queued);
+}
+
+TEST(Threads, ACallbackThatEndsItsThreadEndsDelivery) {
+    Engine engine = open_engine();
+    std::atomic<int> called{0};
+    Inbox inbox;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_dispatch(inbox, [](void* data, const fanwire_event*) {
+        ++*static_cast<std::atomic<int>*>(data);
+        pthread_exit(nullptr);
+    }, &called));
+    Subscription subscription;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(subscription.out(), engine, "a", 1, inbox, nullptr));
+    ASSERT_TRUE(until([&] { return called.load() == 1; }));
+    EXPECT_EQ(1u, publish_wait(engine, "a", "x"));
+    inbox.reset();
+    EXPECT_EQ(1, called.load());
+    EXPECT_STATUS(FANWIRE_OK, fanwire_engine_close(engine, deadline_ms));
+}
+
+// A handler that runs is no answer: each wait goes on until its timeout.
+TEST(Threads, ASignalEndsNoWait) {
+    struct sigaction action{}, before{};
+    action.sa_handler = [](int) {};
+    ASSERT_EQ(0, sigaction(SIGUSR2, &action, &before));
+    Engine engine = open_engine();
+    Inbox inbox;
+    std::atomic<bool> waits{false}, ended{false};
+    std::thread waiter([&] {
+        waits = true;
+        EXPECT_STATUS(FANWIRE_OK, fanwire_inbox_wait(inbox, FANWIRE_FOREVER));
+        ended = true;
+    });
+    ASSERT_TRUE(until([&] { return waits.load(); }));
+    for (int i = 0; i < 100; ++i) {
+        pthread_kill(waiter.native_handle(), SIGUSR2);
+        std::this_thread::yield();
+    }
+    EXPECT_FALSE(ended.load());
+    Subscription subscription;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(subscription.out(), engine, "a", 1, inbox, nullptr));
+    waiter.join();
+    sigaction(SIGUSR2, &before, nullptr);
 }
 
 }  // namespace

@@ -188,6 +188,44 @@ TEST(ServerFault, ALinkThatSucceedsWakesTheOther) {
     EXPECT_EQ(publish(engine, "chat", "after"), 1u);
 }
 
+// Redis says no to a command that is too large as soon as it reads its size, and closes. That is the outcome of this publish,
+// and the others go on: none is sent for ever.
+TEST(ServerFault, APublishThatTheServerDoesNotTake) {
+    RedisServer server({"--proto-max-bulk-len", "1mb"});
+    Inbox inbox, outcomes;
+    Engine engine = open_on(
+        server.url(), {{"reconnect_delay_ms", "1"}, {"publish_timeout_ms", "60000"}, {"offline_bytes", "64MiB"}});
+    Subscription sub = subscribe(engine, "chat", inbox);
+    constexpr int rounds = 5;
+    for (int i = 0; i < rounds; ++i) {
+        ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", std::string(12 << 20, 'x'), outcomes));
+        ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "small", outcomes));
+        const Seen refused = outcomes.next(FANWIRE_EVENT_PUBLISHED), other = outcomes.next(FANWIRE_EVENT_PUBLISHED);
+        EXPECT_EQ(refused.status, FANWIRE_REDIS_ERROR) << refused.text;
+        EXPECT_NE(refused.text.find("invalid bulk length"), std::string::npos) << refused.text;
+        EXPECT_EQ(other.status, FANWIRE_OK) << other.text;
+        EXPECT_EQ(next_of(inbox, FANWIRE_EVENT_MESSAGE).payload, "small");
+    }
+    EXPECT_LE(stats_of(engine).disconnects, static_cast<std::uint64_t>(rounds));
+}
+
+// The same without a word: what breaks a connection twice is not sent a third time.
+TEST(ServerFault, APublishThatBreaksItsConnections) {
+    RedisServer server;
+    FaultProxy proxy(server.port());
+    Inbox outcomes;
+    Engine engine = open_on(
+        proxy.url(), {{"reconnect_delay_ms", "1"}, {"publish_timeout_ms", "60000"}, {"offline_bytes", "64MiB"}});
+    publish(engine, "chat", "the first");
+    proxy.cut_new_after(FaultProxy::to_server, 100000, FaultProxy::Ending::close);
+    proxy.cut_after(Which::publishers, FaultProxy::to_server, 100000, FaultProxy::Ending::close);
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", std::string(12 << 20, 'x'), outcomes));
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "small", outcomes));
+    const Seen failed = outcomes.next(FANWIRE_EVENT_PUBLISHED), other = outcomes.next(FANWIRE_EVENT_PUBLISHED);
+    EXPECT_EQ(failed.status, FANWIRE_CONNECTION_LOST) << failed.text;
+    EXPECT_EQ(other.status, FANWIRE_OK) << other.text;
+}
+
 // A server that hangs for less than the heartbeat's patience: late is not lost.
 TEST(ServerFault, AShortHang) {
     RedisServer server;

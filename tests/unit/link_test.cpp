@@ -158,6 +158,23 @@ TEST_F(LinkTest, RefusalsHaveTheirStatus) {
     }
 }
 
+TEST_F(LinkTest, AGreetingIsShort) {
+    for (const std::string bytes : {"$400000000\r\n", "$65537\r\n", "*100000\r\n"}) {
+        auto link = make(config());
+        greet(*link);
+        link->received(bytes, 1);
+        EXPECT_EQ(told.take(), (Events{"failed PROTOCOL_ERROR", "retry 1 in 75"})) << bytes;
+    }
+    auto link = make(config());
+    greet(*link);
+    link->received("+OK\r\n+PONG\r\n$65537\r\n", 1);
+    EXPECT_EQ(link->state(), Link::State::ready);
+    link->received("$536870913\r\n", 2);
+    EXPECT_EQ(link->state(), Link::State::ready) << "that is inside the string";
+    link->received(std::string(65537 - 12, 'x') + "\r\n$536870913\r\n", 3);
+    EXPECT_EQ(told.take(), (Events{"ready", "lost PROTOCOL_ERROR", "retry 1 in 75"}));
+}
+
 TEST_F(LinkTest, AnHttpServerIsQuoted) {
     auto link = make(config());
     greet(*link);

@@ -121,6 +121,103 @@ TEST_F(PublishQueueTest, ABreakAtEveryByte) {
     }
 }
 
+// What breaks two connections would break them all, and what is behind it would never be sent.
+TEST_F(PublishQueueTest, WhatIsWrittenInPartIsSentAnewOnce) {
+    publish("ws:a", "one");
+    publish("ws:b", "two");
+    write(10);
+    queue.link_down({Status::CONNECTION_LOST, "reset"});
+    queue.link_down({Status::CONNECTION_LOST, "a connection on which nothing was written"});
+    EXPECT_TRUE(take().empty());
+    write(20);
+    queue.link_down({Status::CONNECTION_LOST, "reset"});
+    EXPECT_EQ(take(), Strings{"1 CONNECTION_LOST"});
+    EXPECT_EQ(unsent, 1u);
+    EXPECT_EQ(write(), command("ws:b", "two"));
+    EXPECT_TRUE(reply(":1\r\n"));
+    EXPECT_EQ(take(), Strings{"2 OK 1"});
+}
+
+TEST_F(PublishQueueTest, AnErrorInTheMiddleOfAPublishIsItsOutcome) {
+    const Error why{Status::REDIS_ERROR, "PUBLISH: ERR Protocol error: invalid bulk length"};
+    EXPECT_FALSE(queue.refuse_part(why)) << "nothing is there";
+    publish("ws:a", "one");
+    EXPECT_FALSE(queue.refuse_part(why)) << "nothing is written";
+    write();
+    publish("ws:b", "two");
+    publish("ws:c", "three");
+    write(10);
+    EXPECT_FALSE(queue.refuse_part(why)) << "the first one is to be answered before";
+    EXPECT_TRUE(reply(":1\r\n"));
+    EXPECT_TRUE(queue.refuse_part(why));
+    EXPECT_EQ(take(), (Strings{"1 OK 1", "2 REDIS_ERROR"}));
+    queue.link_down({Status::CONNECTION_LOST, "refused"});
+    EXPECT_EQ(write(), command("ws:c", "three"));
+    EXPECT_EQ(unsent, 0u);
+    EXPECT_EQ(unsent_bytes, 0u);
+    queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
+    write(3);
+    EXPECT_TRUE(reply(":1\r\n"));
+    EXPECT_FALSE(queue.refuse_part(why)) << "that is no publish";
+}
+
+TEST_F(PublishQueueTest, APublishMayHaveATimeoutOfItsOwn) {
+    const auto publish_for = [&](const char* payload, std::uint32_t timeout) {
+        batch.taken_at = 1000;
+        batch.deadline = 6000;
+        unsent_bytes += batch.add("", "a", payload, nullptr, reinterpret_cast<void*>(++accepted), timeout);
+        ++unsent;
+    };
+    publish_for("usual", 0);
+    publish_for("short", 100);
+    publish_for("long", 60000);
+    publish_for("shorter", 50);
+    queue.append(batch);
+    EXPECT_EQ(queue.deadline(), 1050);
+    queue.tick(1050);
+    EXPECT_EQ(take(), Strings{"4 TIMEOUT"});
+    EXPECT_EQ(queue.deadline(), 1100);
+    EXPECT_EQ(write(), command("a", "usual") + command("a", "short") + command("a", "long"));
+    queue.tick(1100);
+    EXPECT_EQ(take(), Strings{"2 OUTCOME_UNKNOWN"});
+    EXPECT_EQ(queue.scan(":1\r\n:2\r\n"), 4u) << "the next answer is nobody's";
+    EXPECT_FALSE(queue.can_scan(":2\r\n"));
+    EXPECT_TRUE(reply(":2\r\n"));
+    EXPECT_EQ(take(), Strings{"1 OK 1"});
+    queue.tick(6000);
+    EXPECT_TRUE(take().empty()) << "its own is longer";
+    EXPECT_EQ(queue.deadline(), 61000);
+    queue.tick(61000);
+    EXPECT_EQ(take(), Strings{"3 OUTCOME_UNKNOWN"});
+    EXPECT_TRUE(reply(":3\r\n"));
+    EXPECT_TRUE(take().empty());
+    EXPECT_EQ(queue.deadline(), never);
+    EXPECT_TRUE(queue.idle());
+    EXPECT_EQ(unsent, 0u);
+    EXPECT_EQ(unsent_bytes, 0u);
+}
+
+// They are due in any order, but looking at all of them for each would cost the square of their number.
+TEST_F(PublishQueueTest, ManyTimeoutsOfTheirOwnCostNoLookAtAllForEach) {
+    constexpr std::uint32_t count = 100000;
+    batch.taken_at = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        unsent_bytes += batch.add("", "a", "", nullptr, nullptr, 1 + i % 1000);
+        ++unsent;
+    }
+    queue.append(batch);
+    const std::uint64_t before = queue.looked_at();
+    TimeMs now = 0;
+    while (queue.deadline() != never) {
+        now = queue.deadline();
+        queue.tick(now);
+    }
+    EXPECT_EQ(outcomes.size(), count);
+    EXPECT_LT(now, 1000 + 30) << "hardly late";
+    EXPECT_LT(queue.looked_at() - before, std::uint64_t{count} * 100) << "1000 times as many without a limit";
+    EXPECT_EQ(unsent, 0u);
+}
+
 TEST_F(PublishQueueTest, WhatWaitsTooLongExpires) {
     publish("ws:a", "sent", 100);
     write();
@@ -442,6 +539,7 @@ TEST_F(PublishQueueTest, AgreesWithAListOfCommands) {
         std::string bytes;
         std::uintptr_t number;  // 0: the link's own
         TimeMs deadline;
+        bool begun = false;  // written in part on an earlier connection
     };
     for (unsigned seed = 0; seed < 200; ++seed) {
         SCOPED_TRACE(seed);
@@ -458,13 +556,16 @@ TEST_F(PublishQueueTest, AgreesWithAListOfCommands) {
         for (int step = 0; step < 300; ++step) {
             switch (pick(12)) {
                 default: {
+                    batch.taken_at = now;
                     batch.deadline = now + 50;
                     for (std::size_t i = 1 + pick(3); i > 0; --i) {
                         const std::size_t size = pick(20) ? pick(3000) : pick(200000);
                         const std::string payload(size, 'x');
-                        unsent_bytes += batch.add("", "c", payload, nullptr, reinterpret_cast<void*>(++accepted));
+                        const auto timeout = static_cast<std::uint32_t>(seed % 2 && pick(3) == 0 ? 1 + pick(120) : 0);
+                        unsent_bytes +=
+                            batch.add("", "c", payload, nullptr, reinterpret_cast<void*>(++accepted), timeout);
                         ++unsent;
-                        model.push_back({command("c", payload), accepted, batch.deadline});
+                        model.push_back({command("c", payload), accepted, timeout ? now + timeout : batch.deadline});
                     }
                     queue.append(batch);
                     break;
@@ -495,7 +596,7 @@ TEST_F(PublishQueueTest, AgreesWithAListOfCommands) {
                     break;
                 }
                 case 5: {
-                    now += static_cast<TimeMs>(pick(60));
+                    now += static_cast<TimeMs>(1 + pick(60));
                     queue.tick(now);
                     for (Command& one : sent)
                         if (one.deadline <= now) {
@@ -513,10 +614,25 @@ TEST_F(PublishQueueTest, AgreesWithAListOfCommands) {
                     EXPECT_GT(queue.deadline(), now);
                     break;
                 }
+                case 7: {
+                    if (sent.empty()) break;
+                    const Command one = std::move(sent.front());
+                    sent.pop_front();
+                    ASSERT_TRUE(reply(":1\r\n"));
+                    if (one.bytes.starts_with("OWN"))
+                        expected.push_back("probe 1");
+                    else
+                        ended(one, " OK 1");
+                    break;
+                }
                 case 6:
                     queue.link_down({Status::CONNECTION_LOST, "reset"});
                     for (const Command& one : sent) ended(one, " OUTCOME_UNKNOWN");
                     sent.clear();
+                    if (part > 0 && model.front().number && std::exchange(model.front().begun, true)) {
+                        ended(model.front(), " CONNECTION_LOST");
+                        model.pop_front();
+                    }
                     part = 0;
                     std::erase_if(model, [](const Command& one) { return one.number == 0; });
                     if (pick(5)) break;

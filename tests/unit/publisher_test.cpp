@@ -209,7 +209,7 @@ TEST_F(PublisherTest, PingsAnIdleLinkOnly) {
     link->wrote(link->output(1500).size(), 1500);
     EXPECT_EQ(link->deadline(), 5500);  // the answer to the publish is awaited instead
     link->tick(5500);
-    EXPECT_EQ(take(), (Strings{"ready", "OUTCOME_UNKNOWN", "lost: no answer to PING within 4000 ms"}));
+    EXPECT_EQ(take(), (Strings{"ready", "OUTCOME_UNKNOWN", "lost: no answer to PUBLISH within 4000 ms"}));
 }
 
 // The reader gets the answer that a read has cut in two, and no more: the others are told in runs.
@@ -285,6 +285,29 @@ TEST_F(PublisherTest, ALargePublishOnASlowConnectionIsNoSilence) {
     link->wrote(10000, now);  // and then nothing goes out any more
     for (int i = 0; i < 20; ++i) link->tick(now += 500);
     EXPECT_EQ(link->state(), Link::State::waiting);
+}
+
+// Redis refuses a command that is too large by its first bytes and closes: the others go on, on a new connection.
+TEST_F(PublisherTest, AnErrorWhileAPublishIsBeingWrittenIsItsOutcome) {
+    link_detail = false;
+    open(Offline::queue);
+    connect();
+    publish(std::string(1000000, 'x'));
+    publish("small");
+    link->wrote(5000, 1);
+    link->received("-ERR Protocol error: invalid bulk length\r\n", 2);
+    EXPECT_EQ(link->state(), Link::State::waiting);
+    EXPECT_EQ(link->deadline(), 2) << "at once";
+    EXPECT_EQ(take(), (Strings{"ready", "REDIS_ERROR",
+                               "lost: the server refused what was being sent: PUBLISH: ERR Protocol error: invalid bulk length"}));
+    connect(3);
+    EXPECT_NE(link->output(3).find("small"), std::string_view::npos);
+    link->wrote(link->output(3).size(), 3);
+    link->received(":1\r\n", 4);
+    EXPECT_EQ(take(), (Strings{"ready", "OK"}));
+    publish("next");
+    link->received("-ERR out of the blue\r\n", 5);
+    EXPECT_EQ(link->state(), Link::State::waiting) << "nothing is written: it answers nothing";
 }
 
 TEST_F(PublisherTest, HavingGivenUpItFailsEverything) {

@@ -111,11 +111,18 @@ TEST(ScanAcknowledgement, ReadsTheFourKindsAndNothingElse) {
 TEST(PushScanner, ADeclaredSizeIsNotBelievedBeforeItsBytesCome) {
     PushScanner scanner;
     const auto none = [](std::span<const PushFrame>) { return std::size_t{0}; };
-    const std::string bytes = "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$999999999\r\nxxxx";
+    const std::string bytes = "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$536870912\r\nxxxx";
     EXPECT_EQ(scanner.scan(bytes, none), bytes.size());
     EXPECT_TRUE(scanner.partial());
     EXPECT_EQ(scanner.left(), "");
     EXPECT_LE(scanner.room().size(), std::size_t{1} << 20);
+}
+
+TEST(ScanPush, WhatIsLargerThanRedisTakesIsLeftToTheReader) {
+    PushFrame frame;
+    for (const char* bytes : {"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$536870913\r\nxxxx", "*3\r\n$7\r\nmessage\r\n$536870913\r\n",
+                              "*4\r\n$8\r\npmessage\r\n$1\r\na\r\n$999999999\r\n"})
+        EXPECT_EQ(scan_push(bytes, frame), PushScan::other) << bytes;
 }
 
 TEST(PushScanner, AMessageOfMostlyNamesIsNotKeptWhole) {

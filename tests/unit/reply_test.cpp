@@ -100,6 +100,48 @@ TEST(ReplyReader, GarbageBreaksItForGoodUntilReset) {
     }
 }
 
+// Nothing is collected that can come to no good: what is announced, or comes, beyond a limit breaks the stream there.
+TEST(ReplyReader, SizesHaveALimit) {
+    const auto broken_after = [](const std::string& beginning, const std::string& piece, std::size_t limit) {
+        ReplyReader reader;
+        if (limit) reader.limit(limit);
+        std::size_t fed = beginning.size();
+        reader.feed(beginning);
+        ReplyReader::Result result = reader.next();
+        for (; result == ReplyReader::Result::more && fed < (std::size_t{1} << 22); result = reader.next()) {
+            reader.feed(piece);
+            fed += piece.size();
+        }
+        EXPECT_EQ(result, ReplyReader::Result::broken) << beginning;
+        return std::to_string(fed) + " " + reader.error();
+    };
+    const std::string piece(10000, 'x');
+    EXPECT_EQ(broken_after("$536870913\r\n", piece, 0), "12 a string of more than 536870912 bytes");
+    EXPECT_EQ(broken_after("*3\r\n$7\r\nmessage\r\n$2000000000\r\n", piece, 0),
+              "30 a string of more than 536870912 bytes");
+    EXPECT_EQ(broken_after("$400000000\r\n", piece, 65536), "12 a string of more than 65536 bytes");
+    EXPECT_EQ(broken_after("*3\r\n$1\r\na\r\n$60000\r\n" + std::string(60000, 'a') + "\r\n$6000\r\n", "x", 65536),
+              "65537 a reply of more than 65536 bytes");
+    for (const char* beginning : {"+", "-", ":", "$", "*", "*2\r\n+"})
+        EXPECT_NE(broken_after(beginning, beginning[0] == '*' && !beginning[1] ? "11111" : std::string(10000, '1'), 0)
+                      .find("a line of more than 65536 bytes"), std::string::npos) << beginning;
+    EXPECT_NE(broken_after("*5000\r\n", piece, 0).find("an array of more than 4096 elements"), std::string::npos);
+    EXPECT_NE(broken_after("*4096\r\n", "*1\r\n:1\r\n", 0).find("an array of more than 4096 elements"), std::string::npos);
+}
+
+TEST(ReplyReader, ALimitIsThatOfOneReplyNotOfMany) {
+    ReplyReader reader;
+    reader.limit(100);
+    for (int i = 0; i < 100; ++i) {
+        reader.feed("$60\r\n" + std::string(60, 'x') + "\r\n$60\r\nxx");
+        ASSERT_EQ(reader.next(), ReplyReader::Result::reply);
+        ASSERT_EQ(reader.next(), ReplyReader::Result::more) << reader.error();
+        reader.feed(std::string(58, 'x') + "\r\n");
+        ASSERT_EQ(reader.next(), ReplyReader::Result::reply);
+        reader.trim();
+    }
+}
+
 TEST(ReplyReader, NestingHasALimit) {
     std::string deep;
     for (int i = 0; i < 100; ++i) deep += "*1\r\n";

@@ -147,7 +147,7 @@ TEST_F(SubscriberTest, AnUnansweredSubscribeEndsTheLink) {
     write(10);
     EXPECT_EQ(link.deadline(), 4010);
     link.tick(4010);
-    EXPECT_EQ(take(), Strings{"lost: no answer to PING within 4000 ms"});
+    EXPECT_EQ(take(), Strings{"lost: no answer to SUBSCRIBE within 4000 ms"});
 }
 
 TEST_F(SubscriberTest, FramesThatAnswerNothingBreakTheLink) {

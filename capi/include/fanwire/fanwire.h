@@ -17,6 +17,10 @@
  *    FANWIRE_FORKED, destroying them only frees what is safe to free and closes the child's copies of the sockets.
  *    The child may open engines of its own. Messages that it holds stay valid.
  *  - Nothing is written to stdout or stderr, and no call blocks unless it has a timeout argument.
+ *  - A signal that is handled during a call does not end it: a wait goes on until what it waits for, or its timeout. The
+ *    library's own threads block all signals.
+ *  - No call is a cancellation point: a pthread_cancel() that comes during one takes effect at the thread's next
+ *    cancellation point behind it. To end a wait, make what it waits for happen, or close the engine.
  *  - Every function is available since 0.1.0 unless it says otherwise.
  */
 #ifndef FANWIRE_FANWIRE_H
@@ -292,7 +296,8 @@ FANWIRE_API int fanwire_events_release(fanwire_event *events, size_t event_size,
 /* Called with each event on the dispatcher's thread; the event and its message are only valid during the call
  * (fanwire_message_retain() keeps a message longer). May call anything of this header; of a subscription that it has
  * ended only ENDED follows. A C++ exception that leaves it is caught and counted (fanwire_inbox_stats.callback_errors);
- * delivery goes on. */
+ * delivery goes on. It should not end its thread (pthread_exit()): then nothing more is delivered, and events wait in the
+ * inbox until it is destroyed. */
 typedef void (*fanwire_event_fn)(void *user_data, const fanwire_event *event);
 
 /* Starts the inbox's dispatcher: a thread that calls `callback` with every event, in order.
@@ -302,7 +307,8 @@ FANWIRE_API int fanwire_inbox_dispatch(fanwire_inbox *inbox, fanwire_event_fn ca
 /* Of one inbox since it was created, unless marked "now". Grows at the end. */
 typedef struct fanwire_inbox_stats {
     uint64_t queued;          /* now: events that wait */
-    uint64_t queued_bytes;    /* now: bytes of their channels and payloads */
+    uint64_t queued_bytes;    /* now: what inbox_bytes limits: of the messages that wait, the bytes of channel, pattern and
+                                 payload and some 80 more for each */
     uint64_t drained;         /* events handed to the consumer */
     uint64_t dropped;         /* messages dropped because it was full; each stands in a GAP */
     uint64_t callback_errors; /* C++ exceptions that left the dispatcher's callback */
@@ -409,8 +415,9 @@ FANWIRE_API int fanwire_publish(fanwire_engine *engine, const char *channel, siz
                                 size_t payload_size);
 
 /* The same, and exactly one PUBLISHED event with user_data to `inbox`: OK and the number of receivers as Redis
- * counts them, or TIMEOUT (never sent within publish_timeout_ms), NOT_CONNECTED, OUTCOME_UNKNOWN, NO_PERMISSION,
- * REDIS_ERROR, CLOSED. An outcome and the message itself come in no certain order. Errors: as above, and QUEUE_FULL
+ * counts them, or TIMEOUT (never sent within publish_timeout_ms), NOT_CONNECTED, CONNECTION_LOST (two connections broke
+ * while it was being written: it was not published), NO_PERMISSION, REDIS_ERROR, CLOSED, or OUTCOME_UNKNOWN: sent, and no
+ * answer came, so that it may have happened; that is the only one of which this is so. An outcome and the message itself come in no certain order. Errors: as above, and QUEUE_FULL
  * when 1048576 outcomes of this inbox are not drained; then there is no event. */
 FANWIRE_API int fanwire_publish_async(fanwire_engine *engine, const char *channel, size_t channel_size,
                                       const char *payload, size_t payload_size, fanwire_inbox *inbox, void *user_data);
@@ -421,6 +428,23 @@ FANWIRE_API int fanwire_publish_async(fanwire_engine *engine, const char *channe
 FANWIRE_API int fanwire_publish_wait(fanwire_engine *engine, const char *channel, size_t channel_size,
                                      const char *payload, size_t payload_size, uint64_t timeout_ms,
                                      uint64_t *receivers);
+
+/* One publish. Zero it first; fields that are added later are then what they were before. */
+typedef struct fanwire_publish_args {
+    const char *channel;
+    size_t channel_size;
+    const char *payload;
+    size_t payload_size;
+    uint64_t timeout_ms;  /* 1 to 3600000; 0: the setting publish_timeout_ms */
+    fanwire_inbox *inbox; /* where its PUBLISHED event goes; NULL: nowhere, as with fanwire_publish() */
+    void *user_data;      /* of that event */
+} fanwire_publish_args;
+
+/* fanwire_publish(), or with an inbox fanwire_publish_async(), with a timeout of its own: unsent by then it is never sent
+ * and ends as TIMEOUT, sent and unanswered as OUTCOME_UNKNOWN. With very many publishes under way an outcome may come some
+ * milliseconds late. args_size is sizeof *args. Errors: those of both, and INVALID_ARGUMENT (timeout_ms is too large;
+ * fields that this library does not know are not 0). */
+FANWIRE_API int fanwire_publish_with(fanwire_engine *engine, const fanwire_publish_args *args, size_t args_size);
 
 /* ---- Who listens ---------------------------------------------------------------------------------------- */
 

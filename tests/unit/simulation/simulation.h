@@ -104,13 +104,15 @@ class Simulation : private Subscriber::Listener {
     }
     void publish(const std::string& name) {
         note("publish", published_ + 1, "on", name);
+        batch_.taken_at = now_;
         batch_.deadline = now_ + 3000;
         for (std::uint32_t i = pick(8) ? 1 : 1 + pick(4); i > 0; --i) {
             ++published_;
             // Some are too large for the chunk that they begin in.
             const std::string payload = payload_of(published_, pick(1000) ? pick(200) : 70000);
             all_published_[published_] = {name, payload.size()};
-            unsent_bytes_ += batch_.add("", name, payload, nullptr, reinterpret_cast<void*>(published_));
+            const std::uint32_t timeout = !steady_ && rarely(8) ? 1 + pick(6000) : 0;
+            unsent_bytes_ += batch_.add("", name, payload, nullptr, reinterpret_cast<void*>(published_), timeout);
             ++unsent_;
         }
         needed();
@@ -540,6 +542,7 @@ class Simulation : private Subscriber::Listener {
                 case Status::NO_PERMISSION:
                 case Status::AUTH_FAILED:
                 case Status::REDIS_ERROR:
+                case Status::CONNECTION_LOST:
                 case Status::TIMEOUT: EXPECT_FALSE(executed) << "publish " << number << " failed and was executed"; break;
                 default: ADD_FAILURE() << "publish " << number << " ended otherwise";
             }

@@ -126,6 +126,11 @@ class Engine {
                                             inbox.handle(), user_data));
     }
 
+    // publish(), or with an inbox publish_async(), with a timeout of its own. `args` as described at fanwire_publish_args.
+    void publish_with(const fanwire_publish_args& args) {
+        detail::check(fanwire_publish_with(handle(), &args, sizeof args));
+    }
+
     // Publishes, waits for the outcome and returns the number of receivers as Redis counts them. Throws what
     // publish() does, and the outcome when it is not OK; TIMEOUT leaves the publish under way.
     std::uint64_t publish_wait(std::string_view channel, std::string_view payload,
