@@ -10,8 +10,8 @@ export type Name = string | Uint8Array;
  */
 export type Value = unknown;
 
-/** The settings of a bus; the README lists them with their ranges. Sizes may carry a unit: "8MiB". */
-export interface Settings {
+/** The settings of a bus, as they are when they are set; the README lists them with their ranges. Sizes may have a unit: "8MiB". */
+export interface SettingValues {
   /** where Redis is; from REDIS_URL when neither this nor FANWIRE_URL is set */
   url?: string | URL;
   /** name or address of the server; IPv6 addresses without brackets */
@@ -105,51 +105,115 @@ type SnakeCase<S extends string> = S extends `${infer First}${infer Rest}`
   ? `${SnakeLetter<First>}${SnakeCase<Rest>}`
   : S;
 
-/** Settings, each also by its snake_case name, as the other languages spell it. */
-export type ConnectOptions = Settings & { [Key in keyof Settings as SnakeCase<Key>]?: Settings[Key] };
+/** The settings; undefined and null are unset. */
+export type Settings = { [Key in keyof SettingValues]?: SettingValues[Key] | null | undefined };
+
+/**
+ * Between values and payloads. What encode() throws, publish() reports as INVALID_ARGUMENT; what decode() throws is a
+ * 'decodeError' of the subscription.
+ */
+export interface Codec {
+  encode(value: any): string | ArrayBufferView | ArrayBufferLike;
+  decode(data: Buffer): unknown;
+}
+
+/**
+ * json: any value that JSON holds, strings in quotes. text: strings only. bytes: Buffers and the like only. base64: bytes, as
+ * base64 text. ws-kit: strings as they are, bytes as base64, anything else as JSON; comes back as JSON, or else as text.
+ * msgpack: by the package @msgpack/msgpack, which you install. Text is strict UTF-8.
+ */
+export type CodecName = 'json' | 'text' | 'bytes' | 'base64' | 'ws-kit' | 'msgpack';
+
+/** Settings, each also by its snake_case name, as the other languages spell it, and what only Node has. */
+export type OpenOptions = Settings & { [Key in keyof Settings as SnakeCase<Key>]?: Settings[Key] } & {
+  /**
+   * Called with each line of the engine's log, from logLevel on. Not called from within other calls of this package. Lines
+   * that come faster than they are taken are left out, and a line says how many.
+   */
+  log?: ((level: 'error' | 'warn' | 'info' | 'debug', text: string) => void) | null | undefined;
+  /** Makes payloads of values and values of payloads: message.value. */
+  codec?: CodecName | Codec | null | undefined;
+};
+
+export type ConnectOptions = OpenOptions & {
+  /** Ends connect() with an AbortError; the bus itself ends by close(). */
+  signal?: AbortSignal | null | undefined;
+};
 
 /**
  * Resolves when both links to Redis are ready. Rejects when the first attempt fails (CONNECT_FAILED, AUTH_FAILED,
  * INVALID_URL, ...) and leaves nothing open. Afterwards the bus connects again by itself, for as long as it is open.
  */
-export function connect(url?: string | URL | null, options?: ConnectOptions): Promise<Bus>;
+export function connect(url?: string | URL | null, options?: ConnectOptions | null): Promise<Bus>;
 export function connect(options: ConnectOptions): Promise<Bus>;
 
 /**
+ * A bus at once, which connects in the background, again and again until it is closed: for servers that should start while
+ * Redis is away. Until it is connected publishes wait as the setting `offline` says, and so do subscriptions. Throws when
+ * the settings are wrong.
+ */
+export function open(url?: string | URL | null, options?: OpenOptions | null): Bus;
+export function open(options: OpenOptions): Bus;
+
+/**
  * JSON without the keys "__proto__", "constructor" and "prototype", at any depth and however they are spelled: merged
- * into other objects they change what those inherit. message.json() does it by itself; this is for who parses
+ * into other objects they change what those inherit. message.json() does it by itself; this is for code that parses
  * message.text. What has no such key, or is not JSON, is returned as it is.
  */
 export function cleanJson(json: string): string;
 export function cleanJson<Bytes extends Uint8Array>(json: Bytes): Bytes | Buffer;
 
 export interface BusEvents {
-  /** Connected again after 'disconnect'. The first time is told by connect() itself. */
+  /** Connected, for the first time or again. With connect() the first time is over when it resolves. */
   connect: [];
   disconnect: [error: FanwireError, context: { willReconnect: boolean }];
   /** An attempt to connect will be made. */
   reconnecting: [attempt: { attempt: number; delayMs: number }];
+  /** An attempt to connect or a login of setCredentials() failed. Without a listener that is silent. */
+  error: [error: FanwireError, context: { willReconnect: boolean }];
   /**
-   * An attempt to connect or a login of setCredentials() failed, or a handler threw or rejected. Without a listener the
-   * former are silent and the latter becomes an uncaught exception.
+   * A handler threw or rejected, or there is a 'decodeError' that no listener of the subscription takes. Without a listener
+   * that is an uncaught exception.
    */
-  error: [error: any, context: { willReconnect: boolean } | { subscription: Subscription; message: Message }];
+  handlerError: [error: any, context: { subscription: Subscription; message: Message }];
+  /** The last of maxReconnectAttempts has failed, with this error. See reconnect(). */
+  gaveUp: [error: FanwireError, context: { attempts: number }];
+}
+
+export type BusState = 'connecting' | 'connected' | 'reconnecting' | 'gave_up' | 'closed';
+
+export interface PublishOptions {
+  /** Ends the wait for the outcome with an AbortError; the message may be published all the same. */
+  signal?: AbortSignal | null | undefined;
 }
 
 export interface Bus extends EventEmitter {
   /** Whether both links to Redis are ready, as of the events delivered so far. */
   readonly connected: boolean;
+  /** As of now. gave_up: maxReconnectAttempts have failed in a row. */
+  readonly state: BusState;
+  /**
+   * What became of the first attempt to connect: resolves to the bus, or rejects with why it failed or CLOSED. Also after a
+   * failure the bus tries again. A rejection nobody waits for ends no process.
+   */
+  readonly opened: Promise<this>;
+
+  /**
+   * Makes the next attempt to connect at once, and revives a bus that gave up: its subscriptions, which are 'failed' and
+   * kept, are asked for again. Links that are ready are left alone.
+   */
+  reconnect(): void;
 
   /** Resolves to the number of receivers Redis counted; rejects with a FanwireError. */
-  publish(channel: Name, value: Value): Promise<number>;
+  publish(channel: Name, value: Value, options?: PublishOptions | null): Promise<number>;
   /** Publishes without asking for the outcome, which is counted in stats(). Throws when it is refused at once. */
   publishNoWait(channel: Name, value: Value): void;
 
   subscribe(channel: Name, handler: Handler): Subscription;
-  subscribe(channel: Name): MessageStream;
+  subscribe(channel: Name, handler?: null): MessageStream;
   /** Redis's glob: * ? [a-z] [^a] and \ to escape. */
   psubscribe(pattern: Name, handler: Handler): Subscription;
-  psubscribe(pattern: Name): MessageStream;
+  psubscribe(pattern: Name, handler?: null): MessageStream;
 
   /**
    * Logs in as another user, or with another password, from now on, without a break in publishing. With another username
@@ -166,11 +230,12 @@ export interface Bus extends EventEmitter {
   /** How long things took since connect(). Also after close(). */
   latency(): { publish: LatencyHistogram; delivery: LatencyHistogram };
   /** Health, stats and latencies in Prometheus's text format 0.0.4 (the default) or as JSON. Also after close(). */
-  metrics(format?: 'prometheus' | 'json'): string;
+  metrics(format?: 'prometheus' | 'json' | null): string;
 
   /**
-   * An open bus, and a subscription with a handler, do not keep the process alive; pending promises do. ref() makes
-   * the open bus do it, too.
+   * Subscriptions with a handler keep the process alive, until they end or the bus gives up; so do pending promises, as that
+   * of a `for await` loop. A bus that only publishes does not. After ref() the open bus does, after unref() only pending
+   * promises do.
    */
   ref(): this;
   unref(): this;
@@ -179,7 +244,7 @@ export interface Bus extends EventEmitter {
    * Sends what was accepted for up to `timeout` ms (5000; Infinity: no limit), ends all subscriptions and disconnects.
    * Rejects with TIMEOUT when some publishes had no outcome by then; the bus is closed all the same.
    */
-  close(options?: { timeout?: number }): Promise<void>;
+  close(options?: { timeout?: number | null | undefined } | null): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 
   on<E extends keyof BusEvents>(event: E, listener: (...args: BusEvents[E]) => void): this;
@@ -187,9 +252,10 @@ export interface Bus extends EventEmitter {
   off<E extends keyof BusEvents>(event: E, listener: (...args: BusEvents[E]) => void): this;
 }
 
-/** May be async: that nobody waits for it, but its rejection is reported as what it throws would be. */
+/** May be async: nobody waits for it, but its rejection is reported as what it throws would be. */
 export type Handler = (message: Message) => unknown;
 
+/** {...message}, JSON.stringify() and structuredClone() have its channel, pattern and text, and with a codec its value. */
 export interface Message {
   /** Tells it from the events of a stream's events(). */
   readonly kind: 'message';
@@ -210,6 +276,8 @@ export interface Message {
    * when it is longer than a string can be: `constants.MAX_STRING_LENGTH` of node:buffer, half a GiB.
    */
   readonly text: string;
+  /** What the codec of the bus makes of the payload, the same for all handlers; without a codec `data`. */
+  readonly value: any;
   /**
    * The payload as JSON; throws SyntaxError when it is not. Without the keys "__proto__", "constructor" and
    * "prototype": see cleanJson().
@@ -240,6 +308,11 @@ export interface SubscriptionEvents {
   gap: [gap: Gap];
   /** Redis refused it, as for lack of permission; it is tried again slowly. */
   failed: [error: FanwireError];
+  /**
+   * A message that the codec cannot decode stood here. Without a listener, and where nobody iterates over events(), it is a
+   * 'handlerError' of the bus.
+   */
+  decodeError: [error: DecodeError, message: Message];
   /** The last event. */
   ended: [];
 }
@@ -259,7 +332,7 @@ export interface Subscription extends EventEmitter {
   readonly ready: Promise<this>;
   /** Nothing is delivered afterwards. Throws UNSUBSCRIBED the second time, CLOSED after bus.close(). */
   unsubscribe(): void;
-  /** unsubscribe() for who does not care whether it has ended already. */
+  /** unsubscribe() for callers who do not care whether it has ended already. */
   endQuietly(): void;
   [Symbol.dispose](): void;
 
@@ -272,11 +345,13 @@ export interface Subscription extends EventEmitter {
 export type SubscriptionEvent =
   | { kind: 'active' | 'resumed' }
   | { kind: 'lost' | 'failed'; error: FanwireError }
+  | { kind: 'decodeError'; error: DecodeError; message: Message }
   | ({ kind: 'gap' } & Gap);
 
 /**
  * A subscription to be iterated with for await; leaving the loop ends it. It has a bounded inbox of its own: a loop
- * that is too slow loses messages as the setting `overflow` says, and is told by a 'gap' event.
+ * that is too slow loses messages as the setting `overflow` says, and is told by a 'gap' event. A stream that nothing refers
+ * to any more ends when it is collected.
  */
 export interface MessageStream extends Subscription, AsyncIterableIterator<Message> {
   /**
@@ -415,11 +490,26 @@ export type ErrorCode =
 
 /** Every failure. Not constructed by users. */
 export class FanwireError extends Error {
-  private constructor();
-  readonly code: ErrorCode;
+  protected constructor();
+  readonly code: ErrorCode | 'DECODE_FAILED' | 'ABORT_ERR';
   readonly status: number;
   /** The same call may succeed later with nothing changed by the caller. */
   readonly retryable: boolean;
+  /**
+   * Of a publish: whether the message may have been published all the same, so that to repeat it might publish it twice. True
+   * of OUTCOME_UNKNOWN, and when a signal ended the wait.
+   */
+  readonly mayHaveHappened: boolean;
+}
+
+/** The codec cannot decode a message; `cause` is what it threw. */
+export class DecodeError extends FanwireError {
+  protected constructor();
+}
+
+/** A signal ended the call; `cause` is its reason. */
+export class AbortError extends FanwireError {
+  protected constructor();
 }
 
 type PascalCase<S extends string> = S extends `${infer First}_${infer Rest}`

@@ -1,4 +1,6 @@
 import fanwire from './lib/index.js';
 
-export const { connect, cleanJson, FanwireError, errors, version, dependencies, settings, statuses } = fanwire;
+export const {
+  connect, open, cleanJson, FanwireError, DecodeError, AbortError, errors, version, dependencies, settings, statuses,
+} = fanwire;
 export default fanwire;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { inspect } from 'node:util';
 
-import { connect, dependencies, FanwireError, settings, version } from 'fanwire';
+import { connect, dependencies, FanwireError, settings, version } from './support/fanwire.mjs';
 
 import { event, until } from './support/wait.mjs';
 

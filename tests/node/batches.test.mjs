@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-import { connect } from 'fanwire';
+import { connect } from './support/fanwire.mjs';
 
 import { until } from './support/wait.mjs';
 

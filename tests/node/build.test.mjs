@@ -1,6 +1,6 @@
 // What a user reads when the addon is missing, or cannot be compiled.
 import assert from 'node:assert/strict';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
@@ -64,6 +64,21 @@ test('no addon for this platform is installed: the package that has it is named,
   assert.match(stderr, /fanwire's addon for linux-\w+ is not installed: it is in the package @fanwire\/linux-\w+-(gnu|musl)/);
   assert.match(stderr, /--omit=optional/);
   assert.match(stderr, /npx fanwire build/);
+});
+
+test('bundled: the error says so, and what to do', async () => {
+  const source = await readFile(path.join(copy, 'lib/addon.js'), 'utf8');
+  for (const [how, script] of [
+    ['in one file of another folder, as by esbuild', source],
+    ['as an ES module, where there is no __dirname', `((require, module, __dirname) => { ${source} })(require, module)`],
+    ['in the root, as by webpack', `((__dirname) => { ${source} })('/')`],
+  ]) {
+    const file = path.join(copy, 'bundle.cjs');
+    await writeFile(file, script);
+    const { code, stderr } = await run(process.execPath, [file]);
+    assert.equal(code, 1, how);
+    assert.match(stderr, /fanwire is bundled.*external/, how);
+  }
 });
 
 test('a platform without a ready-made addon', async () => {

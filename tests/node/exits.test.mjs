@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { connect } from 'fanwire';
+import { connect } from './support/fanwire.mjs';
 
 import { runScript, startScript } from './support/child.mjs';
 import { RedisServer } from './support/redis.mjs';

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { connect } from 'fanwire';
+import { connect } from './support/fanwire.mjs';
 
 import { runScript } from './support/child.mjs';
 import { until } from './support/wait.mjs';
+
+const unexpected = (error) => assert.fail(error); // 'error' is of connections
 
 let bus;
 before(async () => (bus = await connect('memory://handlers')));
@@ -15,10 +17,11 @@ for (const [how, handler] of [
   ['throws', () => { throw new Error('from the handler'); }],
   ['rejects', async () => { throw new Error('from the handler'); }],
 ]) {
-  test(`a handler that ${how}: 'error' is emitted for each message, and delivery goes on`, async () => {
+  test(`a handler that ${how}: 'handlerError' is emitted for each message, and delivery goes on`, async () => {
     const errors = [];
     const listener = (error, { subscription, message }) => errors.push([error.message, subscription, message.text]);
-    bus.on('error', listener);
+    bus.on('handlerError', listener);
+    bus.on('error', unexpected);
     let delivered = 0;
     const bad = bus.subscribe(how, handler);
     const good = bus.subscribe(how, () => ++delivered);
@@ -28,7 +31,7 @@ for (const [how, handler] of [
     assert.deepEqual(errors, [...'abc'].map((text) => ['from the handler', bad, text]));
     bad.unsubscribe();
     good.unsubscribe();
-    bus.off('error', listener);
+    bus.off('handlerError', listener).off('error', unexpected);
   });
 
   test(`a handler that ${how} and nobody listens: an uncaught exception, and delivery goes on`, async () => {
@@ -36,6 +39,7 @@ for (const [how, handler] of [
       const caught = [];
       process.on('uncaughtException', (error, origin) => caught.push(error.message));
       const bus = await connect('memory://x');
+      bus.on('error', () => console.log('error'));
       let delivered = 0;
       const bad = bus.subscribe('c', ${how === 'rejects' ? 'async' : ''} () => { throw new Error('mine'); });
       const good = bus.subscribe('c', () => ++delivered);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { cleanJson, connect, FanwireError } from 'fanwire';
+import { cleanJson, connect, FanwireError } from './support/fanwire.mjs';
 
 const vectors = JSON.parse(readFileSync(new URL('../vectors/json_guard.json', import.meta.url))).cases;
 const bytesOf = (vector, field) =>

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
-import { connect } from 'fanwire';
+import { connect } from './support/fanwire.mjs';
 
-import { runScript } from './support/child.mjs';
+import { runScript, startScript } from './support/child.mjs';
 import { RedisServer } from './support/redis.mjs';
 import { until } from './support/wait.mjs';
 
@@ -18,10 +18,9 @@ after(() => server.stop());
 const backends = [['memory', () => 'memory://lifetime'], ['Redis', () => server.url]];
 
 for (const [backend, url] of backends) {
-  test(`${backend}: the process exits by itself with an open bus`, async () => {
+  test(`${backend}: the process exits by itself with an open bus that publishes, and with a stream nobody iterates`, async () => {
     const { code, signal, stdout, stderr } = await runScript(`
       const bus = await connect('${url()}');
-      await bus.subscribe('c', () => {}).ready;
       bus.subscribe('d');
       await bus.publish('c', 'x');
       console.log('end of script');
@@ -47,14 +46,34 @@ for (const [backend, url] of backends) {
     assert.deepEqual({ code, stdout }, { code: 0, stdout: 'all 101\n' }, stderr);
   });
 
-  test(`${backend}: ref() keeps the process alive, unref() lets it go`, async () => {
+  for (const [how, end] of [['unsubscribe()', 'sub.unsubscribe()'], ['close()', 'bus.close()'], ['unref()', 'bus.unref()']]) {
+    test(`${backend}: a subscription with a handler keeps the process alive until ${how}`, async () => {
+      const { ended, saw, child } = startScript(`
+        import { once } from 'node:events';
+        const bus = await connect('${url()}');
+        const sub = bus.subscribe('c', ({ text }) => {
+          console.log(text);
+          if (text === 'second') ${end};
+        });
+        sub.on('active', () => bus.publishNoWait('c', 'first')); // no promise is pending
+        process.once('SIGUSR2', () => bus.publishNoWait('c', 'second')); // which keeps nothing alive either
+      `);
+      await saw('first');
+      child.kill('SIGUSR2');
+      const { code, stdout, stderr } = await ended;
+      assert.deepEqual({ code, stdout }, { code: 0, stdout: 'first\nsecond\n' }, stderr);
+    });
+  }
+
+  test(`${backend}: unref() lets the process go with a subscription; ref() keeps it alive without one`, async () => {
     const { code, stdout, stderr } = await runScript(`
-      const bus = (await connect('${url()}')).ref().ref();
-      const sub = bus.subscribe('c', ({ text }) => {
-        console.log(text);
+      const unreferenced = (await connect('${url()}')).unref();
+      await unreferenced.subscribe('c', () => {}).ready;
+      const bus = (await connect('${url()}')).unref().ref().ref();
+      setTimeout(() => {
+        console.log('kept alive');
         bus.unref();
-      });
-      sub.on('active', () => bus.publishNoWait('c', 'kept alive')); // no promise is pending
+      }, 20).unref();
     `);
     assert.deepEqual({ code, stdout }, { code: 0, stdout: 'kept alive\n' }, stderr);
   });
@@ -103,6 +122,7 @@ for (const [backend, url] of backends) {
       }
       gc();
       console.log(received > 0);
+      process.exit(); // forgotten or not, a subscription with a handler is one
     `);
     assert.deepEqual({ code, signal, stdout, stderr }, { code: 0, signal: null, stdout: 'true\n', stderr: '' });
   });
@@ -120,7 +140,7 @@ const workerSource = `
   const { connect } = require('fanwire');
   const { parentPort, workerData } = require('node:worker_threads');
   (async () => {
-    const bus = (await connect(workerData.url)).ref();
+    const bus = await connect(workerData.url);
     let count = 0;
     const sub = bus.subscribe(workerData.channel, ({ text }) => {
       if (++count !== 1000) return;

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 
-import { connect } from 'fanwire';
+import { connect } from './support/fanwire.mjs';
 
 import { run } from './support/child.mjs';
 import { freePort, RedisServer } from './support/redis.mjs';

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { connect, errors, settings, statuses } from 'fanwire';
+import { connect, errors, settings, statuses } from './support/fanwire.mjs';
 
 import { run, testDir } from './support/child.mjs';
 
@@ -29,7 +29,7 @@ test('tsc --strict accepts what is right and refuses what is wrong', async () =>
 
 test('the settings', () => {
   const camelCase = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
-  const body = interfaceBody('Settings');
+  const body = interfaceBody('SettingValues');
   const declared = [...body.matchAll(/^ {2}(\w+)\?: (.+);$/gm)].map(([, name, type]) => [name, type]);
   assert.deepEqual(declared.map(([name]) => name).sort(), settings.map(({ name }) => camelCase(name)).sort());
   const types = new Map(declared);

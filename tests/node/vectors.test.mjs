@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { connect, FanwireError } from 'fanwire';
+import { connect, FanwireError } from './support/fanwire.mjs';
 
 import { freePort, RedisServer } from './support/redis.mjs';
 import { RespClient } from './support/resp.mjs';

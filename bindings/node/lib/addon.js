@@ -5,7 +5,10 @@
 const { existsSync } = require('node:fs');
 const path = require('node:path');
 
-const built = path.join(__dirname, '../build/fanwire.node');
+// A bundler puts this file's text into another one; as an ES module that has no __dirname at all.
+const here = typeof __dirname === 'string' ? __dirname : undefined;
+const isBundled = here === undefined || !existsSync(path.join(here, 'addon.js'));
+const built = isBundled ? undefined : path.join(here, '../build/fanwire.node');
 
 // Each by a literal name, so that bundlers find it, and in a try of its own, so that they take a missing one for what it is:
 // a package manager installs only the one whose os, cpu and libc fit.
@@ -77,19 +80,24 @@ function loadBuilt() {
 }
 
 function notInstalled(names) {
-  const here = `${process.platform}-${process.arch}`;
+  const platform = `${process.platform}-${process.arch}`;
+  if (isBundled) {
+    return `fanwire is bundled, and its native addon for ${platform} is not where the bundle can find it. Leave fanwire out ` +
+      `of the bundle: mark "fanwire" as external (esbuild --external:fanwire, webpack externals, rollup external) and have ` +
+      `it in node_modules where the bundle runs`;
+  }
   if (names.length === 0) {
-    return `fanwire has no ready-made addon for ${here}; there are ${Object.keys(packages).join(', ')}. ` +
+    return `fanwire has no ready-made addon for ${platform}; there are ${Object.keys(packages).join(', ')}. ` +
       `To compile one: npx fanwire build`;
   }
-  return `fanwire's addon for ${here} is not installed: it is in the package @fanwire/${names[0]}, an optional dependency ` +
+  return `fanwire's addon for ${platform} is not installed: it is in the package @fanwire/${names[0]}, an optional dependency ` +
     `of fanwire. It is missing when optional dependencies were left out (npm --omit=optional, yarn ` +
     `--ignore-optional), when node_modules was copied from another platform, or when a bundler left it out (mark ` +
     `"fanwire" as external). Install fanwire again on this machine, or compile the addon: npx fanwire build`;
 }
 
 function load() {
-  if (existsSync(built)) return loadBuilt();
+  if (!isBundled && existsSync(built)) return loadBuilt();
   const names = platforms();
   for (const name of names) {
     const addon = packages[name]();

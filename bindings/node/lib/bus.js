@@ -1,26 +1,35 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const { inspect } = require('node:util');
 
 const addon = require('./addon.js');
 const { makeError, kindOf } = require('./errors.js');
 const { figuresOf, lastFigures, healthOf, LatencyHistogram } = require('./figures.js');
 const { Inbox } = require('./inbox.js');
 const keepalive = require('./keepalive.js');
+const { Log } = require('./log.js');
 const { Publisher } = require('./publisher.js');
 const { emitSafely } = require('./report.js');
-const { checkCredential } = require('./settings.js');
+const { setImmediate } = require('./runtime.js');
+const { callOptions, checkCredential, checkTimeout } = require('./settings.js');
+const { checkSignal, throwIfAborted } = require('./signals.js');
 const { MessageStream, kSubscribe, kBusClosed } = require('./stream.js');
 const { Subscription, kControl, kDeliver, kAttach, toEvent } = require('./subscription.js');
 const { encode, checkName } = require('./values.js');
 
-const { eventKinds: kinds } = addon.constants();
+const { eventKinds: kinds, states } = addon.constants();
 
 // Events handled in one turn of the event loop; then timers and sockets have theirs.
 const kRows = 512;
 const kDefaultCloseTimeoutMs = 5000;
 
-const kFirstAttempt = Symbol('firstAttempt');
+const closeOptions = { timeout: checkTimeout };
+const publishOptions = { signal: checkSignal };
+
+function tooMany(call, given) {
+  return makeError('INVALID_ARGUMENT', `${call} takes no more arguments than these; ${given} were given`);
+}
 
 /** One engine: its connections to Redis, and everything published and subscribed through them. */
 class Bus extends EventEmitter {
@@ -31,60 +40,96 @@ class Bus extends EventEmitter {
   #publisher;
   #slots = [null]; // by key: a Subscription. Key 0 is the engine
   #freeKeys = [];
-  #streams = new Set();
+  #streams = new Set(); // WeakRefs
   #isConnected = false;
-  #firstAttempt; // {resolve, reject} until connect() is settled
+  #codec;
+  #decode;
+  #log;
+  #opened; // {promise, resolve, reject}
+  #isOpenedSettled = false;
+  #isOpenedAwaited = false;
   #closing; // the promise of close()
-  #referenced = false; // ref() was called
+  #handlers = 0; // subscriptions with a handler that have not ended
+  #keeps = 'handlers'; // what keeps the process alive: 'handlers', after ref() 'open', after unref() 'nothing'
+  #isKeeping = false;
+  #gaveUp = false; // nothing will come until reconnect()
   #hadTurn = false; // a batch was delivered in this turn of the event loop
 
-  constructor(pairs) {
+  /** What parseOptions() makes of the arguments of open(). */
+  constructor({ pairs, log, codec }) {
     super();
+    this.#codec = codec;
+    this.#decode = codec?.decode;
     this.#options = addon.optionsCreate(pairs);
-    this.#inbox = new Inbox(this.#options, kRows, () => this.#onWake());
+    this.#inbox = new Inbox(this.#options, kRows, { onWake: () => this.#onWake(), decode: this.#decode });
+    this.#opened = {};
+    this.#opened.promise = new Promise((resolve, reject) => Object.assign(this.#opened, { resolve, reject }));
+    this.#opened.promise.catch(() => {}); // whoever waits for it sees it
     try {
+      if (log !== undefined) this.#log = new Log(this.#options, log);
       this.#engine = addon.engineOpen(this.#options, this.#inbox.handle);
       this.#figures = figuresOf(this.#engine);
       this.#publisher = new Publisher(this.#engine, this.#inbox);
     } catch (error) {
       this.#inbox.destroy();
+      this.#log?.end();
       throw error;
     }
   }
 
-  /** Settled by the first attempt to connect; a failed one closes the bus. */
-  async [kFirstAttempt]() {
-    keepalive.acquire();
-    try {
-      await new Promise((resolve, reject) => {
-        this.#firstAttempt = { resolve, reject };
-      });
-    } catch (error) {
-      await this.close({ timeout: 0 }).catch(() => {}); // what the caller is told is why it could not connect
-      throw error;
-    } finally {
-      keepalive.release();
+  /** What became of the first attempt to connect: resolves to this bus, or rejects. Ends no process when nobody waits. */
+  get opened() {
+    if (!this.#isOpenedSettled && !this.#isOpenedAwaited) {
+      this.#isOpenedAwaited = true;
+      keepalive.acquire();
     }
+    return this.#opened.promise;
   }
 
   get connected() {
     return this.#isConnected;
   }
 
+  /** 'connecting', 'connected', 'reconnecting', 'gave_up' or 'closed', as of now. */
+  get state() {
+    return this.#closing === undefined ? states[addon.engineState(this.#engine)] : 'closed';
+  }
+
+  /** Makes the next attempt to connect at once, also after giving up. */
+  reconnect() {
+    this.#checkOpen();
+    addon.engineReconnect(this.#engine);
+    this.#gaveUp = false;
+    this.#updateKeeping();
+  }
+
   /** Resolves to the number of receivers Redis counted. */
-  publish(channel, value) {
+  publish(channel, value, options) {
     try {
       this.#checkOpen();
-      return this.#publisher.publish(checkName(channel, 'channel'), encode(value));
+      if (arguments.length > 2) return this.#publishWith(arguments, options);
+      return this.#publisher.publish(checkName(channel, 'channel'), this.#encode(value));
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
+  #publishWith(args, options) {
+    if (args.length > 3) throw tooMany('publish(channel, value, options)', args.length);
+    const { signal } = callOptions('publish()', options, publishOptions);
+    throwIfAborted(signal, 'publish()');
+    return this.#publisher.publishWith(checkName(args[0], 'channel'), this.#encode(args[1]), signal);
+  }
+
   /** Publishes without asking for the outcome. */
   publishNoWait(channel, value) {
     this.#checkOpen();
-    this.#publisher.publishNoWait(checkName(channel, 'channel'), encode(value));
+    if (arguments.length > 2) throw tooMany('publishNoWait(channel, value)', arguments.length);
+    this.#publisher.publishNoWait(checkName(channel, 'channel'), this.#encode(value));
+  }
+
+  #encode(value) {
+    return this.#codec === undefined ? encode(value) : this.#codec.encode(value);
   }
 
   subscribe(channel, handler) {
@@ -115,7 +160,8 @@ class Bus extends EventEmitter {
     return { publish: new LatencyHistogram(publish), delivery: new LatencyHistogram(delivery) };
   }
 
-  metrics(format = 'prometheus') {
+  metrics(format) {
+    format ??= 'prometheus';
     if (format !== 'prometheus' && format !== 'json') {
       const given = typeof format === 'string' ? `"${format}"` : kindOf(format);
       throw makeError('INVALID_ARGUMENT', `the format must be "prometheus" or "json", not ${given}`);
@@ -124,35 +170,54 @@ class Bus extends EventEmitter {
     return this.#figures[format]();
   }
 
-  /** Keeps the process alive while the bus is open. */
+  /** The open bus keeps the process alive, with or without subscriptions. */
   ref() {
-    if (!this.#referenced && this.#closing === undefined) keepalive.acquire();
-    this.#referenced = this.#closing === undefined;
+    this.#keeps = 'open';
+    this.#updateKeeping();
     return this;
   }
 
-  /** Undoes ref(). */
+  /** Neither the bus nor its subscriptions keep the process alive. */
   unref() {
-    if (this.#referenced) keepalive.release();
-    this.#referenced = false;
+    this.#keeps = 'nothing';
+    this.#updateKeeping();
     return this;
+  }
+
+  // A handler may be called as long as the bus is open; after it has given up nothing comes by itself any more.
+  #updateKeeping() {
+    const wanted = this.#keeps === 'open' || (this.#keeps === 'handlers' && this.#handlers > 0 && !this.#gaveUp);
+    const keeping = wanted && this.#closing === undefined;
+    if (keeping === this.#isKeeping) return;
+    this.#isKeeping = keeping;
+    if (keeping) keepalive.acquire();
+    else keepalive.release();
   }
 
   /** Sends what was accepted, ends the subscriptions and disconnects. Rejects with TIMEOUT, but closes all the same. */
-  close({ timeout = kDefaultCloseTimeoutMs } = {}) {
-    if (typeof timeout !== 'number' || !(timeout >= 0)) {
-      const given = `${kindOf(timeout)} ${String(timeout)}`;
-      return Promise.reject(makeError('INVALID_ARGUMENT', `timeout must be a number of milliseconds, not ${given}`));
+  close(options) {
+    try {
+      const { timeout = kDefaultCloseTimeoutMs } = callOptions('close()', options, closeOptions);
+      this.#closing ??= this.#close(timeout);
+      return this.#closing;
+    } catch (error) {
+      return Promise.reject(error);
     }
-    this.#closing ??= this.#close(timeout);
-    return this.#closing;
+  }
+
+  [inspect.custom](_depth, options) {
+    const { state } = this;
+    const { subscriptions } = this.#figures.stats();
+    return `Bus ${inspect({ url: addon.optionsGet(this.#options, 'url'), state, subscriptions }, { ...options, breakLength: Infinity })}`;
   }
 
   async #close(timeout) {
     keepalive.acquire();
-    this.unref();
     this.#publisher.flush();
+    this.#settleOpened('reject', makeError('CLOSED', 'the bus was closed before it was connected'));
     try {
+      await null; // so that #closing is set
+      this.#updateKeeping();
       const [status, text] = await addon.engineClose(this.#engine, timeout);
       await this.#deliverRest();
       this.#isConnected = false;
@@ -166,9 +231,10 @@ class Bus extends EventEmitter {
 
   async #deliverRest() {
     while (this.#deliverBatch()) await new Promise((resolve) => setImmediate(resolve));
-    for (const stream of this.#streams) stream[kBusClosed]();
+    for (const { stream } of this.#streams) stream.deref()?.[kBusClosed]();
     this.#streams.clear();
     this.#inbox.destroy();
+    this.#log?.end();
   }
 
   #checkOpen() {
@@ -177,7 +243,7 @@ class Bus extends EventEmitter {
 
   #subscribe(name, isPattern, handler) {
     this.#checkOpen();
-    if (handler === undefined) return this.#openStream(name, isPattern);
+    if (handler === undefined || handler === null) return this.#openStream(name, isPattern);
     if (typeof handler !== 'function') {
       throw makeError('INVALID_ARGUMENT', `the handler must be a function, not ${kindOf(handler)}`);
     }
@@ -189,15 +255,18 @@ class Bus extends EventEmitter {
       this.#freeKey(key);
       throw error;
     }
+    ++this.#handlers;
+    this.#updateKeeping();
     return subscription;
   }
 
   #openStream(name, isPattern) {
-    const stream = new MessageStream(this, name, isPattern, () => this.#streams.delete(stream));
-    stream[kSubscribe](this.#options, (inbox) => {
-      stream[kAttach](addon.subscribe(this.#engine, inbox.handle, name, 0, isPattern));
-    });
-    this.#streams.add(stream);
+    const entry = { stream: undefined };
+    const stream = new MessageStream(this, name, isPattern, forgetter(this.#streams, entry));
+    entry.stream = new WeakRef(stream);
+    const engine = this.#engine;
+    stream[kSubscribe](this.#options, this.#decode, (inbox) => addon.subscribe(engine, inbox.handle, name, 0, isPattern));
+    this.#streams.add(entry);
     return stream;
   }
 
@@ -205,6 +274,12 @@ class Bus extends EventEmitter {
     const key = this.#freeKeys.pop() ?? this.#slots.length;
     this.#slots[key] = slot;
     return key;
+  }
+
+  #forgetHandler(key) {
+    this.#freeKey(key);
+    --this.#handlers;
+    this.#updateKeeping();
   }
 
   #freeKey(key) {
@@ -236,14 +311,14 @@ class Bus extends EventEmitter {
       const { kind, key } = inbox;
       if (kind === kinds.MESSAGE) {
         const subscription = this.#slots[key];
-        subscription[kDeliver](inbox.message(subscription));
+        if (!subscription.stopped) subscription[kDeliver](inbox.message(subscription));
       } else if (kind === kinds.PUBLISHED) {
         this.#publisher.settle(key, inbox);
       } else if (key === 0) {
         this.#onEngineEvent(kind, inbox.extra);
       } else {
         this.#slots[key][kControl](toEvent(kind, inbox.extra));
-        if (kind === kinds.ENDED) this.#freeKey(key);
+        if (kind === kinds.ENDED) this.#forgetHandler(key);
       }
     }
     return inbox.more;
@@ -253,8 +328,10 @@ class Bus extends EventEmitter {
     switch (kind) {
       case kinds.CONNECTED:
         this.#isConnected = true;
-        // connect() itself tells of the first time.
-        if (!this.#settleFirstAttempt('resolve')) emitSafely(this, 'connect');
+        this.#gaveUp = false;
+        this.#updateKeeping();
+        this.#settleOpened('resolve', this);
+        emitSafely(this, 'connect');
         return;
       case kinds.DISCONNECTED:
         this.#isConnected = false;
@@ -265,21 +342,28 @@ class Bus extends EventEmitter {
         return;
       case kinds.ERROR: {
         const error = makeError(extra.status, extra.text);
-        if (this.#settleFirstAttempt('reject', error)) return;
+        this.#settleOpened('reject', error);
         // An 'error' nobody listens to would end the process, and the engine is about to try again.
         if (this.listenerCount('error') > 0) emitSafely(this, 'error', error, { willReconnect: extra.willReconnect });
+        return;
       }
+      case kinds.GAVE_UP:
+        this.#gaveUp = true;
+        this.#updateKeeping();
+        emitSafely(this, 'gaveUp', makeError(extra.status, extra.text), { attempts: extra.count });
     }
   }
 
-  #settleFirstAttempt(how, value) {
-    const attempt = this.#firstAttempt;
-    if (attempt === undefined) return false;
-    this.#firstAttempt = undefined;
-    attempt[how](value);
-    return true;
+  #settleOpened(how, value) {
+    if (this.#isOpenedSettled) return;
+    this.#isOpenedSettled = true;
+    if (this.#isOpenedAwaited) keepalive.release();
+    this.#opened[how](value);
   }
 }
+
+// Made here, where no stream is in scope: a stream that nobody uses must be collected.
+const forgetter = (streams, entry) => () => streams.delete(entry);
 
 if (Symbol.asyncDispose !== undefined) {
   Bus.prototype[Symbol.asyncDispose] = function dispose() {
@@ -287,4 +371,4 @@ if (Symbol.asyncDispose !== undefined) {
   };
 }
 
-module.exports = { Bus, kFirstAttempt };
+module.exports = { Bus };

@@ -16,6 +16,7 @@ class FanwireError extends Error {
     this.code = row.code;
     this.status = row.status;
     this.retryable = row.retryable;
+    this.mayHaveHappened = row.code === 'OUTCOME_UNKNOWN';
   }
 }
 setName(FanwireError, 'FanwireError');
@@ -39,6 +40,23 @@ for (const { code } of rows) {
   classes.set(code, errors[name]);
 }
 
+/** The codec of the bus cannot decode a message; `cause` is what it threw. */
+class DecodeError extends FanwireError {
+  constructor(message, cause) {
+    super({ status: -1, code: 'DECODE_FAILED', retryable: false }, message, { cause });
+  }
+}
+setName(DecodeError, 'DecodeError');
+
+/** The AbortSignal of a call was aborted, with `cause` as its reason. */
+class AbortError extends FanwireError {
+  constructor(message, signal, mayHaveHappened) {
+    super({ status: -1, code: 'ABORT_ERR', retryable: false }, message, { cause: signal.reason });
+    this.mayHaveHappened = mayHaveHappened;
+  }
+}
+setName(AbortError, 'AbortError');
+
 /** The error of a status number or code; without a message it has the table's text. */
 function makeError(statusOrCode, message, options) {
   const row = byStatus.get(statusOrCode) ?? byCode.get(statusOrCode) ?? unknown;
@@ -59,4 +77,4 @@ function kindOf(value) {
   return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
 }
 
-module.exports = { FanwireError, errors: Object.freeze(errors), makeError, codeOf, kindOf };
+module.exports = { FanwireError, DecodeError, AbortError, errors: Object.freeze(errors), makeError, codeOf, kindOf };

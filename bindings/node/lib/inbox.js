@@ -1,40 +1,39 @@
 'use strict';
-// The JavaScript end of an inbox: reads the batches that src/batch.h describes, and knows which inbox a wake is for.
+// The JavaScript end of an inbox: reads the batches that src/batch.h describes.
 
 const addon = require('./addon.js');
-const { Message, UnreadableMessage } = require('./message.js');
-const { makeError } = require('./errors.js');
+const { Message, UnreadableMessage, setDecoded } = require('./message.js');
+const { setImmediate } = require('./runtime.js');
+const { addWake, removeWake } = require('./wakes.js');
 
 const kHead = 2;
-const kRow = 6;
-
-const inboxes = new Map(); // id -> Inbox, for as long as it may be woken
-let lastId = 0;
+const kRow = 7;
 
 class Inbox {
   #id;
-  #onWake;
+  #decode; // of the bus's codec; undefined without one
+  #lastNumber; // of the message that was decoded last
+  #lastDecoded;
   #head;
   #values;
   #at = kHead; // where the present row stands in #head
   #end = kHead;
 
-  /** `rows`: how many events a batch holds at most. */
-  constructor(options, rows, onWake) {
-    this.#id = lastId = (lastId % 0x7fffffff) + 1;
-    this.#onWake = onWake;
+  /**
+   * `rows`: how many events a batch holds at most. With `isWeak` an inbox that nothing else refers to can be collected,
+   * with what `onWake` refers to. What it holds is given back by release().
+   */
+  constructor(options, rows, { onWake, decode, isWeak = false }) {
+    this.onWake = onWake;
+    this.#decode = decode;
     this.#head = new Int32Array(kHead + kRow * rows);
-    inboxes.set(this.#id, this);
+    this.#id = addWake(this, isWeak);
     try {
       this.handle = addon.inboxCreate(options, this.#id, rows);
     } catch (error) {
       this.stopWaking();
       throw error;
     }
-  }
-
-  static wake(id) {
-    inboxes.get(id)?.#onWake();
   }
 
   /** Asks for another wake in a later turn of the event loop, which stays free to end. */
@@ -44,7 +43,17 @@ class Inbox {
 
   /** From now on nobody is told that events wait. */
   stopWaking() {
-    inboxes.delete(this.#id);
+    removeWake(this.#id);
+  }
+
+  /** A function that gives back what an inbox that was collected held; it does not refer to it. */
+  release() {
+    const { handle } = this;
+    const id = this.#id;
+    return () => {
+      removeWake(id);
+      addon.inboxDestroy(handle);
+    };
   }
 
   destroy() {
@@ -84,8 +93,21 @@ class Inbox {
     return this.#head[this.#at + 1];
   }
 
-  /** Of a MESSAGE. */
+  /** Of a MESSAGE. With a codec it is decoded, once for all rows of the same message that stand together. */
   message(subscription) {
+    const message = this.#makeMessage(subscription);
+    if (this.#decode === undefined) return message;
+    const number = this.#head[this.#at + 6];
+    if (number !== this.#lastNumber) {
+      const decoded = this.#decode(message); // may call us
+      this.#lastNumber = number;
+      this.#lastDecoded = decoded;
+    }
+    setDecoded(message, this.#lastDecoded);
+    return message;
+  }
+
+  #makeMessage(subscription) {
     const head = this.#head;
     const at = this.#at;
     const source = this.#values[head[at + 5]];
@@ -104,7 +126,5 @@ class Inbox {
     return this.#values[this.#head[this.#at + 3]];
   }
 }
-
-addon.setup(Inbox.wake, makeError);
 
 module.exports = { Inbox };

@@ -1,23 +1,47 @@
 'use strict';
 
 const addon = require('./addon.js');
-const { Bus, kFirstAttempt } = require('./bus.js');
-const { FanwireError, errors } = require('./errors.js');
+const { Bus } = require('./bus.js');
+const { FanwireError, DecodeError, AbortError, errors, makeError } = require('./errors.js');
 const { cleanJson } = require('./json.js');
-const { settingPairs } = require('./settings.js');
+const { parseOptions } = require('./settings.js');
+const { onceAborted, throwIfAborted } = require('./signals.js');
 
-/** connect(url?, settings?) or connect(settings): resolves to a connected bus, or rejects and leaves nothing open. */
-async function connect(url, settings) {
-  const settingsOnly = settings === undefined && typeof url === 'object' && url !== null && !(url instanceof URL);
-  const bus = new Bus(settingsOnly ? settingPairs(undefined, url) : settingPairs(url, settings));
-  await bus[kFirstAttempt]();
+/** open(url?, options?) or open(options): a bus at once, which connects in the background. */
+function open(url, options) {
+  const { signal, ...parsed } = parseOptions(url, options);
+  if (signal === undefined) return new Bus(parsed);
+  throw makeError('INVALID_ARGUMENT', 'signal is an option of connect(); what open() returns has close()');
+}
+
+/** connect(url?, options?) or connect(options): resolves to a connected bus, or rejects and leaves nothing open. */
+async function connect(url, options) {
+  const { signal, ...parsed } = parseOptions(url, options);
+  throwIfAborted(signal, 'connect()');
+  const bus = new Bus(parsed);
+  try {
+    await (signal === undefined ? bus.opened : unlessAborted(bus.opened, signal));
+  } catch (error) {
+    await bus.close({ timeout: 0 }).catch(() => {}); // what the caller is told is why it could not connect
+    throw error;
+  }
   return bus;
+}
+
+function unlessAborted(opened, signal) {
+  return new Promise((resolve, reject) => {
+    const stop = onceAborted(signal, () => reject(new AbortError('connect() was aborted', signal, false)));
+    opened.then(resolve, reject).finally(stop);
+  });
 }
 
 module.exports = {
   connect,
+  open,
   cleanJson,
   FanwireError,
+  DecodeError,
+  AbortError,
   errors,
   version: addon.version(),
   dependencies: Object.freeze(addon.dependencies()),

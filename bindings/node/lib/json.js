@@ -1,6 +1,8 @@
 'use strict';
 // The JSON guard: "__proto__", "constructor" and "prototype" are taken out before JSON.parse makes objects of them.
 
+const { isUint8Array, isSharedArrayBuffer } = require('node:util').types;
+
 const addon = require('./addon.js');
 const { makeError, kindOf } = require('./errors.js');
 
@@ -25,11 +27,11 @@ function parseCleaned(text, bytes) {
 function cleanJson(json) {
   if (typeof json === 'string') return suspicious.test(json) ? addon.cleanJsonText(json) ?? json : json;
   // Other threads may write to shared memory while the addon looks at it: it gets a copy.
-  if (json instanceof Uint8Array && json.buffer instanceof SharedArrayBuffer) {
+  if (isUint8Array(json) && isSharedArrayBuffer(json.buffer)) {
     const own = Buffer.from(json);
     return addon.cleanJsonBytes(own, 0, own.length) ?? json;
   }
-  if (json instanceof Uint8Array) return addon.cleanJsonBytes(json, 0, json.length) ?? json;
+  if (isUint8Array(json)) return addon.cleanJsonBytes(json, 0, json.length) ?? json;
   throw makeError('INVALID_ARGUMENT', `the JSON must be a string or a Uint8Array, not ${kindOf(json)}`);
 }
 

@@ -3,13 +3,26 @@
 const { isAscii } = require('node:buffer'); // undefined before Node 18.15
 const { inspect } = require('node:util');
 
+const notDecoded = Object.freeze({ value: undefined, error: undefined });
+let setDecoded;
+let decodedOf;
+
+// Properties of a message's own are what {...message}, JSON.stringify(), structuredClone() and postMessage() see. Text that
+// is there costs nothing; text that is to be made of bytes is made when it is asked for. Object.defineProperty() takes
+// half as long again.
+const { __defineGetter__: defineGetter } = Object.prototype;
+const kReadText = Symbol('readText');
+function getText() {
+  return this[kReadText]();
+}
+
 const { makeError, codeOf } = require('./errors.js');
 const { isHarmless, parseCleaned } = require('./json.js');
 
 // From this size on Node makes strings of Latin-1 outside of V8's heap, those of UTF-8 always within.
 const kOutsideHeap = 1 << 20;
 
-/** One message. Its text, data and channel are made when they are asked for. */
+/** One message. Its data, and its text when it is not ASCII, are made when they are asked for. */
 class Message {
   #subscription;
   #source; // what several messages of a batch lie in: ... channel (if by pattern), payload ...; a string when it is ASCII
@@ -18,6 +31,16 @@ class Message {
   #channelSize;
   #text;
   #data;
+  #decoded = notDecoded; // {value} or {error}
+
+  static {
+    setDecoded = (message, decoded) => {
+      message.#decoded = decoded;
+      if (decoded.error !== undefined) return;
+      Object.defineProperty(message, 'value', { value: decoded.value, enumerable: true, configurable: true });
+    };
+    decodedOf = (message) => message.#decoded;
+  }
 
   constructor(subscription, source, start, size, channelSize) {
     this.#subscription = subscription;
@@ -25,6 +48,11 @@ class Message {
     this.#start = start;
     this.#size = size;
     this.#channelSize = channelSize;
+    const { pattern } = subscription;
+    this.channel = pattern === null ? subscription.channel : this.#textOf(start - channelSize, start);
+    this.pattern = pattern;
+    if (typeof source === 'string') this.text = source.substring(start, start + size);
+    else defineGetter.call(this, 'text', getText);
   }
 
   /** Tells it from the events of a stream's events(). */
@@ -36,26 +64,25 @@ class Message {
     return this.#subscription;
   }
 
-  get channel() {
-    if (this.pattern === null) return this.#subscription.channel;
-    return this.#textOf(this.#start - this.#channelSize, this.#start);
-  }
-
   get channelBytes() {
     if (this.pattern === null) return this.#subscription.nameBytes;
     return this.#bytesOf(this.#start - this.#channelSize, this.#start);
-  }
-
-  get pattern() {
-    return this.#subscription.pattern;
   }
 
   get data() {
     return (this.#data ??= this.#bytesOf(this.#start, this.#start + this.#size));
   }
 
-  get text() {
+  /** `text` of one that is not ASCII. */
+  [kReadText]() {
     return (this.#text ??= this.#payloadText());
+  }
+
+  /** What the codec of the bus makes of the payload; without a codec `data`. */
+  get value() {
+    const { error } = this.#decoded; // what was decoded is a property of its own
+    if (error !== undefined) throw error;
+    return this.data;
   }
 
   json() {
@@ -75,7 +102,7 @@ class Message {
   // Whoever shows a message to tell of an error with it must not get the same error again.
   #shown() {
     try {
-      return { text: this.text };
+      return { text: this.text, ...(Object.hasOwn(this, 'value') && { value: this.value }) };
     } catch (error) {
       return { error };
     }
@@ -120,7 +147,7 @@ class UnreadableMessage extends Message {
     throw this.#error();
   }
 
-  get text() {
+  [kReadText]() {
     throw this.#error();
   }
 
@@ -134,4 +161,4 @@ function unreadable(status, message, size, why, options) {
   return makeError(status, `the message on channel "${message.channel}" has ${size} bytes: ${why}`, options);
 }
 
-module.exports = { Message, UnreadableMessage };
+module.exports = { Message, UnreadableMessage, setDecoded, decodedOf };

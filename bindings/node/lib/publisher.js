@@ -3,8 +3,9 @@
 // JavaScript: calling the addon costs more than a publish itself.
 
 const addon = require('./addon.js');
-const { makeError } = require('./errors.js');
+const { AbortError, makeError } = require('./errors.js');
 const keepalive = require('./keepalive.js');
+const { onceAborted } = require('./signals.js');
 
 // Of a batch. It is handed over at the next microtask, or when it has grown to this.
 const kMostEntries = 512;
@@ -22,6 +23,9 @@ const executor = (resolve, reject) => {
 };
 
 const soon = Promise.resolve();
+
+// Settles a publish that nobody waits for any more: its signal was aborted.
+const abandoned = () => {};
 
 class Publisher {
   #engine;
@@ -52,6 +56,31 @@ class Publisher {
       this.#publishAlone(channel, payload, key);
     }
     return promise;
+  }
+
+  /** The same with an AbortSignal, or undefined. */
+  publishWith(channel, payload, signal) {
+    const promise = new Promise(executor);
+    const key = this.#freeKeys.pop() ?? this.#resolves.length;
+    if (signal === undefined) [this.#resolves[key], this.#rejects[key]] = [resolveNew, rejectNew];
+    else this.#untilAborted(key, signal, resolveNew, rejectNew);
+    keepalive.acquire();
+    this.#publishAlone(channel, payload, key);
+    return promise;
+  }
+
+  #untilAborted(key, signal, resolve, reject) {
+    const stop = onceAborted(signal, () => {
+      this.#resolves[key] = this.#rejects[key] = abandoned;
+      keepalive.release();
+      reject(new AbortError('publish() was aborted; the message may be published all the same', signal, true));
+    });
+    const stopping = (settle) => (value) => {
+      stop();
+      settle(value);
+    };
+    this.#resolves[key] = stopping(resolve);
+    this.#rejects[key] = stopping(reject);
   }
 
   /** Throws when the engine refuses it. */
@@ -116,9 +145,9 @@ class Publisher {
   }
 
   #release(key) {
+    if (this.#resolves[key] !== abandoned) keepalive.release();
     this.#resolves[key] = this.#rejects[key] = undefined;
     this.#freeKeys.push(key);
-    keepalive.release();
   }
 }
 

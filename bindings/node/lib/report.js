@@ -1,6 +1,8 @@
 'use strict';
 // Errors of the user's own code, called from the middle of a batch: the rest of the batch must still be delivered.
 
+const { queueMicrotask } = require('./runtime.js');
+
 /** Makes an error an uncaught exception, once the code that runs now has finished. */
 function throwLater(error) {
   queueMicrotask(() => {
@@ -17,10 +19,19 @@ function emitSafely(emitter, event, ...args) {
   }
 }
 
-/** An error of a handler: an 'error' event if somebody listens, an uncaught exception if not. */
+/** An error of a handler: a 'handlerError' event if somebody listens, an uncaught exception if not. */
 function reportHandlerError(bus, error, context) {
-  if (bus.listenerCount('error') > 0) emitSafely(bus, 'error', error, context);
+  if (bus.listenerCount('handlerError') > 0) emitSafely(bus, 'handlerError', error, context);
   else throwLater(error);
 }
 
-module.exports = { emitSafely, reportHandlerError };
+/** Calls a function of the user, with what it throws made an uncaught exception. */
+function callSafely(callback, ...args) {
+  try {
+    callback(...args);
+  } catch (error) {
+    throwLater(error);
+  }
+}
+
+module.exports = { emitSafely, callSafely, reportHandlerError };

@@ -3,7 +3,8 @@
 const addon = require('./addon.js');
 const { Inbox } = require('./inbox.js');
 const keepalive = require('./keepalive.js');
-const { Subscription, kControl, toEvent } = require('./subscription.js');
+const { decodedOf } = require('./message.js');
+const { Subscription, kControl, kAttach, kUndecodable, toEvent } = require('./subscription.js');
 
 const { eventKinds: kinds } = addon.constants();
 const kRows = 64;
@@ -11,6 +12,15 @@ const kRows = 64;
 const kSubscribe = Symbol('subscribe');
 const kBusClosed = Symbol('busClosed');
 const kNext = Symbol('next');
+
+// Of a stream that was collected: ends its subscription. What is held for it must not refer to it.
+const collected = new FinalizationRegistry((release) => release());
+
+// Made here, where no stream is in scope.
+const whenCollected = (release, onEnded) => () => {
+  release();
+  onEnded();
+};
 
 /**
  * A subscription to be iterated with for await. It has an inbox of its own in the engine, and takes from it only what
@@ -22,24 +32,31 @@ class MessageStream extends Subscription {
   #waiting = []; // {resolve, wantsEvents} of the calls of next() that found nothing
   #keepsEvents = false; // events() was called
   #event; // the event that comes next for events(); listeners have been told of it
+  #message; // the message that comes next, when it has been decoded
   #returned = false;
 
   #onEnded;
 
-  /** `onEnded` is called when nothing more will come: for the bus, which a listener of 'ended' could be taken from. */
+  /**
+   * `onEnded` is called when nothing more will come, also when the stream was collected: for the bus. It must not refer to
+   * the stream.
+   */
   constructor(bus, name, isPattern, onEnded) {
     super(bus, name, isPattern, undefined);
     this.#onEnded = onEnded;
   }
 
-  [kSubscribe](options, subscribe) {
-    this.#inbox = new Inbox(options, kRows, () => this.#serve());
+  /** `subscribe(inbox)` returns the addon's subscription. */
+  [kSubscribe](options, decode, subscribe) {
+    const inbox = new Inbox(options, kRows, { onWake: () => this.#serve(), decode, isWeak: true });
+    this.#inbox = inbox;
     try {
-      subscribe(this.#inbox);
+      this[kAttach](subscribe(inbox));
     } catch (error) {
       this.#destroyInbox();
       throw error;
     }
+    collected.register(this, whenCollected(inbox.release(), this.#onEnded), this);
   }
 
   next() {
@@ -52,7 +69,7 @@ class MessageStream extends Subscription {
       return Promise.resolve({ value: this.#takeFound(), done: false });
     }
     if (this.#finished) return Promise.resolve({ value: undefined, done: true });
-    keepalive.acquire();
+    keepalive.hold(this); // nothing but this may refer to a loop that waits
     return new Promise((resolve) => this.#waiting.push({ resolve, wantsEvents }));
   }
 
@@ -82,7 +99,7 @@ class MessageStream extends Subscription {
   /** The bus is closed: everything there will ever be is in the inbox now. */
   [kBusClosed]() {
     this.#serve();
-    this.#inbox.stopWaking(); // so that a stream nobody iterates any more can be collected
+    this.#inbox.stopWaking();
   }
 
   get #isStopped() {
@@ -116,12 +133,13 @@ class MessageStream extends Subscription {
   #destroyInbox() {
     if (this.#isInboxDestroyed) return;
     this.#isInboxDestroyed = true;
+    collected.unregister(this);
     this.#onEnded();
     this.#inbox.destroy();
   }
 
   #settle(result) {
-    keepalive.release();
+    keepalive.letGo(this);
     this.#waiting.shift().resolve(result);
   }
 
@@ -137,8 +155,12 @@ class MessageStream extends Subscription {
       if (!inbox.hasRow && (this.state === 'ended' || !inbox.read())) break;
       const { kind } = inbox;
       if (kind === kinds.MESSAGE) {
-        if (!this.#isStopped) return true;
-        inbox.next();
+        if (this.#isStopped) {
+          this.#message = undefined;
+          inbox.next();
+        } else if (this.#findMessage()) {
+          return true;
+        }
         continue;
       }
       const event = toEvent(kind, inbox.extra);
@@ -150,13 +172,29 @@ class MessageStream extends Subscription {
     return false;
   }
 
+  // Whether the present row is a message to be given; one that cannot be decoded is an event in its place.
+  #findMessage() {
+    if (this.#message !== undefined) return true;
+    const message = this.#inbox.message(this);
+    const { error } = decodedOf(message);
+    if (error === undefined) {
+      this.#message = message;
+      return true;
+    }
+    this.#inbox.next();
+    if (this.#keepsEvents) this.#event = { kind: 'decodeError', error, message };
+    if (!this.#keepsEvents || this.listenerCount('decodeError') > 0) this[kUndecodable](error, message);
+    return false;
+  }
+
   #takeFound() {
     if (this.#event !== undefined) {
       const event = this.#event;
       this.#event = undefined;
       return event;
     }
-    const message = this.#inbox.message(this);
+    const message = this.#message;
+    this.#message = undefined;
     this.#inbox.next();
     return message;
   }

@@ -1,10 +1,12 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const { inspect } = require('node:util');
 
 const addon = require('./addon.js');
 const { makeError } = require('./errors.js');
 const keepalive = require('./keepalive.js');
+const { decodedOf } = require('./message.js');
 const { emitSafely, reportHandlerError } = require('./report.js');
 
 const { eventKinds: kinds, gapReasons } = addon.constants();
@@ -12,6 +14,7 @@ const { eventKinds: kinds, gapReasons } = addon.constants();
 const kControl = Symbol('control');
 const kDeliver = Symbol('deliver');
 const kAttach = Symbol('attach');
+const kUndecodable = Symbol('undecodable');
 
 /** An event of a subscription that is not a message: {kind, error}, or of a gap {kind, reason, count}. */
 function toEvent(kind, { status, text, reason, count }) {
@@ -66,9 +69,9 @@ class Subscription extends EventEmitter {
   /** Resolves to this subscription once Redis has confirmed it; rejects when Redis refuses it or it ends before. */
   get ready() {
     if (this.#wasActive) return Promise.resolve(this);
-    if (this.#endedBy !== undefined) return Promise.reject(this.#endError());
-    if (this.#state === 'failed') return Promise.reject(this.#failure);
-    this.#ready ??= makeDeferred();
+    if (this.#endedBy !== undefined) return rejected(this.#endError());
+    if (this.#state === 'failed') return rejected(this.#failure);
+    this.#ready ??= makeDeferred(this);
     return this.#ready.promise;
   }
 
@@ -79,7 +82,7 @@ class Subscription extends EventEmitter {
     this.#stopped = true;
   }
 
-  /** unsubscribe() for who does not care whether it, or the bus, has ended already. */
+  /** unsubscribe() for callers who do not care whether it, or the bus, has ended already. */
   endQuietly() {
     if (this.#stopped || this.#endedBy !== undefined) return;
     try {
@@ -93,18 +96,31 @@ class Subscription extends EventEmitter {
     return this.#stopped;
   }
 
+  [inspect.custom](_depth, options) {
+    const name = this.pattern === null ? { channel: this.channel } : { pattern: this.pattern };
+    return `${this.constructor.name} ${inspect({ ...name, state: this.#state }, options)}`;
+  }
+
   [kAttach](native) {
     this.#native = native;
   }
 
   [kDeliver](message) {
     if (this.#stopped) return;
+    const { error } = decodedOf(message);
+    if (error !== undefined) return this[kUndecodable](error, message);
     try {
       const result = this.#handler(message);
       if (typeof result?.then === 'function') result.then(undefined, (error) => this.#report(error, message));
     } catch (error) {
       this.#report(error, message);
     }
+  }
+
+  /** A message that cannot be decoded stands here. */
+  [kUndecodable](error, message) {
+    if (this.listenerCount('decodeError') > 0) emitSafely(this, 'decodeError', error, message);
+    else this.#report(error, message);
   }
 
   /** An event of toEvent(). */
@@ -166,18 +182,26 @@ class Subscription extends EventEmitter {
   }
 }
 
-// A promise that keeps the process alive until it is settled.
-function makeDeferred() {
+// Rejections of `ready` end no process: whoever waits for it sees them.
+function rejected(error) {
+  const promise = Promise.reject(error);
+  promise.catch(() => {});
+  return promise;
+}
+
+// A promise that keeps the process alive, and `owner` in memory, until it is settled.
+function makeDeferred(owner) {
   const deferred = {};
   deferred.promise = new Promise((resolve, reject) => {
     const releasing = (settle) => (value) => {
-      keepalive.release();
+      keepalive.letGo(owner);
       settle(value);
     };
     deferred.resolve = releasing(resolve);
     deferred.reject = releasing(reject);
   });
-  keepalive.acquire();
+  deferred.promise.catch(() => {});
+  keepalive.hold(owner);
   return deferred;
 }
 
@@ -187,4 +211,4 @@ if (Symbol.dispose !== undefined) {
   };
 }
 
-module.exports = { Subscription, kControl, kDeliver, kAttach, toEvent };
+module.exports = { Subscription, kControl, kDeliver, kAttach, kUndecodable, toEvent };

@@ -1,13 +1,17 @@
 'use strict';
 // From JavaScript values to bytes: the mapping all bindings share. Text is UTF-8, bytes are raw, the rest is JSON.
 
+// Nothing here is `instanceof` anything: what comes from another realm (node:vm, Jest) is as good.
+
+const { isUint8Array, isAnyArrayBuffer } = require('node:util').types;
+
 const { makeError, kindOf } = require('./errors.js');
 
 function bytesOf(value) {
   // A detached one looks empty; making a view of it throws.
-  if (value instanceof Uint8Array) return value.length > 0 ? value : new Uint8Array(value.buffer, 0, 0);
+  if (isUint8Array(value)) return value.length > 0 ? value : new Uint8Array(value.buffer, 0, 0);
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return new Uint8Array(value);
+  if (isAnyArrayBuffer(value)) return new Uint8Array(value);
   return undefined;
 }
 
@@ -26,8 +30,8 @@ function encode(value) {
 
 /** A channel name or pattern as the addon takes it; `what` names it in the error. */
 function checkName(name, what) {
-  if (typeof name === 'string' || name instanceof Uint8Array) return name;
+  if (typeof name === 'string' || isUint8Array(name)) return name;
   throw makeError('INVALID_ARGUMENT', `the ${what} must be a string or a Uint8Array, not ${kindOf(name)}`);
 }
 
-module.exports = { encode, checkName };
+module.exports = { bytesOf, encode, checkName };

@@ -2,6 +2,7 @@
 #include "engine.h"
 #include "inbox.h"
 #include "json.h"
+#include "log.h"
 #include "options.h"
 #include "publishing.h"
 #include "subscription.h"
@@ -36,6 +37,7 @@ napi_value initialize(napi_env env, napi_value exports) {
     export_function<keep_alive>(env, exports, "keepAlive");
     export_tables(env, exports);
     export_options(env, exports);
+    export_log(env, exports);
     export_json(env, exports);
     export_inbox(env, exports);
     export_engine(env, exports);

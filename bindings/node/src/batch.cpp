@@ -12,7 +12,7 @@ namespace fanwire::node {
 namespace {
 
 constexpr size_t kHeadWords = 2;
-constexpr size_t kRowWords = 6;
+constexpr size_t kRowWords = 7;
 constexpr int32_t kMaxInt32 = std::numeric_limits<int32_t>::max();
 
 // Who keeps the text of one message keeps the slab of strings that it is a part of: so much at most, and as much again as
@@ -43,7 +43,7 @@ bool is_ascii(const char* bytes, size_t size) {
 
 class BatchWriter {
    public:
-    BatchWriter(napi_env env, napi_value head) : env_(env), values_(make_array(env)) {
+    BatchWriter(napi_env env, Inbox& inbox, napi_value head) : env_(env), inbox_(inbox), values_(make_array(env)) {
         const auto words = int32_array(env, head);
         head_ = words.data();
         rows_ = (words.size() - kHeadWords) / kRowWords;
@@ -55,7 +55,7 @@ class BatchWriter {
         int32_t* row = head_ + kHeadWords + kRowWords * row_;
         row[0] = event.kind;
         row[1] = static_cast<int32_t>(reinterpret_cast<intptr_t>(event.user_data));
-        row[2] = row[3] = row[4] = row[5] = 0;
+        row[2] = row[3] = row[4] = row[5] = row[6] = 0;
         if (event.kind == FANWIRE_EVENT_MESSAGE) {
             add_message(event, row);
         } else if (event.kind == FANWIRE_EVENT_PUBLISHED && event.status == FANWIRE_OK && event.count <= kMaxInt32) {
@@ -84,6 +84,7 @@ class BatchWriter {
     };
 
     void add_message(const fanwire_event& event, int32_t* row) {
+        row[6] = static_cast<int32_t>(inbox_.number_of(event));
         // The channel of an exact subscription is known to JavaScript.
         const size_t channel_size = event.pattern != nullptr ? event.channel_size : 0;
         const Piece piece{event.channel, channel_size, event.payload, event.payload_size};
@@ -215,6 +216,7 @@ class BatchWriter {
     }
 
     napi_env env_;
+    Inbox& inbox_;
     napi_value values_;
     int32_t* head_ = nullptr;
     size_t rows_ = 0;
@@ -238,7 +240,7 @@ class BatchWriter {
 
 napi_value write_batch(napi_env env, Inbox& inbox, napi_value head) {
     if (!inbox.refill()) return nullptr;
-    BatchWriter writer(env, head);
+    BatchWriter writer(env, inbox, head);
     while (const fanwire_event* event = inbox.event()) {
         if (writer.full()) break;
         writer.add(*event);

@@ -3,12 +3,13 @@
 //
 //   head[0]             how many rows follow
 //   head[1]             1 when more may wait
-//   head[2 + 6 * i]     row i: kind, key, a, b, c, d
+//   head[2 + 7 * i]     row i: kind, key, a, b, c, d, e
 //
 //   MESSAGE             a: where the payload starts in values[d]   b: its size   d: index in `values` of a string, when
 //                       all of the message is ASCII and not very large, or of a Buffer; with b = -1 there is neither: of
 //                       {channel, size, status}
 //                       c: size of the channel, which stands before the payload; 0: exact
+//                       e: a number, the same in rows next to each other that are of the same message
 //   PUBLISHED           a: receivers, or -1 for anything but a plain success: then b as below
 //   the others          b: index in `values` of {status, text, reason, count, delayMs, willReconnect}
 #pragma once

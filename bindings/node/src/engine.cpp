@@ -15,12 +15,27 @@ napi_value engine_open(const Call& call) {
     environment->check(fanwire_options_set_engine_inbox(options.get(), inbox.get(), nullptr));
     fanwire_engine* engine = nullptr;
     environment->check(fanwire_engine_open(&engine, options.get()));
-    return make_external(call.env(), std::make_unique<Engine>(environment, engine));
+    return make_external(call.env(), std::make_unique<Engine>(environment, engine, options.log()));
 }
 
 // engineClose(engine, timeoutMs) -> Promise of [status, text]; Infinity waits without limit
 napi_value engine_close(const Call& call) {
     return close_on_pool_thread(call.env(), handle_at<Engine>(call, 0).shared(), call.real(1));
+}
+
+// engineReconnect(engine)
+napi_value engine_reconnect(const Call& call) {
+    const auto& engine = handle_at<Engine>(call, 0);
+    engine.environment().check(fanwire_engine_reconnect(engine.get()));
+    return nullptr;
+}
+
+// engineState(engine) -> number
+napi_value engine_state(const Call& call) {
+    int state = 0;
+    const auto& engine = handle_at<Engine>(call, 0);
+    engine.environment().check(fanwire_engine_state_get(engine.get(), &state));
+    return make_number(call.env(), state);
 }
 
 // engineDestroy(engine)
@@ -155,6 +170,8 @@ void export_engine(napi_env env, napi_value exports) {
     export_function<engine_open>(env, exports, "engineOpen");
     export_function<engine_close>(env, exports, "engineClose");
     export_function<engine_destroy>(env, exports, "engineDestroy");
+    export_function<engine_reconnect>(env, exports, "engineReconnect");
+    export_function<engine_state>(env, exports, "engineState");
     export_function<set_credentials>(env, exports, "setCredentials");
     export_function<engine_health>(env, exports, "engineHealth");
     export_function<engine_stats>(env, exports, "engineStats");

@@ -1,14 +1,17 @@
 #pragma once
 
 #include "handle.h"
+#include "log.h"
 
 namespace fanwire::node {
 
 // An engine. Closing takes time and happens on a pool thread, which shares it meanwhile.
 class Engine : public Handle {
    public:
-    Engine(std::shared_ptr<Environment> environment, fanwire_engine* engine)
-        : Handle(std::move(environment)), engine_(engine, [](fanwire_engine* e) { fanwire_engine_destroy(&e); }) {}
+    // `log` is kept for as long as the engine may write to it.
+    Engine(std::shared_ptr<Environment> environment, fanwire_engine* engine, std::shared_ptr<LogQueue> log)
+        : Handle(std::move(environment)),
+          engine_(engine, [log = std::move(log)](fanwire_engine* e) { fanwire_engine_destroy(&e); }) {}
 
     const void* type() const override { return type_of<Engine>(); }
     void close() override {

@@ -80,6 +80,11 @@ void Environment::keep_alive(bool yes) {
     kept_alive_ = yes;
 }
 
+void Environment::tell_memory(int64_t bytes) {
+    int64_t all = 0;
+    napi_adjust_external_memory(env_, bytes, &all); // a hint: nothing depends on it
+}
+
 // env is nullptr when the environment is going away with wakes still queued.
 void Environment::on_threadsafe_call(napi_env env, napi_value, void* context, void* data) noexcept {
     if (env == nullptr) return;

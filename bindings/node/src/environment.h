@@ -46,6 +46,9 @@ class Environment {
     void keep_alive(bool yes);
     bool kept_alive() const { return kept_alive_; }
 
+    // So many bytes more are held by what JavaScript refers to: it makes the garbage collector run in time.
+    void tell_memory(int64_t bytes);
+
     const std::shared_ptr<Waker>& waker() const { return waker_; }
 
     // Handles that are to be closed when the environment goes.

@@ -23,6 +23,9 @@ napi_value inbox_drain(const Call& call) {
     return write_batch(call.env(), handle_at<Inbox>(call, 0), call[1]);
 }
 
+// A message that is kept to be compared with the next one should not keep much.
+constexpr size_t kLargestKept = size_t{64} << 10;
+
 } // namespace
 
 Inbox::Inbox(std::shared_ptr<Environment> environment, const Options& options, uint32_t id, size_t capacity)
@@ -33,17 +36,36 @@ Inbox::Inbox(std::shared_ptr<Environment> environment, const Options& options, u
         self->waker->wake(self->id);
     };
     this->environment().check(fanwire_inbox_set_wake(inbox_, wake, &wake_));
+    this->environment().tell_memory(memory());
 }
 
 void Inbox::close() {
     release_events();
+    keep_message(nullptr);
+    if (inbox_ != nullptr) environment().tell_memory(-memory());
     fanwire_inbox_destroy(&inbox_);
     Handle::close();
 }
 
 void Inbox::release_events() {
-    if (count_ > 0) fanwire_events_release(events_.data(), sizeof(fanwire_event), count_);
+    if (count_ > 0) {
+        const fanwire_event& last = events_[count_ - 1];
+        keep_message(last.payload_size <= kLargestKept ? last.message : nullptr);
+        if (kept_message_ == nullptr) last_message_ = nullptr;
+        fanwire_events_release(events_.data(), sizeof(fanwire_event), count_);
+    }
     next_ = count_ = 0;
+}
+
+void Inbox::keep_message(fanwire_message* message) {
+    if (message != nullptr) fanwire_message_retain(message);
+    if (kept_message_ != nullptr) fanwire_message_release(kept_message_);
+    kept_message_ = message;
+}
+
+int64_t Inbox::memory() const {
+    constexpr size_t kOfEngine = 4096; // the engine's part and the subscription's
+    return static_cast<int64_t>(kOfEngine + events_.size() * sizeof(fanwire_event));
 }
 
 bool Inbox::refill() {

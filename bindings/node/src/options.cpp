@@ -23,10 +23,42 @@ napi_value options_create(const Call& call) {
     return make_external(call.env(), std::move(options));
 }
 
+// optionsGet(options, name) -> text, without passwords
+napi_value options_get(const Call& call) {
+    const auto& options = handle_at<Options>(call, 0);
+    const std::string name = call.text(1);
+    std::string value(256, '\0');
+    size_t size = value.size();
+    int status = fanwire_options_get(options.get(), name.c_str(), value.data(), &size);
+    if (status == FANWIRE_LIMIT_REACHED) {
+        value.resize(size);
+        status = fanwire_options_get(options.get(), name.c_str(), value.data(), &size);
+    }
+    options.environment().check(status);
+    return make_text(call.env(), value.c_str());
+}
+
+// optionsLog(options, id) -> log, of the engine that is opened with them; onWake(id) says that lines wait
+napi_value options_log(const Call& call) {
+    auto& options = handle_at<Options>(call, 0);
+    const auto& environment = Environment::of(call.env());
+    auto log = std::make_unique<Log>(environment, call.number(1));
+    options.set_log(log->queue());
+    return make_external(call.env(), std::move(log));
+}
+
 } // namespace
 
 Options::Options(std::shared_ptr<Environment> environment) : Handle(std::move(environment)) {
     this->environment().check(fanwire_options_create(&options_));
+}
+
+void Options::set_log(std::shared_ptr<LogQueue> log) {
+    const auto add = [](void* queue, int level, const char* text) noexcept {
+        static_cast<LogQueue*>(queue)->add(level, text);
+    };
+    environment().check(fanwire_options_set_log(options_, add, log.get()));
+    log_ = std::move(log);
 }
 
 void Options::close() {
@@ -36,6 +68,8 @@ void Options::close() {
 
 void export_options(napi_env env, napi_value exports) {
     export_function<options_create>(env, exports, "optionsCreate");
+    export_function<options_get>(env, exports, "optionsGet");
+    export_function<options_log>(env, exports, "optionsLog");
 }
 
 } // namespace fanwire::node

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "handle.h"
+#include "log.h"
 
 namespace fanwire::node {
 
@@ -14,8 +15,13 @@ class Options : public Handle {
 
     fanwire_options* get() const { return options_; }
 
+    // Has the engine that is opened with these write its log there.
+    void set_log(std::shared_ptr<LogQueue> log);
+    const std::shared_ptr<LogQueue>& log() const { return log_; }
+
    private:
     fanwire_options* options_ = nullptr;
+    std::shared_ptr<LogQueue> log_;
 };
 
 void export_options(napi_env env, napi_value exports);

@@ -50,7 +50,8 @@ napi_value dependencies(const Call& call) {
     return object;
 }
 
-// {eventKinds: {MESSAGE: 1, ...}, gapReasons: {1: "reconnect", ...}, verdicts: {1: "ok", ...}}
+// {eventKinds: {MESSAGE: 1, ...}, gapReasons: {1: "reconnect", ...}, verdicts: {1: "ok", ...},
+// logLevels: {1: "error", ...}, states: {1: "connecting", ...}}
 napi_value constants(const Call& call) {
     napi_env env = call.env();
     napi_value kinds = make_object(env);
@@ -79,7 +80,22 @@ napi_value constants(const Call& call) {
     check(env, napi_set_element(env, verdicts, FANWIRE_HEALTH_DEGRADED, make_text(env, "degraded")));
     check(env, napi_set_element(env, verdicts, FANWIRE_HEALTH_DOWN, make_text(env, "down")));
 
+    napi_value levels = make_object(env);
+    check(env, napi_set_element(env, levels, FANWIRE_LOG_ERROR, make_text(env, "error")));
+    check(env, napi_set_element(env, levels, FANWIRE_LOG_WARN, make_text(env, "warn")));
+    check(env, napi_set_element(env, levels, FANWIRE_LOG_INFO, make_text(env, "info")));
+    check(env, napi_set_element(env, levels, FANWIRE_LOG_DEBUG, make_text(env, "debug")));
+
+    napi_value states = make_object(env);
+    check(env, napi_set_element(env, states, FANWIRE_ENGINE_CONNECTING, make_text(env, "connecting")));
+    check(env, napi_set_element(env, states, FANWIRE_ENGINE_CONNECTED, make_text(env, "connected")));
+    check(env, napi_set_element(env, states, FANWIRE_ENGINE_RECONNECTING, make_text(env, "reconnecting")));
+    check(env, napi_set_element(env, states, FANWIRE_ENGINE_GAVE_UP, make_text(env, "gave_up")));
+    check(env, napi_set_element(env, states, FANWIRE_ENGINE_CLOSED, make_text(env, "closed")));
+
     napi_value result = make_object(env);
+    set(env, result, "logLevels", levels);
+    set(env, result, "states", states);
     set(env, result, "eventKinds", kinds);
     set(env, result, "gapReasons", reasons);
     set(env, result, "verdicts", verdicts);

@@ -45,7 +45,7 @@ export const run = (command, args, options) => start(command, args, options).end
 
 /** Starts ES module source, in which fanwire's exports are in scope. */
 export function startScript(source, options) {
-  const script = `import { connect, FanwireError, errors } from 'fanwire';\n${source}`;
+  const script = `import { connect, open, FanwireError, errors } from 'fanwire';\n${source}`;
   return start(process.execPath, ['--input-type=module', '--eval', script], options);
 }
 

@@ -1,7 +1,9 @@
 // Compiled, never run: what users write must be accepted, and what is wrong must not be.
-import fanwire, { cleanJson, connect, errors, FanwireError, settings, statuses, version } from 'fanwire';
+import fanwire, {
+  AbortError, cleanJson, connect, DecodeError, errors, FanwireError, open, settings, statuses, version,
+} from 'fanwire';
 import type {
-  Bus, Gap, Health, LatencyHistogram, Message, MessageStream, Stats, Subscription, SubscriptionEvent, SubscriptionState,
+  Bus, BusState, Codec, Gap, Health, OpenOptions, LatencyHistogram, Message, MessageStream, Stats, Subscription, SubscriptionEvent, SubscriptionState,
 } from 'fanwire';
 
 const bus: Bus = await connect('redis://127.0.0.1', {
@@ -13,6 +15,27 @@ const bus: Bus = await connect('redis://127.0.0.1', {
 await connect();
 await connect({ url: new URL('memory://x'), unixPath: '/run/redis.sock', unix_path: '/run/redis.sock' });
 await fanwire.connect('memory://x');
+// What is not set may be undefined or null.
+const unset: { password: string | undefined; tls: boolean | undefined } = { password: process.env.PW, tls: undefined };
+await connect('memory://x', unset);
+const settingsToCome: OpenOptions = { ...unset, client_name: undefined, port: null, codec: undefined, log: null };
+await connect(undefined, { ...settingsToCome, signal: undefined });
+await connect(null, null);
+
+const opening: Bus = open('redis://127.0.0.1', { codec: 'json', log: (level, text) => level === 'error' && text.length });
+opening.opened.then((opened: Bus) => opened.state === 'connected', (error: FanwireError) => error.mayHaveHappened);
+const busState: BusState = opening.state;
+opening.reconnect();
+const codec: Codec = { encode: (value: number) => String(value), decode: (data) => data.length };
+open({ codec });
+// @ts-expect-error: no such codec
+open({ codec: 'yaml' });
+// @ts-expect-error: an option of connect()
+open({ signal: AbortSignal.timeout(1) });
+await connect({ signal: AbortSignal.timeout(1) });
+// @ts-expect-error: not one of the states
+opening.state === 'open';
+
 // @ts-expect-error: no such setting
 await connect('memory://x', { conectTimeoutMs: 1 });
 // @ts-expect-error: not one of the words
@@ -28,6 +51,13 @@ cleanJson({});
 
 const receivers: number = await bus.publish('chat', { any: ['value'] });
 await bus.publish(Buffer.from('chat'), new Uint8Array(1));
+await bus.publish('chat', 'x', { signal: AbortSignal.timeout(1) });
+await bus.publish('chat', 'x', { signal: undefined });
+await bus.publish('chat', 'x', null);
+// @ts-expect-error: no such option
+await bus.publish('chat', 'x', { timout: 100 });
+// @ts-expect-error: one too many
+await bus.publish('chat', 'x', {}, 1);
 const nothing: void = bus.publishNoWait('chat', 'x');
 // @ts-expect-error: a channel is a string or bytes
 await bus.publish(42, 'x');
@@ -37,6 +67,7 @@ const sub: Subscription = bus.subscribe('chat', (message) => {
   const pattern: string | null = message.pattern;
   const data: Buffer = message.data;
   const text: string = message.text;
+  const decoded: string = message.value;
   const value: { id: number } = message.json();
   // @ts-expect-error: read-only
   message.text = 'other';
@@ -65,6 +96,9 @@ for await (const item of bus.subscribe('chat').events()) {
     const why: 'reconnect' | 'overflow' | 'output_buffer' = item.reason;
   } else if (item.kind === 'lost' || item.kind === 'failed') {
     item.error.code === 'NO_PERMISSION';
+  } else if (item.kind === 'decodeError') {
+    const error: DecodeError = item.error;
+    const text: string = item.message.text;
   } else {
     const rest: 'active' | 'resumed' = item.kind;
     // @ts-expect-error: these have none
@@ -78,13 +112,17 @@ sub.on('gap', (gap: Gap) => gap.count === null || gap.count > 0)
   .on('lost', (error) => error.retryable)
   .on('resumed', () => {})
   .once('active', () => {})
-  .on('failed', ({ code }) => code === 'NO_PERMISSION');
+  .on('failed', ({ code }) => code === 'NO_PERMISSION')
+  .on('decodeError', (error, message) => console.error(error.cause, message.data.length));
+const none: MessageStream = bus.subscribe('chat', null);
 // @ts-expect-error: no such event
 sub.on('gaps', () => {});
 bus.on('connect', () => {})
   .on('disconnect', (error, { willReconnect }) => willReconnect && error.code === 'CONNECTION_LOST')
   .on('reconnecting', ({ attempt, delayMs }) => attempt + delayMs)
-  .on('error', (error) => console.error(error));
+  .on('error', (error, { willReconnect }) => willReconnect && error.code === 'CONNECT_FAILED')
+  .on('handlerError', (error, { subscription, message }) => console.error(error, subscription.channel, message.text))
+  .on('gaveUp', (error, { attempts }) => console.error(error.code, attempts));
 sub.unsubscribe();
 
 const stats: Stats = bus.stats();
@@ -103,6 +141,8 @@ const page: string = bus.metrics() + bus.metrics('json');
 bus.metrics('xml');
 bus.ref().unref();
 await bus.close({ timeout: 100 });
+await bus.close({ timeout: undefined });
+await bus.close(null);
 
 try {
   await connect();
@@ -110,6 +150,8 @@ try {
   if (error instanceof errors.ConnectFailedError || error instanceof errors.RedisError) error.retryable;
   if (error instanceof FanwireError) {
     const status: number = error.status;
+    const again: boolean = error.mayHaveHappened;
+    if (error instanceof AbortError) error.code === 'ABORT_ERR';
     // @ts-expect-error: no such code
     error.code === 'NO_SUCH_CODE';
   }
