@@ -2,14 +2,25 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 
-import { connect } from 'fanwire';
+import { connect } from './support/fanwire.mjs';
 
 import { fixture, run } from './support/child.mjs';
 import { RedisServer } from './support/redis.mjs';
 import { RespClient } from './support/resp.mjs';
 import { until } from './support/wait.mjs';
+
+const forked = new Set();
+function forkChild(...args) {
+  const child = fork(fixture('child.mjs'), args, { silent: true });
+  forked.add(child);
+  return child;
+}
+afterEach(() => {
+  for (const child of forked) child.kill('SIGKILL'); // a test that failed may have left them
+  forked.clear();
+});
 
 let server;
 before(async () => (server = await RedisServer.start()));
@@ -27,7 +38,7 @@ test('children forked in the middle of traffic have engines of their own; the pa
     while (flowing) await Promise.all(Array.from({ length: 50 }, () => bus.publish('numbers', String(sent++))));
   })();
   const names = ['a', 'b', 'c', 'd'];
-  const children = names.map((name) => fork(fixture('child.mjs'), [server.url, name], { silent: true }));
+  const children = names.map((name) => forkChild(server.url, name));
   let stderr = '';
   for (const child of children) child.stderr.on('data', (chunk) => (stderr += chunk));
   const exits = children.map((child) => once(child, 'exit'));
@@ -56,7 +67,7 @@ test('a child that is killed takes nothing of the parent with it', async () => {
   const bus = await connect(server.url, { clientName: 'parent' });
   const stream = bus.subscribe('c');
   await stream.ready;
-  const child = fork(fixture('child.mjs'), [server.url, 'x'], { silent: true });
+  const child = forkChild(server.url, 'x');
   await once(child, 'message');
   child.kill('SIGKILL');
   await once(child, 'exit');

@@ -2,15 +2,17 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 
-import { connect } from 'fanwire';
+import { connect } from './support/fanwire.mjs';
 
 import { fixture, run, runScript } from './support/child.mjs';
 import { RedisServer } from './support/redis.mjs';
 import { RespClient } from './support/resp.mjs';
 import { until } from './support/wait.mjs';
-import { startWorker } from './support/worker.mjs';
+import { endWorkers, startWorker } from './support/worker.mjs';
+
+afterEach(endWorkers);
 
 let server;
 let client;
@@ -60,7 +62,7 @@ test('terminate() in the middle of traffic, 20 times, beside a bus of the main t
 test('terminate() in the middle of traffic in memory', () => terminate(10, { role: 'flood', url: 'memory://flood' }));
 
 test('terminate() during connect() to a server that accepts and says nothing', async () => {
-  const silent = net.createServer(() => {}).listen(0, '127.0.0.1');
+  const silent = net.createServer(() => {}).listen(0, '127.0.0.1').unref();
   await once(silent, 'listening');
   await terminate(5, { role: 'connect', url: `redis://127.0.0.1:${silent.address().port}` });
   silent.close();

@@ -79,6 +79,18 @@ bundle_external() { # runs bundle.cjs, made by the command given
 }
 esbuild_bundles() { tool esbuild && bundle_external "$(bin esbuild)" entry.cjs --bundle --platform=node --external:fanwire --outfile=bundle.cjs; }
 esbuild_copies() { tool esbuild && bundle_external "$(bin esbuild)" entry.cjs --bundle --platform=node --loader:.node=copy --outfile=dist/bundle.cjs; }
+# Without the addon next to it: the error has to name the cause.
+esbuild_forgets() {
+    tool esbuild && npm_project && "$(bin esbuild)" smoke.cjs --bundle --platform=node --loader:.node=empty "--format=$1" --outfile=dist/bundle.js "${@:2}" &&
+        printf '{ "type": "%s" }\n' "$([ "$1" = esm ] && echo module || echo commonjs)" >dist/package.json && rm -rf node_modules &&
+        ! node dist/bundle.js 2>err && cat err && grep -q "fanwire is bundled" err && echo ok
+}
+webpack_forgets() {
+    tool webpack webpack-cli null-loader && npm_project && printf 'module.exports = { module: { rules: [{ test: /[.]node$/, use: "%s" }] } };\n' \
+        "$work/tools/node_modules/null-loader" >webpack.config.js && "$(bin webpack)" --mode production --target node --entry ./smoke.cjs \
+        --output-path "$PWD/dist" --output-filename bundle.cjs; rm -rf node_modules
+    ! node dist/bundle.cjs 2>err && cat err && grep -q "fanwire is bundled" err && echo ok
+}
 rollup_bundles() {
     tool rollup @rollup/plugin-commonjs && npm_project && echo 'import "./smoke.cjs";' >entry.mjs &&
         "$(bin rollup)" entry.mjs --plugin "$work/tools/node_modules/@rollup/plugin-commonjs/dist/cjs/index.js" --external fanwire --format cjs --file bundle.cjs && node bundle.cjs
@@ -133,6 +145,10 @@ check "two copies, vm context" two_copies
 check "process.exit in a handler" exits_in_handler
 check "esbuild external" esbuild_bundles
 bundle=dist/bundle.cjs check "esbuild with the addon copied" esbuild_copies
+check "esbuild without the addon" esbuild_forgets cjs
+check "esbuild without the addon, as an ES module" esbuild_forgets esm \
+    '--banner:js=import { createRequire } from "node:module"; const require = createRequire(import.meta.url);'
+check "webpack without the addon" webpack_forgets
 check "rollup" rollup_bundles
 check "webpack" webpack_bundles
 check "vite" vite_bundles
