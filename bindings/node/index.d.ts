@@ -183,6 +183,11 @@ export interface BusEvents {
 export type BusState = 'connecting' | 'connected' | 'reconnecting' | 'gave_up' | 'closed';
 
 export interface PublishOptions {
+  /**
+   * Milliseconds for this one publish, up to an hour, instead of the setting publishTimeoutMs: TIMEOUT when it could not be
+   * sent by then (it never will), OUTCOME_UNKNOWN when it was and there is no answer.
+   */
+  timeout?: number | null | undefined;
   /** Ends the wait for the outcome with an AbortError; the message may be published all the same. */
   signal?: AbortSignal | null | undefined;
 }

@@ -1,4 +1,4 @@
-// publish() with a signal, and what its errors say about what may have happened.
+// publish() with a timeout and a signal of its own, and what its errors say about what may have happened.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -24,7 +24,7 @@ const fails = (promise, code, mayHaveHappened) =>
 test('options that are not set, and a signal that is never aborted', async () => {
   const bus = await connect(server.url);
   const { signal } = new AbortController();
-  for (const options of [undefined, null, {}, { signal: null }, { signal }]) {
+  for (const options of [undefined, null, {}, { signal: null, timeout: undefined }, { signal }, { timeout: 10_000, signal }, { timeout: 0.5 + 9999 }]) {
     assert.equal(await bus.publish('c', 'x', options), 0);
   }
 });
@@ -32,8 +32,9 @@ test('options that are not set, and a signal that is never aborted', async () =>
 test('what is no option, no value of one, and one argument too many', async () => {
   const bus = await connect('memory://publish');
   for (const [args, mentions] of [
-    [[{ timout: 1 }], /"timout".*"signal"/], [['fast'], /options.*a string/],
-    [[{ signal: {} }], /AbortSignal/], [[{}, 1], /4 were given/], [[undefined, undefined], /4 were given/],
+    [[{ timout: 1 }], /"timout".*"timeout"/], [[{ timeoutMs: 1 }], /"timeoutMs"/], [['fast'], /options.*a string/],
+    [[{ timeout: '5' }], /timeout/], [[{ timeout: -1 }], /timeout/], [[{ timeout: 0 }], /timeout/], [[{ timeout: 3_600_001 }], /3600000/], [[{ timeout: NaN }], /timeout/],
+    [[{ timeout: Infinity }], /timeout/], [[{ signal: {} }], /AbortSignal/], [[{}, 1], /4 were given/], [[undefined, undefined], /4 were given/],
   ]) {
     await assert.rejects(bus.publish('c', 'x', ...args), { code: 'INVALID_ARGUMENT', message: mentions, mayHaveHappened: false });
   }
@@ -54,7 +55,7 @@ test('a signal ends the wait for the outcome; the message is published all the s
   own.pause();
   const controller = new AbortController();
   const outcome = bus.publish('c', 'x', { signal: controller.signal });
-  const other = bus.publish('c', 'x', { signal: controller.signal });
+  const other = bus.publish('c', 'x', { signal: controller.signal, timeout: 60_000 });
   const reason = new Error('enough');
   controller.abort(reason);
   await assert.rejects(outcome, (error) => {
@@ -74,13 +75,29 @@ test('an aborted publish keeps no process alive', async () => {
   const own = await RedisServer.start();
   await own.kill();
   const { code, stdout, stderr } = await runScript(`
-    const bus = open('${own.url}', { publishTimeoutMs: 600_000 });
+    const bus = open('${own.url}', { publishTimeoutMs: 60_000 });
     const controller = new AbortController();
     const outcome = bus.publish('c', 'x', { signal: controller.signal });
     controller.abort();
     console.log(await outcome.catch(({ code, mayHaveHappened }) => code + mayHaveHappened));
   `);
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'ABORT_ERRtrue\n', stderr: '' });
+  await own.stop();
+});
+
+test('a timeout of its own: never sent is TIMEOUT, sent and unanswered is OUTCOME_UNKNOWN', async () => {
+  const offline = open(`redis://127.0.0.1:${await freePort()}`, { ...quick, publishTimeoutMs: 60_000 });
+  const kept = offline.publish('c', 'kept');
+  await fails(offline.publish('c', 'x', { timeout: 30 }), 'TIMEOUT', false);
+  offline.close({ timeout: 0 }).catch(() => {});
+  await fails(kept, 'CLOSED', false);
+
+  const own = await RedisServer.start();
+  const bus = await connect(own.url, { publishTimeoutMs: 60_000, heartbeatTimeoutMs: 600_000, heartbeatIntervalMs: 300_000 });
+  own.pause();
+  await fails(bus.publish('c', 'x', { timeout: 30 }), 'OUTCOME_UNKNOWN', true);
+  own.resume();
+  assert.equal(await bus.publish('c', 'x'), 0);
   await own.stop();
 });
 

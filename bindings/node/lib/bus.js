@@ -23,9 +23,16 @@ const { eventKinds: kinds, states } = addon.constants();
 // Events handled in one turn of the event loop; then timers and sockets have theirs.
 const kRows = 512;
 const kDefaultCloseTimeoutMs = 5000;
+const kLongestPublishMs = 3_600_000;
 
 const closeOptions = { timeout: checkTimeout };
-const publishOptions = { signal: checkSignal };
+const publishOptions = { timeout: checkPublishTimeout, signal: checkSignal };
+
+// The engine counts whole milliseconds.
+function checkPublishTimeout(timeout) {
+  if (checkTimeout(timeout) > 0 && timeout <= kLongestPublishMs) return Math.ceil(timeout);
+  throw makeError('INVALID_ARGUMENT', `timeout must be above 0 and at most ${kLongestPublishMs} ms, not ${timeout}`);
+}
 
 function tooMany(call, given) {
   return makeError('INVALID_ARGUMENT', `${call} takes no more arguments than these; ${given} were given`);
@@ -116,9 +123,9 @@ class Bus extends EventEmitter {
 
   #publishWith(args, options) {
     if (args.length > 3) throw tooMany('publish(channel, value, options)', args.length);
-    const { signal } = callOptions('publish()', options, publishOptions);
+    const { timeout = 0, signal } = callOptions('publish()', options, publishOptions);
     throwIfAborted(signal, 'publish()');
-    return this.#publisher.publishWith(checkName(args[0], 'channel'), this.#encode(args[1]), signal);
+    return this.#publisher.publishWith(checkName(args[0], 'channel'), this.#encode(args[1]), timeout, signal);
   }
 
   /** Publishes without asking for the outcome. */

@@ -58,14 +58,14 @@ class Publisher {
     return promise;
   }
 
-  /** The same with an AbortSignal, or undefined. */
-  publishWith(channel, payload, signal) {
+  /** The same with a timeout of its own in ms (0: that of the bus) and an AbortSignal, or undefined. */
+  publishWith(channel, payload, timeout, signal) {
     const promise = new Promise(executor);
     const key = this.#freeKeys.pop() ?? this.#resolves.length;
     if (signal === undefined) [this.#resolves[key], this.#rejects[key]] = [resolveNew, rejectNew];
     else this.#untilAborted(key, signal, resolveNew, rejectNew);
     keepalive.acquire();
-    this.#publishAlone(channel, payload, key);
+    this.#publishAlone(channel, payload, key, timeout);
     return promise;
   }
 
@@ -125,10 +125,10 @@ class Publisher {
     else if (this.#count === kMostEntries || this.#text.length > kMostText) this.flush();
   }
 
-  #publishAlone(channel, payload, key) {
+  #publishAlone(channel, payload, key, timeout = 0) {
     this.flush();
     try {
-      addon.publishAsync(this.#engine, channel, payload, this.#inbox.handle, key);
+      addon.publishAsync(this.#engine, channel, payload, this.#inbox.handle, key, timeout);
     } catch (error) {
       this.#rejects[key](error);
       this.#release(key);

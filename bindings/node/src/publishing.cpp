@@ -86,14 +86,22 @@ napi_value publish(const Call& call) {
     return nullptr;
 }
 
-// publishAsync(engine, channel, payload, inbox, key): one PUBLISHED row with that key follows
+// publishAsync(engine, channel, payload, inbox, key, timeoutMs): one PUBLISHED row with that key follows. 0 ms: as the
+// setting says
 napi_value publish_async(const Call& call) {
     const auto& engine = handle_at<Engine>(call, 0);
     const Bytes channel(call.env(), call[1]);
     const Bytes payload(call.env(), call[2]);
     const auto& inbox = handle_at<Inbox>(call, 3);
-    engine.environment().check(fanwire_publish_async(engine.get(), channel.data(), channel.size(), payload.data(),
-                                                     payload.size(), inbox.get(), key_of(call.number(4))));
+    fanwire_publish_args args = {};
+    args.channel = channel.data();
+    args.channel_size = channel.size();
+    args.payload = payload.data();
+    args.payload_size = payload.size();
+    args.timeout_ms = call.number(5);
+    args.inbox = inbox.get();
+    args.user_data = key_of(call.number(4));
+    engine.environment().check(fanwire_publish_with(engine.get(), &args, sizeof args));
     return nullptr;
 }
 

@@ -51,8 +51,8 @@ cleanJson({});
 
 const receivers: number = await bus.publish('chat', { any: ['value'] });
 await bus.publish(Buffer.from('chat'), new Uint8Array(1));
-await bus.publish('chat', 'x', { signal: AbortSignal.timeout(1) });
-await bus.publish('chat', 'x', { signal: undefined });
+await bus.publish('chat', 'x', { timeout: 100, signal: AbortSignal.timeout(1) });
+await bus.publish('chat', 'x', { timeout: undefined, signal: undefined });
 await bus.publish('chat', 'x', null);
 // @ts-expect-error: no such option
 await bus.publish('chat', 'x', { timout: 100 });
