@@ -386,11 +386,49 @@ async def test_a_publish_without_an_answer_may_have_happened(own_redis):
         assert caught.value.may_have_happened is True
 
 
-def test_a_wait_that_was_given_up(own_redis):
-    with fanwire.Client(own_redis.url) as client:
+@pytest.mark.parametrize("interface", ["bus", "client"])
+async def test_the_timeout_of_one_publish(own_redis, interface):
+    """Instead of the setting, which is a minute here."""
+    settings = {"publish_timeout_ms": 60_000, "reconnect_delay_ms": 20, "max_reconnect_delay_ms": 50}
+    async with fanwire.open(own_redis.url, **settings) as bus, fanwire.Engine(own_redis.url, **settings) as client:
+        await within(bus.opened)
+        await within(client.bus().opened)
+
+        async def publish(timeout):
+            if interface == "bus":
+                return await bus.publish("a", "x", timeout=timeout)
+            return await asyncio.to_thread(client.publish, "a", "x", timeout=timeout)
+
+        assert await within(publish(10)) == 0
         os.kill(own_redis._process.pid, signal.SIGSTOP)
-        with pytest.raises(fanwire.TimeoutError) as caught:
-            client.publish("a", "x", timeout=0.01)
+        with pytest.raises(fanwire.OutcomeUnknownError) as caught:  # written, and not answered
+            await within(publish(0.05))
         assert caught.value.may_have_happened is True
-        os.kill(own_redis._process.pid, signal.SIGCONT)
-    assert fanwire.TimeoutError("x").may_have_happened is False
+        own_redis.kill()
+        await until(lambda: not bus.connected and not client.connected)
+        with pytest.raises(fanwire.TimeoutError) as caught:
+            await within(publish(0.05))
+        assert caught.value.may_have_happened is False
+        await asyncio.to_thread(own_redis.start)
+        assert await within(publish(None)) == 0
+        assert (bus if interface == "bus" else client).stats()["publish_ok"] == 2
+
+
+@pytest.mark.parametrize("timeout", [0, -1, "1", True, float("nan")])
+async def test_what_is_no_timeout(bus, timeout):
+    with pytest.raises(fanwire.InvalidArgumentError, match="timeout"):
+        bus.publish("a", "x", timeout=timeout)
+    with fanwire.Client("memory://") as client, pytest.raises(fanwire.InvalidArgumentError, match="timeout"):
+        client.publish("a", "x", timeout=timeout)
+    assert bus.stats()["publish_ok"] == 0
+
+
+async def test_unknown_arguments_are_refused(bus):
+    with fanwire.Client("memory://") as client:
+        for publish in (bus.publish, bus.publish_nowait, client.publish, client.publish_nowait):
+            with pytest.raises(TypeError):
+                publish("a", "x", retries=3)
+            with pytest.raises(TypeError):
+                publish("a", "x", 1, 2)
+    with pytest.raises(TypeError):
+        bus.publish("a", "x", 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
 from . import _native
@@ -14,10 +13,7 @@ Payload = str | bytes | bytearray | memoryview
 class Outcomes(Protocol):
     """What publishes for one thread, or greenlet, at a time."""
 
-    def publish(
-        self, engine: _native.Engine, channel: str | bytes, value: Payload, timeout_ms: int, /
-    ) -> int | None:
-        """The number of receivers; None when the time was over before it was known."""
+    def publish(self, engine: _native.Engine, channel: str | bytes, value: Payload, timeout_ms: int, /) -> int: ...
 
 
 class GreenOutcomes:
@@ -25,13 +21,9 @@ class GreenOutcomes:
         self._waker = _native.Waker()
         self._native = _native.Outcomes(self._waker)
 
-    def publish(self, engine: _native.Engine, channel: str | bytes, value: Payload, timeout_ms: int, /) -> int | None:
-        deadline = None if timeout_ms == _native.FOREVER else time.monotonic() + timeout_ms / 1000
-        self._native.start(engine, channel, value)
+    def publish(self, engine: _native.Engine, channel: str | bytes, value: Payload, timeout_ms: int, /) -> int:
+        self._native.start(engine, channel, value, timeout_ms)
         while (receivers := self._native.poll()) is None:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if left == 0:
-                return None
-            wait_readable(self._waker.fileno(), left)
+            wait_readable(self._waker.fileno(), None)
             self._waker.take()
         return receivers

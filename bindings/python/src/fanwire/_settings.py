@@ -98,6 +98,16 @@ def to_ms(timeout: float | None) -> int:
     return min(-int(-timeout * 1000 // 1), _native.FOREVER) if timeout < 1e15 else _native.FOREVER
 
 
+def to_publish_ms(timeout: float | None) -> int:
+    """The timeout of one publish as the engine takes it; 0: the setting."""
+    if timeout is None:
+        return 0
+    milliseconds = to_ms(timeout)
+    if milliseconds == 0:
+        raise InvalidArgumentError("the timeout of a publish must be above 0 seconds, or None for the setting")
+    return milliseconds
+
+
 def to_deadline(timeout: float | None) -> float | None:
     """When such a timeout is over, by time.monotonic(); cut to what Python's locks take."""
     return None if timeout is None else time.monotonic() + min(timeout, threading.TIMEOUT_MAX)

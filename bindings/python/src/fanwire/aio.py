@@ -23,7 +23,7 @@ from ._loops import check_loop, running_loop
 from ._native import Message
 from ._opened import Opened, SharedOpened
 from ._setting_types import Settings
-from ._settings import make_options, to_ms
+from ._settings import make_options, to_ms, to_publish_ms
 from ._subscription import OnEvent
 from .errors import ClosedError, FanwireError, OutcomeUnknownError, TimeoutError, WrongLoopError
 
@@ -129,21 +129,28 @@ class Bus(BaseBus):
         """
         return self._opened
 
-    def publish(self, channel: str | bytes, value: Any) -> Coroutine[Any, Any, int]:
+    def publish(
+        self, channel: str | bytes, value: Any, *, timeout: float | None = None
+    ) -> Coroutine[Any, Any, int]:
         """Publishes at once. To be awaited for the outcome: the number of receivers as Redis counts them.
+
+        The timeout in seconds is instead of the setting publish_timeout_ms: what could not be sent by then raises
+        TimeoutError and never is, what was sent and not answered OutcomeUnknownError.
 
         What comes back is a future, of which gather() makes no task, and create_task() takes it as well. asyncio.wait()
         takes tasks only. Called in another thread or loop it is a plain coroutine, which publishes when it is awaited in
         the bus's own loop, as by asyncio.run_coroutine_threadsafe(); anywhere else that raises WrongLoopError.
         """
         try:
-            return self._publisher.publish(channel, value)
+            if timeout is None:
+                return self._publisher.publish(channel, value)
+            return self._publisher.publish(channel, value, to_publish_ms(timeout))
         except WrongLoopError:
-            return self._publish_in_loop(channel, value)
+            return self._publish_in_loop(channel, value, timeout)
 
-    async def _publish_in_loop(self, channel: str | bytes, value: Any) -> int:
+    async def _publish_in_loop(self, channel: str | bytes, value: Any, timeout: float | None) -> int:
         self._check_use()
-        return await self._publisher.publish(channel, value)
+        return await self._publisher.publish(channel, value, to_publish_ms(timeout))
 
     @overload
     def subscribe(

@@ -20,7 +20,7 @@ from ._green_outcomes import GreenOutcomes, Outcomes
 from ._handlers import check_callable, refuse_async
 from ._health import Health, Verdict
 from ._setting_types import Settings
-from ._settings import make_options, to_deadline, to_ms
+from ._settings import make_options, to_deadline, to_ms, to_publish_ms
 from ._subscription import OnEvent
 from .errors import ClosedError, FanwireError, InternalError, TimeoutError
 
@@ -96,22 +96,17 @@ class Client(BaseBus):
     def publish(self, channel: str | bytes, value: Any, timeout: float | None = None) -> int:
         """Publishes and waits for the outcome: the number of receivers as Redis counts them.
 
-        The engine reports an outcome in any case; with a timeout (seconds) TimeoutError may come before it, and the
-        publish is then still under way.
+        The timeout in seconds is instead of the setting publish_timeout_ms: what could not be sent by then raises
+        TimeoutError and never is, what was sent and not answered OutcomeUnknownError.
         """
-        timeout_ms = to_ms(timeout)
+        timeout_ms = to_publish_ms(timeout)
         payload = self._coding.encode(value)
         # Taken away while in use: a signal's handler may publish in the middle of it.
         outcomes: Outcomes = vars(self._outcomes).pop("of_thread", None) or self._make_outcomes()
         try:
-            receivers = outcomes.publish(self._engine, channel, payload, timeout_ms)
+            return outcomes.publish(self._engine, channel, payload, timeout_ms)
         finally:
             self._outcomes.of_thread = outcomes
-        if receivers is None:
-            error = TimeoutError("no outcome in time; the publish is still under way")
-            error.may_have_happened = True
-            raise error
-        return receivers
 
     @overload
     def subscribe(

@@ -98,7 +98,20 @@ std::string Engine::metrics(int format) const {
     return engine_metrics(handle_, format);
 }
 
-void Engine::publish(const BytesView& channel, const BytesView& payload, fanwire_inbox* inbox, void* user_data) {
+void Engine::publish(const BytesView& channel, const BytesView& payload, fanwire_inbox* inbox, void* user_data,
+                     std::uint64_t timeout_ms) {
+    if (timeout_ms != 0) {
+        fanwire_publish_args args{};
+        args.channel = channel.data();
+        args.channel_size = channel.size();
+        args.payload = payload.data();
+        args.payload_size = payload.size();
+        args.timeout_ms = timeout_ms;
+        args.inbox = inbox;
+        args.user_data = user_data;
+        check(fanwire_publish_with(handle_, &args, sizeof args));
+        return;
+    }
     if (inbox == nullptr)
         check(fanwire_publish(handle_, channel.data(), channel.size(), payload.data(), payload.size()));
     else

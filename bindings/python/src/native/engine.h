@@ -50,8 +50,9 @@ class Engine {
     py::tuple latency(int kind) const;
     std::string metrics(int format) const;
 
-    // The outcome goes to `inbox` with `user_data`, unless that is nullptr. Needs the GIL.
-    void publish(const BytesView& channel, const BytesView& payload, fanwire_inbox* inbox, void* user_data);
+    // The outcome goes to `inbox` with `user_data`, unless that is nullptr. timeout_ms 0: the setting. Needs the GIL.
+    void publish(const BytesView& channel, const BytesView& payload, fanwire_inbox* inbox, void* user_data,
+                 std::uint64_t timeout_ms = 0);
     // `receiver` (None: the inbox's only one) is what the events in `inbox` are for.
     std::unique_ptr<Subscription> subscribe(py::handle name, bool is_pattern, Inbox& inbox, py::handle receiver);
 

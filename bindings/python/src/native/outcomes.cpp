@@ -53,9 +53,9 @@ bool Outcomes::take(fanwire_event& outcome) {
     }
 }
 
-void Outcomes::start(Engine& engine, py::handle channel, py::handle value) {
+void Outcomes::start(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms) {
     engine.publish(BytesView::of_name(channel, "channel"), BytesView::of_payload(value), inbox_,
-                   reinterpret_cast<void*>(++last_number_));
+                   reinterpret_cast<void*>(++last_number_), timeout_ms);
 }
 
 std::optional<std::uint64_t> Outcomes::poll() {
@@ -64,20 +64,15 @@ std::optional<std::uint64_t> Outcomes::poll() {
     return receivers_of(outcome);
 }
 
-std::optional<std::uint64_t> Outcomes::publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms) {
-    start(engine, channel, value);
+// The engine reports an outcome in any case, within the time that the publish has.
+std::uint64_t Outcomes::publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms) {
+    start(engine, channel, value, timeout_ms);
     fanwire_event outcome{};
-    bool found = false;
-    const int status = wait_in_slices(timeout_ms, [&](std::uint64_t ms) {
+    check(wait_in_slices(FANWIRE_FOREVER, [&](std::uint64_t ms) {
         const int waited = fanwire_inbox_wait(inbox_, ms);
         if (waited != FANWIRE_OK) return waited;
-        found = take(outcome);
-        return found ? int{FANWIRE_OK} : int{FANWIRE_TIMEOUT};
-    });
-    if (!found) {
-        check(status == FANWIRE_TIMEOUT ? int{FANWIRE_OK} : status);
-        return std::nullopt;
-    }
+        return take(outcome) ? int{FANWIRE_OK} : int{FANWIRE_TIMEOUT};
+    }));
     return receivers_of(outcome);
 }
 

@@ -21,12 +21,12 @@ class Outcomes {
     Outcomes(const Outcomes&) = delete;
     Outcomes& operator=(const Outcomes&) = delete;
 
-    // The number of receivers; None when the time was over before it was known.
-    std::optional<std::uint64_t> publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms);
+    // The number of receivers. timeout_ms 0: the setting.
+    std::uint64_t publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms);
 
     // The same in two steps, for those who wait in a way of their own: start() publishes, and poll() gives the number of
     // receivers once it is known, before that None.
-    void start(Engine& engine, py::handle channel, py::handle value);
+    void start(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms);
     std::optional<std::uint64_t> poll();
 
  private:

@@ -67,8 +67,8 @@ void deallocate(PyObject* self) {
     Py_DECREF(type);
 }
 
-bool check_call(const Publisher* publisher, Py_ssize_t count) {
-    if (count != 2) PyErr_SetString(PyExc_TypeError, "a publish takes a channel and a value");
+bool check_call(const Publisher* publisher, Py_ssize_t count, Py_ssize_t most) {
+    if (count < 2 || count > most) PyErr_SetString(PyExc_TypeError, "a publish takes a channel and a value");
     else if (publisher->engine == nullptr) PyErr_SetString(PyExc_RuntimeError, "it was garbage collected");
     else return true;
     return false;
@@ -116,11 +116,11 @@ PyObject* encoded(const Publisher* publisher, PyObject* value) {
 }
 
 // False with a Python error set.
-bool send(const Publisher* publisher, PyObject* channel, PyObject* payload, Target* target) {
+bool send(const Publisher* publisher, PyObject* channel, PyObject* payload, Target* target, std::uint64_t timeout_ms) {
     const auto send_bytes = [&] {
         if (publisher->closed) throw Failure{FANWIRE_CLOSED, "the bus is closed"};
         publisher->engine->publish(BytesView::of_name(channel, "channel"), BytesView::of_payload(payload),
-                                   target == nullptr ? nullptr : publisher->inbox->handle(), target);
+                                   target == nullptr ? nullptr : publisher->inbox->handle(), target, timeout_ms);
         return Py_None;
     };
     return guarded(send_bytes) != nullptr;
@@ -128,9 +128,9 @@ bool send(const Publisher* publisher, PyObject* channel, PyObject* payload, Targ
 
 PyObject* publish_nowait(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
     const Publisher* publisher = cast(self);
-    if (!check_call(publisher, count) || !check_caller(publisher)) return nullptr;
+    if (!check_call(publisher, count, 2) || !check_caller(publisher)) return nullptr;
     PyObject* payload = encoded(publisher, arguments[1]);
-    const bool sent = payload != nullptr && send(publisher, arguments[0], payload, nullptr);
+    const bool sent = payload != nullptr && send(publisher, arguments[0], payload, nullptr, 0);
     Py_XDECREF(payload);
     if (!sent) return nullptr;
     Py_RETURN_NONE;
@@ -142,10 +142,12 @@ PyObject* close(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
-// An Outcome; it also tells why a publish was refused.
+// publish(channel, value, timeout_ms=0): an Outcome; it also tells why a publish was refused.
 PyObject* publish(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
     const Publisher* publisher = cast(self);
-    if (!check_call(publisher, count) || !check_caller(publisher)) return nullptr;
+    if (!check_call(publisher, count, 3) || !check_caller(publisher)) return nullptr;
+    const std::uint64_t timeout_ms = count == 3 ? PyLong_AsUnsignedLongLong(arguments[2]) : 0;
+    if (count == 3 && PyErr_Occurred()) return nullptr;
     if (publisher->inbox == nullptr) {
         PyErr_SetString(PyExc_RuntimeError, "it has no inbox for outcomes");
         return nullptr;
@@ -156,7 +158,7 @@ PyObject* publish(PyObject* self, PyObject* const* arguments, Py_ssize_t count) 
     if (payload != nullptr) {
         Targets& targets = publisher->inbox->targets();
         targets.add_embedded(target_of(outcome), to_object(outcome));
-        const bool sent = send(publisher, arguments[0], payload, target_of(outcome));
+        const bool sent = send(publisher, arguments[0], payload, target_of(outcome), timeout_ms);
         Py_DECREF(payload);
         if (sent) return to_object(outcome);
         targets.remove(target_of(outcome));  // we have a reference of our own
