@@ -49,8 +49,10 @@ void Dispatcher::run(const std::shared_ptr<State>& state) {
             if (subscription && subscription->given_up() && event.kind != EventKind::ended) continue;
             try {
                 state->callback(event);
-            } catch (const abi::__forced_unwind&) {  // the callback ends its thread (pthread_exit); this may not be stopped
-                throw;
+#ifdef __GLIBCXX__
+            } catch (const abi::__forced_unwind&) {  // the callback ends its thread (pthread_exit): nobody may stop that
+                throw;  // other libraries do not show it to us
+#endif
             } catch (...) {
                 state->errors.fetch_add(1, std::memory_order_relaxed);
             }
