@@ -214,6 +214,18 @@ export interface Bus extends EventEmitter {
   /** Publishes without asking for the outcome, which is counted in stats(). Throws when it is refused at once. */
   publishNoWait(channel: Name, value: Value): void;
 
+  /**
+   * Resolves to how many subscribers Redis counts for each of the channels, in their order; at most 1024 of them. A
+   * connection counts once, and patterns do not count. Rejects with TIMEOUT after publishTimeoutMs.
+   */
+  numsub(channels: Iterable<Name>): Promise<number[]>;
+  /**
+   * Publishes a request, which subscribers answer by message.reply(). It waits for `expect` replies (0, the default: as many
+   * as Redis counts receivers) and at most `timeout` ms (the setting publishTimeoutMs; Infinity: no limit). Throws when it is
+   * refused at once. A request under way keeps the process alive.
+   */
+  request(channel: Name, value: Value, options?: RequestOptions | null): Request;
+
   subscribe(channel: Name, handler: Handler): Subscription;
   subscribe(channel: Name, handler?: null): MessageStream;
   /** Redis's glob: * ? [a-z] [^a] and \ to escape. */
@@ -283,12 +295,47 @@ export interface Message {
   readonly text: string;
   /** What the codec of the bus makes of the payload, the same for all handlers; without a codec `data`. */
   readonly value: any;
+  /** Whether it is a request: reply() answers it. */
+  readonly isRequest: boolean;
+  /**
+   * Answers a request, also several times: accepted means queued, as for publishNoWait(). After bus.close() it does nothing.
+   * Throws INVALID_ARGUMENT when the message is none.
+   */
+  reply(value: Value): void;
   /**
    * The payload as JSON; throws SyntaxError when it is not. Without the keys "__proto__", "constructor" and
    * "prototype": see cleanJson().
    */
   json(): any;
   toString(): string;
+}
+
+export interface RequestOptions {
+  expect?: number | null | undefined;
+  timeout?: number | null | undefined;
+  /** Ends the request: all that wait for it reject with an AbortError. */
+  signal?: AbortSignal | null | undefined;
+}
+
+/**
+ * The replies to a request, as they come; leaving the loop ends it. The iteration is over when the last expected reply has come
+ * or the time is over, and rejects when the request itself failed, as when it could not be published.
+ */
+export interface Request extends AsyncIterableIterator<Message> {
+  readonly channel: string;
+  readonly nameBytes: Buffer;
+  /**
+   * Why and how it ended. `status` is 'OK' when none is missing, 'TIMEOUT', 'LIMIT_REACHED' (replies found the inbox full) or
+   * 'UNSUBSCRIBED' (the loop was left); `missing` is null when nobody knows. Rejects when the request itself failed; that is
+   * no unhandled rejection when nobody waits for it.
+   */
+  readonly done: Promise<{ replies: number; missing: number | null; status: 'OK' | 'TIMEOUT' | 'LIMIT_REACHED' | 'UNSUBSCRIBED' }>;
+  /** All replies that were not iterated over, when it has ended. */
+  all(): Promise<{ replies: Message[]; missing: number | null }>;
+  next(): Promise<IteratorResult<Message, undefined>>;
+  return(value?: any): Promise<IteratorResult<Message, any>>;
+  [Symbol.asyncIterator](): this;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export type SubscriptionState = 'pending' | 'active' | 'lost' | 'failed' | 'ended';

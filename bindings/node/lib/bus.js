@@ -9,8 +9,10 @@ const { figuresOf, lastFigures, healthOf, LatencyHistogram } = require('./figure
 const { Inbox } = require('./inbox.js');
 const keepalive = require('./keepalive.js');
 const { Log } = require('./log.js');
+const { kAnswer } = require('./message.js');
 const { Publisher } = require('./publisher.js');
 const { emitSafely } = require('./report.js');
+const { Request, kReply, kDone, kOpen } = require('./request.js');
 const { setImmediate } = require('./runtime.js');
 const { callOptions, checkCredential, checkTimeout } = require('./settings.js');
 const { checkSignal, throwIfAborted } = require('./signals.js');
@@ -32,6 +34,27 @@ const publishOptions = { timeout: checkPublishTimeout, signal: checkSignal };
 function checkPublishTimeout(timeout) {
   if (checkTimeout(timeout) > 0 && timeout <= kLongestPublishMs) return Math.ceil(timeout);
   throw makeError('INVALID_ARGUMENT', `timeout must be above 0 and at most ${kLongestPublishMs} ms, not ${timeout}`);
+}
+
+const requestOptions = { expect: checkExpect, timeout: checkRequestTimeout, signal: checkSignal };
+
+function checkRequestTimeout(timeout) {
+  if (timeout === Infinity) return timeout;
+  if (checkTimeout(timeout) > 0 && timeout <= Number.MAX_SAFE_INTEGER) return Math.ceil(timeout);
+  throw makeError('INVALID_ARGUMENT', `timeout must be a number of milliseconds above 0, not ${timeout}`);
+}
+
+function checkExpect(expect) {
+  if (Number.isSafeInteger(expect) && expect >= 0) return expect;
+  throw makeError('INVALID_ARGUMENT', `expect must be a whole number of replies, not ${kindOf(expect)} ${String(expect)}`);
+}
+
+// An array of names, of any iterable but a name.
+function namesOf(channels) {
+  if (typeof channels === 'string' || typeof channels?.[Symbol.iterator] !== 'function' || ArrayBuffer.isView(channels)) {
+    throw makeError('INVALID_ARGUMENT', `the channels must be an array, not ${kindOf(channels)}`);
+  }
+  return Array.from(channels, (channel) => checkName(channel, 'channel'));
 }
 
 function tooMany(call, given) {
@@ -137,6 +160,63 @@ class Bus extends EventEmitter {
 
   #encode(value) {
     return this.#codec === undefined ? encode(value) : this.#codec.encode(value);
+  }
+
+  /** Resolves to how many subscribers Redis counts for each of the channels. */
+  numsub(channels) {
+    try {
+      this.#checkOpen();
+      const names = namesOf(channels);
+      this.#publisher.flush();
+      return new Promise((resolve, reject) => {
+        const key = this.#takeKey({ resolve, reject });
+        try {
+          addon.numsub(this.#engine, this.#inbox.handle, names, key);
+        } catch (error) {
+          this.#freeKey(key);
+          return reject(error);
+        }
+        keepalive.acquire();
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #settleNumsub(key, { status, text, counts }) {
+    const { resolve, reject } = this.#slots[key];
+    this.#freeKey(key);
+    keepalive.release();
+    if (status === 0) resolve(counts);
+    else reject(makeError(status, text));
+  }
+
+  /** Publishes a request, whose replies are the result: see index.d.ts. */
+  request(channel, value, options) {
+    this.#checkOpen();
+    if (arguments.length > 3) throw tooMany('request(channel, value, options)', arguments.length);
+    const name = checkName(channel, 'channel');
+    const { expect = 0, timeout = 0, signal } = callOptions('request()', options, requestOptions);
+    throwIfAborted(signal, 'request()');
+    const payload = this.#encode(value);
+    this.#publisher.flush();
+    const request = new Request(name);
+    const key = this.#takeKey(request);
+    try {
+      const native = addon.requestOpen(this.#engine, this.#inbox.handle, name, payload, key, [expect, timeout]);
+      request[kOpen](native, signal);
+    } catch (error) {
+      this.#freeKey(key);
+      throw error;
+    }
+    return request;
+  }
+
+  // A bus that closes still delivers requests; whoever answers must not fail for that. The reply is missing.
+  [kAnswer](asked, value) {
+    if (this.#closing !== undefined) return;
+    this.#publisher.flush();
+    addon.reply(this.#engine, asked, this.#encode(value));
   }
 
   subscribe(channel, handler) {
@@ -323,6 +403,15 @@ class Bus extends EventEmitter {
         this.#publisher.settle(key, inbox);
       } else if (key === 0) {
         this.#onEngineEvent(kind, inbox.extra);
+      } else if (kind === kinds.REPLY) {
+        const request = this.#slots[key];
+        request[kReply](inbox.message(request));
+      } else if (kind === kinds.REQUEST_DONE) {
+        const request = this.#slots[key];
+        this.#freeKey(key);
+        request[kDone](inbox.extra);
+      } else if (kind === kinds.NUMSUB) {
+        this.#settleNumsub(key, inbox.extra);
       } else {
         this.#slots[key][kControl](toEvent(kind, inbox.extra));
         if (kind === kinds.ENDED) this.#forgetHandler(key);

@@ -2,7 +2,7 @@
 // The JavaScript end of an inbox: reads the batches that src/batch.h describes.
 
 const addon = require('./addon.js');
-const { Message, UnreadableMessage, setDecoded } = require('./message.js');
+const { Message, UnreadableMessage, setDecoded, setAsked } = require('./message.js');
 const { setImmediate } = require('./runtime.js');
 const { addWake, removeWake } = require('./wakes.js');
 
@@ -110,7 +110,20 @@ class Inbox {
   #makeMessage(subscription) {
     const head = this.#head;
     const at = this.#at;
-    const source = this.#values[head[at + 5]];
+    const index = head[at + 5];
+    if (index < 0) return this.#makeRequest(subscription, -1 - index);
+    return this.#messageOf(subscription, this.#values[index]);
+  }
+
+  #makeRequest(subscription, index) {
+    const message = this.#messageOf(subscription, this.#values[index]);
+    setAsked(message, this.#values[index + 1]);
+    return message;
+  }
+
+  #messageOf(subscription, source) {
+    const head = this.#head;
+    const at = this.#at;
     const size = head[at + 3];
     if (size < 0) return new UnreadableMessage(subscription, source);
     return new Message(subscription, source, head[at + 2], size, head[at + 4]);
@@ -121,7 +134,7 @@ class Inbox {
     return this.#head[this.#at + 2];
   }
 
-  /** Of the others: {status, text, reason, count, delayMs, willReconnect}. */
+  /** Of the others: {status, text, reason, count, missing, delayMs, willReconnect}. */
   get extra() {
     return this.#values[this.#head[this.#at + 3]];
   }

@@ -6,6 +6,9 @@ const { inspect } = require('node:util');
 const notDecoded = Object.freeze({ value: undefined, error: undefined });
 let setDecoded;
 let decodedOf;
+let setAsked;
+
+const kAnswer = Symbol('answer');
 
 // Properties of a message's own are what {...message}, JSON.stringify(), structuredClone() and postMessage() see. Text that
 // is there costs nothing; text that is to be made of bytes is made when it is asked for. Object.defineProperty() takes
@@ -32,6 +35,7 @@ class Message {
   #text;
   #data;
   #decoded = notDecoded; // {value} or {error}
+  #asked; // of a request: what an answer needs
 
   static {
     setDecoded = (message, decoded) => {
@@ -40,6 +44,9 @@ class Message {
       Object.defineProperty(message, 'value', { value: decoded.value, enumerable: true, configurable: true });
     };
     decodedOf = (message) => message.#decoded;
+    setAsked = (message, asked) => {
+      message.#asked = asked;
+    };
   }
 
   constructor(subscription, source, start, size, channelSize) {
@@ -83,6 +90,19 @@ class Message {
     const { error } = this.#decoded; // what was decoded is a property of its own
     if (error !== undefined) throw error;
     return this.data;
+  }
+
+  /** Whether it can be answered. */
+  get isRequest() {
+    return this.#asked !== undefined;
+  }
+
+  /** Answers a request; what becomes of it is not told. Throws what publishNoWait() throws, but CLOSED, and INVALID_ARGUMENT. */
+  reply(value) {
+    if (this.#asked === undefined) {
+      throw makeError('INVALID_ARGUMENT', `the message on channel "${this.channel}" is no request: it cannot be answered`);
+    }
+    this.#subscription[kAnswer](this.#asked, value);
   }
 
   json() {
@@ -161,4 +181,4 @@ function unreadable(status, message, size, why, options) {
   return makeError(status, `the message on channel "${message.channel}" has ${size} bytes: ${why}`, options);
 }
 
-module.exports = { Message, UnreadableMessage, setDecoded, decodedOf };
+module.exports = { Message, UnreadableMessage, setDecoded, decodedOf, setAsked, kAnswer };

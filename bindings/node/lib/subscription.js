@@ -6,7 +6,7 @@ const { inspect } = require('node:util');
 const addon = require('./addon.js');
 const { makeError } = require('./errors.js');
 const keepalive = require('./keepalive.js');
-const { decodedOf } = require('./message.js');
+const { decodedOf, kAnswer } = require('./message.js');
 const { emitSafely, reportHandlerError } = require('./report.js');
 
 const { eventKinds: kinds, gapReasons } = addon.constants();
@@ -90,6 +90,10 @@ class Subscription extends EventEmitter {
     } catch (error) {
       if (error.code !== 'CLOSED') throw error;
     }
+  }
+
+  [kAnswer](asked, value) {
+    this.#bus[kAnswer](asked, value);
   }
 
   get stopped() {

@@ -1,4 +1,5 @@
 // The raw binding: the functions of fanwire.h as lib/ needs them, and nothing clever. lib/ makes the API of it.
+#include "asking.h"
 #include "engine.h"
 #include "inbox.h"
 #include "json.h"
@@ -41,6 +42,7 @@ napi_value initialize(napi_env env, napi_value exports) {
     export_json(env, exports);
     export_inbox(env, exports);
     export_engine(env, exports);
+    export_asking(env, exports);
     export_publishing(env, exports);
     export_subscription(env, exports);
     return exports;

@@ -6,6 +6,7 @@
 #include <new>
 #include <vector>
 
+#include "asking.h"
 #include "inbox.h"
 
 namespace fanwire::node {
@@ -56,7 +57,7 @@ class BatchWriter {
         row[0] = event.kind;
         row[1] = static_cast<int32_t>(reinterpret_cast<intptr_t>(event.user_data));
         row[2] = row[3] = row[4] = row[5] = row[6] = 0;
-        if (event.kind == FANWIRE_EVENT_MESSAGE) {
+        if (event.kind == FANWIRE_EVENT_MESSAGE || event.kind == FANWIRE_EVENT_REPLY) {
             add_message(event, row);
         } else if (event.kind == FANWIRE_EVENT_PUBLISHED && event.status == FANWIRE_OK && event.count <= kMaxInt32) {
             row[2] = static_cast<int32_t>(event.count);
@@ -90,12 +91,27 @@ class BatchWriter {
         const Piece piece{event.channel, channel_size, event.payload, event.payload_size};
         const size_t size = channel_size + event.payload_size;
         bytes_ += size;
+        if (fanwire_message_is_request(event.message)) return add_request(event.message, piece, size, row);
         if (size > kLargestString) return add_large(piece, size, row);
         row[3] = static_cast<int32_t>(event.payload_size);
         row[4] = static_cast<int32_t>(channel_size);
         const bool is_text = is_ascii(piece.payload, piece.payload_size) && is_ascii(piece.channel, channel_size);
         const size_t before = is_text ? add_text(piece, size, row[5]) : add_bytes(piece, size, row[5]);
         row[2] = static_cast<int32_t>(before + channel_size);
+    }
+
+    // Whoever may answer needs the message itself, which stands behind what it lies in.
+    void add_request(fanwire_message* message, const Piece& piece, size_t size, int32_t* row) {
+        if (size > kLargestString) {
+            add_large(piece, size, row);
+        } else {
+            const bool is_text = is_ascii(piece.payload, piece.payload_size) && is_ascii(piece.channel, piece.channel_size);
+            row[2] = row[4] = static_cast<int32_t>(piece.channel_size);
+            row[3] = static_cast<int32_t>(piece.payload_size);
+            row[5] = add_value(is_text ? make_string(piece, size) : make_buffer(size, &piece, 1));
+        }
+        add_value(make_external(env_, std::make_unique<Asked>(Environment::of(env_), message)));
+        row[5] = -1 - row[5];
     }
 
     // A message that no Buffer can be made of is delivered all the same: see UnreadableMessage.
@@ -205,9 +221,21 @@ class BatchWriter {
         set(env_, object, "text", make_text(env_, event.text));
         set(env_, object, "reason", make_number(env_, event.reason));
         set(env_, object, "count", make_number(env_, unknown ? -1 : static_cast<double>(event.count)));
+        set(env_, object, "missing", make_number(env_, event.missing == FANWIRE_COUNT_UNKNOWN ? -1 : static_cast<double>(event.missing)));
+        if (event.kind == FANWIRE_EVENT_NUMSUB && event.status == FANWIRE_OK) set(env_, object, "counts", counts_of(event));
         set(env_, object, "delayMs", make_number(env_, static_cast<double>(event.delay_ms)));
         set(env_, object, "willReconnect", make_boolean(env_, event.will_reconnect != 0));
         return object;
+    }
+
+    napi_value counts_of(const fanwire_event& event) {
+        napi_value counts = make_array(env_);
+        for (uint32_t i = 0; i < event.count; ++i) {
+            uint64_t count = 0;
+            std::memcpy(&count, event.payload + i * sizeof count, sizeof count);
+            append(env_, counts, i, make_number(env_, static_cast<double>(count)));
+        }
+        return counts;
     }
 
     int32_t add_value(napi_value value) {

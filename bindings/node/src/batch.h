@@ -9,9 +9,12 @@
 //                       all of the message is ASCII and not very large, or of a Buffer; with b = -1 there is neither: of
 //                       {channel, size, status}
 //                       c: size of the channel, which stands before the payload; 0: exact
+//                       Of a request d is -1 - the index, and the next value is what reply() of the addon takes
 //                       e: a number, the same in rows next to each other that are of the same message
 //   PUBLISHED           a: receivers, or -1 for anything but a plain success: then b as below
-//   the others          b: index in `values` of {status, text, reason, count, delayMs, willReconnect}
+//   REPLY               as MESSAGE
+//   the others          b: index in `values` of {status, text, reason, count, missing, delayMs, willReconnect}; of a NUMSUB that
+//                       succeeded also counts
 #pragma once
 
 #include <node_api.h>

@@ -69,6 +69,9 @@ napi_value constants(const Call& call) {
     add("RECONNECTING", FANWIRE_EVENT_RECONNECTING);
     add("GAVE_UP", FANWIRE_EVENT_GAVE_UP);
     add("ERROR", FANWIRE_EVENT_ERROR);
+    add("NUMSUB", FANWIRE_EVENT_NUMSUB);
+    add("REPLY", FANWIRE_EVENT_REPLY);
+    add("REQUEST_DONE", FANWIRE_EVENT_REQUEST_DONE);
 
     napi_value reasons = make_object(env);
     check(env, napi_set_element(env, reasons, FANWIRE_GAP_RECONNECT, make_text(env, "reconnect")));

@@ -3,7 +3,7 @@ import fanwire, {
   AbortError, cleanJson, connect, DecodeError, errors, FanwireError, open, settings, statuses, version,
 } from 'fanwire';
 import type {
-  Bus, BusState, Codec, Gap, Health, OpenOptions, LatencyHistogram, Message, MessageStream, Stats, Subscription, SubscriptionEvent, SubscriptionState,
+  Bus, BusState, Codec, Gap, Health, OpenOptions, LatencyHistogram, Message, MessageStream, Request, Stats, Subscription, SubscriptionEvent, SubscriptionState,
 } from 'fanwire';
 
 const bus: Bus = await connect('redis://127.0.0.1', {
@@ -48,6 +48,17 @@ const cleanBytes: Uint8Array = cleanJson(new Uint8Array(2));
 const cleanBuffer: Buffer = cleanJson(Buffer.from('{}'));
 // @ts-expect-error: text or bytes
 cleanJson({});
+
+const subscribers: number[] = await bus.numsub(['chat', Buffer.from('news')]);
+const asking: Request = bus.request('chat', { any: ['value'] }, { expect: 2, timeout: Infinity, signal: undefined });
+for await (const reply of asking) reply satisfies Message;
+const { replies, missing }: { replies: Message[]; missing: number | null } = await bus.request('chat', 'x').all();
+const ended: 'OK' | 'TIMEOUT' | 'LIMIT_REACHED' | 'UNSUBSCRIBED' = (await asking.done).status;
+bus.subscribe('chat', (message) => message.isRequest && message.reply(new Uint8Array(1)));
+// @ts-expect-error: no such option
+bus.request('chat', 'x', { expects: 1 });
+// @ts-expect-error: several channels
+await bus.numsub(5);
 
 const receivers: number = await bus.publish('chat', { any: ['value'] });
 await bus.publish(Buffer.from('chat'), new Uint8Array(1));
