@@ -153,7 +153,9 @@ FANWIRE_API size_t fanwire_option_count(void);
 FANWIRE_API int fanwire_option_at(size_t index, fanwire_option_info *info, size_t info_size);
 
 /* A new, empty set of settings in *options, owned by the caller. Settings that are not set come from the URL, then
- * from the environment (FANWIRE_<NAME>; REDIS_URL for url), then from the table.
+ * from the environment (FANWIRE_<NAME>; REDIS_URL for url), then from the table. Parameters of other clients in REDIS_URL
+ * that mean a setting are understood; the others have no effect but a line in the log, as have variables that Kubernetes
+ * and Docker set for services.
  * Thread: any, but not two at once on the same options. Errors: INVALID_ARGUMENT, NO_MEMORY. */
 FANWIRE_API int fanwire_options_create(fanwire_options **options);
 
@@ -353,7 +355,8 @@ FANWIRE_API int fanwire_options_set_engine_inbox(fanwire_options *options, fanwi
  * max_reconnect_attempts limits how many attempts may fail in a row.
  * A program that uses OpenSSL itself and ends by exit() should destroy its engines with TLS first: OpenSSL frees at
  * exit() what they use, unless an engine was the first in the process to initialise it.
- * Errors: those of the settings, SYSTEM_ERROR, NO_MEMORY. That no server answers is not one: see below. */
+ * Errors: those of the settings, SYSTEM_ERROR (no descriptors or no thread left), NO_MEMORY. That no server answers is not
+ * one: see below. */
 FANWIRE_API int fanwire_engine_open(fanwire_engine **engine, const fanwire_options *options);
 
 /* Waits until both links are ready, or the last attempt to connect has failed: then that attempt's status (its text
