@@ -25,12 +25,18 @@ void Connection::flush() {
     attempt([] {});
 }
 
+// Says to the transport how far this connection has come: it may have to look for another one.
+void Connection::note_progress() {
+    if (link_.state() != Link::State::ready) return;
+    if (!std::exchange(greeted_, true)) transport_.greeted();
+    if (!link_.has_worked()) return;
+    good_ = true;
+    transport_.good();
+}
+
 void Connection::pump() {
     const TimeMs now = now_ms();
-    if (!good_ && link_.has_worked()) {
-        good_ = true;
-        transport_.good();
-    }
+    if (!good_) note_progress();
     while (true) {
         switch (link_.request()) {
             case Link::Request::open:
@@ -79,7 +85,7 @@ void Connection::turn(Step&& step) {
 
 void Connection::transport_opened() {
     written_ = arrived_ = 0;
-    waited_ = good_ = false;
+    waited_ = greeted_ = good_ = false;
     turn([&] { link_.opened(now_ms()); });
 }
 

@@ -29,8 +29,10 @@ class Connection : public Transport::Owner {
     std::span<char> transport_room() override { return link_.room(); }
     void transport_writable() override;
     void transport_broken(Error why) override;
+    Error transport_moving_on(Error why) override { return link_.reopening(std::move(why)); }
     void tick();
     void pump();
+    void note_progress();
     // Runs `step`, which may throw std::bad_alloc, and does what the link has come to wish for; never throws.
     template <class Step>
     void attempt(Step&& step);
@@ -49,7 +51,7 @@ class Connection : public Transport::Owner {
     // Of this connection: bytes written, and how many of them had arrived at the last look.
     std::int64_t written_ = 0, arrived_ = 0;
     bool waited_ = false;  // others had not
-    bool good_ = false;    // the transport knows that this connection has worked
+    bool greeted_ = false, good_ = false;  // the transport knows that this connection was greeted; that it has worked
 };
 
 }  // namespace fanwire::core

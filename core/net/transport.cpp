@@ -112,7 +112,7 @@ void Transport::forget() {
     probe_.reset();
     tls_.reset();
     close_socket();
-    connected_ = good_ = false;
+    connected_ = greeted_ = good_ = false;
     write_failing_ = tls_waits_ = resume_posted_ = false;
     drained_ = true;
     addresses_.clear();
@@ -153,6 +153,25 @@ void Transport::failed_here() noexcept {
     const Address& address = addresses_[next_address_ - 1];
     std::erase(sick_, address);
     sick_.push_back(address);
+}
+
+// Whether an address that is not known to be sick has not had its turn.
+bool Transport::healthy_behind() const {
+    return std::any_of(addresses_.begin() + static_cast<std::ptrdiff_t>(next_address_), addresses_.end(), [&](const Address& address) {
+        return std::find(sick_.begin(), sick_.end(), address) == sick_.end();
+    });
+}
+
+// The server at this address is not the one that will do.
+void Transport::move_on(Error why) {
+    why = owner_.transport_moving_on(std::move(why));
+    connected_ = false;
+    address_failed_later(std::move(why));
+}
+
+void Transport::greeted() {
+    greeted_ = true;
+    address_timer_.at(never);
 }
 
 void Transport::good() {
@@ -200,6 +219,7 @@ void Transport::try_next() {
 TimeMs Transport::time_left() const { return opened_at_ + endpoint_.connect_timeout - now_ms(); }
 
 void Transport::address_timed_out() {
+    if (connected_) return move_on({Status::TIMEOUT, "connected, but no greeting"});
     if (!tls_) return address_failed(Status::CONNECT_FAILED, "no answer");
     if (now_ms() >= address_deadline_)
         return address_failed(Status::TIMEOUT, "connected, but no answer to the TLS handshake");
@@ -212,7 +232,7 @@ void Transport::address_timed_out() {
 
 void Transport::address_failed(Status status, const std::string& why) {
     if (failure_ == Status::CONNECT_FAILED) failure_ = status;
-    failures_ += (failures_.empty() ? "" : "; ") + peer_ + ": " + why;
+    failures_ += (failures_.empty() ? "" : "; ") + (why.starts_with(peer_) ? "" : peer_ + ": ") + why;
     failed_here();
     ++*generation_;
     address_timer_.at(never);
@@ -247,7 +267,7 @@ void Transport::connecting_done() {
 }
 
 void Transport::opened() {
-    address_timer_.at(never);
+    address_timer_.at(healthy_behind() ? address_deadline_ : never);
     probe_.reset();
     connected_ = true;
     owner_.transport_opened();
@@ -396,6 +416,7 @@ void Transport::ended(const std::string& why) {
 }
 
 void Transport::broken(Status status, const std::string& why) {
+    if (connected_ && !greeted_ && next_address_ < addresses_.size()) return move_on({status, why});
     const std::string text = why;  // why may be ours, and close() clears
     close();
     owner_.transport_broken({status, text});

@@ -37,6 +37,9 @@ class Transport {
         virtual std::span<char> transport_room() = 0;
         virtual void transport_writable() = 0;
         virtual void transport_broken(Error why) = 0;
+        // The opened connection is given up for the next address, before greeted(): transport_opened() or transport_broken()
+        // follows. Returns `why` with what the owner knows of it.
+        virtual Error transport_moving_on(Error why) = 0;
     };
 
     Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& owner);
@@ -45,11 +48,15 @@ class Transport {
     Transport(const Transport&) = delete;
     Transport& operator=(const Transport&) = delete;
 
-    // Looks the host up and tries its addresses. One that failed since it last was good has its turn after those that did
+    // Looks the host up and tries its addresses, one after the other, until one is connected. They share the time that there
+    // is, and until greeted() the connected one has its share alone while a healthy one may be behind it; when it closes, the
+    // next one has its turn at once. One that failed since it last was good has its turn after those that did
     // not, and of several the one that failed first: so the attempts go round. Failed is also an address whose connection
     // ends before good() was called, however far it came.
     void open();
     void close();
+    // The server has answered: it is not another one's turn.
+    void greeted();
     // The connection does what it is for.
     void good();
     // In the child of a fork(): closes its copy of the socket and touches nothing else. The loop and TLS are the parent's.
@@ -72,6 +79,8 @@ class Transport {
     void order_addresses();
     void try_next();
     void failed_here() noexcept;
+    bool healthy_behind() const;
+    void move_on(Error why);
     TimeMs time_left() const;
     void address_failed(Status status, const std::string& why);
     void address_failed_later(Error why);
@@ -115,7 +124,7 @@ class Transport {
     std::string peer_;
     int fd_ = -1;
     bool connected_ = false;  // with TLS, when its handshake is done
-    bool good_ = false;
+    bool greeted_ = false, good_ = false;
     bool received_ = false;   // anything
     std::unique_ptr<Loop::Watch> watch_;
     std::vector<char> buffer_;

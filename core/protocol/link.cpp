@@ -146,6 +146,14 @@ bool Link::take_replies(TimeMs now) {
 
 void Link::protocol_error(std::string text, TimeMs now) { fail({Status::PROTOCOL_ERROR, std::move(text)}, now); }
 
+Error Link::reopening(Error why) {
+    if (state_ != State::greeting) return why;
+    state_ = State::opening;
+    out_.clear();
+    out_sent_ = 0;
+    return why.status == Status::CONNECTION_LOST ? handshake_.closed(why) : why;
+}
+
 void Link::closed(Error why, TimeMs now) {
     closed_by_peer_ = why.status == Status::CONNECTION_LOST;
     if (closed_by_peer_ && state_ == State::greeting) why = handshake_.closed(why);

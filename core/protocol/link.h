@@ -89,6 +89,9 @@ class Link {
     virtual std::span<char> room() { return {}; }
     // The connection broke, could not be made, or was closed on request.
     void closed(Error why, TimeMs now);
+    // The connection is given up for another one in the same attempt, because of `why`: opened() follows, or closed(). Returns
+    // `why` with what was not answered.
+    Error reopening(Error why);
     // What was written is still on its way to the server, and moving.
     void moving(TimeMs now) { heartbeat_.moving(now); }
     // Logs in like this from now on. A link that waits for its next attempt makes it at once; what a ready one does

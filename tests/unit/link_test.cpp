@@ -92,6 +92,37 @@ TEST_F(LinkTest, AuthenticatesAndSelectsInOnePipeline) {
     EXPECT_EQ(greet(*make(c)), "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n*1\r\n$4\r\nPING\r\n");
 }
 
+// Another address of the same host, in the same attempt.
+TEST_F(LinkTest, GreetsAgainOnAnotherConnectionOfTheSameAttempt) {
+    auto link = make(config());
+    const std::string first = greet(*link);
+    EXPECT_NE(first.find("SETNAME"), std::string::npos);
+    link->received("+O", 5);
+    const Error why = link->reopening({Status::CONNECTION_LOST, "h:1 closed the connection"});
+    EXPECT_TRUE(why.text.starts_with("h:1 closed the connection at CLIENT SETNAME;")) << why.text;
+    EXPECT_EQ(link->state(), Link::State::opening);
+    EXPECT_EQ(link->request(), Link::Request::none) << "whoever says so has done it already";
+    EXPECT_TRUE(link->output(6).empty());
+    EXPECT_EQ(link->deadline(), 2000) << "no more time than before";
+    link->opened(7);
+    const std::string second(link->output(7));
+    EXPECT_EQ(second, "*1\r\n$4\r\nPING\r\n") << "what is optional may have been to blame";
+    link->wrote(second.size(), 7);
+    EXPECT_EQ(link->reopening({Status::TIMEOUT, "no greeting"}).text, "no greeting");
+    link->opened(8);
+    link->wrote(link->output(8).size(), 8);
+    link->received("+PONG\r\n", 9);
+    EXPECT_EQ(told.take(), Events{"ready"}) << "nothing has failed";
+
+    auto failing = make(config());
+    greet(*failing);
+    failing->reopening({Status::TIMEOUT, "no greeting"});
+    failing->closed({Status::CONNECT_FAILED, "nobody there"}, 9);
+    EXPECT_EQ(told.take(), (Events{"failed CONNECT_FAILED", "retry 1 in 75"})) << "one attempt, whatever it tried";
+    EXPECT_EQ(failing->reopening({Status::TIMEOUT, "x"}).text, "x");
+    EXPECT_EQ(failing->state(), Link::State::waiting);
+}
+
 TEST_F(LinkTest, ARefusedNameIsNotFatal) {
     auto link = make(config());
     greet(*link);

@@ -157,6 +157,12 @@ class Client : public Transport::Owner {
         broken = std::move(why);
         log += "broken ";
     }
+    Error transport_moving_on(Error why) override {
+        opened = false;
+        log += "moving-on ";
+        why.text += " (as the owner says)";
+        return why;
+    }
 
     Loop loop_{[] {}};
     Resolver resolver_;
@@ -213,14 +219,60 @@ TEST(TransportAddresses, AfterAFailedGreetingTheNextOneIsNext) {
     }
 }
 
-TEST(TransportAddresses, OneThatClosesIsSickToo) {
-    Listener a, b;
-    Client client({a.address(), b.address()});
+// Within the same attempt: what opens an engine and waits for it shall find the address that works.
+TEST(TransportAddresses, AfterOneThatClosesOrIsSilentBeforeItGreetsTheNextOneHasItsTurn) {
+    Listener a, b, c;
+    Client client({a.address(), b.address(), c.address()}, nullptr, 600);
     ASSERT_TRUE(client.connect());
+    EXPECT_EQ(client.transport().peer(), a.text());
     a.accept().close();
-    EXPECT_TRUE(client.until([&] { return client.broken.has_value(); }));
-    ASSERT_TRUE(client.connect());
+    ASSERT_TRUE(client.until([&] { return client.log == "opened moving-on opened "; }));
     EXPECT_EQ(client.transport().peer(), b.text());
+    EXPECT_EQ(client.transport().write("PING\r\n"), 6u);
+    ASSERT_TRUE(client.until([&] { return client.log == "opened moving-on opened moving-on opened "; })) << "b is silent";
+    EXPECT_EQ(client.transport().peer(), c.text());
+    c.accept().close();
+    EXPECT_TRUE(client.until([&] { return client.broken.has_value(); }));
+    // Next time they are all known to be sick: then one has all the time, and the next one the next attempt.
+    client.log.clear();
+    ASSERT_TRUE(client.connect());
+    EXPECT_EQ(client.transport().peer(), a.text());
+    const TimeMs later = now_ms() + 300;  // a share would be 200
+    EXPECT_TRUE(client.until([&] { return now_ms() > later; }));
+    EXPECT_EQ(client.log, "opened ");
+}
+
+TEST(TransportAddresses, WhenAllFailTheTextSaysWhatEachDid) {
+    Listener a, b, c;
+    c.close();
+    Client client({a.address(), b.address(), c.address()});
+    ASSERT_TRUE(client.connect());
+    for (Listener* one : {&a, &b}) {
+        ASSERT_TRUE(client.until([&] { return one->waiting(); }));
+        one->accept().close();
+    }
+    ASSERT_TRUE(client.until([&] { return client.broken.has_value(); }));
+    EXPECT_EQ(client.broken->status, Status::CONNECTION_LOST);
+    const std::string& text = client.broken->text;
+    EXPECT_TRUE(text.starts_with("cannot connect to " + a.text() + " closed the connection")) << text;
+    EXPECT_NE(text.find("(as the owner says); " + b.text() + " closed"), std::string::npos) << text;
+    EXPECT_NE(text.find("; " + c.text() + ": Connection refused"), std::string::npos) << text;
+}
+
+TEST(TransportAddresses, OneThatGreetedIsNotLeftForAnother) {
+    Listener a, b;
+    Client client({a.address(), b.address()}, nullptr, 200);
+    ASSERT_TRUE(client.connect());
+    client.transport().greeted();
+    Fd server = a.accept();
+    const TimeMs later = now_ms() + 250;  // its share of the time was 100
+    EXPECT_TRUE(client.until([&] { return now_ms() > later; }));
+    EXPECT_EQ(client.log, "opened ");
+    server.close();
+    EXPECT_TRUE(client.until([&] { return client.broken.has_value(); })) << "the owner decides when it is tried again";
+    EXPECT_FALSE(b.waiting());
+    ASSERT_TRUE(client.connect());
+    EXPECT_EQ(client.transport().peer(), b.text()) << "it greeted, and never did what it is for";
 }
 
 TEST(TransportAddresses, AGoodOneStaysTheFirstChoice) {
