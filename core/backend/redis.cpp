@@ -278,7 +278,7 @@ void RedisBackend::PublishSide::link_ready() {
     backend_.listener_.on_publishable(true);
     backend_.numsubs_.link_ready();
     backend_.link_ready();
-    link_login_accepted();
+    if (!backend_.publisher_.login_pending()) link_login_accepted();  // else its AUTH will say
 }
 
 void RedisBackend::PublishSide::link_lost(const Error& why) {

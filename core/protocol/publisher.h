@@ -35,6 +35,8 @@ class Publisher : public Link {
     // The same for a PUBSUB NUMSUB command.
     void ask_numsub(std::string_view command) { append_own(PublishRecord::Kind::numsub, command); }
     const PublishQueue& queue() const { return queue_; }
+    // Credentials were set, and Redis has not said yet what it thinks of them.
+    bool login_pending() const { return !sent_passwords_.empty(); }
     // Breaks the connection and makes another.
     using Link::renew;
     // Publishes are not written before release(), or this time. Only until the connection ends.

@@ -58,7 +58,7 @@ TEST(Publish, WithArguments) {
     ASSERT_STATUS(FANWIRE_OK, fanwire_publish_with(engine, &args, sizeof args));
     EXPECT_EQ("1", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
     args = args_of("a", "2");
-    args.timeout_ms = 3600000;
+    args.timeout_ms = FANWIRE_FOREVER;
     args.inbox = outcomes;
     args.user_data = &tag;
     ASSERT_STATUS(FANWIRE_OK, fanwire_publish_with(engine, &args, sizeof args));
@@ -68,10 +68,6 @@ TEST(Publish, WithArguments) {
     EXPECT_EQ(1u, outcome.count);
     EXPECT_EQ(&tag, outcome.user_data);
 
-    args.timeout_ms = 3600001;
-    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_with(engine, &args, sizeof args));
-    EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), "timeout_ms")) << fanwire_last_error();
-    args.timeout_ms = 0;
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_with(engine, nullptr, sizeof args));
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_with(engine, &args, sizeof args - 1));
     args.channel_size = 0;

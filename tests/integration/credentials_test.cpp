@@ -1,8 +1,11 @@
 // Whom Redis takes us for: rotating passwords, other users, refusals; and the smallest rights that are enough.
 #include "tests/integration/support.h"
+#include "tests/support/fault_proxy.h"
 
 namespace integration_test {
 namespace {
+
+using fanwire::test::FaultProxy;
 
 struct Credentials : testing::Test {
     RedisServer server;
@@ -102,6 +105,32 @@ TEST_F(Credentials, AnUnknownUserDoesNotTakeTheLiveLinksDown) {
     inbox.next(FANWIRE_EVENT_RESUMED);
     EXPECT_EQ(publish(engine, "chat", "as two"), 1u);
     EXPECT_EQ(users(), "pub:two sub:two");
+}
+
+// They come while both links greet with the old ones, and are wrong: the publish link finds out, the subscribe link is not
+// risked for them.
+TEST_F(Credentials, WhatNothingHasProvedRenewsNoLink) {
+    acl({"SETUSER", "app", "on", ">right", "~*", "&*", "+@all"});
+    FaultProxy proxy(server.port());
+    FaultProxy::Shape slow;
+    slow.latency = std::chrono::milliseconds(300);
+    proxy.shape(slow);
+    Options options({{"url", proxy.url()}, {"username", "app"}, {"password", "right"}, {"connect_timeout_ms", "30000"}});
+    ASSERT_STATUS(FANWIRE_OK, fanwire_options_set_engine_inbox(options, events, nullptr));
+    Engine engine;
+    Subscription subscription;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_open(engine.out(), options));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(subscription.out(), engine, "chat", 4, inbox, nullptr));
+    ASSERT_TRUE(until([&] { return proxy.counts().accepted == 2 && stats_of(engine).bytes_out >= 200; }));
+    ASSERT_EQ(stats_of(engine).bytes_in, 0u);  // both have asked, and nothing is answered
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_set_credentials(engine, "nobody", "x"));
+    inbox.next(FANWIRE_EVENT_ACTIVE);
+    EXPECT_EQ(next_of(events, FANWIRE_EVENT_ERROR).status, FANWIRE_AUTH_FAILED);
+    proxy.shape({});
+    EXPECT_EQ(publish(engine, "chat", "goes on"), 1u);
+    EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "goes on");
+    EXPECT_EQ(stats_of(engine).disconnects, 0u);
+    EXPECT_EQ(stats_of(engine).connect_errors, 0u);
 }
 
 TEST_F(Credentials, TheyEndTheWaitOfAnEngineThatCouldNotLogIn) {

@@ -438,15 +438,15 @@ typedef struct fanwire_publish_args {
     size_t channel_size;
     const char *payload;
     size_t payload_size;
-    uint64_t timeout_ms;  /* 1 to 3600000; 0: the setting publish_timeout_ms */
+    uint64_t timeout_ms;  /* 0: the setting publish_timeout_ms; FANWIRE_FOREVER: 49 days, which is the most */
     fanwire_inbox *inbox; /* where its PUBLISHED event goes; NULL: nowhere, as with fanwire_publish() */
     void *user_data;      /* of that event */
 } fanwire_publish_args;
 
 /* fanwire_publish(), or with an inbox fanwire_publish_async(), with a timeout of its own: unsent by then it is never sent
  * and ends as TIMEOUT, sent and unanswered as OUTCOME_UNKNOWN. With very many publishes under way an outcome may come some
- * milliseconds late. args_size is sizeof *args. Errors: those of both, and INVALID_ARGUMENT (timeout_ms is too large;
- * fields that this library does not know are not 0). */
+ * milliseconds late. args_size is sizeof *args. Errors: those of both, and INVALID_ARGUMENT (fields that this
+ * library does not know are not 0). */
 FANWIRE_API int fanwire_publish_with(fanwire_engine *engine, const fanwire_publish_args *args, size_t args_size);
 
 /* ---- Who listens ---------------------------------------------------------------------------------------- */
