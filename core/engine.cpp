@@ -7,6 +7,7 @@
 
 #include "core/backend/memory.h"
 #include "core/backend/redis.h"
+#include "core/base/door.h"
 #include "core/base/thread.h"
 
 namespace fanwire::core {
@@ -322,12 +323,14 @@ void Engine::woken() {
     wake_pending_.store(false, std::memory_order_release);
     // Read first: once it is set nothing more is accepted, so what is taken below is all there is.
     const bool close_asked = close_asked_.load(std::memory_order_acquire);
+    FANWIRE_DOOR("close read");
     bool complete = true;
     if (settings_.backend == BackendKind::memory) read_us_ = now_us();
     backend_->woken();
     try {
         run_commands();
         take_publishes();
+        FANWIRE_DOOR("publishes taken");
     } catch (const std::bad_alloc&) {  // what is left, with what failed, has its next turn
         log_.write(LogLevel::error, "out of memory");
         wake();
@@ -348,8 +351,10 @@ void Engine::woken() {
 void Engine::run_commands() {
     // Read before the queue is taken: what was subscribed before its inbox was retired is added by then.
     const bool retired = inboxes_retired_.exchange(false, std::memory_order_acq_rel);
+    FANWIRE_DOOR("retired read");
     try {
         while (next_queued()) look_at(*looked_at_);
+        FANWIRE_DOOR("queue taken");
     } catch (...) {
         if (retired) inboxes_retired_.store(true, std::memory_order_release);
         throw;
@@ -388,6 +393,7 @@ bool Engine::next_queued() {
 // Makes true what its consumer wants of the front one.
 void Engine::look_at(Subscription& subscription) {
     if (!subscription.added && !subscription.given_up()) add(subscription);
+    FANWIRE_DOOR("added");
     // From here on it may be queued again; who gave it up before is seen below.
     looked_at_ = subscription.unqueue();
     if (subscription.given_up()) end(subscription, Error::of(Status::UNSUBSCRIBED, {"unsubscribed"}));

@@ -88,6 +88,8 @@ class Mute {
     }
     std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
     void kill_subscribers() { kill_.store(true); }
+    // The next PUBLISH is not answered: its connection is closed.
+    void end_at_publish() { end_.store(true); }
 
    private:
     struct Client {
@@ -145,6 +147,7 @@ class Mute {
             client.in.erase(0, at);
             std::string out = "+OK\r\n";
             if (words[0] == "PING") out = client.subscribed ? "*2\r\n$4\r\npong\r\n$0\r\n\r\n" : "+PONG\r\n";
+            if (words[0] == "PUBLISH" && end_.exchange(false)) return false;
             if (words[0] == "PUBLISH") out = ":1\r\n";
             if (words[0] == "INFO") {
                 const std::string info = "# Stats\r\ntotal_connections_received:" + std::to_string(++asked_) +
@@ -165,7 +168,7 @@ class Mute {
 
     int listener_;
     int port_;
-    std::atomic<bool> kill_{false};
+    std::atomic<bool> kill_{false}, end_{false};
     int asked_ = 0, killed_ = 0;
     std::thread thread_;
 };
@@ -187,6 +190,15 @@ TEST(HealthOnRedis, TheProbeFindsALinkThatAnswersPingsButDeliversNothing) {
     // Without the probe nobody would know.
     EXPECT_EQ(health_of(blind).verdict, FANWIRE_HEALTH_OK);
     EXPECT_EQ(stats_of(blind).disconnects, 0u);
+}
+
+// A probe that had no answer when its link broke is not waited for on the next: those that follow fail as they should.
+TEST(HealthOnRedis, AProbeWithoutAnAnswerIsForgottenWithItsLink) {
+    Mute mute;
+    mute.end_at_publish();
+    Engine engine = open_on(mute.url(), quick);
+    EXPECT_TRUE(until([&] { return stats_of(engine).disconnects >= 1; }));
+    EXPECT_TRUE(until([&] { return stats_of(engine).probe_failures >= 1; }));
 }
 
 TEST(HealthOnRedis, AKilledOutputBufferIsTheReasonOfTheGap) {
