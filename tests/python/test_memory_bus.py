@@ -21,6 +21,6 @@ async def test_engines_without_a_name_are_alone():
 
 def test_a_client_and_another_share_messages(memory_url):
     with fanwire.Client(memory_url) as one, fanwire.Client(memory_url) as other, one.subscribe("c") as subscription:
-        subscription.wait_active(10)
+        subscription.wait_ready()
         assert other.publish("c", "m") == 1
         assert subscription.get(10).text == "m"

@@ -17,13 +17,16 @@ open() and connect() are for asyncio, Client for blocking programs. Each failure
 """
 
 from . import _native, errors
+from ._aio_request import Request
 from ._aio_stream import Stream
 from ._aio_subscription import Subscription
+from ._client_request import ClientRequest
 from ._client_subscription import ClientStream, ClientSubscription
 from ._codecs import Codec
 from ._events import Event
 from ._health import Health, Latencies, Latency, Verdict
 from ._native import Message, clean_json, dependencies
+from ._replies import Replies
 from ._settings import Setting, effective_settings, settings
 from .aio import Bus, connect
 from .aio import open as open
@@ -37,6 +40,7 @@ __version__ = _native.version()
 __all__ = [
     "Bus",
     "Client",
+    "ClientRequest",
     "ClientStream",
     "ClientSubscription",
     "Codec",
@@ -46,6 +50,8 @@ __all__ = [
     "Latencies",
     "Latency",
     "Message",
+    "Replies",
+    "Request",
     "Setting",
     "Stream",
     "Subscription",

@@ -64,7 +64,7 @@ def to_event(raw: _native.RawEvent | _native.Undecodable) -> Event:
     if len(raw) == 2:
         message, error = raw
         return Event("undecodable", error=cast(FanwireError, error), message=message)
-    kind_code, status, text, reason, count, delay_ms, will_reconnect = raw
+    kind_code, status, text, reason, count, delay_ms, will_reconnect, _ = raw
     kind = cast(Kind, _native.EVENT_KINDS[kind_code])
     return Event(
         kind,

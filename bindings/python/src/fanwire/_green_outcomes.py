@@ -14,6 +14,7 @@ class Outcomes(Protocol):
     """What publishes for one thread, or greenlet, at a time."""
 
     def publish(self, engine: _native.Engine, channel: str | bytes, value: Payload, timeout_ms: int, /) -> int: ...
+    def numsub(self, engine: _native.Engine, channels: list[str | bytes], /) -> list[int]: ...
 
 
 class GreenOutcomes:
@@ -27,3 +28,10 @@ class GreenOutcomes:
             wait_readable(self._waker.fileno(), None)
             self._waker.take()
         return receivers
+
+    def numsub(self, engine: _native.Engine, channels: list[str | bytes], /) -> list[int]:
+        self._native.start_numsub(engine, channels)
+        while (numbers := self._native.poll_numsub()) is None:
+            wait_readable(self._waker.fileno(), None)
+            self._waker.take()
+        return numbers

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import warnings
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from . import _lifetime, _log, _native
 from ._aio_events import EngineEvents
+from ._aio_request import Request
 from ._aio_stream import BATCH, AsyncHandler, AsyncHandlerSubscription, PulledSubscription, Stream
 from ._aio_subscription import Handler, Subscription
 from ._base_bus import BaseBus
@@ -21,6 +22,7 @@ from ._events import Event, to_error, to_event
 from ._handlers import check_callable, is_async
 from ._loops import check_loop, running_loop
 from ._native import Message
+from ._replies import check_expect, names_of, request_ms
 from ._opened import Opened, SharedOpened
 from ._setting_types import Settings
 from ._settings import make_options, to_ms, to_publish_ms
@@ -97,7 +99,7 @@ class Bus(BaseBus):
         self._coding = coding
         self._shared = shared  # whose engine it uses; None: it has one of its own
         self._closing: asyncio.Task[None] | None = None
-        self._pulled: weakref.WeakValueDictionary[int, PulledSubscription] = weakref.WeakValueDictionary()
+        self._pulled: weakref.WeakValueDictionary[int, PulledSubscription | Request] = weakref.WeakValueDictionary()
         self._last_key = _SHARED_INBOX
         self._waiters: set[asyncio.Future[None]] = set()
         self._handler_tasks: set[asyncio.Task[None]] = set()
@@ -116,6 +118,11 @@ class Bus(BaseBus):
         self._publisher = _native.make_publisher(
             self._engine, coding.encode, self._inbox, self._loop, check_loop, not coding.is_default
         )
+        # Without an inbox, which would refer to itself through it.
+        self._replier = _native.make_publisher(
+            self._engine, coding.encode, encode_all=not coding.is_default
+        ) if shared is None else shared._publisher
+        self._inbox.set_replier(self._replier)
         self._loop.add_reader(self._waker.fileno(), self._on_readable)
         self._closed = False
         _lifetime.opened(self)
@@ -194,6 +201,33 @@ class Bus(BaseBus):
         """Subscribes to all channels matching a pattern: Redis's * ? [a-z] [^a] and \\ to escape."""
         return self._subscribe(pattern, True, handler, on_event)
 
+    def numsub(self, channels: Iterable[str | bytes]) -> Coroutine[Any, Any, list[int]]:
+        """Awaitable: how many subscribers Redis counts for each of the channels, in their order. A connection counts once.
+
+        Sent at once, as a publish is. At most 1024 channels, without patterns.
+        """
+        return self._publisher.numsub(names_of(channels))
+
+    def request(
+        self, channel: str | bytes, value: Any, *, expect: int = 0, timeout: float | None = 5.0
+    ) -> Request:
+        """Publishes a request to the subscribers of a channel, which answer by message.reply().
+
+        `await` it for all Replies, or iterate over them as they come. It waits for `expect` replies, 0: as many as Redis
+        says have received it; after `timeout` seconds what has come is the result, and its `missing` says what has not.
+        """
+        self._check_use()
+        milliseconds = request_ms(timeout)
+        self._last_key += 1
+        request = Request(self, self._make_inbox(BATCH, self._last_key))
+        payload = self._coding.encode(value)
+        assert request._inbox is not None
+        request._native = self._engine.request(
+            channel, payload, check_expect(expect), milliseconds, request._inbox
+        )
+        self._pulled[self._last_key] = request
+        return request
+
     async def close(self, timeout: float | None = 5.0) -> None:
         """Sends what was accepted, waiting up to `timeout` seconds, ends the subscriptions and disconnects.
 
@@ -263,7 +297,7 @@ class Bus(BaseBus):
             return subscription
 
         self._last_key += 1
-        inbox = _native.Inbox(self._options, BATCH, self._waker, self._last_key, self._coding.decode)
+        inbox = self._make_inbox(BATCH, self._last_key)
         pulled: PulledSubscription
         if handler is None:
             pulled = Stream(self, name, is_pattern, on_event, inbox)
@@ -274,6 +308,11 @@ class Bus(BaseBus):
         if isinstance(pulled, AsyncHandlerSubscription):
             self._start(pulled.run(), repr(pulled))
         return pulled
+
+    def _make_inbox(self, capacity: int, key: int) -> _native.Inbox:
+        inbox = _native.Inbox(self._options, capacity, self._waker, key, self._coding.decode)
+        inbox.set_replier(self._replier)
+        return inbox
 
     def _start(self, handling: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task that runs handlers: closing waits for it."""
@@ -401,10 +440,10 @@ class Bus(BaseBus):
         targets = self._inbox.targets()
         return [target for target in targets if isinstance(target, _native.Outcome) and not target.done()]
 
-    def _subscriptions(self) -> list[Subscription]:
+    def _subscriptions(self) -> list[Subscription | Request]:
         """Those that have not heard of their end."""
         handled = [target for target in self._inbox.targets() if isinstance(target, Subscription)]
-        return handled + [pulled for pulled in self._pulled.values() if pulled._inbox is not None]
+        return [*handled, *(pulled for pulled in self._pulled.values() if pulled._inbox is not None)]
 
     async def _wait_left(self, is_left: Callable[[], bool], deadline: float) -> None:
         """Waits until it is so, which what is delivered decides."""

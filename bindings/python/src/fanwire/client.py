@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
 from . import _lifetime, _log, _native
 from ._base_bus import BaseBus
+from ._client_request import ClientRequest
 from ._codecs import AnyCodec, coding_of
 from ._client_subscription import _BATCH, ClientStream, ClientSubscription, Handler
 from ._dispatcher import Dispatcher
@@ -19,6 +20,7 @@ from ._green import call_in_real_thread, is_green, wait_until
 from ._green_outcomes import GreenOutcomes, Outcomes
 from ._handlers import check_callable, refuse_async
 from ._health import Health, Verdict
+from ._replies import check_expect, names_of, request_ms
 from ._setting_types import Settings
 from ._settings import make_options, to_deadline, to_ms, to_publish_ms
 from ._subscription import OnEvent
@@ -70,6 +72,7 @@ class Client(BaseBus):
             self._engine, self._coding.encode, encode_all=not self._coding.is_default
         )
         if self._dispatcher is not None:
+            self._dispatcher.inbox.set_replier(self._publisher)
             self._dispatcher.start()
         self._closed = False
         _lifetime.opened(self)
@@ -107,6 +110,29 @@ class Client(BaseBus):
             return outcomes.publish(self._engine, channel, payload, timeout_ms)
         finally:
             self._outcomes.of_thread = outcomes
+
+    def numsub(self, channels: Iterable[str | bytes]) -> list[int]:
+        """How many subscribers Redis counts for each of the channels, in their order. A connection counts once.
+
+        At most 1024 channels, without patterns.
+        """
+        names = names_of(channels)
+        return self._make_outcomes().numsub(self._engine, names)
+
+    def request(
+        self, channel: str | bytes, value: Any, *, expect: int = 0, timeout: float | None = 5.0
+    ) -> ClientRequest:
+        """Publishes a request to the subscribers of a channel, which answer by message.reply().
+
+        Iterate over the replies as they come, or call all(). It waits for `expect` replies, 0: as many as Redis says have
+        received it; after `timeout` seconds what has come is the result, and its `missing` says what has not.
+        """
+        milliseconds = request_ms(timeout)
+        inbox, waker = self._make_inbox()
+        request = ClientRequest(self, inbox, waker)
+        payload = self._coding.encode(value)
+        request._native = self._engine.request(channel, payload, check_expect(expect), milliseconds, inbox)
+        return request
 
     @overload
     def subscribe(
@@ -193,8 +219,7 @@ class Client(BaseBus):
         refuse_async(on_event, "on_event")
         self._refuse_forked()
         if handler is None:
-            waker = _native.Waker() if self._green else None
-            inbox = _native.Inbox(self._options, _BATCH, waker, decode=self._coding.decode)
+            inbox, waker = self._make_inbox()
             stream = ClientStream(self, name, is_pattern, on_event, inbox, waker)
             stream._native = self._engine.subscribe(name, is_pattern, inbox, None)
             return stream
@@ -216,12 +241,20 @@ class Client(BaseBus):
         verdict = health.verdict if health.verdict is Verdict.DOWN else Verdict.DEGRADED
         return replace(health, verdict=verdict, error=InternalError(text), text=text)
 
+    def _make_inbox(self) -> tuple[_native.Inbox, _native.Waker | None]:
+        """One of its own, and what greenlets wait by."""
+        waker = _native.Waker() if self._green else None
+        inbox = _native.Inbox(self._options, _BATCH, waker, decode=self._coding.decode)
+        inbox.set_replier(self._publisher)
+        return inbox, waker
+
     def _get_dispatcher(self) -> Dispatcher:
         with self._lock:
             if self._dispatcher is None:
                 if self._closed:  # nobody would stop it
                     raise ClosedError("the client is closed")
                 self._dispatcher = Dispatcher(self._options, self._coding, None)
+                self._dispatcher.inbox.set_replier(self._publisher)
                 self._dispatcher.start()
             return self._dispatcher
 

@@ -4,6 +4,7 @@
 
 #include "gil.h"
 #include "message.h"
+#include "numsub.h"
 #include "receiver.h"
 #include "stats.h"
 #include "waiting.h"
@@ -119,6 +120,21 @@ void Engine::publish(const BytesView& channel, const BytesView& payload, fanwire
                                     user_data));
 }
 
+void Engine::numsub(py::handle channels, fanwire_inbox* inbox, void* user_data) {
+    const Names names(channels);
+    check(fanwire_numsub_async(handle_, names.data(), names.sizes(), names.count(), inbox, user_data));
+}
+
+std::unique_ptr<Request> Engine::request(py::handle channel, py::handle payload, std::uint64_t expect,
+                                         std::uint64_t timeout_ms, Inbox& inbox) {
+    return std::make_unique<Request>(handle_, BytesView::of_name(channel, "channel"), BytesView::of_payload(payload), expect,
+                                     timeout_ms, inbox);
+}
+
+void Engine::reply(const fanwire_message* message, const BytesView& payload) {
+    check(fanwire_reply(handle_, message, payload.data(), payload.size()));
+}
+
 std::unique_ptr<Subscription> Engine::subscribe(py::handle name, bool is_pattern, Inbox& inbox, py::handle receiver) {
     const BytesView bytes = BytesView::of_name(name, is_pattern ? "pattern" : "channel");
     auto text = py::reinterpret_steal<py::object>(decode_name(bytes.data(), bytes.size()));
@@ -157,7 +173,8 @@ void define_engine(py::module_& module) {
         .def("health", &Engine::health)
         .def("latency", &Engine::latency)
         .def("metrics", &Engine::metrics)
-        .def("subscribe", &Engine::subscribe);
+        .def("subscribe", &Engine::subscribe)
+        .def("request", &Engine::request);
 }
 
 }  // namespace fanwire::python

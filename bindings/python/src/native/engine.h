@@ -10,6 +10,7 @@
 #include "failure.h"
 #include "inbox.h"
 #include "options.h"
+#include "request.h"
 
 namespace fanwire::python {
 
@@ -53,6 +54,11 @@ class Engine {
     // The outcome goes to `inbox` with `user_data`, unless that is nullptr. timeout_ms 0: the setting. Needs the GIL.
     void publish(const BytesView& channel, const BytesView& payload, fanwire_inbox* inbox, void* user_data,
                  std::uint64_t timeout_ms = 0);
+    // The numbers of subscribers of channels come to `inbox` as one event with `user_data`.
+    void numsub(py::handle channels, fanwire_inbox* inbox, void* user_data);
+    std::unique_ptr<Request> request(py::handle channel, py::handle payload, std::uint64_t expect, std::uint64_t timeout_ms,
+                                     Inbox& inbox);
+    void reply(const fanwire_message* message, const BytesView& payload);
     // `receiver` (None: the inbox's only one) is what the events in `inbox` are for.
     std::unique_ptr<Subscription> subscribe(py::handle name, bool is_pattern, Inbox& inbox, py::handle receiver);
 

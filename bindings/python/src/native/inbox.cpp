@@ -8,6 +8,7 @@
 #include "constructed.h"
 #include "gil.h"
 #include "message.h"
+#include "numsub.h"
 #include "outcome.h"
 #include "outcome_callbacks.h"
 #include "outcome_result.h"
@@ -31,8 +32,10 @@ py::object describe(const fanwire_event& event) {
     }
     py::object count = py::none();
     if (event.count != FANWIRE_COUNT_UNKNOWN) count = py::int_(event.count);
+    py::object missing = py::none();
+    if (event.missing != FANWIRE_COUNT_UNKNOWN) missing = py::int_(event.missing);
     return py::make_tuple(event.kind, event.status, text, event.reason, count, event.delay_ms,
-                          event.will_reconnect != 0);
+                          event.will_reconnect != 0, missing);
 }
 
 int traverse(PyObject* self, visitproc visit, void* arg) {
@@ -224,7 +227,7 @@ bool Inbox::deliver_message(fanwire_event& event, PyObject* on_event, PyObject* 
         fanwire_events_release(&event, sizeof event, 1);
         return true;
     }
-    PyObject* message = make_message(event, receiver->channel, receiver->pattern);
+    PyObject* message = make_message(event, receiver->channel, receiver->pattern, replier_.ptr());
     if (message == nullptr) return false;
     PyObject* owner = reinterpret_cast<PyObject*>(receiver);
     PyObject* handler = receiver->handler;
@@ -252,12 +255,13 @@ bool Inbox::deliver_event(const fanwire_event& event, PyObject* on_event) {
     auto* target = static_cast<Target*>(event.user_data);
     PyObject* object = target == nullptr || target->object == nullptr ? Py_None : target->object;
     Py_INCREF(object);
-    if (object != Py_None && (event.kind == FANWIRE_EVENT_ENDED || event.kind == FANWIRE_EVENT_PUBLISHED))
-        targets_.remove(target);
-    Outcome* const outcome = event.kind == FANWIRE_EVENT_PUBLISHED ? to_outcome(object) : nullptr;
+    const bool is_outcome = event.kind == FANWIRE_EVENT_PUBLISHED || event.kind == FANWIRE_EVENT_NUMSUB;
+    if (object != Py_None && (event.kind == FANWIRE_EVENT_ENDED || is_outcome)) targets_.remove(target);
+    Outcome* const outcome = is_outcome ? to_outcome(object) : nullptr;
     int settled = 0;
     if (outcome != nullptr && event.status == FANWIRE_OK) {
-        settled = settle(outcome, event.count);
+        settled = settle(outcome, event.kind == FANWIRE_EVENT_PUBLISHED ? PyLong_FromUnsignedLongLong(event.count)
+                                                                        : counts_of(event));
         if (settled == 1) {
             settled_.push_back(object);  // there is room
             return true;
@@ -315,11 +319,12 @@ py::list Inbox::take_messages(std::size_t limit) {
 
 PyObject* Inbox::take_item() {
     fanwire_event& event = batch_[next_];
-    PyObject* item = event.kind == FANWIRE_EVENT_MESSAGE ? make_message(event, channel_.ptr(), pattern_.ptr())
-                                                         : describe(event).release().ptr();
+    const bool is_message = event.kind == FANWIRE_EVENT_MESSAGE || event.kind == FANWIRE_EVENT_REPLY;
+    PyObject* item = is_message ? make_message(event, channel_.ptr(), pattern_.ptr(), replier_.ptr())
+                                : describe(event).release().ptr();
     if (item == nullptr) throw py::error_already_set();
     ++next_;
-    if (!decoder_.on() || event.kind != FANWIRE_EVENT_MESSAGE) return item;
+    if (!decoder_.on() || !is_message) return item;
     PyObject* failure = nullptr;
     const bool decoded = decoder_.decode(item, &failure);
     decoder_.forget();
@@ -362,6 +367,7 @@ void define_inbox(py::module_& module) {
              py::arg("decode") = py::none())
         .def("has_settled", &Inbox::has_settled)
         .def("targets", &Inbox::target_objects)
+        .def("set_replier", &Inbox::set_replier)
         .def("take", &Inbox::take)
         .def("take_messages", &Inbox::take_messages)
         .def("wait", &Inbox::wait);

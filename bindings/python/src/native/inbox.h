@@ -36,7 +36,8 @@ class Inbox {
     bool call_back();
 
     // At most `limit` events, each a Message, (message, error) when the codec cannot decode it, or
-    // (kind, status, text, reason, count, delay_ms, will_reconnect) with count None when it is unknown. For an inbox with one subscription, made without a target.
+    // (kind, status, text, reason, count, delay_ms, will_reconnect, missing) with count and missing None when they are
+    // unknown. For an inbox with one subscription, made without a target.
     py::list take(std::size_t limit);
     // The same, but messages only, and up to the next event.
     py::list take_messages(std::size_t limit);
@@ -50,6 +51,9 @@ class Inbox {
     Targets& targets() { return targets_; }
     // The objects that events are still to come for: subscriptions with a handler, and outcomes.
     py::list target_objects() const;
+
+    // The Publisher through which its messages are answered. It must not lead back here.
+    void set_replier(py::object replier) { replier_ = std::move(replier); }
 
     // For the garbage collector.
     int traverse(visitproc visit, void* arg) const;
@@ -76,6 +80,7 @@ class Inbox {
     std::vector<PyObject*> settled_;  // owned; those from next_settled_ on are still to be called back
     std::size_t next_settled_ = 0;
     Decoder decoder_;
+    py::object replier_ = py::none();
     py::object put_back_;  // what take_messages() came upon that is no message
     py::object channel_;  // of the one subscription; null: it is for a pattern, or there are more
     py::object pattern_;

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "publisher.h"
+
 namespace fanwire::python {
 
 // A type of its own and not a pybind11 class: one is made for each message received, and this is several times cheaper.
@@ -16,6 +18,7 @@ struct MessageObject {
     PyObject* data;
     PyObject* channel;
     PyObject* pattern;
+    PyObject* replier;  // the Publisher that it is answered through, or None
     PyObject* value;  // what a codec has made of the payload; nullptr: the payload
 };
 
@@ -97,6 +100,15 @@ PyObject* to_json(PyObject* self, PyObject*) {
     return value;
 }
 
+PyObject* get_is_request(PyObject* self, void*) {
+    return PyBool_FromLong(fanwire_message_is_request(cast(self)->message) == 1);
+}
+
+PyObject* reply(PyObject* self, PyObject* value) {
+    if (!send_reply(cast(self)->replier, cast(self)->message, value)) return nullptr;
+    Py_RETURN_NONE;
+}
+
 PyObject* to_repr(PyObject* self) {
     PyObject* channel = get_channel(self, nullptr);
     if (channel == nullptr) return nullptr;
@@ -114,6 +126,7 @@ void deallocate(PyObject* self) {
     Py_XDECREF(object->channel);
     Py_XDECREF(object->pattern);
     Py_XDECREF(object->value);
+    Py_DECREF(object->replier);
     if (free_count < max_free)
         free_objects[free_count++] = object;
     else
@@ -131,11 +144,14 @@ PyGetSetDef getters[] = {
     {"text", get_text, nullptr, "The payload as UTF-8; raises UnicodeDecodeError when it is not.", nullptr},
     {"value", get_value, nullptr, "What the codec of the bus has made of the payload; without a codec the payload.",
      nullptr},
+    {"is_request", get_is_request, nullptr, "Whether somebody waits for a reply to it.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyMethodDef methods[] = {
     {"json", to_json, METH_NOARGS, "The payload as JSON; raises ValueError when it is not."},
+    {"reply", reply, METH_O,
+     "Answers it, if it is a request. Returns at once; raises InvalidArgumentError when nobody waits for a reply."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -161,7 +177,7 @@ void define_message(pybind11::module_& module) {
     module.attr("Message") = pybind11::handle(type);
 }
 
-PyObject* make_message(fanwire_event& event, PyObject* channel, PyObject* pattern) {
+PyObject* make_message(fanwire_event& event, PyObject* channel, PyObject* pattern, PyObject* replier) {
     MessageObject* object = nullptr;
     if (free_count > 0)
         object = reinterpret_cast<MessageObject*>(
@@ -178,6 +194,8 @@ PyObject* make_message(fanwire_event& event, PyObject* channel, PyObject* patter
     Py_XINCREF(pattern);
     object->pattern = pattern;
     object->value = nullptr;
+    Py_INCREF(replier);
+    object->replier = replier;
     return reinterpret_cast<PyObject*>(object);
 }
 

@@ -12,9 +12,10 @@ namespace fanwire::python {
 void define_message(pybind11::module_& module);
 
 // A new Message of an event, whose reference to the message it takes over. channel and pattern, which may be nullptr,
-// are the texts it would otherwise make when asked for them. nullptr with a Python error set when out of memory, the
+// are the texts it would otherwise make when asked for them. `replier` is the Publisher that it is answered through, or
+// None. nullptr with a Python error set when out of memory, the
 // reference then still the event's.
-PyObject* make_message(fanwire_event& event, PyObject* channel, PyObject* pattern);
+PyObject* make_message(fanwire_event& event, PyObject* channel, PyObject* pattern, PyObject* replier);
 
 // What a Message is of.
 const fanwire_message* message_of(PyObject* message);

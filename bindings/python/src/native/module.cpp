@@ -15,6 +15,7 @@
 #include "outcomes.h"
 #include "publisher.h"
 #include "receiver.h"
+#include "request.h"
 
 namespace fanwire::python {
 
@@ -64,6 +65,7 @@ void define_constants(py::module_& module) {
     kinds[py::int_(int{FANWIRE_EVENT_RECONNECTING})] = "reconnecting";
     kinds[py::int_(int{FANWIRE_EVENT_ERROR})] = "error";
     kinds[py::int_(int{FANWIRE_EVENT_GAVE_UP})] = "gave_up";
+    kinds[py::int_(int{FANWIRE_EVENT_REQUEST_DONE})] = "done";
     module.attr("EVENT_KINDS") = kinds;
 
     py::dict reasons;
@@ -133,6 +135,7 @@ PYBIND11_MODULE(_native, module) {
     define_receiver(module);
     define_outcome(module);
     define_inbox(module);
+    define_request(module);
     define_engine(module);
     define_publisher(module);
     define_outcomes(module);

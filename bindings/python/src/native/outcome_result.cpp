@@ -35,10 +35,12 @@ PyObject* raise_cancelled(PyObject* self) {
 
 }  // namespace
 
-int settle(Outcome* outcome, std::uint64_t receivers) {
-    if (done(outcome)) return 0;
-    PyObject* result = PyLong_FromUnsignedLongLong(receivers);
+int settle(Outcome* outcome, PyObject* result) {
     if (result == nullptr) return -1;
+    if (done(outcome)) {
+        Py_DECREF(result);
+        return 0;
+    }
     outcome->result = result;
     outcome->state = Outcome::State::settled;
     return has_callbacks(outcome) ? 1 : 0;

@@ -7,9 +7,9 @@
 
 namespace fanwire::python {
 
-// Sets the number of receivers, unless it is done already. 1 when call_back() is to be called, 0 when nobody waits, -1
-// with a Python error set.
-int settle(Outcome* outcome, std::uint64_t receivers);
+// Sets the result, a new reference that it takes over, unless it is done already. 1 when call_back() is to be called, 0
+// when nobody waits, -1 with a Python error set, which it is when there is no result.
+int settle(Outcome* outcome, PyObject* result);
 
 // Makes the pending Python error, an Exception, its outcome. False with the error still set when it is none.
 bool settle_with_pending_error(Outcome* outcome);

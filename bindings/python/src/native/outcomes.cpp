@@ -7,17 +7,32 @@
 
 #include "bytes_view.h"
 #include "gil.h"
+#include "numsub.h"
 #include "waiting.h"
 
 namespace fanwire::python {
 
 namespace {
 
-std::uint64_t receivers_of(fanwire_event& outcome) {
+void check_outcome(fanwire_event& outcome) {
+    if (outcome.status == FANWIRE_OK) return;
     const Failure failure{outcome.status, outcome.text != nullptr ? outcome.text : ""};
     fanwire_events_release(&outcome, sizeof outcome, 1);
-    if (failure.status != FANWIRE_OK) throw failure;
+    throw failure;
+}
+
+std::uint64_t receivers_of(fanwire_event& outcome) {
+    check_outcome(outcome);
+    fanwire_events_release(&outcome, sizeof outcome, 1);
     return outcome.count;
+}
+
+py::list numbers_of(fanwire_event& outcome) {
+    check_outcome(outcome);
+    auto numbers = py::reinterpret_steal<py::list>(counts_of(outcome));
+    fanwire_events_release(&outcome, sizeof outcome, 1);
+    if (!numbers) throw py::error_already_set();
+    return numbers;
 }
 
 }  // namespace
@@ -64,16 +79,37 @@ std::optional<std::uint64_t> Outcomes::poll() {
     return receivers_of(outcome);
 }
 
-// The engine reports an outcome in any case, within the time that the publish has.
 std::uint64_t Outcomes::publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms) {
     start(engine, channel, value, timeout_ms);
+    fanwire_event outcome = wait();
+    return receivers_of(outcome);
+}
+
+void Outcomes::start_numsub(Engine& engine, py::handle channels) {
+    engine.numsub(channels, inbox_, reinterpret_cast<void*>(++last_number_));
+}
+
+std::optional<py::list> Outcomes::poll_numsub() {
+    fanwire_event outcome{};
+    if (!take(outcome)) return std::nullopt;
+    return numbers_of(outcome);
+}
+
+py::list Outcomes::numsub(Engine& engine, py::handle channels) {
+    start_numsub(engine, channels);
+    fanwire_event outcome = wait();
+    return numbers_of(outcome);
+}
+
+// The engine reports an outcome in any case, within the time that it has.
+fanwire_event Outcomes::wait() {
     fanwire_event outcome{};
     check(wait_in_slices(FANWIRE_FOREVER, [&](std::uint64_t ms) {
         const int waited = fanwire_inbox_wait(inbox_, ms);
         if (waited != FANWIRE_OK) return waited;
         return take(outcome) ? int{FANWIRE_OK} : int{FANWIRE_TIMEOUT};
     }));
-    return receivers_of(outcome);
+    return outcome;
 }
 
 void define_outcomes(py::module_& module) {
@@ -81,7 +117,10 @@ void define_outcomes(py::module_& module) {
         .def(py::init<std::shared_ptr<Waker>>(), py::arg("waker") = nullptr)
         .def("publish", &Outcomes::publish)
         .def("start", &Outcomes::start)
-        .def("poll", &Outcomes::poll);
+        .def("poll", &Outcomes::poll)
+        .def("numsub", &Outcomes::numsub)
+        .def("start_numsub", &Outcomes::start_numsub)
+        .def("poll_numsub", &Outcomes::poll_numsub);
 }
 
 }  // namespace fanwire::python

@@ -29,8 +29,14 @@ class Outcomes {
     void start(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms);
     std::optional<std::uint64_t> poll();
 
+    // The numbers of subscribers of channels.
+    py::list numsub(Engine& engine, py::handle channels);
+    void start_numsub(Engine& engine, py::handle channels);
+    std::optional<py::list> poll_numsub();
+
  private:
     bool take(fanwire_event& outcome);
+    fanwire_event wait();
 
     const std::shared_ptr<Waker> waker_;
     Waker::Source source_;

@@ -142,6 +142,16 @@ PyObject* close(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
+// What a call gives that was refused: the outcome, with the pending error, unless that must go on.
+PyObject* refused(Outcome* outcome) {
+    if (settle_with_pending_error(outcome)) return to_object(outcome);
+    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_DECREF(to_object(outcome));
+    PyErr_Restore(type, value, traceback);
+    return nullptr;
+}
+
 // publish(channel, value, timeout_ms=0): an Outcome; it also tells why a publish was refused.
 PyObject* publish(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
     const Publisher* publisher = cast(self);
@@ -161,14 +171,31 @@ PyObject* publish(PyObject* self, PyObject* const* arguments, Py_ssize_t count) 
         const bool sent = send(publisher, arguments[0], payload, target_of(outcome), timeout_ms);
         Py_DECREF(payload);
         if (sent) return to_object(outcome);
-        targets.remove(target_of(outcome));  // we have a reference of our own
+        targets.remove_embedded(target_of(outcome));
     }
-    if (settle_with_pending_error(outcome)) return to_object(outcome);
-    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-    PyErr_Fetch(&type, &value, &traceback);
-    Py_DECREF(to_object(outcome));
-    PyErr_Restore(type, value, traceback);
-    return nullptr;
+    return refused(outcome);
+}
+
+// numsub(channels): an Outcome, whose result is a list of numbers.
+PyObject* numsub(PyObject* self, PyObject* channels) {
+    const Publisher* publisher = cast(self);
+    if (publisher->engine == nullptr || publisher->inbox == nullptr) {
+        PyErr_SetString(PyExc_RuntimeError, "it has no inbox for outcomes");
+        return nullptr;
+    }
+    if (!check_caller(publisher)) return nullptr;
+    Outcome* const outcome = make_outcome(publisher->loop);
+    if (outcome == nullptr) return nullptr;
+    Targets& targets = publisher->inbox->targets();
+    targets.add_embedded(target_of(outcome), to_object(outcome));
+    const auto ask = [&] {
+        if (publisher->closed) throw Failure{FANWIRE_CLOSED, "the bus is closed"};
+        publisher->engine->numsub(channels, publisher->inbox->handle(), target_of(outcome));
+        return Py_None;
+    };
+    if (guarded(ask) != nullptr) return to_object(outcome);
+    targets.remove_embedded(target_of(outcome));
+    return refused(outcome);
 }
 
 template <typename Function>
@@ -179,6 +206,7 @@ PyCFunction as_function(Function function) {
 PyMethodDef methods[] = {
     {"publish", as_function(publish), METH_FASTCALL, nullptr},
     {"publish_nowait", as_function(publish_nowait), METH_FASTCALL, nullptr},
+    {"numsub", numsub, METH_O, nullptr},
     {"close", close, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -217,6 +245,21 @@ py::object make_publisher(py::object engine, py::object encode, py::object inbox
 }
 
 }  // namespace
+
+bool send_reply(PyObject* object, const fanwire_message* request, PyObject* value) {
+    const Publisher* publisher = object == Py_None ? nullptr : cast(object);
+    const auto refuse = [] { throw Failure{FANWIRE_INVALID_ARGUMENT, "the message is no request"}; return Py_None; };
+    if (publisher == nullptr || publisher->engine == nullptr) return guarded(refuse) != nullptr;
+    PyObject* payload = encoded(publisher, value);
+    if (payload == nullptr) return false;
+    const auto send_bytes = [&] {
+        publisher->engine->reply(request, BytesView::of_payload(payload));
+        return Py_None;
+    };
+    const bool sent = guarded(send_bytes) != nullptr;
+    Py_DECREF(payload);
+    return sent;
+}
 
 void define_publisher(py::module_& module) {
     thread_id_name = PyUnicode_InternFromString("_thread_id");

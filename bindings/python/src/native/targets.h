@@ -36,9 +36,14 @@ class Targets {
         link(target, object);
     }
 
+    // The caller has a reference to what it is a part of.
+    void remove_embedded(Target* target) {
+        unlink(target);
+        Py_DECREF(target->object);
+    }
+
     void remove(Target* target) {
-        (target->previous != nullptr ? target->previous->next : first_) = target->next;
-        if (target->next != nullptr) target->next->previous = target->previous;
+        unlink(target);
         PyObject* object = target->object;
         if (!target->embedded) delete target;
         Py_XDECREF(object);  // may run anything, so last
@@ -71,6 +76,11 @@ class Targets {
     }
 
  private:
+    void unlink(Target* target) {
+        (target->previous != nullptr ? target->previous->next : first_) = target->next;
+        if (target->next != nullptr) target->next->previous = target->previous;
+    }
+
     void link(Target* target, PyObject* object) {
         Py_INCREF(object);
         target->object = object;
