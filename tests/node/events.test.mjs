@@ -1,5 +1,7 @@
 // What is told besides messages: events() of a stream, and the events of the bus.
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 
 import { connect } from './support/fanwire.mjs';
@@ -135,6 +137,22 @@ test('a listener of what events() is about to give may end the stream', async ()
   stream.on('active', () => events.return());
   assert.deepEqual(await events.next(), { value: undefined, done: true });
   await bus.close();
+});
+
+test("ready resolves when 'resumed' is all that a full inbox kept of the confirmations", async () => {
+  // Which events are folded is a matter of moments: they are made here.
+  const require = createRequire(createRequire(import.meta.url).resolve('fanwire/package.json'));
+  const { Subscription, kControl } = require('./lib/subscription.js');
+  const sub = new Subscription(new EventEmitter(), 'c', false, () => {});
+  const told = [];
+  for (const name of ['active', 'gap', 'resumed']) sub.on(name, () => told.push(name));
+  const { ready } = sub;
+  sub[kControl]({ kind: 'gap', reason: 'reconnect', count: null });
+  sub[kControl]({ kind: 'resumed' });
+  assert.equal(await ready, sub);
+  assert.equal(await sub.ready, sub);
+  assert.equal(sub.state, 'active');
+  assert.deepEqual(told, ['gap', 'resumed']);
 });
 
 test("the bus: 'disconnect', 'reconnecting' with its attempt and delay, 'error', 'connect', in this order", async () => {

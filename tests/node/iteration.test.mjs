@@ -56,6 +56,19 @@ test('several next() at once are served in order', async () => {
   await ended;
 });
 
+test('a next() does not overtake one that waits for what has come', async () => {
+  const stream = bus.subscribe('overtaking');
+  await stream.ready;
+  const first = stream.next();
+  const { delivered } = bus.stats();
+  for (const text of 'abc') bus.publishNoWait('overtaking', text);
+  const deadline = Date.now() + 20_000; // no turn of the event loop in here: nobody has been woken
+  while (bus.stats().delivered < delivered + 3) assert.ok(Date.now() < deadline);
+  const later = [stream.next(), stream.events().next()];
+  assert.deepEqual((await Promise.all([first, ...later])).map(({ value }) => value.text), ['a', 'b', 'c']);
+  stream.unsubscribe();
+});
+
 test('an error thrown in the loop leaves it and ends the subscription', async () => {
   const stream = bus.subscribe('thrown');
   await stream.ready;

@@ -4,7 +4,7 @@ import net from 'node:net';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 
-import { runScript } from './support/child.mjs';
+import { runScript, startScript } from './support/child.mjs';
 import { AbortError, connect, errors, FanwireError, open } from './support/fanwire.mjs';
 import { freePort, RedisServer } from './support/redis.mjs';
 import { event, until } from './support/wait.mjs';
@@ -193,6 +193,30 @@ test('a bus that gave up keeps no process alive with its subscriptions; reconnec
     });
   `);
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'gave up 1\nagain\n', stderr: '' });
+});
+
+test('reviveOnUse: a subscription revives a bus that gave up, and keeps the process alive from then on', async () => {
+  const own = await RedisServer.start();
+  await own.kill();
+  const { child, ended, saw } = startScript(`
+    const bus = open('${own.url}', { maxReconnectAttempts: 1, reconnectDelayMs: 1, reviveOnUse: true });
+    bus.subscribe('c', ({ text }) => bus.close().then(() => console.log(text)));
+    bus.once('gaveUp', () => {
+      const waiting = setInterval(() => {}, 1000);
+      process.once('SIGUSR2', () => {
+        clearInterval(waiting);
+        bus.once('connect', () => bus.publishNoWait('c', 'revived'));
+        bus.subscribe('d', () => {});
+      });
+      console.log('gave up');
+    });
+  `);
+  await saw('gave up');
+  await own.restart();
+  child.kill('SIGUSR2');
+  const { code, stdout, stderr } = await ended;
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'gave up\nrevived\n', stderr: '' });
+  await own.stop();
 });
 
 test('reconnect() makes an attempt at once', async () => {

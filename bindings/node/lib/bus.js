@@ -137,6 +137,7 @@ class Bus extends EventEmitter {
   publish(channel, value, options) {
     try {
       this.#checkOpen();
+      if (this.#gaveUp) this.#noteUse();
       if (arguments.length > 2) return this.#publishWith(arguments, options);
       return this.#publisher.publish(checkName(channel, 'channel'), this.#encode(value));
     } catch (error) {
@@ -154,6 +155,7 @@ class Bus extends EventEmitter {
   /** Publishes without asking for the outcome. */
   publishNoWait(channel, value) {
     this.#checkOpen();
+    if (this.#gaveUp) this.#noteUse();
     if (arguments.length > 2) throw tooMany('publishNoWait(channel, value)', arguments.length);
     this.#publisher.publishNoWait(checkName(channel, 'channel'), this.#encode(value));
   }
@@ -324,12 +326,19 @@ class Bus extends EventEmitter {
     this.#log?.end();
   }
 
+  // What is done now may revive the engine, which gave up; if that fails it says so again.
+  #noteUse() {
+    this.#gaveUp = addon.optionsGet(this.#options, 'revive_on_use') !== 'true';
+    this.#updateKeeping();
+  }
+
   #checkOpen() {
     if (this.#closing !== undefined) throw makeError('CLOSED', 'the bus is closed');
   }
 
   #subscribe(name, isPattern, handler) {
     this.#checkOpen();
+    if (this.#gaveUp) this.#noteUse();
     if (handler === undefined || handler === null) return this.#openStream(name, isPattern);
     if (typeof handler !== 'function') {
       throw makeError('INVALID_ARGUMENT', `the handler must be a function, not ${kindOf(handler)}`);
