@@ -1,4 +1,5 @@
 // What callers ask of others by way of the engine: how many subscribers channels have, and requests.
+#include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <optional>
@@ -97,8 +98,11 @@ Requests::Engine Engine::for_requests() {
                                      names_.channel_prefix_size()));
     };
     engine.need = [this] { backend_->needed(); };
-    engine.publish = [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink) {
-        publish_framed(names_.channel_prefix(), channel, framed, sink, nullptr);
+    engine.publish = [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
+                            TimeMs deadline) {
+        constexpr TimeMs longest = UINT32_MAX;
+        const TimeMs left = deadline == never ? longest : std::clamp<TimeMs>(deadline - now_ms(), 1, longest);
+        publish_framed(names_.channel_prefix(), channel, framed, sink, nullptr, static_cast<std::uint32_t>(left));
     };
     engine.tell = [this](const std::shared_ptr<Inbox>& inbox, Event event) { fanout_.tell(inbox, std::move(event)); };
     engine.tell_reply = [this](const std::shared_ptr<Inbox>& inbox, Event event) {

@@ -115,7 +115,7 @@ void Requests::forget_payload(Request& request) noexcept {
 void Requests::publish(const std::shared_ptr<Request>& request) noexcept {
     waiting_.erase(request->number_);
     try {
-        engine_.publish(request->channel_, request->framed_, request);
+        engine_.publish(request->channel_, request->framed_, request, request->deadline_);
         forget_payload(*request);
     } catch (const Failure& failure) {
         end(request, failure.error());

@@ -73,8 +73,10 @@ class Requests {
         std::function<void()> listen;
         // A connection is wanted now.
         std::function<void()> need;
-        // Throws Failure or std::bad_alloc.
-        std::function<void(const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink)> publish;
+        // It is not sent after the deadline. Throws Failure or std::bad_alloc.
+        std::function<void(const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
+                           TimeMs deadline)>
+            publish;
         std::function<void(const std::shared_ptr<Inbox>& inbox, Event event)> tell;
         // False: the inbox has no room.
         std::function<bool(const std::shared_ptr<Inbox>& inbox, Event event)> tell_reply;

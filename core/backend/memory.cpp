@@ -1,5 +1,6 @@
 #include "core/backend/memory.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/message/frame.h"
@@ -136,14 +137,20 @@ void MemoryBackend::publish(PublishBatch& batch) {
         throw;
     }
     batch.drop_front(done);
-    waits_for_room_ = true;
-    room_timer_.at(batch.deadline);
-    if (now_ms() < batch.deadline) return;
-    const Error late = Error::of(Status::TIMEOUT, {"not delivered within publish_timeout_ms: other engines of the bus take nothing"});
-    for (const PublishRecord& record : batch.records) settle(batch, record, 0, late);
-    batch.clear();
-    waits_for_room_ = false;
-    room_timer_.at(never);
+    const TimeMs now = now_ms();
+    const Error late = Error::of(Status::TIMEOUT, {"not delivered in time: another engine of the bus takes nothing"});
+    TimeMs next = never;
+    batch.take_out([&](const PublishRecord& record) {
+        const TimeMs deadline = batch.deadline_of(record);
+        if (deadline <= now)
+            settle(batch, record, 0, late);
+        else
+            next = std::min(next, deadline);
+        return deadline <= now;
+    });
+    if (batch.empty()) batch.clear();
+    waits_for_room_ = next != never;
+    room_timer_.at(next);
 }
 
 void MemoryBackend::ask(std::unique_ptr<Numsub>& question) {

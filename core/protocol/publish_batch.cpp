@@ -91,7 +91,10 @@ std::size_t PublishBatch::bytes() const {
 
 void PublishBatch::drop_front(std::size_t count) noexcept {
     std::size_t size = 0, emptied = 0;
-    for (std::size_t i = 0; i < count; ++i) size += records[i].size;
+    for (std::size_t i = 0; i < count; ++i) {
+        size += records[i].size;
+        timed -= records[i].timeout != 0 ? 1 : 0;
+    }
     for (; size > 0 && size >= chunks[emptied].size(); ++emptied) {
         size -= chunks[emptied].size();
         recycle(spare, std::move(chunks[emptied]));

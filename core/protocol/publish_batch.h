@@ -116,8 +116,33 @@ struct PublishBatch {
 
     bool empty() const { return records.empty(); }
     std::size_t bytes() const;
+    // When the time of one of them is over.
+    TimeMs deadline_of(const PublishRecord& record) const {
+        return record.timeout != 0 ? taken_at + record.timeout : deadline;
+    }
     // Takes out the first `count` records with their commands.
     void drop_front(std::size_t count) noexcept;
+    // Takes out those of which gone(record) is true.
+    template <class Gone>
+    void take_out(Gone&& gone) noexcept {
+        std::size_t i = 0, kept = 0;
+        for (CommandChunk& chunk : chunks) {
+            CommandChunk::Sieve sieve(chunk);
+            for (; !sieve.done(); ++i) {
+                const PublishRecord record = records[i];
+                if (gone(record)) {
+                    sieve.leave_out(record.size);
+                    timed -= record.timeout != 0 ? 1 : 0;
+                } else {
+                    sieve.keep(record.size);
+                    records[kept++] = record;
+                }
+            }
+            sieve.finish();
+        }
+        records.erase(records.begin() + static_cast<std::ptrdiff_t>(kept), records.end());
+        std::erase_if(chunks, [](const CommandChunk& chunk) { return chunk.empty(); });
+    }
     // Keeps memory, but not that of an exceptional burst.
     void clear() noexcept;
     // Keeps the chunk's memory for later, if it is worth it and there is room.

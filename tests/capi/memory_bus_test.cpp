@@ -146,9 +146,27 @@ TEST(MemoryBus, WhatFindsNoRoomInTimeIsATimeout) {
     const Seen late = outcomes.next(FANWIRE_EVENT_PUBLISHED);
     EXPECT_EQ(FANWIRE_TIMEOUT, late.status);
     EXPECT_NE(std::string::npos, late.text.find("bus")) << late.text;
+    // One that has a time of its own does not wait for those before it.
+    Engine patient = open_on("memory://stuck", {{"publish_timeout_ms", "600000"}});
+    int waits = 0, short_of_time = 0;
+    ASSERT_STATUS(FANWIRE_OK, publish_async(patient, "x", "waits", outcomes, &waits));
+    fanwire_publish_args args{};
+    args.channel = "x";
+    args.channel_size = 1;
+    args.timeout_ms = 30;
+    args.inbox = outcomes;
+    args.user_data = &short_of_time;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_publish_with(patient, &args, sizeof args));
+    const Seen first = outcomes.next(FANWIRE_EVENT_PUBLISHED);
+    EXPECT_EQ(FANWIRE_TIMEOUT, first.status);
+    EXPECT_EQ(&short_of_time, first.user_data);
     held.release = true;
+    const Seen second = outcomes.next(FANWIRE_EVENT_PUBLISHED);
+    EXPECT_EQ(FANWIRE_OK, second.status);
+    EXPECT_EQ(&waits, second.user_data);
     EXPECT_EQ("0", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
     EXPECT_EQ(large.size(), inbox.next(FANWIRE_EVENT_MESSAGE).payload.size());
+    EXPECT_EQ("waits", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
     ASSERT_EQ(1u, publish_wait(fast, "x", "again"));
     EXPECT_EQ("again", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
 }

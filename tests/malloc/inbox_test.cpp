@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/fanout/fanout.h"
@@ -154,6 +155,49 @@ TEST_F(InboxWithoutMemory, EveryOutcomeHasItsSlot) {
         for (int i = 10; i < count; ++i) expected.push_back("published " + std::to_string(i));
         EXPECT_EQ(rest, expected);
     }
+}
+
+// The end of a request keeps its numbers; the numbers of a NUMSUB cannot be kept, and it says so.
+TEST_F(InboxWithoutMemory, TheEndsOfQuestionsHaveTheirSlots) {
+    constexpr int count = 100;
+    for (int i = 0; i < 2 * count; ++i) ASSERT_TRUE(inbox->reserve_outcome());
+    int tag = 0;
+    no_memory();
+    {
+        const malloc_test::InCall scope;
+        for (int i = 0; i < count; ++i) {
+            Event done = Event::of(EventKind::request_done);
+            done.user_data = &tag;
+            done.status = Status::TIMEOUT;
+            done.count = 3;
+            done.delay_ms = 4;  // missing
+            std::ignore = inbox->push(std::move(done));
+            Event numbers = Event::of(EventKind::numsub);
+            numbers.count = 5;
+            std::ignore = inbox->push(std::move(numbers));
+        }
+    }
+    memory_is_back();
+    const Drained drained(*inbox);
+    ASSERT_EQ(drained.events.size(), 2u * count);
+    int ends = 0, without_numbers = 0;
+    for (const Event& event : drained.events) {
+        if (event.kind == EventKind::request_done) {
+            ++ends;
+            EXPECT_EQ(event.status, Status::TIMEOUT);
+            EXPECT_EQ(event.user_data, &tag);
+            EXPECT_EQ(event.count, 3u);
+            EXPECT_EQ(event.delay_ms, 4u);
+        } else {
+            EXPECT_EQ(event.kind, EventKind::numsub);
+            EXPECT_EQ(event.count, 5u);
+            EXPECT_TRUE(event.status == Status::OK || event.status == Status::NO_MEMORY);
+            without_numbers += event.status == Status::NO_MEMORY ? 1 : 0;
+        }
+    }
+    EXPECT_EQ(ends, count);
+    EXPECT_GT(without_numbers, 0);
+    for (int i = 0; i < 2 * count; ++i) ASSERT_TRUE(inbox->reserve_outcome()) << "each slot was given back";
 }
 
 TEST_F(InboxWithoutMemory, OutcomesThatFailAlikeGoWithoutTheirText) {

@@ -432,6 +432,33 @@ TEST_F(InboxTest, ACancelledOutcomeGivesItsSlotBack) {
     }
 }
 
+// Replies have the limits of messages, and count apart from them, until they are drained.
+TEST_F(InboxTest, RepliesAreLimitedInCountAndBytes) {
+    const auto reply = [&](const std::string& payload) {
+        Event event = Event::of(EventKind::reply);
+        event.message = Message::make({}, payload);
+        bool kept = false;
+        std::ignore = inbox->push_reply(std::move(event), kept);
+        return kept;
+    };
+    open(3, Overflow::drop_oldest);
+    for (int round = 0; round < 3; ++round) {
+        for (int i = 0; i < 3; ++i) message(*a, "m");
+        for (int i = 0; i < 3; ++i) EXPECT_TRUE(reply("r")) << round;
+        EXPECT_FALSE(reply("r")) << round;
+        EXPECT_EQ(inbox->stats().queued, 6u) << "no message went for them";
+        drain(10);
+    }
+    open(100, Overflow::drop_newest, 3 * Message::make({}, "r")->cost());
+    for (int round = 0; round < 3; ++round) {
+        for (int i = 0; i < 3; ++i) EXPECT_TRUE(reply("r")) << round;
+        EXPECT_FALSE(reply("r")) << round;
+        drain(10);
+    }
+    inbox->close();
+    EXPECT_FALSE(reply("r"));
+}
+
 TEST_F(InboxTest, EventsOfAnEngineAreLimitedUntilTheyAreDrained) {
     open(1, Overflow::drop_oldest);
     for (int round = 0; round < 3; ++round) {

@@ -29,7 +29,9 @@ struct RequestsTest : testing::Test {
                                  ++listens;
                              },
                              [this] { ++needs; },
-                             [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink) {
+                             [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
+                                    TimeMs deadline) {
+                                 deadlines.push_back(deadline);
                                  if (refusal) throw Failure(refusal);
                                  published.push_back({channel, framed.substr(frame::request_size), frame::address_of(framed), sink});
                              },
@@ -68,6 +70,7 @@ struct RequestsTest : testing::Test {
     std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>(InboxLimits{}, make_event_fd);
     TimeMs now = 1000;
     std::vector<Published> published;
+    std::vector<TimeMs> deadlines;  // of them
     Strings told;
     std::string last_text;
     Error refusal;
@@ -121,6 +124,7 @@ TEST_F(RequestsTest, WithoutANumberAllWhoReceivedItAreExpected) {
     reply(0, "after it");
     reply(2, "one");
     EXPECT_EQ(2000, requests->deadline());
+    EXPECT_EQ(deadlines, std::vector<TimeMs>(3, 2000)) << "not sent when nobody waits any more";
     requests->tick(1999);
     requests->tick(2000);
     EXPECT_EQ(take(), (Strings{"1:reply before the outcome", "2:OK 0 missing 0", "1:reply after it", "1:OK 2 missing 0",

@@ -484,8 +484,9 @@ typedef struct fanwire_request_args {
 /* Publishes a message that can be answered, and gathers the replies. *request is owned by the caller. The replies come on a
  * private channel of the engine, __fanwire:reply:<id> in its namespace, which is subscribed with the first request and
  * which no pattern sees. The request is published when Redis has confirmed that channel, in no certain order to other
- * publishes; subscribers that use fanwire get the bare payload and answer by fanwire_reply(), others see a small frame in
- * front of it ("The frame" in core/DESIGN.md). Channel and payload are copied; args_size is sizeof *args.
+ * publishes, and never after its time. Subscribers that use fanwire get the bare payload and answer by fanwire_reply();
+ * others see a small frame in front of it ("The frame" in core/DESIGN.md). Channel and payload are copied; args_size is
+ * sizeof *args.
  *
  * With user_data, to the inbox: a REPLY for each reply as it comes, and then exactly one REQUEST_DONE:
  *  - OK: as many came as were expected. With `expect` 0 those are all that Redis counted as receivers, also those that do not
