@@ -344,6 +344,7 @@ cd "$root"
 need_build_tools
 need_languages
 need openssl command -v openssl # makes the certificates
+need abigail-tools command -v abidiff
 need libgtest-dev have_file '/usr/include/gtest/gtest.h'
 need libbenchmark-dev have_file '/usr/include/benchmark/benchmark.h'
 need valgrind have_file '/usr/include/valgrind/callgrind.h'
