@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 import { connect } from './support/fanwire.mjs';
 
-import { run } from './support/child.mjs';
+import { fixture, run } from './support/child.mjs';
 import { freePort, RedisServer } from './support/redis.mjs';
 
 const make = fileURLToPath(new URL('../support/certificates.sh', import.meta.url));
@@ -63,6 +63,14 @@ test('verification can be turned off', async () => {
   assert.equal(await bus.publish('nobody', ''), 0);
   await bus.close();
 });
+
+for (const first of ['node', 'fanwire']) {
+  test(`TLS of Node and ours in one process, ${first} first`, async () => {
+    const { code, stdout, stderr } = await run(process.execPath, [fixture('openssl.mjs'), url, folder, first]);
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, 'done\n');
+  });
+}
 
 // Bound to Node's copy it would run one version's headers against another's code.
 test('the addon has an OpenSSL inside, or Node loads the one it uses', async (t) => {
