@@ -172,8 +172,8 @@ export interface BusEvents {
   /** An attempt to connect or a login of setCredentials() failed. Without a listener that is silent. */
   error: [error: FanwireError, context: { willReconnect: boolean }];
   /**
-   * A handler threw or rejected, or there is a 'decodeError' that no listener of the subscription takes. Without a listener
-   * that is an uncaught exception.
+   * A handler threw or rejected: without a listener that is an uncaught exception. Or there is a 'decodeError' that no
+   * listener of the subscription takes: without a listener the first one is a warning of the process.
    */
   handlerError: [error: any, context: { subscription: Subscription; message: Message }];
   /** The last of maxReconnectAttempts has failed, with this error. See reconnect(). */

@@ -34,4 +34,9 @@ function callSafely(callback, ...args) {
   }
 }
 
-module.exports = { emitSafely, callSafely, reportHandlerError };
+/** A line on stderr, or whatever the process does with its warnings. */
+function warn(text) {
+  process.emitWarning(text, 'FanwireWarning');
+}
+
+module.exports = { emitSafely, callSafely, reportHandlerError, warn };

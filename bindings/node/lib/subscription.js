@@ -7,7 +7,7 @@ const addon = require('./addon.js');
 const { makeError } = require('./errors.js');
 const keepalive = require('./keepalive.js');
 const { decodedOf, kAnswer } = require('./message.js');
-const { emitSafely, reportHandlerError } = require('./report.js');
+const { emitSafely, reportHandlerError, warn } = require('./report.js');
 
 const { eventKinds: kinds, gapReasons } = addon.constants();
 
@@ -46,6 +46,7 @@ class Subscription extends EventEmitter {
   #endedBy; // 'UNSUBSCRIBED' or 'CLOSED'
   #failure;
   #ready; // {promise, resolve, reject} while somebody waits
+  #warned = false; // of a message that cannot be decoded
 
   constructor(bus, name, isPattern, handler) {
     super();
@@ -123,8 +124,13 @@ class Subscription extends EventEmitter {
 
   /** A message that cannot be decoded stands here. */
   [kUndecodable](error, message) {
-    if (this.listenerCount('decodeError') > 0) emitSafely(this, 'decodeError', error, message);
-    else this.#report(error, message);
+    if (this.listenerCount('decodeError') > 0) return emitSafely(this, 'decodeError', error, message);
+    if (this.#bus.listenerCount('handlerError') > 0) return this.#report(error, message);
+    // Whoever may publish can send anything, so it ends no process; and one line is enough.
+    if (this.#warned) return;
+    this.#warned = true;
+    warn(`a message on ${this.#describe()} cannot be decoded, and nobody listens to 'decodeError' of the subscription ` +
+      `(later ones are not told): ${error.message}`);
   }
 
   /** An event of toEvent(). */
