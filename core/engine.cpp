@@ -435,7 +435,6 @@ void Engine::give_up_retired() noexcept {
 void Engine::take_publishes() {
     // What was left of the turn before goes first.
     if (!taken_.empty()) give_taken();
-    if (!taken_.empty()) return;
     {
         std::lock_guard lock(publish_mutex_);
         const bool due = std::exchange(flush_due_, false);

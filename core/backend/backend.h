@@ -77,8 +77,7 @@ class Backend {
     // Subscribes the engine's reply channel, which is none of the fan-out's topics. Once. May throw std::bad_alloc, and then has
     // changed nothing.
     virtual void listen(const TopicRef& replies) = 0;
-    // Leaves the batch empty, with memory for the next. What it leaves in the batch it cannot take yet: it wakes the loop when
-    // that may be tried again.
+    // Leaves the batch empty, with memory for the next.
     virtual void publish(PublishBatch& batch) = 0;
     // Answers it once, soon or by its deadline, or when it is stopped. Takes it, unless it throws std::bad_alloc.
     virtual void ask(std::unique_ptr<Numsub>& question) = 0;

@@ -1,6 +1,7 @@
 #include "core/backend/memory.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "core/message/frame.h"
@@ -90,6 +91,12 @@ void MemoryBackend::woken() noexcept {
     if (!member_) return;
     member_->take(letters_);
     deliver_letters();
+    if (waiting_.empty()) return;
+    try {
+        try_waiting();
+    } catch (const std::bad_alloc&) {  // soon again
+        room_timer_.at(now_ms() + 1);
+    }
 }
 
 // False: the others have no room for it yet, and nobody has it.
@@ -111,46 +118,70 @@ void MemoryBackend::woken() noexcept {
     listener_.on_settled({record.sink ? &batch.sinks[record.sink - 1] : nullptr, batch.accepted_us, {&settled, 1}, error});
 }
 
-// What finds no room, or no memory, stays in the batch with all that follows, for the next turn.
-void MemoryBackend::publish(PublishBatch& batch) {
+// False: the others have no room for the first one that is left in the batch.
+[[gnu::always_inline]] inline bool MemoryBackend::try_publish(PublishBatch& batch) {
     const Error fine;
     std::size_t done = 0;
     try {
-        bool room = true;
         for (const CommandChunk& chunk : batch.chunks) {
             for (std::string_view rest = chunk.view(); !rest.empty(); rest.remove_prefix(batch.records[done++].size)) {
                 const PublishRecord& record = batch.records[done];
                 std::uint64_t receivers;
-                room = publish(EncodedPublish(rest.substr(0, record.size)), receivers);
-                if (!room) break;
+                if (!publish(EncodedPublish(rest.substr(0, record.size)), receivers)) {
+                    batch.drop_front(done);
+                    return false;
+                }
                 settle(batch, record, receivers, fine);
             }
-            if (!room) break;
-        }
-        if (room) {
-            batch.clear();
-            if (std::exchange(waits_for_room_, false)) room_timer_.at(never);
-            return;
         }
     } catch (...) {
         batch.drop_front(done);
         throw;
     }
-    batch.drop_front(done);
+    batch.clear();
+    return true;
+}
+
+// What finds no room waits, and all that follows behind it.
+void MemoryBackend::publish(PublishBatch& batch) {
+    if (waiting_.empty() && try_publish(batch)) return;
+    waiting_.push_back(std::move(batch));
+    batch = PublishBatch();
+    expire_waiting();
+}
+
+void MemoryBackend::try_waiting() {
+    while (!waiting_.empty() && try_publish(waiting_.front())) waiting_.pop_front();
+    expire_waiting();
+}
+
+void MemoryBackend::expire_waiting() noexcept {
     const TimeMs now = now_ms();
     const Error late = Error::of(Status::TIMEOUT, {"not delivered in time: another engine of the bus takes nothing"});
     TimeMs next = never;
-    batch.take_out([&](const PublishRecord& record) {
-        const TimeMs deadline = batch.deadline_of(record);
-        if (deadline <= now)
-            settle(batch, record, 0, late);
-        else
-            next = std::min(next, deadline);
-        return deadline <= now;
-    });
-    if (batch.empty()) batch.clear();
-    waits_for_room_ = next != never;
+    for (PublishBatch& batch : waiting_)
+        batch.take_out([&](const PublishRecord& record) {
+            const TimeMs deadline = batch.deadline_of(record);
+            if (deadline <= now)
+                settle(batch, record, 0, late);
+            else
+                next = std::min(next, deadline);
+            return deadline <= now;
+        });
+    std::erase_if(waiting_, [](const PublishBatch& batch) { return batch.empty(); });
     room_timer_.at(next);
+}
+
+void MemoryBackend::settle_waiting(const Error& why) noexcept {
+    for (const PublishBatch& batch : waiting_)
+        for (const PublishRecord& record : batch.records) settle(batch, record, 0, why);
+    waiting_.clear();
+}
+
+std::size_t MemoryBackend::unsettled() const {
+    std::size_t count = 0;
+    for (const PublishBatch& batch : waiting_) count += batch.records.size();
+    return count;
 }
 
 void MemoryBackend::ask(std::unique_ptr<Numsub>& question) {
@@ -162,7 +193,8 @@ void MemoryBackend::ask(std::unique_ptr<Numsub>& question) {
     std::exchange(question, nullptr)->done({});
 }
 
-void MemoryBackend::stop(const Error&) {
+void MemoryBackend::stop(const Error& why) {
+    settle_waiting(why);
     patterns_.clear();
     if (member_) member_->leave();
     room_timer_.at(never);

@@ -3,6 +3,7 @@
 // for the channel, one for each matching pattern.
 #pragma once
 
+#include <deque>
 #include <optional>
 
 #include "core/backend/backend.h"
@@ -27,13 +28,17 @@ class MemoryBackend : public Backend {
     void reconnect() override {}
     void needed() override {}
     void flush() override {}
-    std::size_t unsettled() const override { return 0; }
+    std::size_t unsettled() const override;
     void woken() noexcept override;
     void stop(const Error&) override;
     void abandon() noexcept override {}
 
    private:
     bool publish(const EncodedPublish& publish, std::uint64_t& receivers);
+    bool try_publish(PublishBatch& batch);
+    void try_waiting();
+    void expire_waiting() noexcept;
+    void settle_waiting(const Error& why) noexcept;
     std::uint64_t deliver(std::string_view channel, std::string_view payload, MessageRef& shared);
     std::uint64_t deliver_reply(std::string_view channel, std::string_view payload);
     void deliver_letters() noexcept;
@@ -46,7 +51,7 @@ class MemoryBackend : public Backend {
     std::optional<MemoryBus::Member> member_;
     MemoryBus::Letters letters_;  // taken from the mailbox
     Loop::Timer room_timer_;      // until which a publish waits for room in the others' mailboxes
-    bool waits_for_room_ = false;
+    std::deque<PublishBatch> waiting_;  // that found none, in order
 };
 
 }  // namespace fanwire::core
