@@ -57,29 +57,7 @@ look_through() {
     lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs "$1"/*.changes
 }
 
-# ---- Systems of their own ------------------------------------------------------------------------------------------
-
-debian_mirror() { debian_entry deb x | sed -n 's/^URIs: //p'; }
-
-make_system() { # FOLDER SUITE PACKAGE...
-    local folder=$1 suite=$2
-    shift 2
-    [ ! -f "$folder/made" ] || return 0
-    rm -rf "$folder" && debootstrap --variant=minbase "$suite" "$folder" "$(debian_mirror)" /usr/share/debootstrap/scripts/sid || return
-    cp -r /etc/apt/apt.conf.d/. "$folder/etc/apt/apt.conf.d/" 2>/dev/null || true
-    cp /etc/resolv.conf "$folder/etc/resolv.conf" 2>/dev/null || true
-    in_system "$folder" sh -c "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $*" && touch "$folder/made"
-}
-
-in_system() { # FOLDER COMMAND...
-    local folder=$1 code=0
-    shift
-    mountpoint -q "$folder/proc" || mount -t proc proc "$folder/proc" || return
-    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
-        ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} chroot "$folder" "$@" || code=$?
-    umount "$folder/proc"
-    return $code
-}
+# ---- In systems of their own ---------------------------------------------------------------------------------------
 
 build_in() {
     local suite=$1 system=$deb/$1/builder out=$deb/$1

@@ -4,6 +4,7 @@ set -euo pipefail
 usage() {
     cat <<'TEXT'
 Usage: packaging/demo.sh [--redis URL | --memory]
+       packaging/demo.sh --systems LIST
 
 Shows one message reaching every language. Installs what it needs (Debian's packages, by apt; as root or with sudo),
 builds fanwire, starts a private Redis on a free port and five programs as separate processes: C, C++, Python, Node
@@ -12,18 +13,23 @@ many from whom, and how fast. Ends with 0 only if every count is 1000 and every 
 
   --redis URL   use this server and start none
   --memory      no server: each program alone, with the in-process backend
+  --systems LIST
+                the same in systems that have nothing but what the demo installs: names of Debian's suites (bookworm,
+                trixie, sid), comma-separated. Takes debootstrap and root; they are made in build/demo-systems each time
   --help        this text
 
 The programs are in packaging/demo. Everything is built under build/; what else was made is removed at the end.
 TEXT
 }
 
-url="" memory=""
+url="" memory="" systems=""
 while [ $# -gt 0 ]; do
     case $1 in
         --redis) url=${2:-}; [ -n "$url" ] || { usage >&2; exit 2; }; shift 2 ;;
         --redis=?*) url=${1#*=}; shift ;;
         --memory) memory=yes; shift ;;
+        --systems) systems=${2:-}; [ -n "$systems" ] || { usage >&2; exit 2; }; shift 2 ;;
+        --systems=?*) systems=${1#*=}; shift ;;
         -h | --help) usage; exit 0 ;;
         *) printf 'demo.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
     esac
@@ -40,6 +46,32 @@ programs=(c cpp python node shell)
 declare -A title=([c]=C [cpp]=C++ [python]=Python [node]=Node [shell]=shell)
 build=$root/build/demo
 prefix=$build/prefix
+
+# ---- In other systems ------------------------------------------------------------------------------------
+
+# The checkout's files, without what was built.
+copy_checkout() { mkdir -p "$1" && (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --null -T - -c) | tar -x -C "$1"; }
+
+demo_in() {
+    local suite=$1 system=$root/build/demo-systems/$1 authorities=/etc/ssl/certs/ca-certificates.crt
+    rm -rf "$system" && make_system "$system" "$suite" ca-certificates && copy_checkout "$system/fanwire" || return
+    # A registry may be behind an authority that only this machine knows.
+    cp "$authorities" "$system/etc/ssl/machine.crt"
+    system_environment=(SSL_CERT_FILE=/etc/ssl/machine.crt NODE_EXTRA_CA_CERTS=/etc/ssl/machine.crt PIP_CERT=/etc/ssl/machine.crt)
+    in_system "$system" /fanwire/packaging/demo.sh && rm -rf "$system"
+}
+
+if [ -n "$systems" ]; then
+    [ -z "$url$memory" ] || { echo "demo.sh: --systems excludes --redis and --memory" >&2; exit 2; }
+    need debootstrap command -v debootstrap
+    install_missing
+    for suite in ${systems//,/ }; do
+        [[ $suite =~ ^[a-z]+$ ]] || die "--systems takes names of suites, not \"$suite\""
+        tail_lines=100 step "the demo in $suite" demo_in "$suite" || die "the demo fails in $suite"
+        sed -n '/from \\ to/,/received\/s/p' "$step_log"
+    done
+    exit 0
+fi
 
 # ---- Build -----------------------------------------------------------------------------------------------
 

@@ -193,6 +193,33 @@ check_glibc() {
         { echo "$1 needs glibc $newest, more than $glibc_max"; return 1; }
 }
 
+# ---- Systems of their own ------------------------------------------------------------------------------------------
+
+# Debian in a folder, by debootstrap, entered by chroot: for root.
+system_environment=() # NAME=VALUE of what is run there
+
+debian_mirror() { debian_entry deb x | sed -n 's/^URIs: //p'; }
+
+make_system() { # FOLDER SUITE PACKAGE...
+    local folder=$1 suite=$2
+    shift 2
+    [ ! -f "$folder/made" ] || return 0
+    rm -rf "$folder" && debootstrap --variant=minbase "$suite" "$folder" "$(debian_mirror)" /usr/share/debootstrap/scripts/sid || return
+    cp -r /etc/apt/apt.conf.d/. "$folder/etc/apt/apt.conf.d/" 2>/dev/null || true
+    cp /etc/resolv.conf "$folder/etc/resolv.conf" 2>/dev/null || true
+    in_system "$folder" sh -c "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $*" && touch "$folder/made"
+}
+
+in_system() { # FOLDER COMMAND...
+    local folder=$1 code=0
+    shift
+    mountpoint -q "$folder/proc" || mount -t proc proc "$folder/proc" || return
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "${system_environment[@]}" \
+        ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} chroot "$folder" "$@" || code=$?
+    umount "$folder/proc"
+    return $code
+}
+
 # ---- A Redis of our own ----------------------------------------------------------------------------------
 
 free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
