@@ -6,7 +6,7 @@ usage() {
 Usage: packaging/release.sh [--targets LIST] [--pythons LIST] [--no-deb]
 
 Makes everything of a release in build/release-files: the source archive, the npm packages, the wheels and the source
-distribution, the Debian packages of this machine, and SHA256SUMS of them all. Nothing is published.
+distribution, the Debian packages of this machine, the recipes for vcpkg and conan, and SHA256SUMS of them all. Nothing is published.
 
   --targets LIST   of packaging/deps.sh; default: all
   --pythons LIST   of packaging/wheel.sh; default: all
@@ -44,6 +44,7 @@ versions() {
     sed -nE 's/^project\(fanwire VERSION ([0-9.]+).*/CMakeLists.txt: \1/p' "$root/CMakeLists.txt"
     sed -nE 's/^set\(FANWIRE_PACKAGE_VERSION ([0-9.]+)\).*/bindings\/python\/CMakeLists.txt: \1/p' "$root/bindings/python/CMakeLists.txt"
     sed -nE 's/^  "version": "([^"]+)".*/bindings\/node\/package.json: \1/p' "$root/bindings/node/package.json"
+    sed -nE 's/^  "version": "([^"]+)".*/packaging\/vcpkg\/fanwire\/vcpkg.json: \1/p' "$root/packaging/vcpkg/fanwire/vcpkg.json"
     echo "capi/include/fanwire/fanwire.h: $(sed -nE 's/^#define FANWIRE_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$/\2/p' \
         "$root/capi/include/fanwire/fanwire.h" | paste -sd.)"
 }
@@ -51,7 +52,7 @@ versions() {
 check_versions() {
     local wrong
     versions
-    [ "$(versions | wc -l)" -eq 4 ] || { echo "a version is missing above"; return 1; }
+    [ "$(versions | wc -l)" -eq 5 ] || { echo "a version is missing above"; return 1; }
     wrong=$(versions | grep -v ": $version\$" || true)
     [ -z "$wrong" ] || { echo "not $version: $wrong"; return 1; }
 }
@@ -71,10 +72,27 @@ make_archive() {
         cmp "$out/fanwire-$version.tar.gz" "$again.tar.gz"
 }
 
+# The vcpkg port and the conan recipe, which name the source archive of the release.
+make_recipes() {
+    local stage=$scratch/recipes archive=$out/fanwire-$version.tar.gz url
+    url=https://github.com/fanwire/fanwire/releases/download/v$version/fanwire-$version.tar.gz
+    mkdir -p "$stage" "$out/recipes" && cp -r "$root/packaging/vcpkg" "$root/packaging/conan" "$stage/" || return
+    printf 'set(FANWIRE_SOURCE_URL %s)\nset(FANWIRE_SOURCE_SHA512 %s)\n' "$url" "$(sha512sum "$archive" | cut -d ' ' -f 1)" \
+        >"$stage/vcpkg/fanwire/source.cmake"
+    printf 'sources:\n  "%s":\n    url: %s\n    sha256: %s\n' "$version" "$url" "$(sha256sum "$archive" | cut -d ' ' -f 1)" \
+        >"$stage/conan/conandata.yml"
+    local recipe
+    for recipe in vcpkg conan; do
+        tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" --exclude=__pycache__ -C "$stage" -c "$recipe" |
+            gzip -n -9 >"$out/recipes/$recipe-$version.tar.gz" || return
+    done
+}
+
 step "one version in every file" check_versions || die "the versions differ"
 step "everything is committed" check_clean || die "a release is made of a commit"
 rm -rf "$out" && mkdir -p "$out"
 step "make the source archive, twice" make_archive || die "the source archive is not the same each time"
+step "make the recipes for vcpkg and conan" make_recipes || die "no recipes"
 "$root/packaging/npm.sh" --targets "$targets"
 "$root/packaging/wheel.sh" --targets "$targets" --pythons "$pythons" --sdist
 [ -z "$deb" ] || "$root/packaging/deb.sh"

@@ -30,7 +30,8 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
                  only the simulation, in the release build: COUNT schedules (millions, say) beyond the 100,000 that the
                  unit tests run, on all processors; a failing one prints the command that replays it
   --packages     only this: the npm packages of all targets, installed with npm, pnpm, Yarn and Bun and run in Node 20 to 26,
-                 Bun, Deno, bundlers and test runners; the wheels of all targets; Debian's packages, with lintian
+                 Bun, Deno, bundlers and test runners; the wheels of all targets; Debian's packages, with lintian; the workflows
+                 and the recipes for conan and vcpkg
   --mutants      only this: bugs are planted into a copy of core/ and capi/, one build has them all, and for each the tests
                  of C++ run until one finds it; fails when fewer than 90 % are found (tests/mutants/README.md)
   --help         this text
@@ -295,7 +296,6 @@ suite_soak() {
     sed 's/^/    | /' "$step_log"
 }
 
-# Each bug that is found counts as a test that passed.
 suite_packages() {
     local code=0
     run packages "npm packages of all targets" "$root/packaging/npm.sh" --targets all && add packages 1 0 0
@@ -305,8 +305,10 @@ suite_packages() {
     sed -n 's/^\(ok\|FAILED\) /    | &/p' "$step_log"
     run packages "wheels of all targets" "$root/packaging/wheel.sh" --targets all --sdist && add packages 1 0 0
     run packages "Debian packages" "$root/packaging/deb.sh" && add packages 1 0 0
+    run packages "workflows, conan and vcpkg" "$root/packaging/recipes.sh" && add packages 1 0 0
 }
 
+# Each bug that is found counts as a test that passed.
 suite_mutants() {
     local code=0 found
     run mutants "plant bugs and look which tests find them" "$python" -B "$root/tests/mutants/run.py" || code=$?
