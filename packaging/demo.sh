@@ -54,11 +54,12 @@ copy_checkout() { mkdir -p "$1" && (cd "$root" && git ls-files -z --cached --oth
 
 demo_in() {
     local suite=$1 system=$root/build/demo-systems/$1 authorities=/etc/ssl/certs/ca-certificates.crt
-    rm -rf "$system" && make_system "$system" "$suite" ca-certificates && copy_checkout "$system/fanwire" || return
+    ! mountpoint -q "$system/proc" || umount "$system/proc" || return # of a run that was ended
+    rm -rf --one-file-system "$system" && make_system "$system" "$suite" ca-certificates && copy_checkout "$system/fanwire" || return
     # A registry may be behind an authority that only this machine knows.
     cp "$authorities" "$system/etc/ssl/machine.crt"
     system_environment=(SSL_CERT_FILE=/etc/ssl/machine.crt NODE_EXTRA_CA_CERTS=/etc/ssl/machine.crt PIP_CERT=/etc/ssl/machine.crt)
-    in_system "$system" /fanwire/packaging/demo.sh && rm -rf "$system"
+    in_system "$system" /fanwire/packaging/demo.sh && rm -rf --one-file-system "$system"
 }
 
 if [ -n "$systems" ]; then
