@@ -140,29 +140,76 @@ TEST(ServerFault, ReconnectEndsALongWait) {
     next_of(events, FANWIRE_EVENT_CONNECTED);
 }
 
-// In each outage all that was queued reaches our own subscriptions, which come back on the other link.
+TEST(ServerFault, RevivedItTellsOfItsAttemptsAgain) {
+    RedisServer server;
+    FaultProxy proxy(server.port());
+    Inbox events;
+    Engine engine = open_on(proxy.url(), gives_up, &events);
+    proxy.door(FaultProxy::Door::refuse);
+    proxy.end();
+    for (int round = 0; round < 2; ++round) {
+        std::vector<std::uint64_t> attempts;
+        Seen seen;
+        while ((seen = events.next()).kind != FANWIRE_EVENT_GAVE_UP && seen.kind != 0)
+            if (seen.kind == FANWIRE_EVENT_RECONNECTING) attempts.push_back(seen.count);
+        ASSERT_FALSE(attempts.empty());
+        EXPECT_EQ(attempts.front(), 1u);
+        ASSERT_STATUS(FANWIRE_OK, fanwire_engine_reconnect(engine));
+    }
+}
+
+// In each outage all that was queued reaches our own subscriptions, which come back on the other link: those that are asked
+// for last, long after the queue could have been sent.
 TEST(ServerFault, QueuedPublishesWaitForOurOwnSubscriptions) {
     RedisServer server;
     FaultProxy proxy(server.port());
-    Inbox inbox, events, outcomes;
+    Inbox inbox{{"inbox_count", "10"}}, events, outcomes;
     Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "10"}, {"max_reconnect_delay_ms", "20"},
                                           {"publish_timeout_ms", "60000"}, {"drain_wait_ms", "60000"}}, &events);
-    std::vector<Subscription> subs;
-    for (int i = 0; i < 200; ++i) subs.push_back(subscribe(engine, "chat" + std::to_string(i), inbox));
-    for (int outage = 0; outage < 8; ++outage) {
+    constexpr int count = 20000, queued = 20;
+    std::vector<Subscription> subs(count);
+    for (std::size_t i = 0; i < subs.size(); ++i) {
+        const std::string name = "chat" + std::to_string(i);
+        ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(subs[i].out(), engine, name.data(), name.size(), inbox, nullptr));
+    }
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(subs.back(), deadline_ms));
+    for (int outage = 0; outage < 4; ++outage) {
         proxy.door(FaultProxy::Door::refuse);
         proxy.end();
         next_of(events, FANWIRE_EVENT_DISCONNECTED);
-        for (int i = 0; i < 20; ++i)
-            ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat" + std::to_string(i * 10), "queued", outcomes));
+        for (int i = 1; i <= queued; ++i)
+            ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat" + std::to_string(count - i), "queued", outcomes));
         proxy.door(FaultProxy::Door::open);
-        for (int i = 0; i < 20; ++i) {
+        for (int i = 0; i < queued; ++i) {
             const Seen outcome = outcomes.next(FANWIRE_EVENT_PUBLISHED);
             EXPECT_EQ(outcome.status, FANWIRE_OK) << outcome.text;
             EXPECT_EQ(outcome.count, 1u);
         }
         next_of(events, FANWIRE_EVENT_CONNECTED);
     }
+}
+
+// What Redis refuses is answered, too: nobody waits for it.
+TEST(ServerFault, ARefusedSubscriptionHoldsNoPublishes) {
+    RedisServer server;
+    RawClient admin(server.port());
+    ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "on", ">secret", "resetchannels", "&ws:chat", "+@all"}), "OK");
+    FaultProxy proxy(server.port());
+    Inbox inbox, events, outcomes;
+    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "10"}, {"max_reconnect_delay_ms", "20"},
+                                          {"username", "app"}, {"password", "secret"},
+                                          {"publish_timeout_ms", "3600000"}, {"drain_wait_ms", "600000"}}, &events);
+    Subscription chat = subscribe(engine, "chat", inbox), forbidden;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(forbidden.out(), engine, "other", 5, inbox, nullptr));
+    next_of(inbox, FANWIRE_EVENT_FAILED);
+    proxy.door(FaultProxy::Door::refuse);
+    proxy.end();
+    next_of(events, FANWIRE_EVENT_DISCONNECTED);
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "queued", outcomes));
+    proxy.door(FaultProxy::Door::open);
+    const Seen outcome = outcomes.next(FANWIRE_EVENT_PUBLISHED);
+    EXPECT_EQ(outcome.status, FANWIRE_OK) << outcome.text;
+    EXPECT_EQ(outcome.count, 1u);
 }
 
 // The subscribe link would wait for long; the publish link, which breaks later, finds the server back at once.
