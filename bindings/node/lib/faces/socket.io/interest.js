@@ -1,0 +1,64 @@
+'use strict';
+// The wire of fanwire's own: a channel for each room, to which only the servers subscribe that have somebody in it.
+// The messages are those of socket.io-adapter.
+
+const { bodies, isObject } = require('./bodies.js');
+const types = require('./types.js');
+
+const kSocketId = 20; // characters; a room of as many is taken for a single socket, as Socket.IO's sharded adapter does
+const kLongestChannel = 512; // bytes; Redis and the engine take more, but a namespace of the bus may come before it
+
+class InterestWire {
+  #base;
+  #own;
+  #bodies;
+
+  /** `nsp` is the name of the Socket.IO namespace, `uid` that of this server. */
+  constructor({ key = 'fanwire:socket.io', nsp, uid, msgpack }) {
+    this.#base = `${key}#${nsp}#`;
+    this.#own = `${this.#base}s#${uid}`;
+    this.#bodies = bodies(msgpack);
+  }
+
+  /** What every server subscribes to. */
+  get channels() {
+    return [{ name: this.#base }, { name: this.#own, isQuiet: true }];
+  }
+
+  /** Its subscribers are the servers. */
+  get countChannel() {
+    return this.#base;
+  }
+
+  /** The channel of a room; undefined when what is for it goes to all servers. */
+  roomChannel(room) {
+    const name = String(room);
+    if (name.length === kSocketId) return undefined;
+    const channel = `${this.#base}r#${name}`;
+    return Buffer.byteLength(channel) <= kLongestChannel ? channel : undefined;
+  }
+
+  /** {channel, body} of a message. */
+  encode(message) {
+    return { channel: this.#channelOf(message), body: this.#bodies.encode(message) };
+  }
+
+  encodeResponse(uid, response) {
+    return { channel: `${this.#base}s#${uid}`, body: this.#bodies.encode(response) };
+  }
+
+  /** The message in a body. Throws when there is none. */
+  decode(channel, data) {
+    const message = this.#bodies.decode(data);
+    if (isObject(message)) return message;
+    throw new TypeError('it is no object');
+  }
+
+  // Acknowledgements are counted by servers, so what asks for them goes to all.
+  #channelOf({ type, data }) {
+    const isToOneRoom = type === types.BROADCAST && data.requestId === undefined && data.opts.rooms.length === 1;
+    return (isToOneRoom ? this.roomChannel(data.opts.rooms[0]) : undefined) ?? this.#base;
+  }
+}
+
+module.exports = { InterestWire };
