@@ -21,10 +21,12 @@ function interfaceBody(name) {
 
 test('tsc --strict accepts what is right and refuses what is wrong', async () => {
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-  const args = [tsc, '--project', path.join(testDir, 'types')];
-  const { code, stdout } = await run(process.execPath, args, { timeout: 120_000 });
-  assert.equal(stdout, '');
-  assert.equal(code, 0);
+  for (const project of ['types', 'types/ws-kit']) {
+    const args = [tsc, '--project', path.join(testDir, project)];
+    const { code, stdout } = await run(process.execPath, args, { timeout: 120_000 });
+    assert.equal(stdout, '');
+    assert.equal(code, 0);
+  }
 });
 
 test('the settings', () => {
