@@ -94,3 +94,45 @@ for (const [kind, where] of Object.entries(clients)) {
       }));
   }
 }
+
+// 0.1 is on npm no more: its wire is what the document says, read and written by a client of the other half.
+for (const runtime of Object.keys(runtimes)) {
+  test(`v0 in two processes, and a Redis that is killed, ${runtime}`, () =>
+    withServer(async (server, add) => {
+      const [one, other] = [await add(runtime, 'fanwire/ws-kit/v0'), await add('node', 'fanwire/ws-kit/v0', 'redis-5')];
+      const [texts, bytes] = [['as it is\0', { a: 'é\0' }, 7, null], Buffer.from([0, 255, 1]).toString('base64')];
+      const talkBoth = async () => {
+        for (const from of [one, other]) {
+          for (const message of [...texts, bytes]) {
+            from.send(['room', message]);
+            await from.saw('published');
+            for (const to of [one, other]) await to.saw({ message });
+          }
+        }
+      };
+      const wait = async () => {
+        const admin = await RespClient.connect(server.port);
+        await until(async () => (await admin.command('PUBSUB', 'NUMSUB', 'fleet:room'))[1] === 2);
+        admin.close();
+      };
+      await wait();
+      await talkBoth();
+      await server.kill();
+      await until(async () => {
+        one.send(['room', 'into the void']);
+        await until(() => one.lines.some((line) => line === 'published' || line.failed));
+        return one.lines.pop().failed !== undefined;
+      });
+      await server.restart();
+      await wait();
+      for (const member of [one, other]) {
+        await until(async () => {
+          member.send(['nobody', 1]);
+          await until(() => member.lines.some((line) => line === 'published' || line.failed));
+          return member.lines.splice(0).includes('published');
+        });
+      }
+      await talkBoth();
+      assert.equal((await one.end()).code, 0);
+    }));
+}

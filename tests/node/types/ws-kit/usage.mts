@@ -1,5 +1,6 @@
 // The faces of ws-kit against the types of the packages whose place they take.
 import * as ours from 'fanwire/ws-kit';
+import * as v0 from 'fanwire/ws-kit/v0';
 import type * as theirs from '@ws-kit/redis-pubsub';
 
 // Without what is private; ns() gives one of the same kind.
@@ -19,3 +20,7 @@ export const wait: Promise<{ a: number }> = pubsub.once<{ a: number }>('c', { ti
 ours.createRedisPubSub({ host: 'localhost' });
 // @ts-expect-error: no such event
 pubsub.on('connected', () => {});
+
+export const old: v0.RedisPubSub = v0.createRedisPubSub({ host: 'localhost', port: 6379, serializeMessage: String });
+// @ts-expect-error: an option of 1.0
+v0.createRedisPubSub({ serializer: 'json' });
