@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 
 import { io as connectClient } from 'socket.io-client';
 
+import { bun, skip } from './support/bun.mjs';
 import { fixture, run, start } from './support/child.mjs';
 import { freePort, RedisServer } from './support/redis.mjs';
 import { closeAtEnd, serveFanwire } from './support/socketio.mjs';
@@ -16,23 +17,25 @@ let redis;
 before(async () => (redis = await RedisServer.start()));
 after(() => redis.stop());
 
-async function startServer(wire) {
-  const process = start(globalThis.process.execPath, [fixture('socketio.cjs'), redis.url, wire], { timeout: 120_000 });
-  closeAtEnd(() => process.child.kill('SIGKILL'));
+async function startServer(wire, command = process.execPath) {
+  const server = start(command, [fixture('socketio.cjs'), redis.url, wire], { timeout: 120_000 });
+  closeAtEnd(() => server.child.kill('SIGKILL'));
   let port;
-  process.child.stdout.on('data', (chunk) => (port ??= /port (\d+)/.exec(chunk)?.[1]));
-  await process.saw('port ');
+  server.child.stdout.on('data', (chunk) => (port ??= /port (\d+)/.exec(chunk)?.[1]));
+  await server.saw('port ');
   const client = connectClient(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true });
   closeAtEnd(() => client.close());
   const got = [];
   client.on('said', (...args) => got.push(args));
   await until(() => client.connected, 'a client that is connected');
-  return { ...process, client, got };
+  return { ...server, client, got };
 }
 
-for (const wire of ['interest', 'classic']) {
-  test(`processes with socket.io-adapter 2.5.4 and one with the newest, Redis killed meanwhile, ${wire}`, async () => {
-    const [a, b] = await Promise.all([startServer(wire), startServer(wire)]);
+for (const [wire, runtime] of [['interest', 'node'], ['classic', 'node'], ['interest', 'bun']]) {
+  const isBun = runtime === 'bun';
+  const what = `processes of ${runtime} with socket.io-adapter 2.5.4 and one with the newest, ${wire}, Redis killed meanwhile`;
+  test(what, { skip: isBun && skip }, async () => {
+    const [a, b] = await Promise.all([startServer(wire), startServer(wire, isBun ? bun : process.execPath)]);
     const here = await serveFanwire(redis.url, { wire, requestsTimeout: 10_000 });
     await until(async () => (await here.adapter.serverCount()) === 3);
     const { socket, got } = await here.connect();
