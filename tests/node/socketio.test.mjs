@@ -292,10 +292,10 @@ test('connection state recovery adds nothing to events', async () => {
 
 test('what is wrong with the settings', async () => {
   assert.throws(() => createAdapter(redis.url, { wire: 'x' }),
-    /^TypeError: fanwire\/socket\.io has no wire "x"; it has interest and classic$/);
+    /^TypeError: fanwire\/socket\.io has no wire "x"; it has interest, classic, sharded$/);
   const bus = await fanwire.connect(redis.url);
   assert.throws(() => createAdapter(bus, { offline: 'fail' }), /^TypeError: the option offline is a setting/);
-  assert.throws(() => createAdapter({ url: redis.url }), /^TypeError: the first argument is a bus or a URL/);
+  assert.throws(() => createAdapter({ url: redis.url }), /^TypeError: the first argument is a URL, a bus or a client/);
   await assert.rejects(serve(createAdapter(redis.url, { prot: 1 })), { code: 'UNKNOWN_OPTION' });
 });
 

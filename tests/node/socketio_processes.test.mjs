@@ -33,7 +33,7 @@ async function startServer(wire, command = process.execPath) {
 
 for (const [wire, runtime] of [['interest', 'node'], ['classic', 'node'], ['interest', 'bun']]) {
   const isBun = runtime === 'bun';
-  const what = `processes of ${runtime} with socket.io-adapter 2.5.4 and one with the newest, ${wire}, Redis killed meanwhile`;
+  const what = `processes of ${runtime} with socket.io-adapter 2.5.4, one with the newest, Redis killed, ${wire}`;
   test(what, { skip: isBun && skip }, async () => {
     const [a, b] = await Promise.all([startServer(wire), startServer(wire, isBun ? bun : process.execPath)]);
     const here = await serveFanwire(redis.url, { wire, requestsTimeout: 10_000 });
@@ -78,7 +78,7 @@ test('the note on moving: each piece of code runs', async () => {
   const { resolve } = createRequire(import.meta.url);
   const note = readFileSync(path.join(path.dirname(resolve('fanwire/socket.io')), 'README.md'), 'utf8');
   const blocks = [...note.matchAll(/^```js\n([^]*?)^```$/gm)].map(([, code]) => code);
-  assert.equal(blocks.length, 6);
+  assert.equal(blocks.length, 7);
   for (const code of blocks) {
     const port = await freePort();
     const end = `

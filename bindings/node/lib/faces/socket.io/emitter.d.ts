@@ -1,7 +1,7 @@
 import type { Bus, OpenOptions } from '../../../index.js';
-import type { AdapterOptions } from './index.js';
+import type { AdapterOptions, RedisClient } from './index.js';
 
-export type EmitterOptions = Pick<AdapterOptions, 'wire' | 'key' | 'parser'>;
+export type EmitterOptions = Pick<AdapterOptions, 'wire' | 'key' | 'parser' | 'subscriptionMode'>;
 type Rooms = string | number | (string | number)[];
 
 /** To whom, and how. Each call gives another one and leaves this as it is. */
@@ -25,7 +25,7 @@ export class BroadcastOperator {
  */
 export class Emitter extends BroadcastOperator {
   constructor(url?: string | URL | null, options?: (EmitterOptions & OpenOptions) | null, nsp?: string);
-  constructor(bus: Bus, options?: EmitterOptions | null, nsp?: string);
+  constructor(bus: Bus | RedisClient, options?: EmitterOptions | null, nsp?: string);
   readonly bus: Bus;
   /** For another namespace, over the same bus. */
   of(nsp: string): Emitter;

@@ -80,10 +80,11 @@ class Emitter extends BroadcastOperator {
   bus;
 
   constructor(busOrUrl, options, nsp = '/') {
-    const { wire, key, parser, ...settings } = options ?? {};
-    const link = busOrUrl instanceof Link ? busOrUrl : new Link(busOrUrl, settings, { offline: 'queue' });
+    const { wire, key, parser, subscriptionMode, ...settings } = options ?? {};
     const Wire = wireNamed(wire);
-    const encoder = new Wire({ key, nsp, uid: kUid, msgpack: parser ?? msgpack() });
+    const more = { isSharded: Wire.isSharded, offline: 'queue' };
+    const link = busOrUrl instanceof Link ? busOrUrl : new Link(busOrUrl, settings, more);
+    const encoder = new Wire({ key, nsp, uid: kUid, msgpack: parser ?? msgpack(), subscriptionMode });
     const bus = link.acquire();
     const send = (type, data) => {
       const { channel, body } = encoder.encode({ uid: kUid, nsp, type, data });
@@ -92,7 +93,7 @@ class Emitter extends BroadcastOperator {
     super(send);
     this.#send = send;
     this.#link = link;
-    this.#options = { wire, key, parser };
+    this.#options = { wire, key, parser, subscriptionMode };
     this.bus = bus;
   }
 

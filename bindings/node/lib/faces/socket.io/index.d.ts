@@ -11,9 +11,10 @@ export interface Parser {
 export interface AdapterOptions {
   /**
    * interest (the default): a server receives only what is for rooms that it has, and for all. classic: that of
-   * @socket.io/redis-adapter and @socket.io/redis-emitter, so that servers of both kinds make one fleet.
+   * @socket.io/redis-adapter and @socket.io/redis-emitter, so that servers of both kinds make one fleet. sharded:
+   * that of its createShardedAdapter(), which needs a client in place of a URL.
    */
-  wire?: 'interest' | 'classic' | undefined;
+  wire?: 'interest' | 'classic' | 'sharded' | undefined;
   /** How the names of the channels begin: "fanwire:socket.io", with the classic wire "socket.io". */
   key?: string | undefined;
   /** Milliseconds to wait for the answers of other servers: 5000. */
@@ -25,7 +26,18 @@ export interface AdapterOptions {
   notifyClients?: boolean | string | undefined;
   /** classic: answers go to the server that asked alone. As in the original. */
   publishOnSpecificResponseChannel?: boolean | undefined;
+  /** sharded: which rooms have channels of their own. As in the original. */
+  subscriptionMode?: 'dynamic' | 'dynamic-private' | 'static' | undefined;
   parser?: Parser | undefined;
+  /** The same as a client in place of the URL. */
+  client?: RedisClient | undefined;
+}
+
+/** A client of ioredis 5 or later, or of redis (node-redis) 4 or later. */
+export interface RedisClient {
+  duplicate(...args: any[]): any;
+  publish(...args: any[]): any;
+  on(...args: any[]): any;
 }
 
 /** null: what goes to all servers, as broadcasts without a room, with several, or to one socket. */
@@ -69,3 +81,8 @@ export function createAdapter(
   options?: (AdapterOptions & OpenOptions) | null,
 ): (nsp: any) => FanwireAdapter;
 export function createAdapter(bus: Bus, options?: AdapterOptions | null): (nsp: any) => FanwireAdapter;
+/**
+ * Over a client of the application's, which stays open, and a duplicate of it that subscribes. `bus` of the adapter is then
+ * only what the adapter uses of one.
+ */
+export function createAdapter(client: RedisClient, options?: AdapterOptions | null): (nsp: any) => FanwireAdapter;

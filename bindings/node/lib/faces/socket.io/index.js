@@ -14,13 +14,13 @@ let Adapter; // the class, once it is needed
  */
 function createAdapter(busOrUrl, options) {
   const {
-    wire, key, requestsTimeout, notifyClients, publishOnSpecificResponseChannel, parser, ...settings
+    wire, key, requestsTimeout, notifyClients, publishOnSpecificResponseChannel, subscriptionMode, parser, ...settings
   } = options ?? {};
   const known = {
     Wire: wireNamed(wire), msgpack: parser ?? msgpack(),
-    key, requestsTimeout, notifyClients, publishOnSpecificResponseChannel,
+    key, requestsTimeout, notifyClients, publishOnSpecificResponseChannel, subscriptionMode,
   };
-  const link = new Link(busOrUrl, settings);
+  const link = new Link(busOrUrl, settings, { isSharded: known.Wire.isSharded });
   Adapter ??= makeAdapter(adapters());
   // Socket.IO calls it with `new`.
   return function FanwireAdapterFactory(nsp) {

@@ -9,32 +9,37 @@ const kSocketId = 20; // characters; a room of as many is taken for a single soc
 const kLongestChannel = 512; // bytes; Redis and the engine take more, but a namespace of the bus may come before it
 
 class InterestWire {
-  #base;
-  #own;
+  base;
+  #uid;
   #bodies;
 
   /** `nsp` is the name of the Socket.IO namespace, `uid` that of this server. */
   constructor({ key = 'fanwire:socket.io', nsp, uid, msgpack }) {
-    this.#base = `${key}#${nsp}#`;
-    this.#own = `${this.#base}s#${uid}`;
+    this.base = `${key}#${nsp}#`;
+    this.#uid = uid;
     this.#bodies = bodies(msgpack);
   }
 
   /** What every server subscribes to. */
   get channels() {
-    return [{ name: this.#base }, { name: this.#own, isQuiet: true }];
+    return [{ name: this.base }, { name: this.serverChannel(this.#uid), isQuiet: true }];
   }
 
   /** Its subscribers are the servers. */
   get countChannel() {
-    return this.#base;
+    return this.base;
+  }
+
+  /** Where answers to a server go. */
+  serverChannel(uid) {
+    return `${this.base}s#${uid}`;
   }
 
   /** The channel of a room; undefined when what is for it goes to all servers. */
   roomChannel(room) {
     const name = String(room);
     if (name.length === kSocketId) return undefined;
-    const channel = `${this.#base}r#${name}`;
+    const channel = `${this.base}r#${name}`;
     return Buffer.byteLength(channel) <= kLongestChannel ? channel : undefined;
   }
 
@@ -44,7 +49,7 @@ class InterestWire {
   }
 
   encodeResponse(uid, response) {
-    return { channel: `${this.#base}s#${uid}`, body: this.#bodies.encode(response) };
+    return { channel: this.serverChannel(uid), body: this.#bodies.encode(response) };
   }
 
   /** The message in a body. Throws when there is none. */
@@ -57,7 +62,7 @@ class InterestWire {
   // Acknowledgements are counted by servers, so what asks for them goes to all.
   #channelOf({ type, data }) {
     const isToOneRoom = type === types.BROADCAST && data.requestId === undefined && data.opts.rooms.length === 1;
-    return (isToOneRoom ? this.roomChannel(data.opts.rooms[0]) : undefined) ?? this.#base;
+    return (isToOneRoom ? this.roomChannel(data.opts.rooms[0]) : undefined) ?? this.base;
   }
 }
 

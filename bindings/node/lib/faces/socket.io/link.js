@@ -1,7 +1,9 @@
 'use strict';
-// The bus of one createAdapter(): one that was passed in, or one of our own, which is open while an adapter uses it.
+// The bus of one createAdapter(): one that was passed in, or one of our own, which is open while an adapter uses it, maybe
+// over a client that was passed in.
 
 const { open } = require('../../index.js');
+const { ClientBus, isClient } = require('./client_bus.js');
 
 // A message of a while ago is worth nothing, and local clients do not wait for Redis.
 const defaults = { namespace: '', offline: 'fail', unsubscribeLingerMs: 0, maxReconnectDelayMs: 2000 };
@@ -17,15 +19,25 @@ class Link {
   #users = 0;
   #open;
 
-  constructor(busOrUrl, settings, more) {
-    if (isBus(busOrUrl)) {
+  /** `more`: defaults of the settings. */
+  constructor(busOrUrl, { client, ...settings }, { isSharded = false, ...more }) {
+    const given = client ?? busOrUrl;
+    if (isBus(given) || isClient(given)) {
       const [name] = Object.keys(settings);
-      if (name !== undefined) throw new TypeError(`the option ${name} is a setting, and the bus was passed in`);
+      if (name !== undefined) throw new TypeError(`the option ${name} is a setting, and what connects was passed in`);
+    }
+    if (isClient(given)) {
+      this.#open = () => new ClientBus(given, isSharded);
+      return;
+    }
+    if (client !== undefined) throw new TypeError('client must be one of ioredis or of redis');
+    if (isSharded) throw new TypeError('the sharded wire needs a client of ioredis or redis, in place of the URL');
+    if (isBus(busOrUrl)) {
       this.#given = busOrUrl;
       return;
     }
     if (typeof busOrUrl === 'object' && busOrUrl !== null && typeof busOrUrl.href !== 'string') {
-      throw new TypeError('the first argument is a bus or a URL; settings are in the second');
+      throw new TypeError('the first argument is a URL, a bus or a client; settings are in the second');
     }
     const all = { ...settings };
     for (const [key, value] of Object.entries({ ...defaults, ...more })) {

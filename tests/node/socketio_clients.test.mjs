@@ -1,0 +1,144 @@
+// fanwire/socket.io over clients of the application's, and the sharded wire of @socket.io/redis-adapter.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { createAdapter as createRedisAdapter, createShardedAdapter } from '@socket.io/redis-adapter';
+import * as ioredis5 from 'ioredis';
+import * as ioredis6 from 'ioredis-6';
+import * as redis4 from 'redis';
+import * as redis5 from 'redis-5';
+import * as redis6 from 'redis-6';
+
+import { createAdapter } from 'fanwire/socket.io';
+import { Emitter } from 'fanwire/socket.io/emitter';
+
+import { RedisServer } from './support/redis.mjs';
+import { closeAtEnd, serve, serveFanwire, Server47 } from './support/socketio.mjs';
+import { event, until } from './support/wait.mjs';
+
+let redis;
+before(async () => (redis = await RedisServer.start()));
+after(() => redis.stop());
+
+const names = (got) => got.map(([name]) => name);
+const bytes = Buffer.from([0, 255, 0, 13, 10]);
+
+const ofRedis = ({ createClient }) => async () => {
+  const client = createClient({ url: redis.url, socket: { reconnectStrategy: 20 } });
+  client.on('error', () => {});
+  await client.connect();
+  closeAtEnd(() => (client.isReady ? client.quit() : client.disconnect()));
+  return client;
+};
+
+const ofIoredis = ({ Redis }) => async () => {
+  const client = new Redis(redis.url, { retryStrategy: () => 20 });
+  client.on('error', () => {});
+  await until(() => client.status === 'ready');
+  closeAtEnd(() => client.disconnect());
+  return client;
+};
+
+const makers = {
+  'redis 4': ofRedis(redis4), 'redis 5': ofRedis(redis5), 'redis 6': ofRedis(redis6),
+  'ioredis 5': ofIoredis(ioredis5), 'ioredis 6': ofIoredis(ioredis6),
+};
+
+async function pairOf(make, wire, original) {
+  const makeTheirs = makers['redis 4'];
+  const ours = await serve(createAdapter(await make(), { wire, requestsTimeout: 1000 }), Server47);
+  const theirs = await serve(original(await makeTheirs(), await makeTheirs()));
+  for (const { adapter } of [ours, theirs]) await until(async () => (await adapter.serverCount()) === 2);
+  return { servers: [ours, theirs], people: await Promise.all([ours.connect(), theirs.connect()]) };
+}
+
+for (const client of Object.keys(makers)) {
+  for (const [wire, original] of [['sharded', createShardedAdapter], ['classic', createRedisAdapter]]) {
+    describe(`${wire}, over ${client}`, () => {
+      test('both halves of a fleet, both ways', async () => {
+        const { servers, people } = await pairOf(makers[client], wire, original);
+        for (const [i, server] of servers.entries()) {
+          const [here, there] = i === 0 ? people : [...people].reverse();
+          const other = servers[1 - i];
+          const room = `room ${i}`;
+          await Promise.all([here.socket.join([room, 7]), there.socket.join([room, 7])]);
+          // A room may take a moment to be subscribed at the original.
+          await until(() => {
+            server.io.to(room).emit('ready');
+            return names(there.got).includes('ready');
+          });
+          server.io.to(room).emit('room', bytes, { deep: [bytes, 'a\0b'] });
+          server.io.to(there.socket.id).emit('private');
+          server.io.except(room).emit('nobody');
+          server.io.to([room, 'x']).emit('rooms');
+          server.io.emit('end');
+          await until(() => names(there.got).includes('end'));
+          const got = there.got.filter(([name]) => name !== 'ready');
+          assert.deepEqual(got.slice(0, 1), [['room', bytes, { deep: [bytes, 'a\0b'] }]]);
+          assert.deepEqual(names(got).sort(), ['end', 'private', 'room', 'rooms']);
+
+          assert.equal((await server.io.fetchSockets()).length, 2);
+          other.io.on('ask', (text, answer) => answer(`${text} ${i}`));
+          assert.deepEqual(await server.io.serverSideEmitWithAck('ask', 'x'), [`x ${i}`]);
+          for (const person of people) person.client.on('ask', (given, answer) => answer(given));
+          assert.deepEqual(await server.io.timeout(1000).emitWithAck('ask', bytes), [bytes, bytes]);
+          for (const person of people) {
+            person.client.off('ask');
+            person.got.length = 0;
+          }
+        }
+        servers[0].io.in('room 0').socketsLeave('room 0');
+        await until(() => people.every(({ socket }) => !socket.rooms.has('room 0')));
+        servers[1].io.disconnectSockets(true);
+        await until(() => people.every(({ socket }) => !socket.connected));
+      });
+    });
+  }
+
+  test(`Redis away and back, over ${client}`, async () => {
+    const given = await makers[client]();
+    const [a, b] = await Promise.all([given, await makers[client]()].map((each) => serve(createAdapter(each))));
+    await until(async () => (await a.adapter.serverCount()) === 2);
+    const people = await Promise.all([a.connect(), b.connect()]);
+    await Promise.all(people.map(({ socket }) => socket.join('room')));
+    const told = new Set();
+    for (const name of ['lost', 'gap', 'resumed']) b.adapter.on(name, (room) => told.add(`${name} ${room}`));
+    const unsent = event(a.adapter, 'unsent');
+    await redis.kill();
+    try {
+      await until(() => !a.bus.connected);
+      a.io.to('room').emit('away');
+      await until(() => names(people[0].got).includes('away'));
+      assert.equal((await unsent)[0].code, 'NOT_CONNECTED');
+    } finally {
+      await redis.restart();
+    }
+    await until(() => told.size === 6);
+    await until(() => {
+      if (a.bus.connected) a.io.to('room').emit('back');
+      return names(people[1].got).includes('back');
+    });
+    assert.ok(!names(people[1].got).includes('away'));
+    await Promise.all([a.adapter.close(), b.adapter.close()]);
+    assert.equal(await given.publish('still', 'open'), 0); // and nobody is left who subscribes
+    const list = () => given.client?.('LIST') ?? given.sendCommand(['CLIENT', 'LIST']);
+    await until(async () => !/ sub=[1-9]/.test(await list()));
+  });
+}
+
+test('an emitter over a client, and one server over a bus', async () => {
+  const server = await serveFanwire(redis.url, { wire: 'classic' });
+  const { socket, got } = await server.connect();
+  const client = await makers['redis 4']();
+  const emitter = new Emitter(client, { wire: 'classic' });
+  emitter.to(socket.id).emit('hello', bytes);
+  await until(() => got.length === 1);
+  assert.deepEqual(got, [['hello', bytes]]);
+  await emitter.close();
+  assert.ok(client.isReady);
+});
+
+test('the sharded wire needs a client', () => {
+  assert.throws(() => createAdapter(redis.url, { wire: 'sharded' }), /^TypeError: the sharded wire needs a client/);
+  assert.throws(() => createAdapter(null, { client: {} }), /^TypeError: client must be one of ioredis or of redis$/);
+});
