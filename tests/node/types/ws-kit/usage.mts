@@ -1,6 +1,8 @@
 // The faces of ws-kit against the types of the packages whose place they take.
 import * as ours from 'fanwire/ws-kit';
+import { createAdapter, redisPubSub } from 'fanwire/ws-kit/adapter';
 import * as v0 from 'fanwire/ws-kit/v0';
+import type { PubSubAdapter } from '@ws-kit/core/pubsub';
 import type * as theirs from '@ws-kit/redis-pubsub';
 
 // Without what is private; ns() gives one of the same kind.
@@ -24,3 +26,8 @@ pubsub.on('connected', () => {});
 export const old: v0.RedisPubSub = v0.createRedisPubSub({ host: 'localhost', port: 6379, serializeMessage: String });
 // @ts-expect-error: an option of 1.0
 v0.createRedisPubSub({ serializer: 'json' });
+
+export const adapters: PubSubAdapter[] = [createAdapter(), createAdapter('redis://localhost'), redisPubSub({ url: 'redis://localhost' })];
+void createAdapter('redis://localhost').start(() => {});
+// @ts-expect-error: without Redis there is nothing to start
+void createAdapter().start(() => {});
