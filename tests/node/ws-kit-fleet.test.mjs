@@ -43,7 +43,7 @@ for (const runtime of Object.keys(runtimes)) {
   test(`half a fleet is the original, ${runtime}`, () =>
     withServer(async (server, add) => {
       const ours = await add(runtime, kOurs);
-      const theirs = await add(runtime === 'node' ? 'node' : 'bun', kTheirs);
+      const theirs = await add(runtime, kTheirs);
       await talk(ours, [theirs]);
       await talk(theirs, [ours]);
       assert.equal((await ours.end()).code, 0);

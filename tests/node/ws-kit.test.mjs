@@ -295,3 +295,45 @@ test('on() and off()', () =>
     await pubsub.connect();
     assert.deepEqual(seen, [2]);
   }));
+
+const clients = {
+  redis: async (url, name = 'redis') => (await import(name)).createClient({ url }).on('error', nothing),
+  'redis-5': (url) => clients.redis(url, 'redis-5'),
+  'redis-6': (url) => clients.redis(url, 'redis-6'),
+  ioredis: async (url, name = 'ioredis') => new (await import(name)).Redis(url, { lazyConnect: true }).on('error', nothing),
+  'ioredis-6': (url) => clients.ioredis(url, 'ioredis-6'),
+};
+
+for (const [name, make] of Object.entries(clients)) {
+  test(`a ${name} client whose Redis is away: what is wanted then comes later`, async () => {
+    const own = await RedisServer.start();
+    const client = await make(own.url);
+    await client.connect();
+    await own.kill();
+    const pubsub = createRedisPubSub({ client });
+    try {
+      await until(() => !(client.isReady ?? client.status === 'ready'));
+      const seen = [];
+      await assert.rejects(pubsub.subscribe('c', (message) => seen.push(message)).ready, (error) => error instanceof SubscribeError && error.retryable);
+      await assert.rejects(pubsub.publish('c', 1), { retryable: true });
+      await own.restart();
+      await until(async () => (await pubsub.publish('c', 'x').catch(nothing), seen.length > 0));
+      await pubsub.close();
+      assert.equal(await client.ping(), 'PONG');
+    } finally {
+      await pubsub.close();
+      client.disconnect?.call(client);
+      await own.stop();
+    }
+  });
+}
+
+test('a client that cannot be duplicated, or closes', async () => {
+  const sent = [];
+  const client = { isOpen: true, on: nothing, publish: async (...args) => sent.push(args), quit: () => assert.fail('it is not ours') };
+  const pubsub = createRedisPubSub({ client, namespace: 'app' });
+  await pubsub.publish('c', 'x');
+  assert.deepEqual(sent, [['app:c', '"x"']]);
+  await assert.rejects(pubsub.subscribe('c', nothing).ready, ours.ConfigurationError);
+  await pubsub.close();
+});

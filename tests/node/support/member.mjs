@@ -1,14 +1,27 @@
 // Processes of fixtures/ws-kit-member.mjs and the like: they print JSON lines, and read commands.
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+
 import { bun } from './bun.mjs';
-import { fixture, start } from './child.mjs';
+import { fixture, start, testDir } from './child.mjs';
 import { until } from './wait.mjs';
 
-export const runtimes = bun === undefined ? { node: process.execPath } : { node: process.execPath, bun };
+const deno = [path.join(testDir, 'node_modules/.bin/deno'), 'deno'].find(
+  (command) => spawnSync(command, ['--version']).status === 0,
+);
+
+/** The runtimes that are installed: [command, ...arguments before the program]. */
+export const runtimes = {
+  node: [process.execPath],
+  ...(bun && { bun: [bun] }),
+  ...(deno && { deno: [deno, 'run', '-A'] }),
+};
 
 export class Member {
   static async start(runtime, name, ...args) {
     const member = new Member();
-    member.process = start(runtimes[runtime], [fixture(name), ...args], { stdio: ['pipe', 'pipe', 'pipe'], timeout: 120_000 });
+    const [command, ...before] = runtimes[runtime];
+    member.process = start(command, [...before, fixture(name), ...args], { stdio: ['pipe', 'pipe', 'pipe'], timeout: 120_000 });
     member.lines = [];
     let rest = '';
     member.process.child.stdout.on('data', (chunk) => {

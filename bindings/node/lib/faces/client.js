@@ -6,6 +6,7 @@
 const { EventEmitter } = require('node:events');
 
 const kPollMs = 50;
+const kRetryMs = 500;
 const kFew = 100; // "error" listeners of many faces on one client are no leak
 
 /** How the clients differ. `binary`: messages arrive as Buffers where the client can do that. */
@@ -234,6 +235,7 @@ class ClientBus extends EventEmitter {
         } catch (error) {
           if (wanted === undefined || this.#wanted.get(key) === wanted) {
             wanted?.become('failed', error);
+            if (wanted !== undefined && error?.retryable !== false) this.#syncLater(key);
             return;
           }
         }
@@ -241,6 +243,10 @@ class ClientBus extends EventEmitter {
     } finally {
       this.#busy.delete(key);
     }
+  }
+
+  #syncLater(key) {
+    setTimeout(() => this.#sync(key), kRetryMs).unref();
   }
 
   async #subscribe(subscriber, key, wanted) {

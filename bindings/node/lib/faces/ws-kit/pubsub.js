@@ -13,6 +13,8 @@ const { checkOptions, normalizeNamespace, openBus } = require('./options.js');
 const { serializerOf, messageOf } = require('./serializers.js');
 
 const kCloseMs = 500; // for what was published and is on its way
+// Of errors of a client that was passed in.
+const kTransient = /\b(?:ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|READONLY|LOADING)\b/;
 const kDown = ['NOT_CONNECTED', 'CONNECTION_LOST'];
 
 class RedisPubSub {
@@ -262,7 +264,7 @@ class RedisPubSub {
   }
 
   #isRetryable(error) {
-    return this.options.isRetryable?.(error) ?? Boolean(error?.retryable);
+    return this.options.isRetryable?.(error) ?? error?.retryable ?? kTransient.test(`${error?.code} ${error?.message}`);
   }
 
   #publishError(channel, cause) {
