@@ -44,19 +44,24 @@ class RedisPubSub {
     });
   }
 
-  async publish(channel, message) {
-    this.#checkOpen('publish');
-    const name = this.#nameOf(channel);
-    const payload = this.#serializer.encode(message);
-    ++this.#inflight;
+  publish(channel, message) {
+    let sent;
     try {
-      await this.#link.publish(name, payload);
-    } catch (cause) {
-      throw this.#publishError(channel, cause);
-    } finally {
-      --this.#inflight;
+      this.#checkOpen('publish');
+      sent = this.#link.publish(this.#nameOf(channel), this.#serializer.encode(message));
+    } catch (error) {
+      return Promise.reject(error);
     }
+    ++this.#inflight;
+    return sent.then(this.#onPublished, (cause) => {
+      --this.#inflight;
+      throw this.#publishError(channel, cause);
+    });
   }
+
+  #onPublished = () => {
+    --this.#inflight;
+  };
 
   subscribe(channel, handler) {
     this.#checkOpen('subscribe');
