@@ -180,21 +180,21 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
     }
 
     // What the application's own listeners throw is the bus's 'handlerError'; what a body holds throws nothing.
-    #receive({ channel, data }) {
+    #receive(received) {
       if (this.#isClosed) return;
       let message;
       try {
-        message = this.#wire.decode(channel, data);
+        message = this.#wire.decode(received);
         if (message === undefined || message.uid === this.uid || message.nsp !== this.nsp.name) return;
         message = checked(message);
       } catch (error) {
-        this.emit('invalid', error, { channel, data });
+        this.#tellInvalid(error, received);
         return;
       }
-      if (message !== undefined) this.#act(message, channel, data);
+      if (message !== undefined) this.#act(message, received);
     }
 
-    #act(message, channel, data) {
+    #act(message, received) {
       const { type, uid } = message;
       const { requestId } = message.data;
       if (type in requestOf && this.requests.get(requestId)?.type !== requestOf[type]) return; // late, or a lie
@@ -215,9 +215,13 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
             return this.onMessage(message, '');
           } catch (error) {
             if (!(error instanceof RangeError)) throw error;
-            this.emit('invalid', error, { channel, data }); // nested too deeply to be encoded
+            this.#tellInvalid(error, received); // nested too deeply to be encoded
           }
       }
+    }
+
+    #tellInvalid(error, { channel, data }) {
+      this.emit('invalid', error, { channel, data });
     }
 
     #addRooms({ requestId, rooms }) {

@@ -1,8 +1,6 @@
 'use strict';
 // What travels in a message: JSON, or msgpack when it holds bytes.
 
-const kBrace = 0x7b; // how JSON of an object begins, and no msgpack does that has more than a number
-
 function hasBinary(value, isJson = false) {
   if (value === null || typeof value !== 'object') return false;
   if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return true;
@@ -16,11 +14,12 @@ function hasBinary(value, isJson = false) {
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** {encode, decode}; decode() throws on what is neither. */
+/** {encode, decode}; decode(message) throws on what is neither. (No msgpack of an object begins with a brace.) */
 function bodies(msgpack) {
   return {
     encode: (value) => (hasBinary(value) ? msgpack.encode(value) : JSON.stringify(value)),
-    decode: (data) => (data[0] === kBrace ? JSON.parse(data.toString()) : msgpack.decode(data)),
+    // The text is asked for first, because a Buffer of each message would cost more than all else of it.
+    decode: (message) => (message.text.startsWith('{') ? JSON.parse(message.text) : msgpack.decode(message.data)),
   };
 }
 

@@ -121,15 +121,16 @@ class ClassicWire {
   }
 
   /** The message in a body; undefined when it is none for us. Throws when there is none. */
-  decode(channel, data) {
+  decode(received) {
+    const { channel } = received;
     if (channel === this.#requests) {
-      const request = this.#object(data);
+      const request = this.#object(received);
       const convert = Object.hasOwn(toMessage, request.type) ? toMessage[request.type] : undefined;
       return convert && this.#message(request.uid ?? 'emitter', convert(request));
     }
-    if (channel.startsWith(this.#responses)) return this.#message('response', fromResponse(this.#object(data)));
+    if (channel.startsWith(this.#responses)) return this.#message('response', fromResponse(this.#object(received)));
     const room = channel.slice(this.#base.length, -1);
-    return room === '' || this.#hasRoom(room) ? this.#broadcast(data) : undefined;
+    return room === '' || this.#hasRoom(room) ? this.#broadcast(received.data) : undefined;
   }
 
   #broadcast(data) {
@@ -141,8 +142,8 @@ class ClassicWire {
     return this.#message(uid, [types.BROADCAST, { packet, opts }]);
   }
 
-  #object(data) {
-    const body = this.#bodies.decode(data);
+  #object(received) {
+    const body = this.#bodies.decode(received);
     if (isObject(body)) return body;
     throw new TypeError('it is no object');
   }

@@ -38,6 +38,17 @@ const nodeRedis = {
   end: (client) => (client.destroy ?? client.disconnect).call(client),
 };
 
+class ClientMessage {
+  constructor(channel, data) {
+    this.channel = channel;
+    this.data = data;
+  }
+
+  get text() {
+    return this.data.toString();
+  }
+}
+
 class ClientSubscription extends EventEmitter {
   #bus;
 
@@ -152,7 +163,7 @@ class ClientBus extends EventEmitter {
   }
 
   #deliver(name, channel, data) {
-    this.#wanted.get(name)?.deliver({ channel, data });
+    this.#wanted.get(name)?.deliver(new ClientMessage(channel, data));
   }
 
   #lose() {

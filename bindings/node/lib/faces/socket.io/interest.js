@@ -53,8 +53,8 @@ class InterestWire {
   }
 
   /** The message in a body. Throws when there is none. */
-  decode(channel, data) {
-    const message = this.#bodies.decode(data);
+  decode(received) {
+    const message = this.#bodies.decode(received);
     if (isObject(message)) return message;
     throw new TypeError('it is no object');
   }
