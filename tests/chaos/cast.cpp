@@ -126,6 +126,7 @@ void Publisher::settle(StreamId stream, Number number, int status) {
             return ledger_.settle(stream, number, Fate::unknown);
         case FANWIRE_TIMEOUT:
         case FANWIRE_NOT_CONNECTED:
+        case FANWIRE_CONNECTION_LOST:
         case FANWIRE_QUEUE_FULL:
         case FANWIRE_NO_PERMISSION:
         case FANWIRE_REDIS_ERROR:
