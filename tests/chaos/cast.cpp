@@ -13,6 +13,9 @@ constexpr std::uint64_t waiting_max =
 
 constexpr std::size_t passing_max = 40;
 
+// No pattern of a subscriber matches it.
+std::string own_channel(std::size_t publisher) { return "of publisher " + std::to_string(publisher); }
+
 // A publish's name in its outcome.
 void* token_of(StreamId stream, Number number) {
     return reinterpret_cast<void*>((static_cast<std::uintptr_t>(stream) + 1) << 32 | number);
@@ -65,8 +68,15 @@ Publisher::Publisher(std::size_t index, const std::string& url, const Settings& 
       ledger_(ledger),
       violations_(violations),
       inbox_(make_inbox({})),
+      own_messages_(make_inbox({{"inbox_count", "16"}})),
+      own_outcomes_(make_inbox({})),
       engine_(open_engine(url, settings)),
-      random_(seed) {}
+      random_(seed) {
+    const std::string name = own_channel(index);
+    fanwire_subscription* subscription = nullptr;
+    check(fanwire_subscribe(&subscription, engine_.get(), name.data(), name.size(), own_messages_.get(), nullptr), "subscribe");
+    own_.reset(subscription);
+}
 
 Publisher::~Publisher() {
     stop();
@@ -151,6 +161,36 @@ Number Publisher::publish_for_certain(std::size_t channel, Clock::time_point dea
         settle(stream, number, status);
         if (status == FANWIRE_OK || Clock::now() > deadline) return number;
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+}
+
+void Publisher::queue_for_itself(test::FaultProxy& proxy) {
+    constexpr std::size_t count = 20;
+    constexpr std::uint64_t long_enough = 60000;
+    const std::string name = own_channel(index_);
+    check(fanwire_subscription_wait_active(own_.get(), long_enough), "its own subscription");
+    proxy.door(test::FaultProxy::Door::refuse);
+    proxy.end();
+    while (stats_of(engine_.get()).connected) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    fanwire_publish_args args{};
+    args.channel = name.data();
+    args.channel_size = name.size();
+    args.timeout_ms = long_enough;
+    args.inbox = own_outcomes_.get();
+    for (std::size_t i = 0; i < count; ++i) check(fanwire_publish_with(engine_.get(), &args, sizeof args), "publish");
+    proxy.door(test::FaultProxy::Door::open);
+    for (std::size_t settled = 0; settled < count;) {
+        check(fanwire_inbox_wait(own_outcomes_.get(), 2 * long_enough), "outcomes of what was queued");
+        fanwire_event events[count];
+        std::size_t came = 0;
+        check(fanwire_inbox_drain(own_outcomes_.get(), events, sizeof events[0], count, &came), "drain");
+        for (std::size_t i = 0; i < came; ++i)
+            if (events[i].status != FANWIRE_OK || events[i].count == 0)
+                violations_.add(Violation::not_recovered,
+                                std::string("what was queued in a break ended as ") + fanwire_status_name(events[i].status) +
+                                    " and was received by " + std::to_string(events[i].count));
+        fanwire_events_release(events, sizeof events[0], came);
+        settled += came;
     }
 }
 

@@ -47,6 +47,9 @@ class Publisher {
     void stop();
     // One message, whose outcome is waited for: its number, once Redis has confirmed one.
     Number publish_for_certain(std::size_t channel, std::chrono::steady_clock::time_point deadline);
+    // Breaks its connections, has it queue messages for a subscription of its own, and lets it connect again: each must reach
+    // that subscription, though the publish link may be back first. When it is stopped and everything works.
+    void queue_for_itself(test::FaultProxy& proxy);
     // Closes the engine; everything has an outcome then.
     void close();
 
@@ -65,7 +68,9 @@ class Publisher {
     Ledger& ledger_;
     Violations& violations_;
     InboxHandle inbox_;
+    InboxHandle own_messages_, own_outcomes_;
     EngineHandle engine_;
+    SubscriptionHandle own_;  // through all faults
     std::mt19937_64 random_;
     std::array<std::atomic<std::uint64_t>, 64> outcomes_{};
     std::atomic<std::uint64_t> accepted_{0};

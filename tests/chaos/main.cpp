@@ -154,6 +154,7 @@ class Run {
     void recover() {
         for (const auto& publisher : publishers_) publisher->stop();
         expect_confirmed();
+        for (int outage = 0; outage < 5; ++outage) publishers_[0]->queue_for_itself(*proxies_[0]);
         const Clock::time_point deadline = Clock::now() + seconds(60);  // for all: a run that fails ends soon, too
         for (std::size_t publisher = 0; publisher < publishers; ++publisher)
             for (std::size_t channel = 0; channel < channels; ++channel) last_of_stream(publisher, channel, deadline);
