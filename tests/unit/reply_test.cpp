@@ -132,11 +132,15 @@ TEST(ReplyReader, SizesHaveALimit) {
 TEST(ReplyReader, ALimitIsThatOfOneReplyNotOfMany) {
     ReplyReader reader;
     reader.limit(100);
+    const std::string payload(58, 'x');
     for (int i = 0; i < 100; ++i) {
-        reader.feed("$60\r\n" + std::string(60, 'x') + "\r\n$60\r\nxx");
+        reader.feed("$58\r\n");
+        reader.feed(payload);
+        reader.feed("\r\n$60\r\nxx");
         ASSERT_EQ(reader.next(), ReplyReader::Result::reply);
         ASSERT_EQ(reader.next(), ReplyReader::Result::more) << reader.error();
-        reader.feed(std::string(58, 'x') + "\r\n");
+        reader.feed(payload);
+        reader.feed("\r\n");
         ASSERT_EQ(reader.next(), ReplyReader::Result::reply);
         reader.trim();
     }

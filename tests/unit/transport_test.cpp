@@ -25,7 +25,10 @@ namespace {
 
 constexpr TimeMs patience = 20000;
 
-std::string file(const std::string& name) { return std::string(FANWIRE_CERTIFICATES) + "/" + name; }
+std::string file(const std::string& name) {
+    static const std::string directory = FANWIRE_CERTIFICATES "/";
+    return directory + name;
+}
 
 // A descriptor.
 class Fd {
