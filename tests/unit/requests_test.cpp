@@ -150,7 +150,7 @@ TEST_F(RequestsTest, ThatNobodyReceivesIsKnownAtOnce) {
 
 TEST_F(RequestsTest, AFailedPublishIsTheEndUnlessItMayHaveHappened) {
     requests->confirmed();
-    for (std::uintptr_t name : {1, 2, 3}) ask(name, name == 3 ? 2 : 0, 2000);
+    for (std::uintptr_t name : {1u, 2u, 3u}) ask(name, name == 3 ? 2 : 0, 2000);
     settle(0, 0, {Status::NO_PERMISSION, "NOPERM"});
     EXPECT_EQ(take(), Strings{"1:NO_PERMISSION 0 missing ?"});
     settle(1, 0, {Status::OUTCOME_UNKNOWN, "sent, but not answered: reset"});
