@@ -89,7 +89,7 @@ struct Descriptors : testing::TestWithParam<const char*> {
     // The sanitizers' own look at an object's type takes a pipe, and without one they report what is not so.
     void SetUp() override {
 #ifdef FANWIRE_SANITIZED
-        if (!std::string(GetParam()).starts_with("memory")) GTEST_SKIP() << "the sanitizer needs descriptors itself";
+        GTEST_SKIP() << "the sanitizer needs descriptors itself";
 #endif
     }
 };

@@ -254,6 +254,7 @@ TEST(Request, RepliesAreBoundedByTheInbox) {
     EXPECT_EQ(3u, done.count);
     EXPECT_EQ(7u, done.missing);
     EXPECT_NE(std::string::npos, done.text.find("7")) << done.text;
+    request.reset();
     ASSERT_STATUS(FANWIRE_OK, ask(request, engine, "c", "q", small, 10, FANWIRE_FOREVER)) << "and again";
     ASSERT_TRUE(until([&] { return small.stats().queued == 4; }));
     EXPECT_EQ(replies(small, done).size(), 3u);

@@ -75,6 +75,10 @@ bool until(const std::function<bool()>& condition) {
 
 class DoorsTest : public testing::TestWithParam<const char*> {
    protected:
+    ~DoorsTest() override {
+        engine.close(std::chrono::steady_clock::now() + 30s);
+        for (Inbox* one : {inbox.get(), elsewhere.get()}) one->close();  // events in them hold the subscriptions that use them
+    }
     static Settings settings() {
         Options options;
         options.set("url", "memory://");
