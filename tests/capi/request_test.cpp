@@ -29,6 +29,7 @@ int ask(Request& request, fanwire_engine* engine, std::string_view channel, std:
     args.timeout_ms = timeout_ms;
     args.inbox = inbox;
     args.user_data = user_data;
+    request.reset();  // the one before it, if there was one
     return fanwire_request_open(request.out(), engine, &args, sizeof args);
 }
 
@@ -254,7 +255,6 @@ TEST(Request, RepliesAreBoundedByTheInbox) {
     EXPECT_EQ(3u, done.count);
     EXPECT_EQ(7u, done.missing);
     EXPECT_NE(std::string::npos, done.text.find("7")) << done.text;
-    request.reset();
     ASSERT_STATUS(FANWIRE_OK, ask(request, engine, "c", "q", small, 10, FANWIRE_FOREVER)) << "and again";
     ASSERT_TRUE(until([&] { return small.stats().queued == 4; }));
     EXPECT_EQ(replies(small, done).size(), 3u);

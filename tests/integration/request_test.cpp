@@ -19,6 +19,7 @@ int ask(Request& request, const Engine& engine, std::string_view channel, std::s
     args.expect = expect;
     args.timeout_ms = timeout_ms;
     args.inbox = inbox;
+    request.reset();  // the one before it, if there was one
     return fanwire_request_open(request.out(), engine, &args, sizeof args);
 }
 
