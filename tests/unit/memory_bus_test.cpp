@@ -16,9 +16,9 @@ namespace {
 
 struct Place {
     std::atomic<int> wakes{0};
+    std::vector<TopicRef> topics;  // of the member, as long as it is one
     MemoryBus::Member member;
     MemoryBus::Letters letters;
-    std::vector<TopicRef> topics;
 
     explicit Place(std::string_view name) : member(name, [this] { ++wakes; }) {}
     Topic& add(TargetKind kind, std::string_view name) {
