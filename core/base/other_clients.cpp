@@ -310,7 +310,7 @@ std::string name_of(const Row& row) {
 }  // namespace
 
 void understand_other_clients(Url& url, const std::string& context, std::vector<std::string>& notes) {
-    std::vector<UrlPart> understood;  // beside what is ours
+    std::vector<UrlPart> understood;  // in addition to our own parameters
     std::vector<UrlPart> given = std::exchange(url.parts, {});
     std::vector<std::pair<const Row*, std::string>> theirs;
     for (UrlPart& part : given) {

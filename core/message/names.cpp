@@ -24,7 +24,7 @@ bool is_glob_byte(char byte) {
     return std::string_view("*?[]^\\").find(byte) != std::string_view::npos;
 }
 
-// What fanwire sends itself, beside replies; in no namespace, so that patterns of a namespace do not match it.
+// What fanwire sends itself, apart from replies; in no namespace, so that patterns of a namespace do not match it.
 constexpr std::string_view reserved = "__fanwire:";
 
 std::string_view name_of(TargetKind kind) { return kind == TargetKind::channel ? "channel" : "pattern"; }

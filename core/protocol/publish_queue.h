@@ -3,7 +3,7 @@
 //   unsent --written--> in flight --reply--> settled
 //
 // When the connection breaks, those in flight may or may not have been executed (OUTCOME_UNKNOWN); one that was written
-// only in part cannot have been, since its last byte never left, and is sent anew, once: what breaks two connections would
+// only in part cannot have been, since its last byte never left, and is sent again, once: what breaks two connections would
 // break them all, and nothing behind it would ever be sent.
 #pragma once
 

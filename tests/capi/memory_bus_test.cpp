@@ -24,7 +24,7 @@ struct Held {
     static void wait(void* data) {
         Held& held = *static_cast<Held*>(data);
         held.yes = true;
-        while (!held.release) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        EXPECT_TRUE(until([&] { return held.release.load(); })) << "nobody let the IO thread go on";
     }
 };
 

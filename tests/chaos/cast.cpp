@@ -171,7 +171,10 @@ void Publisher::queue_for_itself(test::FaultProxy& proxy) {
     check(fanwire_subscription_wait_active(own_.get(), long_enough), "its own subscription");
     proxy.door(test::FaultProxy::Door::refuse);
     proxy.end();
-    while (stats_of(engine_.get()).connected) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const Clock::time_point deadline = Clock::now() + std::chrono::milliseconds(long_enough);
+    while (stats_of(engine_.get()).connected && Clock::now() < deadline)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (Clock::now() >= deadline) violations_.add(Violation::not_recovered, "a break that the engine does not see");
     fanwire_publish_args args{};
     args.channel = name.data();
     args.channel_size = name.size();
