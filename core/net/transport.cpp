@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <functional>
 #include <new>
 #include <utility>
 
@@ -104,7 +103,7 @@ void Transport::close() {
 
 void Transport::forget() {
     ++*generation_;
-    if (fd_ >= 0 && !good_) failed_here();
+    if (fd_ >= 0 && !good_) addresses_.failed();
     address_timer_.at(never);
     if (read_timer_) read_timer_->off();
     moderation_.reset();
@@ -115,8 +114,7 @@ void Transport::forget() {
     connected_ = greeted_ = good_ = false;
     write_failing_ = tls_waits_ = resume_posted_ = false;
     drained_ = true;
-    addresses_.clear();
-    next_address_ = 0;
+    addresses_.end();
 }
 
 void Transport::close_socket() {
@@ -131,35 +129,8 @@ void Transport::resolved(Resolved resolved) {
         owner_.transport_broken(std::move(resolved.error));
         return;
     }
-    addresses_ = std::move(resolved.addresses);
-    order_addresses();
+    addresses_.begin(std::move(resolved.addresses));
     try_next();
-}
-
-// Those that are not known to be sick first, in the resolver's order.
-void Transport::order_addresses() {
-    const auto in = [](const std::vector<Address>& list) {
-        return [&list](const Address& address) { return std::find(list.begin(), list.end(), address) != list.end(); };
-    };
-    sick_.reserve(addresses_.size());  // so that noting one needs no memory
-    std::erase_if(sick_, std::not_fn(in(addresses_)));
-    std::erase_if(addresses_, in(sick_));
-    addresses_.insert(addresses_.end(), sick_.begin(), sick_.end());
-}
-
-// The address at hand is of no use at present.
-void Transport::failed_here() noexcept {
-    if (next_address_ == 0 || addresses_.size() < 2) return;
-    const Address& address = addresses_[next_address_ - 1];
-    std::erase(sick_, address);
-    sick_.push_back(address);
-}
-
-// Whether an address that is not known to be sick has not had its turn.
-bool Transport::healthy_behind() const {
-    return std::any_of(addresses_.begin() + static_cast<std::ptrdiff_t>(next_address_), addresses_.end(), [&](const Address& address) {
-        return std::find(sick_.begin(), sick_.end(), address) == sick_.end();
-    });
 }
 
 // The server at this address is not the one that will do.
@@ -175,13 +146,12 @@ void Transport::greeted() {
 }
 
 void Transport::good() {
-    if (!connected_ || std::exchange(good_, true) || next_address_ == 0) return;
-    std::erase(sick_, addresses_[next_address_ - 1]);
+    if (connected_ && !std::exchange(good_, true)) addresses_.good();
 }
 
 void Transport::try_next() {
-    while (next_address_ < addresses_.size()) {
-        const Address& address = addresses_[next_address_++];
+    while (addresses_.next()) {
+        const Address& address = addresses_.current();
         peer_ = address.text();
         received_ = false;
         fd_ = make_socket(address.family());
@@ -190,7 +160,7 @@ void Transport::try_next() {
             const std::string why = std::strerror(errno);
             if (resources) return broken(Status::SYSTEM_ERROR, "socket: " + why);
             failures_ += (failures_.empty() ? "" : "; ") + peer_ + ": " + why;
-            failed_here();
+            addresses_.failed();
             continue;
         }
         if (address.family() != AF_UNIX) set_tcp_options(fd_);
@@ -199,7 +169,7 @@ void Transport::try_next() {
             failures_ += (failures_.empty() ? "" : "; ") + peer_ + ": " + std::strerror(errno);
             ::close(fd_);
             fd_ = -1;
-            failed_here();
+            addresses_.failed();
             continue;
         }
         watch_ = std::make_unique<Loop::Watch>(
@@ -207,7 +177,7 @@ void Transport::try_next() {
         watch_->write(true);
         // A silent address must not use up the time of those behind it. The last one has all that is left, which the
         // owner watches.
-        const auto behind = static_cast<TimeMs>(addresses_.size() - next_address_);
+        const auto behind = static_cast<TimeMs>(addresses_.behind());
         address_deadline_ = now_ms() + (behind > 0 ? time_left() / (behind + 1)
                                                    : std::max(time_left() - patience_margin, time_left() / 2));
         if (behind > 0) address_timer_.at(address_deadline_);
@@ -224,7 +194,7 @@ void Transport::address_timed_out() {
     if (now_ms() >= address_deadline_)
         return address_failed(Status::TIMEOUT, "connected, but no answer to the TLS handshake");
     if (!tls_->answered() && !probe_)
-        probe_ = std::make_unique<PlaintextProbe>(loop_, addresses_[next_address_ - 1], [this](std::string answer) {
+        probe_ = std::make_unique<PlaintextProbe>(loop_, addresses_.current(), [this](std::string answer) {
             address_failed_later({Status::TLS_NOT_SPOKEN, TlsSession::not_spoken(answer)});
         });
     address_timer_.at(address_deadline_);
@@ -233,7 +203,7 @@ void Transport::address_timed_out() {
 void Transport::address_failed(Status status, const std::string& why) {
     if (failure_ == Status::CONNECT_FAILED) failure_ = status;
     failures_ += (failures_.empty() ? "" : "; ") + (why.starts_with(peer_) ? "" : peer_ + ": ") + why;
-    failed_here();
+    addresses_.failed();
     ++*generation_;
     address_timer_.at(never);
     watch_.reset();
@@ -267,7 +237,7 @@ void Transport::connecting_done() {
 }
 
 void Transport::opened() {
-    address_timer_.at(healthy_behind() ? address_deadline_ : never);
+    address_timer_.at(addresses_.healthy_behind() ? address_deadline_ : never);
     probe_.reset();
     connected_ = true;
     owner_.transport_opened();
@@ -416,7 +386,7 @@ void Transport::ended(const std::string& why) {
 }
 
 void Transport::broken(Status status, const std::string& why) {
-    if (connected_ && !greeted_ && next_address_ < addresses_.size()) return move_on({status, why});
+    if (connected_ && !greeted_ && addresses_.behind() > 0) return move_on({status, why});
     const std::string text = why;  // why may be ours, and close() clears
     close();
     owner_.transport_broken({status, text});

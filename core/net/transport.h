@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/net/addresses.h"
 #include "core/net/loop.h"
 #include "core/net/plaintext_probe.h"
 #include "core/net/read_moderation.h"
@@ -76,10 +77,7 @@ class Transport {
     template <class Step>
     void attempt(Step&& step);
     void resolved(Resolved resolved);
-    void order_addresses();
     void try_next();
-    void failed_here() noexcept;
-    bool healthy_behind() const;
     void move_on(Error why);
     TimeMs time_left() const;
     void address_failed(Status status, const std::string& why);
@@ -115,9 +113,7 @@ class Transport {
     // Changes whenever the connection does; what was asked before is then none of our business any more.
     std::shared_ptr<std::uint64_t> generation_ = std::make_shared<std::uint64_t>(0);
 
-    std::vector<Address> addresses_;
-    std::size_t next_address_ = 0;
-    std::vector<Address> sick_;  // those of the host that failed and were not good since, longest ago first
+    Addresses addresses_;
     std::string failures_;
     Status failure_ = Status::CONNECT_FAILED;  // the first that is more telling than this one
     TimeMs opened_at_ = 0, address_deadline_ = 0;
