@@ -1,33 +1,11 @@
 // How many subscribers channels have, on memory://.
 #include <cstring>
 
+#include "asking.h"
 #include "fanwire/fanwire.hpp"
-#include "support.h"
 
 namespace capi_test {
 namespace {
-
-struct Names {
-    std::vector<std::string> names;
-    std::vector<const char*> data;
-    std::vector<std::size_t> sizes;
-    explicit Names(std::vector<std::string> of) : names(std::move(of)) {
-        for (const std::string& name : names) {
-            data.push_back(name.data());
-            sizes.push_back(name.size());
-        }
-    }
-};
-
-using Counts = std::vector<std::uint64_t>;
-
-Counts numsub(fanwire_engine* engine, const std::vector<std::string>& channels) {
-    const Names names(channels);
-    Counts counts(channels.size(), 99);
-    EXPECT_STATUS(FANWIRE_OK, fanwire_numsub(engine, names.data.data(), names.sizes.data(), channels.size(), counts.data(),
-                                             deadline_ms));
-    return counts;
-}
 
 Engine on_bus(const char* url, const Options::Settings& settings = {}) {
     Options options(settings);
@@ -52,9 +30,8 @@ TEST(Numsub, IsOneEvent) {
     Engine engine = open_engine();
     Inbox inbox, numbers;
     Subscription x = subscribe(engine, "x", inbox);
-    const Names names({"y", "x"});
     int tag = 0;
-    ASSERT_STATUS(FANWIRE_OK, fanwire_numsub_async(engine, names.data.data(), names.sizes.data(), 2, numbers, &tag));
+    ASSERT_STATUS(FANWIRE_OK, numsub_async(engine, {"y", "x"}, numbers, &tag));
     const Seen seen = numbers.next(FANWIRE_EVENT_NUMSUB);
     EXPECT_EQ(FANWIRE_OK, seen.status);
     EXPECT_EQ(&tag, seen.user_data);
@@ -104,7 +81,7 @@ TEST(Numsub, WithoutAServerItEndsInTimeAndSaysSo) {
     EXPECT_STATUS(FANWIRE_TIMEOUT, fanwire_numsub(engine, names.data.data(), names.sizes.data(), 1, &count, 20));
     EXPECT_NE(std::string::npos, std::string(fanwire_last_error()).find("no connection")) << fanwire_last_error();
     Inbox inbox;
-    ASSERT_STATUS(FANWIRE_OK, fanwire_numsub_async(engine, names.data.data(), names.sizes.data(), 1, inbox, nullptr));
+    ASSERT_STATUS(FANWIRE_OK, numsub_async(engine, {"x"}, inbox));
     const Seen seen = inbox.next(FANWIRE_EVENT_NUMSUB);
     EXPECT_EQ(FANWIRE_TIMEOUT, seen.status);
     EXPECT_EQ("", seen.payload);
@@ -115,11 +92,8 @@ TEST(Numsub, OpenQuestionsAreLimitedAndEndWithTheEngine) {
     Options options({{"url", "unix:///nonexistent/fanwire"}, {"max_requests", "2"}});
     Engine engine;
     ASSERT_STATUS(FANWIRE_OK, fanwire_engine_open(engine.out(), options));
-    const Names names({"x"});
     Inbox inbox;
-    const auto ask = [&] {
-        return fanwire_numsub_async(engine, names.data.data(), names.sizes.data(), 1, inbox, nullptr);
-    };
+    const auto ask = [&] { return numsub_async(engine, {"x"}, inbox); };
     ASSERT_STATUS(FANWIRE_OK, ask());
     ASSERT_STATUS(FANWIRE_OK, ask());
     EXPECT_STATUS(FANWIRE_LIMIT_REACHED, ask());

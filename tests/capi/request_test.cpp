@@ -1,14 +1,11 @@
 // Requests and their replies, on memory://.
 #include <map>
-#include <set>
 
+#include "asking.h"
 #include "fanwire/fanwire.hpp"
-#include "support.h"
 
 namespace capi_test {
 namespace {
-
-using Request = Owned<fanwire_request, fanwire_request_destroy>;
 
 Engine open_on(const std::string& url, Options::Settings settings = {}) {
     settings.emplace_back("url", url);
@@ -18,65 +15,7 @@ Engine open_on(const std::string& url, Options::Settings settings = {}) {
     return engine;
 }
 
-int ask(Request& request, fanwire_engine* engine, std::string_view channel, std::string_view payload, fanwire_inbox* inbox,
-        std::uint64_t expect = 0, std::uint64_t timeout_ms = deadline_ms, void* user_data = nullptr) {
-    fanwire_request_args args{};
-    args.channel = channel.data();
-    args.channel_size = channel.size();
-    args.payload = payload.data();
-    args.payload_size = payload.size();
-    args.expect = expect;
-    args.timeout_ms = timeout_ms;
-    args.inbox = inbox;
-    args.user_data = user_data;
-    request.reset();  // the one before it, if there was one
-    return fanwire_request_open(request.out(), engine, &args, sizeof args);
-}
-
-// Answers each request by its payload and a name, on a thread of its own.
-class Responder {
- public:
-    Responder(fanwire_engine* engine, std::string_view channel, std::string name, int times = 1)
-        : engine_(engine), name_(std::move(name)), times_(times) {
-        EXPECT_STATUS(FANWIRE_OK, fanwire_inbox_create(inbox_.out(), nullptr));
-        EXPECT_STATUS(FANWIRE_OK, fanwire_inbox_dispatch(inbox_, see, this));
-        EXPECT_STATUS(FANWIRE_OK, fanwire_subscribe(subscription_.out(), engine, channel.data(), channel.size(), inbox_, nullptr));
-        EXPECT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(subscription_, deadline_ms));
-    }
-
- private:
-    static void see(void* data, const fanwire_event* event) {
-        Responder& self = *static_cast<Responder*>(data);
-        if (event->kind != FANWIRE_EVENT_MESSAGE || !fanwire_message_is_request(event->message)) return;
-        const std::string payload = self.name_ + std::string(event->payload, event->payload_size);
-        for (int i = 0; i < self.times_; ++i)
-            EXPECT_STATUS(FANWIRE_OK, fanwire_reply(self.engine_, event->message, payload.data(), payload.size()));
-    }
-
-    fanwire_engine* engine_;
-    std::string name_;
-    int times_;
-    Subscription subscription_;
-    Owned<fanwire_inbox, fanwire_inbox_destroy> inbox_;  // destroyed first
-};
-
-// The payloads of all replies, and the end.
-std::multiset<std::string> replies(Inbox& inbox, Seen& done) {
-    std::multiset<std::string> all;
-    while (true) {
-        Seen seen = inbox.next();
-        if (seen.kind != FANWIRE_EVENT_REPLY) {
-            EXPECT_EQ(FANWIRE_EVENT_REQUEST_DONE, seen.kind);
-            done = seen;
-            return all;
-        }
-        EXPECT_EQ("", seen.channel);
-        all.insert(seen.payload);
-    }
-}
-
 using Strings = std::vector<std::string>;
-using Payloads = std::multiset<std::string>;
 
 TEST(Request, GathersTheRepliesOfAll) {
     Engine asker = open_on("memory://gather"), a = open_on("memory://gather"), b = open_on("memory://gather");

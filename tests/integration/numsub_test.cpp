@@ -1,37 +1,9 @@
 // How many subscribers channels have: PUBSUB NUMSUB of a running Redis.
-#include <cstring>
-
+#include "tests/capi/asking.h"
 #include "tests/integration/support.h"
 
 namespace integration_test {
 namespace {
-
-struct Names {
-    std::vector<std::string> names;
-    std::vector<const char*> data;
-    std::vector<std::size_t> sizes;
-    explicit Names(std::vector<std::string> of) : names(std::move(of)) {
-        for (const std::string& name : names) {
-            data.push_back(name.data());
-            sizes.push_back(name.size());
-        }
-    }
-};
-
-using Counts = std::vector<std::uint64_t>;
-
-Counts numsub(const Engine& engine, const std::vector<std::string>& channels) {
-    const Names names(channels);
-    Counts counts(channels.size(), 99);
-    EXPECT_STATUS(FANWIRE_OK, fanwire_numsub(engine, names.data.data(), names.sizes.data(), channels.size(), counts.data(),
-                                             deadline_ms));
-    return counts;
-}
-
-int ask(const Engine& engine, const std::vector<std::string>& channels, fanwire_inbox* inbox) {
-    const Names names(channels);
-    return fanwire_numsub_async(engine, names.data.data(), names.sizes.data(), channels.size(), inbox, nullptr);
-}
 
 TEST(Numsub, IsWhatRedisCounts) {
     RedisServer server;
@@ -55,7 +27,7 @@ TEST(Numsub, StandsAmongPublishes) {
     for (int i = 0; i < 300; ++i) {
         ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "x", std::string(static_cast<std::size_t>(i * 50), 'x'), outcomes));
         if (i % 3 == 0) {
-            ASSERT_STATUS(FANWIRE_OK, ask(engine, {"x"}, outcomes));
+            ASSERT_STATUS(FANWIRE_OK, numsub_async(engine, {"x"}, outcomes));
         }
     }
     int published = 0, answered = 0;
@@ -73,7 +45,7 @@ TEST(Numsub, IsAskedAgainAfterABreak) {
     Inbox inbox, numbers;
     Subscription x = subscribe(engine, "x", inbox);
     server.pause();
-    ASSERT_STATUS(FANWIRE_OK, ask(engine, {"x"}, numbers));  // written, and never answered
+    ASSERT_STATUS(FANWIRE_OK, numsub_async(engine, {"x"}, numbers));  // written, and never answered
     fanwire_engine_stats stats{};
     ASSERT_TRUE(until([&] {
         EXPECT_STATUS(FANWIRE_OK, fanwire_engine_stats_get(engine, &stats, sizeof stats));
@@ -81,7 +53,7 @@ TEST(Numsub, IsAskedAgainAfterABreak) {
     }));
     server.kill();
     next_of(inbox, FANWIRE_EVENT_LOST);
-    ASSERT_STATUS(FANWIRE_OK, ask(engine, {"x"}, numbers));
+    ASSERT_STATUS(FANWIRE_OK, numsub_async(engine, {"x"}, numbers));
     server.start();
     for (int i = 0; i < 2; ++i) {
         const Seen seen = numbers.next(FANWIRE_EVENT_NUMSUB);
@@ -99,7 +71,7 @@ TEST(Numsub, WhatIsForbiddenSaysSoAndHurtsNothingElse) {
                                 "+psubscribe", "+unsubscribe", "+punsubscribe", "+ping", "+client|setname", "+info"}));
     Engine engine = open_on(server.url(), {{"username", "app"}, {"password", "secret"}});
     Inbox numbers;
-    ASSERT_STATUS(FANWIRE_OK, ask(engine, {"x"}, numbers));
+    ASSERT_STATUS(FANWIRE_OK, numsub_async(engine, {"x"}, numbers));
     const Seen seen = numbers.next(FANWIRE_EVENT_NUMSUB);
     EXPECT_EQ(FANWIRE_NO_PERMISSION, seen.status);
     EXPECT_NE(std::string::npos, seen.text.find("NUMSUB")) << seen.text;
@@ -113,7 +85,7 @@ TEST(Numsub, AServerThatDoesNotAnswerIsATimeout) {
     Engine engine = open_on(server.url(), {{"publish_timeout_ms", "50"}});
     Inbox numbers;
     server.pause();
-    ASSERT_STATUS(FANWIRE_OK, ask(engine, {"x"}, numbers));
+    ASSERT_STATUS(FANWIRE_OK, numsub_async(engine, {"x"}, numbers));
     EXPECT_EQ(FANWIRE_TIMEOUT, numbers.next(FANWIRE_EVENT_NUMSUB).status);
     server.resume();
     EXPECT_EQ(numsub(engine, {"x"}), Counts{0});

@@ -1,60 +1,9 @@
 // Requests and their replies through a running Redis, also across breaks and without rights.
-#include <set>
-
+#include "tests/capi/asking.h"
 #include "tests/integration/support.h"
 
 namespace integration_test {
 namespace {
-
-using Request = Owned<fanwire_request, fanwire_request_destroy>;
-using Payloads = std::multiset<std::string>;
-
-int ask(Request& request, const Engine& engine, std::string_view channel, std::string_view payload, fanwire_inbox* inbox,
-        std::uint64_t expect = 0, std::uint64_t timeout_ms = deadline_ms) {
-    fanwire_request_args args{};
-    args.channel = channel.data();
-    args.channel_size = channel.size();
-    args.payload = payload.data();
-    args.payload_size = payload.size();
-    args.expect = expect;
-    args.timeout_ms = timeout_ms;
-    args.inbox = inbox;
-    request.reset();  // the one before it, if there was one
-    return fanwire_request_open(request.out(), engine, &args, sizeof args);
-}
-
-// Answers each request on a thread of its own.
-struct Responder {
-    Responder(const Engine& engine, std::string_view channel, std::string name) : engine_(engine), name_(std::move(name)) {
-        EXPECT_STATUS(FANWIRE_OK, fanwire_inbox_create(inbox_.out(), nullptr));
-        EXPECT_STATUS(FANWIRE_OK, fanwire_inbox_dispatch(inbox_, see, this));
-        EXPECT_STATUS(FANWIRE_OK, fanwire_subscribe(subscription_.out(), engine, channel.data(), channel.size(), inbox_, nullptr));
-        EXPECT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(subscription_, deadline_ms));
-    }
-    static void see(void* data, const fanwire_event* event) {
-        Responder& self = *static_cast<Responder*>(data);
-        if (event->kind == FANWIRE_EVENT_RESUMED) self.resumed = true;
-        if (event->kind != FANWIRE_EVENT_MESSAGE || !fanwire_message_is_request(event->message)) return;
-        const std::string payload = self.name_ + std::string(event->payload, event->payload_size);
-        fanwire_reply(self.engine_, event->message, payload.data(), payload.size());
-    }
-    std::atomic<bool> resumed{false};
-
- private:
-    fanwire_engine* engine_;
-    std::string name_;
-    Subscription subscription_;
-    Owned<fanwire_inbox, fanwire_inbox_destroy> inbox_;
-};
-
-Payloads replies(Inbox& inbox, Seen& done) {
-    Payloads all;
-    while (true) {
-        done = inbox.next();
-        if (done.kind != FANWIRE_EVENT_REPLY) return all;
-        all.insert(done.payload);
-    }
-}
 
 TEST(Request, GathersTheRepliesOfAllWhoReceivedIt) {
     RedisServer server;
