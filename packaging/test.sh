@@ -16,7 +16,7 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
   node      the Node package
   asan      unit, capi, integration, malloc and chaos with address and undefined-behaviour sanitizers, built with Clang 14
   tsan      the same, but for malloc and the long tests that have one thread, with the thread sanitizer, built with GCC
-  fuzz      the fuzzers of tests/fuzz, a minute each, built with Clang 14
+  fuzz      the fuzzers of tests/fuzz, a minute each, built with Clang 14; the same inputs in each run
   demo      packaging/demo.sh, with Redis and in memory, and then every example of the README
 
   --quick        release only
@@ -25,7 +25,7 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
                      for so long, compared message by message; the normal run has 25 seconds of it
   --soak RECONNECTS  instead of the suites, likewise: an engine that reconnects so often (10000: half a minute) and
                      must not grow; the normal run has 300
-  --fuzz MINUTES the fuzzers only, each for so long
+  --fuzz MINUTES the fuzzers only, each for so long, with inputs that differ in each run
   --simulate COUNT
                  only the simulation, in the release build: COUNT schedules (millions, say) beyond the 100,000 that the
                  unit tests run, on all processors; a failing one prints the command that replays it
@@ -42,7 +42,7 @@ TEXT
 }
 
 all_suites=(release python node asan tsan fuzz demo)
-fuzz_minutes=1
+fuzz_minutes=1 fuzz_seed=(--seed 1)
 suites=() chaos_minutes=1 soak_reconnects=10000
 simulate=
 while [ $# -gt 0 ]; do
@@ -54,8 +54,8 @@ while [ $# -gt 0 ]; do
         --chaos=*) chaos_minutes=${1#*=} suites+=(chaos) ;;
         --soak) soak_reconnects=${2:-} suites+=(soak); shift ;;
         --soak=*) soak_reconnects=${1#*=} suites+=(soak) ;;
-        --fuzz) suites+=(fuzz); fuzz_minutes=${2:-}; shift ;;
-        --fuzz=*) suites+=(fuzz); fuzz_minutes=${1#*=} ;;
+        --fuzz) suites+=(fuzz); fuzz_minutes=${2:-}; fuzz_seed=(); shift ;;
+        --fuzz=*) suites+=(fuzz); fuzz_minutes=${1#*=}; fuzz_seed=() ;;
         --simulate) simulate=${2:-}; suites+=(simulate); shift ;;
         --mutants) suites+=(mutants) ;;
         --packages) suites+=(packages) ;;
@@ -322,7 +322,7 @@ suite_fuzz() {
     local code=0 clean
     build_fuzzers() { cmake --preset fuzz -DFANWIRE_WERROR=ON && cmake --build --preset fuzz --parallel "$jobs"; }
     run fuzz "build the fuzzers" build_fuzzers || return 0
-    step "run the fuzzers" "$root/tests/fuzz/run.sh" --minutes "$fuzz_minutes" || code=$?
+    step "run the fuzzers" "$root/tests/fuzz/run.sh" --minutes "$fuzz_minutes" "${fuzz_seed[@]}" || code=$?
     clean=$(grep -c ': no finding in [0-9]* runs' "$step_log") || true
     add fuzz "$clean" "$(grep -cE ': (FINDING|FAILED) ' "$step_log" || true)" 0
     [ "$code" -eq 0 ] || [ "${failed[fuzz]}" -gt 0 ] || add fuzz 0 1 0

@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "core/base/error.h"
+#include "core/base/other_clients.h"
+#include "core/base/settings.h"
 #include "core/base/url.h"
 #include "tests/fuzz/script.h"
 
@@ -19,6 +21,15 @@ bool can_be_told(const std::string& secret, const std::string& text) {
     return secret.size() >= 6 && secret.find('*') == secret.npos &&
            std::string_view("password").find(secret) == std::string_view::npos &&
            text.find(secret) != text.npos && text.find(secret) == text.rfind(secret);
+}
+
+// Whether the value of such a parameter is shown: of the settings that are no secret, and of the names of other clients. A
+// name that nobody knows may be a misspelt password.
+bool is_shown(const std::string& name) {
+    const auto& rows = option_rows();
+    return is_shown_of_other_clients(name) || std::any_of(rows.begin(), rows.end(), [&](const OptionRow& row) {
+               return !row.secret && name == row.name;
+           });
 }
 
 std::string password_of(const Url& url) {
@@ -53,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         for (const UrlPart& part : url.parts) require(seen.insert(part.setting).second, "no setting comes twice", part.setting);
         require(url.transport == UrlTransport::memory || url.memory_name.empty(), "only memory:// has that name", text);
 
-        // What is shown is a URL still, and says the same but for what is secret.
+        // What is shown is a URL still, and says the same but for what is hidden.
         const std::string password = password_of(url);
         const Url again = parse_url(shown);
         require(again.transport == url.transport && again.memory_name == url.memory_name, "the same place", shown);
@@ -61,9 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         for (std::size_t i = 0; i < url.parts.size(); ++i) {
             const UrlPart &before = url.parts[i], &after = again.parts[i];
             require(before.setting == after.setting, "the same settings", shown);
-            const bool secret = before.setting == "password";
-            require(before.value == after.value || (secret && after.value == "***"), "the same values", shown);
-            require(!secret || before.value.empty() || after.value == "***", "no secrets", shown);
+            const bool hidden = !is_shown(before.setting) && !before.value.empty();
+            require(after.value == (hidden ? "***" : before.value), "the same values, and no secrets", shown);
         }
         // If it stands plainly in the place of one: the same text elsewhere is nobody's password.
         if (!can_be_told(password, text)) return 0;
