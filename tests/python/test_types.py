@@ -10,7 +10,9 @@ import fanwire
 USER_CODE = '''
 import asyncio
 from pathlib import Path
+import broadcaster
 import fanwire
+import fanwire.broadcaster
 
 async def on_event(event: fanwire.Event) -> None:
     print(event.kind)
@@ -61,6 +63,12 @@ async def main() -> int:
     except fanwire.TimeoutError:
         pass
     return receivers
+
+async def faces(bus: fanwire.Bus) -> None:
+    backend = fanwire.broadcaster.FanwireBackend("redis://h", inbox_count=10)
+    await backend.subscribe("chat")
+    event: broadcaster.Event = await backend.next_published()
+    await broadcaster.Broadcast(backend=fanwire.broadcaster.RedisBackend(conn=bus)).publish("chat", event.message)
 
 def blocking() -> None:
     with fanwire.Client(wait=False, password=None) as client:
