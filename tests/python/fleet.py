@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 from conftest import DEADLINE_S, until_blocking
 
@@ -102,14 +103,20 @@ class Member:
 
 def heard_again(members, say, what):
     """After an outage: repeats until each member has heard one, since those that were not back yet have missed some."""
+    before = [len(member.said) for member in members]
     count = 0
-    for member in members:
-        before = len(member.said)
+    said_at = 0
 
-        def again(member=member, before=before):
-            nonlocal count
+    def again():
+        nonlocal count, said_at
+        if time.monotonic() > said_at + 0.1:
+            said_at = time.monotonic()
             count += 1
             say(f"{what} {count}")
-            return any(what in json.dumps(item) for item in member.said[before:])
+        return all(what in json.dumps(member.said[start:]) for member, start in zip(members, before))
 
+    try:
         until_blocking(again)
+    except AssertionError:
+        heard = [(member.kind, member.said[start:], member.errors) for member, start in zip(members, before)]
+        raise AssertionError(f"not heard by all: {heard}") from None

@@ -13,6 +13,7 @@ from pathlib import Path
 import broadcaster
 import fanwire
 import fanwire.broadcaster
+import fanwire.socketio
 
 async def on_event(event: fanwire.Event) -> None:
     print(event.kind)
@@ -69,6 +70,8 @@ async def faces(bus: fanwire.Bus) -> None:
     await backend.subscribe("chat")
     event: broadcaster.Event = await backend.next_published()
     await broadcaster.Broadcast(backend=fanwire.broadcaster.RedisBackend(conn=bus)).publish("chat", event.message)
+    fanwire.socketio.FanwireManager("redis://h", write_only=True, publish_timeout_ms=10)
+    fanwire.socketio.AsyncRedisManager(fanwire.Engine("redis://h"), channel="c", redis_options={"db": 1})
 
 def blocking() -> None:
     with fanwire.Client(wait=False, password=None) as client:

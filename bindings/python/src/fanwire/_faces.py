@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-from ._setting_types import Settings
+from ._setting_types import NonUrlSettings
 from .errors import InvalidArgumentError
 
 log = logging.getLogger("fanwire")
 
 # Other members of the fleet know nothing of namespaces, drop a channel at once and are back within seconds.
-_DEFAULTS = Settings(namespace="", unsubscribe_linger_ms=0, max_reconnect_delay_ms=2000)
+_DEFAULTS = NonUrlSettings(namespace="", unsubscribe_linger_ms=0, max_reconnect_delay_ms=2000)
 
 _CONNECTIONS = ("Connection", "SSLConnection", "UnixDomainSocketConnection")
 
@@ -34,22 +34,22 @@ _OF_REDIS = {
 }
 
 
-def face_settings(url: str | None, settings: Settings) -> Settings:
+def face_settings(url: str | None, settings: NonUrlSettings) -> NonUrlSettings:
     """The settings with a face's defaults for those that neither they nor the URL give."""
     in_url = parse_qs(urlsplit(url).query, keep_blank_values=True) if isinstance(url, str) else {}
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in in_url}
-    return cast(Settings, defaults | {name: value for name, value in settings.items() if value is not None})
+    return cast(NonUrlSettings, defaults | {name: value for name, value in settings.items() if value is not None})
 
 
-def settings_of_client(client: Any) -> Settings:
+def settings_of_client(client: Any) -> NonUrlSettings:
     """Where a client of redis-py or valkey is connected to, and as whom."""
     pool = getattr(client, "connection_pool", None)
     connection = getattr(pool, "connection_class", type(None))
     package = connection.__module__.partition(".")[0]
     if package not in ("redis", "valkey") or connection.__name__ not in _CONNECTIONS:
         raise InvalidArgumentError(
-            f"{client!r} says nothing of the server that it connects to: give a URL, or a client for one server of redis "
-            "or valkey"
+            f"{client!r} says nothing of the server that it connects to: give a URL, or a client for one server of "
+            "redis or valkey"
         )
     settings = settings_of_options(cast(Any, pool).connection_kwargs)
     if connection.__name__ == "SSLConnection":
@@ -57,7 +57,7 @@ def settings_of_client(client: Any) -> Settings:
     return settings
 
 
-def settings_of_options(options: Mapping[str, Any]) -> Settings:
+def settings_of_options(options: Mapping[str, Any]) -> NonUrlSettings:
     """The settings that keyword arguments of redis-py mean; those of its own workings mean none."""
     settings = {_OF_REDIS[name]: value for name, value in options.items() if name in _OF_REDIS and value is not None}
     provider = options.get("credential_provider")
@@ -71,7 +71,7 @@ def settings_of_options(options: Mapping[str, Any]) -> Settings:
     timeout = options.get("socket_connect_timeout")
     if timeout is not None:
         settings["connect_timeout_ms"] = max(1, round(timeout * 1000))
-    return cast(Settings, settings)
+    return cast(NonUrlSettings, settings)
 
 
 def missing(face: str, package: str) -> str:

@@ -10,10 +10,9 @@ Size = int | str
 """Bytes: a number, or a text such as "64MiB"."""
 
 
-class Settings(TypedDict, total=False):
-    """The keyword arguments of open(), connect(), Client and Engine. None is as good as not given."""
+class NonUrlSettings(TypedDict, total=False):
+    """All but the URL, for those that have an argument of that name."""
 
-    url: str | None
     host: str | None
     port: int | None
     unix_path: Path | None
@@ -62,3 +61,9 @@ class Settings(TypedDict, total=False):
     max_read_delay_us: int | None
 
     log_level: Literal["off", "error", "warn", "info", "debug"] | None
+
+
+class Settings(NonUrlSettings, total=False):
+    """The keyword arguments of open(), connect(), Client and Engine. None is as good as not given."""
+
+    url: str | None

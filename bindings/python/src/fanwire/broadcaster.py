@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from . import Bus, Engine, Event, Message, Subscription, UnsubscribedError, aio, effective_settings
 from ._faces import face_settings, log, missing, settings_of_client
-from ._setting_types import Settings
+from ._setting_types import NonUrlSettings
 
 try:
     import broadcaster
@@ -35,16 +35,15 @@ class FanwireBackend(broadcaster.BroadcastBackend):
     """A backend for `Broadcast(backend=...)`.
 
     The URL is one of fanwire.open(), or the same with fanwire:// for redis://, fanwires:// for rediss:// and
-    fanwire+unix:// for unix://; settings are keyword arguments. Instead of a URL `conn` may be a Bus or an Engine, which
-    stays open, or a client of redis.asyncio, which is asked where its server is and not used otherwise.
+    fanwire+unix:// for unix://; settings are keyword arguments. Instead of a URL `conn` may be a Bus or an Engine,
+    which stays open, or a client of redis.asyncio, which is asked where its server is and not used otherwise.
     There is no namespace unless it is set. Events of broadcaster are text, so a payload that is not UTF-8 is left out,
     with a line in the log "fanwire", as are messages that were lost.
     """
 
     def __init__(
-        self, url: str | None = None, /, *, conn: Bus | Engine | Redis | None = None, **settings: Unpack[Settings]
+        self, url: str | None = None, *, conn: Bus | Engine | Redis | None = None, **settings: Unpack[NonUrlSettings]
     ) -> None:
-        url = settings.pop("url", None) if url is None else url
         assert url is not None or conn is not None, "conn must be provided if url is not"
         self._given = conn if isinstance(conn, (Bus, Engine)) else None
         if url is not None:
@@ -122,7 +121,7 @@ class FanwireBackend(broadcaster.BroadcastBackend):
         try:
             event = broadcaster.Event(message.channel, message.text)
         except UnicodeDecodeError as error:
-            log.warning("a message of the channel %r is left out, since broadcaster has text alone: %s", message.channel, error)
+            log.warning("a message of %r is left out, as broadcaster has text alone: %s", message.channel, error)
             return
         if self._events.full():
             self._drop_oldest()
@@ -133,8 +132,8 @@ class FanwireBackend(broadcaster.BroadcastBackend):
         event = self._events.get_nowait()
         if self._dropped % 1000 == 0:
             log.warning(
-                "nobody takes what is published, and inbox_count (%d) messages wait: one of the channel %r is left out, "
-                "%d so far", self._events.maxsize, event.channel, self._dropped + 1,
+                "nobody takes what is published, and inbox_count (%d) messages wait: one of the channel %r is left "
+                "out, %d so far", self._events.maxsize, event.channel, self._dropped + 1,
             )
         self._dropped += 1
 
