@@ -9,6 +9,7 @@ import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 
 import { connect } from './support/fanwire.mjs';
+import { RedisPubSubProvider } from 'fanwire/reverb';
 
 import { fixture, run } from './support/child.mjs';
 import { freePort, RedisServer } from './support/redis.mjs';
@@ -62,6 +63,24 @@ test('verification can be turned off', async () => {
   const bus = await connect(url, { tlsVerify: false });
   assert.equal(await bus.publish('nobody', ''), 0);
   await bus.close();
+});
+
+test('the provider of fanwire/reverb: TLS by the scheme of its URL, by driver or by scheme', async () => {
+  const { port } = new URL(url);
+  const at = { host: '127.0.0.1', port, tlsCaFile: file('ca.pem') };
+  const own = { ...at, url: `tls://127.0.0.1:${port}` };
+  const inUrl = { url: `${url}?tls_ca_file=${encodeURIComponent(file('ca.pem'))}` };
+  for (const config of [{ ...at, driver: 'tls' }, { ...at, scheme: 'TLS' }, { ...at, driver: 'rediss' }, { ...at, url }, own, inUrl]) {
+    const provider = new RedisPubSubProvider({ server: config });
+    await provider.connect();
+    assert.equal(await provider.publish({ type: 'x' }), 1, JSON.stringify(config));
+    await provider.disconnect();
+  }
+  const errors = [];
+  const provider = new RedisPubSubProvider({ error: (text) => errors.push(text) }, null, 'reverb', { url });
+  await provider.connect();
+  assert.match(errors[0], /certificate/);
+  await provider.disconnect();
 });
 
 for (const first of ['node', 'fanwire']) {
