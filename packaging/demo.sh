@@ -4,6 +4,7 @@ set -euo pipefail
 usage() {
     cat <<'TEXT'
 Usage: packaging/demo.sh [--redis URL | --memory]
+       packaging/demo.sh --web [--port PORT | --test]
        packaging/demo.sh --systems LIST
 
 Shows one message reaching every language. Installs what it needs (Debian's packages, by apt; as root or with sudo),
@@ -13,6 +14,10 @@ many from whom, and how fast. Ends with 0 only if every count is 1000 and every 
 
   --redis URL   use this server and start none
   --memory      no server: each program alone, with the in-process backend
+  --web         instead of the programs a chat page: three Socket.IO servers, a process each, over one Redis. Prints the three
+                addresses, which are of this machine only, and runs until Ctrl-C, which stops all it has started
+  --port PORT   of the first of the three servers (8081); the others take the next two. Where one is taken it is another
+  --test        drives the page in headless Chromium instead, and leaves screenshots in build/demo/screenshots
   --systems LIST
                 the same in systems that have nothing but what the demo installs: names of Debian's suites (bookworm,
                 trixie, sid), comma-separated. Takes debootstrap and root; they are made in build/demo-systems each time
@@ -22,12 +27,16 @@ The programs are in packaging/demo. Everything is built under build/; what else 
 TEXT
 }
 
-url="" memory="" systems=""
+url="" memory="" systems="" web="" port="" test=""
 while [ $# -gt 0 ]; do
     case $1 in
         --redis) url=${2:-}; [ -n "$url" ] || { usage >&2; exit 2; }; shift 2 ;;
         --redis=?*) url=${1#*=}; shift ;;
         --memory) memory=yes; shift ;;
+        --web) web=yes; shift ;;
+        --port) port=${2:-}; [ -n "$port" ] || { usage >&2; exit 2; }; shift 2 ;;
+        --port=?*) port=${1#*=}; shift ;;
+        --test) test=yes; shift ;;
         --systems) systems=${2:-}; [ -n "$systems" ] || { usage >&2; exit 2; }; shift 2 ;;
         --systems=?*) systems=${1#*=}; shift ;;
         -h | --help) usage; exit 0 ;;
@@ -35,6 +44,13 @@ while [ $# -gt 0 ]; do
     esac
 done
 [ -z "$url" ] || [ -z "$memory" ] || { echo "demo.sh: --redis and --memory exclude each other" >&2; exit 2; }
+[ -z "$web" ] || [ -z "$url$memory$systems" ] || { echo "demo.sh: --web excludes --redis, --memory and --systems" >&2; exit 2; }
+[ -n "$web" ] || [ -z "$port$test" ] || { echo "demo.sh: --port and --test are for --web" >&2; exit 2; }
+[ -z "$port" ] || [ -z "$test" ] || { echo "demo.sh: --port and --test exclude each other" >&2; exit 2; }
+if [ -n "$port" ] && { [[ ! $port =~ ^[1-9][0-9]{0,4}$ ]] || [ "$port" -gt 65000 ]; }; then
+    echo "demo.sh: --port takes a number from 1 to 65000, not \"$port\"" >&2
+    exit 2
+fi
 
 # shellcheck source=packaging/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -106,7 +122,39 @@ build_node() {
         npm install --no-audit --no-fund --install-links=false "$root/bindings/node" && npx fanwire build
 }
 
+# ---- The chat page ---------------------------------------------------------------------------------------
+
+build_web() {
+    rm -rf "$build/web" && mkdir -p "$build/web" && cp -r "$root/packaging/demo/web/." "$build/web/" && cd "$build/web" &&
+        npm install --no-audit --no-fund --no-package-lock --install-links=false "$root/bindings/node" && npx fanwire build
+}
+
+install_web_tests() { cd "$root/tests/web" && npm install --no-audit --no-fund --no-package-lock; }
+
+drive_web() {
+    cd "$root/tests/web" && FANWIRE_WEB=$build/web FANWIRE_SCREENSHOTS=$build/screenshots npm test -- --test-reporter=tap
+}
+
 cd "$root"
+if [ -n "$web" ]; then
+    need_build_tools
+    need_node
+    [ -z "$test" ] || need_browser
+    install_missing
+    must "build the chat page" build_web
+    if [ -n "$test" ]; then
+        code=0
+        must "install what drives it" install_web_tests
+        tail_lines=0 step "drive the chat page" drive_web || code=$?
+        cat "$step_log"
+        exit $code
+    fi
+    trap 'exit 0' INT TERM
+    start_group node "$build/web/run.mjs" "$scratch" "${port:-8081}" </dev/null
+    wait "$group" || die "the chat servers have ended"
+    exit 0
+fi
+
 need_build_tools
 need_languages
 install_missing

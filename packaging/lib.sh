@@ -115,9 +115,19 @@ need_build_tools() {
 need_languages() {
     need python3-venv python_usable python3
     need python3-dev python_usable python3
+    need_node
+}
+
+need_node() {
     need make command -v make # npm's build of the addon uses it
     need nodejs command -v node
     need npm command -v npm
+}
+
+# What drives a page, and the font of its screenshots.
+need_browser() {
+    need chromium command -v chromium
+    need fonts-inter-variable have_file '/usr/share/fonts/truetype/inter-vf/Inter*'
 }
 
 # Installs what need() found missing, by apt, as root or with sudo.

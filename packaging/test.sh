@@ -17,7 +17,8 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
   asan      unit, capi, integration, malloc and chaos with address and undefined-behaviour sanitizers, built with Clang 14
   tsan      the same, but for malloc and the long tests that have one thread, with the thread sanitizer, built with GCC
   fuzz      the fuzzers of tests/fuzz, a minute each, built with Clang 14; the same inputs in each run
-  demo      packaging/demo.sh, with Redis and in memory, and then every example of the README
+  demo      packaging/demo.sh, with Redis and in memory, then every example of the README, and the chat page of --web,
+            driven in headless Chromium
 
   --quick        release only
   --only SUITE   only this one; may be repeated
@@ -338,6 +339,10 @@ suite_demo() {
     run demo "examples of the README" "$python" -B "$root/tests/cli/readme_examples.py" "$root/README.md" \
         "$root/build/demo" && add demo 1 0 0
     sed -n '/^readme: /p' "$step_log"
+    local code=0
+    tail_lines=100 step "the chat page in Chromium" "$root/packaging/demo.sh" --web --test || code=$?
+    show_summary "$step_log"
+    count demo $code add_node "$step_log"
 }
 
 # ---- Run -------------------------------------------------------------------------------------------------
@@ -355,6 +360,7 @@ need ccache command -v ccache
 need clang-14 command -v clang++-14
 need llvm-14 have_file '/usr/lib/llvm-14/bin/llvm-symbolizer'
 need libclang-rt-14-dev have_file '/usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.asan*'
+case " ${suites[*]} " in *" demo "*) need_browser ;; esac
 install_missing
 choose_python
 mkdir -p "$reports"

@@ -1,0 +1,336 @@
+// The page: who one is, which conversation is shown, and what the servers say.
+import { io } from './socket.io/socket.io.esm.min.js';
+
+import { Conversations } from './conversations.js';
+import { $, chip, el, show } from './dom.js';
+import { Refused, checkedName, checkedRoom, checkedText } from './limits.js';
+import { Live } from './live.js';
+
+const kFirstRooms = ['lobby', 'design', 'random'];
+const kAnswerMs = 8000;
+const kRoundTripMs = 2000;
+
+const stored = (key) => sessionStorage.getItem(key) ?? undefined;
+const keep = (key, value) => sessionStorage.setItem(key, value);
+if (stored('key') === undefined) keep('key', [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join(''));
+
+const socket = io({ transports: ['websocket'], reconnectionDelay: 300, reconnectionDelayMax: 1500 });
+const conversations = new Conversations();
+const live = new Live();
+const expected = new Map(); // visit and conversation -> number of the next message
+const people = new Map(); // id -> {id, name, server}, also those who have left
+
+let fleet = { server: '', servers: [], redis: { up: true, isConnected: true }, pace: 100 };
+let me; // {id, name, room, server} once entered
+let isConnected = false; // to this server
+let redisBackAt;
+
+const roomKey = (room) => `room:${room}`;
+const privateKey = (id) => `person:${id}`;
+const isRoom = (key) => key?.startsWith('room:');
+const nameOf = (key) => key.slice(key.indexOf(':') + 1);
+const myRoomKey = () => me && roomKey(me.room);
+
+/** What the server answers; throws Refused. */
+async function ask(event, given = {}) {
+  let answer;
+  try {
+    // Whoever enters may be quicker than the connection.
+    if (!socket.connected && event !== 'enter') throw new Error('not connected');
+    answer = await socket.timeout(kAnswerMs).emitWithAck(event, given);
+  } catch {
+    throw new Refused('text', `Server ${fleet.server} does not answer.`);
+  }
+  if (answer.error !== undefined) throw new Refused(answer.field, answer.error);
+  return answer;
+}
+
+/** A form whose error stands under its input. */
+function onSubmit(form, input, act) {
+  const error = $(`${input.id}-error`);
+  const say = (text) => {
+    error.textContent = text;
+    input.setAttribute('aria-invalid', String(text !== ''));
+  };
+  input.addEventListener('input', () => say(''));
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    say('');
+    try {
+      await act();
+    } catch (thrown) {
+      if (!(thrown instanceof Refused)) throw thrown;
+      say(thrown.message);
+      input.focus();
+    }
+  });
+  return say;
+}
+
+// ---- Entering --------------------------------------------------------------------------------------------
+
+async function enter(name) {
+  me = await ask('enter', { key: stored('key'), name, room: stored('room') ?? kFirstRooms[0] });
+  keep('name', me.name);
+  conversations.me = me.id;
+  document.body.dataset.state = 'inside';
+  $('enter').hidden = true;
+  $('log').hidden = $('say').hidden = false;
+  for (const input of document.querySelectorAll('#new-room :is(input, button), #pace input')) input.disabled = false;
+  if (conversations.shown === undefined) showConversation(myRoomKey());
+  render();
+}
+
+const sayName = onSubmit($('enter'), $('name'), async () => {
+  await enter(checkedName($('name').value));
+  $('text').focus();
+});
+
+// ---- Conversations ---------------------------------------------------------------------------------------
+
+function showConversation(key) {
+  conversations.show(key);
+  setView('chat');
+  render();
+}
+
+async function goTo(room) {
+  const answer = await ask('move', { room: checkedRoom(room) });
+  if (answer.room !== me.room) for (const key of expected.keys()) if (key.endsWith(` ${myRoomKey()}`)) expected.delete(key);
+  me.room = answer.room;
+  keep('room', me.room);
+  showConversation(myRoomKey());
+}
+
+onSubmit($('new-room'), $('new-room-name'), async () => {
+  await goTo($('new-room-name').value);
+  $('new-room-name').value = '';
+  $('text').focus();
+});
+
+const sayText = onSubmit($('say'), $('text'), async () => {
+  const key = conversations.shown;
+  const text = checkedText($('text').value);
+  $('text').value = '';
+  try {
+    const answer = await ask('say', { text, ...(!isRoom(key) && { person: nameOf(key) }) });
+    if (answer.reach === 'here') conversations.note(key, me.visit, answer.number, `Only people on server ${fleet.server} have this.`);
+  } catch (error) {
+    if ($('text').value === '') $('text').value = text;
+    throw error;
+  }
+});
+
+$('text').addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  $('say').requestSubmit();
+});
+
+socket.on('message', (message) => {
+  const { from, to, room, visit, number, at } = message;
+  const isMine = from.id === me?.id;
+  const key = room !== undefined ? roomKey(room) : privateKey(isMine ? to.id : from.id);
+  for (const { id, name, server } of [from, ...(to ? [to] : [])]) people.set(id, { id, name, server });
+  if (isMine) me.visit = visit;
+  const stream = `${visit} ${room !== undefined ? key : privateKey(to.id)}`;
+  const missing = number - (expected.get(stream) ?? number);
+  expected.set(stream, number + 1);
+  if (missing > 0) {
+    conversations.add(key, {
+      kind: 'gap', word: 'MISSING', at,
+      text: `${count(missing, 'message', 'messages')} from ${from.name}`,
+    });
+  }
+  conversations.add(key, message);
+  if (key !== conversations.shown) render();
+});
+
+// ---- Loss ------------------------------------------------------------------------------------------------
+
+const lines = {
+  lost: ['LOST', () => 'Cut off from the others'],
+  gap: ['GAP', ({ count }) => (count ? `${count} messages are missing` : 'Messages may be missing')],
+  resumed: ['RESUMED', () => 'Connected again'],
+  failed: ['FAILED', ({ code }) => `Redis refuses this room (${code})`],
+};
+
+for (const [event, [word, text]] of Object.entries(lines)) {
+  socket.on(event, (told) => {
+    const { room } = told;
+    const kind = event === 'failed' ? 'lost' : event;
+    if (room === null) {
+      live.event(kind, word, text(told));
+      return;
+    }
+    const line = { kind, word, text: text(told), at: Date.now() };
+    if (isRoom(room)) conversations.add(room, line);
+    else if (me !== undefined && room === privateKey(me.id)) {
+      for (const key of conversations.keys()) if (!isRoom(key)) conversations.add(key, { ...line });
+    }
+  });
+}
+
+// ---- What the servers say --------------------------------------------------------------------------------
+
+socket.on('connect', async () => {
+  isConnected = true;
+  const name = stored('name');
+  try {
+    if (name !== undefined) await enter(name);
+  } catch (error) {
+    leave(name, error.message);
+  }
+  render();
+});
+
+socket.on('disconnect', () => {
+  isConnected = false;
+  live.roundTrip();
+  render();
+});
+
+/** Back to the door. */
+function leave(name, why) {
+  me = undefined;
+  document.body.dataset.state = 'outside';
+  $('enter').hidden = false;
+  $('log').hidden = $('say').hidden = true;
+  $('name').value = name;
+  sayName(why);
+  $('name').focus();
+}
+
+socket.on('fleet', (view) => {
+  const wasUp = fleet.redis;
+  fleet = view;
+  redisBackAt = view.redis.backInMs === undefined ? undefined : performance.now() + view.redis.backInMs;
+  if (wasUp.up && !view.redis.up) live.event('plain', 'Redis', view.redis.by ? `was killed by ${view.redis.by}` : 'has ended');
+  if (!wasUp.up && view.redis.up) live.event('plain', 'Redis', 'has been started again');
+  live.outage(!view.redis.isConnected);
+  for (const server of view.servers) for (const { id, name } of server.people) people.set(id, { id, name, server: server.name });
+  render();
+});
+
+socket.on('figures', (peers) => live.figures(peers));
+
+async function measure() {
+  if (!isConnected || document.hidden) return;
+  const begun = performance.now();
+  live.roundTrip(await ask('ask all').then(() => performance.now() - begun, () => undefined));
+}
+setInterval(measure, kRoundTripMs);
+
+setInterval(() => redisBackAt !== undefined && renderRedis(), 250);
+
+// ---- Showing ---------------------------------------------------------------------------------------------
+
+const count = (number, one, more) => `${number} ${number === 1 ? one : more}`;
+
+function setView(view) {
+  document.body.dataset.view = view;
+  for (const button of document.querySelectorAll('.views button')) button.setAttribute('aria-pressed', String(button.dataset.view === view));
+}
+for (const button of document.querySelectorAll('.views button')) button.addEventListener('click', () => setView(button.dataset.view));
+
+function renderRedis() {
+  const { up, isConnected: isReached } = fleet.redis;
+  const seconds = redisBackAt === undefined ? undefined : Math.max(0, Math.ceil((redisBackAt - performance.now()) / 1000));
+  const state = up ? (isReached ? 'up' : 'up, reconnecting') : seconds ? `down, back in ${seconds} s` : 'down, starting';
+  if ($('redis-state').textContent !== state) $('redis-state').textContent = state;
+  $('redis-state').dataset.is = up && isReached ? 'up' : 'down';
+  $('kill').disabled = me === undefined || !up || !isConnected;
+}
+
+function renderReach() {
+  const { isConnected: isReached } = fleet.redis;
+  const [is, text] = !isConnected ? ['down', `Server ${fleet.server || '?'} is away. The page connects again by itself.`]
+    : !isReached ? ['lost', `LOST: only people on server ${fleet.server} hear you until Redis is back.`]
+      : ['whole', 'Messages reach all servers.'];
+  $('reach').dataset.is = is;
+  if ($('reach').textContent !== text) $('reach').textContent = text;
+}
+
+function renderPlaces() {
+  const all = fleet.servers.flatMap((server) => server.people.map((person) => ({ ...person, server: server.name })));
+  const inRoom = (room) => all.filter((person) => person.room === room).length;
+  const rooms = [...new Set([...kFirstRooms, ...all.map(({ room }) => room), ...(me ? [me.room] : [])])]
+    .map((name) => ({ name, people: inRoom(name), isShown: conversations.shown === roomKey(name), isMine: me?.room === name, unread: conversations.unread(roomKey(name)) }));
+  show($('rooms'), [rooms, me === undefined], () => rooms.map(({ name, people: there, isShown, isMine, unread }) =>
+    el('li', {}, el('button', {
+      type: 'button', 'data-key': name, 'aria-current': isShown && 'true', disabled: me === undefined,
+      onclick: () => (isMine ? showConversation(roomKey(name)) : goTo(name).catch(({ message }) => sayText(message))),
+    }, el('span', { class: 'name', dir: 'auto' }, `# ${name}`),
+    unread > 0 && isMine ? el('span', { class: 'badge' }, String(unread), el('span', { class: 'unseen' }, ' unread')) : undefined,
+    el('span', { class: 'count' }, String(there), el('span', { class: 'unseen' }, there === 1 ? ' person' : ' people'))))));
+
+  const servers = fleet.servers.map(({ name, isReached, people: there }) => ({
+    name, isReached,
+    people: there.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map((person) => ({
+      ...person, isMe: person.id === me?.id, unread: conversations.unread(privateKey(person.id)), isShown: conversations.shown === privateKey(person.id),
+    })),
+  }));
+  show($('people'), [servers, me === undefined], () => servers.map(({ name, isReached, people: there }) =>
+    el('section', { class: isReached ? 'server' : 'server away', 'aria-label': `On server ${name}` },
+      el('h3', {}, chip(name), el('span', {}, isReached ? `server ${name}` : `server ${name}, out of reach`)),
+      el('ul', { class: 'list' }, ...there.map((person) => el('li', {}, el('button', {
+        type: 'button', 'data-key': person.id, 'aria-current': person.isShown && 'true', disabled: me === undefined || person.isMe,
+        title: person.isMe ? undefined : `Write to ${person.name} in private`, onclick: () => { showConversation(privateKey(person.id)); $('text').focus(); },
+      }, el('span', { class: 'name', dir: 'auto' }, person.name, person.isMe ? el('span', { class: 'muted' }, ' (you)') : undefined),
+      person.unread > 0 ? el('span', { class: 'badge' }, String(person.unread), el('span', { class: 'unseen' }, ' unread')) : undefined,
+      el('span', { class: 'count', dir: 'auto' }, `# ${person.room}`)))),
+      there.length === 0 ? el('li', { class: 'nobody muted' }, 'nobody') : undefined))));
+}
+
+function renderTitle() {
+  const key = conversations.shown;
+  if (me === undefined || key === undefined) {
+    $('title').textContent = 'Welcome';
+    $('subtitle').textContent = '';
+    return;
+  }
+  if (isRoom(key)) {
+    const there = fleet.servers.map(({ people: all }) => all.filter(({ room }) => room === nameOf(key)).length).filter((number) => number > 0);
+    $('title').textContent = `# ${nameOf(key)}`;
+    $('subtitle').textContent = `${count(there.reduce((sum, number) => sum + number, 0), 'person', 'people')} on ${count(there.length, 'server', 'servers')}`;
+    $('text').placeholder = `Write to # ${nameOf(key)}`;
+  } else {
+    const { name, server } = people.get(nameOf(key)) ?? { name: '?', server: '?' };
+    $('title').textContent = name;
+    $('subtitle').textContent = `in private, on server ${server}`;
+    $('text').placeholder = `Write to ${name} in private`;
+  }
+  document.title = `${$('title').textContent} · fanwire chat ${fleet.server}`;
+}
+
+let isRenderDue = false;
+function render() {
+  if (isRenderDue) return;
+  isRenderDue = true;
+  requestAnimationFrame(() => {
+    isRenderDue = false;
+    renderRedis();
+    renderReach();
+    renderPlaces();
+    renderTitle();
+    for (const here of document.querySelectorAll('.here')) show(here, fleet.server, () => (fleet.server ? [chip(fleet.server)] : []));
+    $('you').hidden = me === undefined;
+    if (me !== undefined) show($('you'), [me.name, fleet.server], () => [el('span', { class: 'name', dir: 'auto' }, me.name), el('span', {}, ' on'), chip(fleet.server)]);
+    show($('servers'), [fleet.server, fleet.servers.map(({ name, port }) => [name, port])], () => fleet.servers.map(({ name, port }) =>
+      el('li', {}, el('a', {
+        href: `http://${location.hostname}:${port}/`, 'data-server': name, 'aria-current': name === fleet.server && 'page',
+        target: name === fleet.server ? undefined : '_blank', rel: 'noopener',
+      }, chip(name), el('span', {}, `:${port}`)))));
+    const choice = document.querySelector(`#pace input[value="${fleet.pace}"]`);
+    if (choice && !choice.checked) choice.checked = true;
+    for (const button of document.querySelectorAll('.views button')) {
+      const unread = button.dataset.view === 'places' && conversations.keys().some((key) => conversations.unread(key) > 0 && key !== conversations.shown);
+      button.classList.toggle('has-unread', unread);
+    }
+  });
+}
+
+$('kill').addEventListener('click', () => ask('kill redis').catch(({ message }) => sayText(message)));
+$('pace').addEventListener('change', ({ target }) => ask('pace', { perSecond: Number(target.value) }).catch(({ message }) => sayText(message)));
+if (stored('name') === undefined) $('name').focus();
+render();
