@@ -13,6 +13,7 @@ from pathlib import Path
 import broadcaster
 import fanwire
 import fanwire.broadcaster
+import fanwire.pondsocket
 import fanwire.socketio
 
 async def on_event(event: fanwire.Event) -> None:
@@ -72,6 +73,15 @@ async def faces(bus: fanwire.Bus) -> None:
     await broadcaster.Broadcast(backend=fanwire.broadcaster.RedisBackend(conn=bus)).publish("chat", event.message)
     fanwire.socketio.FanwireManager("redis://h", write_only=True, publish_timeout_ms=10)
     fanwire.socketio.AsyncRedisManager(fanwire.Engine("redis://h"), channel="c", redis_options={"db": 1})
+
+    async def on_topic(topic: str, data: bytes) -> None: ...
+    pubsub: fanwire.pondsocket.PubSub = fanwire.pondsocket.FanwirePubSub("redis://h", inbox_count=10)
+    await pubsub.subscribe("chat.*", on_topic)
+    try:
+        await fanwire.pondsocket.RedisPubSub(bus).publish("chat", b"x")
+    except fanwire.pondsocket.PondError as error:
+        code: int = error.code
+        print(code)
 
 def blocking() -> None:
     with fanwire.Client(wait=False, password=None) as client:
