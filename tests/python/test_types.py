@@ -15,6 +15,7 @@ import fanwire
 import fanwire.broadcaster
 import fanwire.pondsocket
 import fanwire.socketio
+from fanwire.channels import FanwireChannelLayer, Loss
 
 async def on_event(event: fanwire.Event) -> None:
     print(event.kind)
@@ -82,6 +83,17 @@ async def faces(bus: fanwire.Bus) -> None:
     except fanwire.pondsocket.PondError as error:
         code: int = error.code
         print(code)
+
+def on_loss(loss: Loss) -> None:
+    missed: int | None = loss.count
+    print(loss.reason == "expired", loss.channel, loss.group, missed, loss.error)
+
+async def channel_layer() -> None:
+    layer = FanwireChannelLayer(["redis://h", ("h", 6379)], on_loss=on_loss, on_reconnect="back", offline="fail")
+    name: str = await layer.new_channel()
+    await layer.group_add("g", name)
+    payload: bytes = layer.serialize(await layer.receive(name))
+    print(payload, [engine.health().ok for engine in layer.engines()])
 
 def blocking() -> None:
     with fanwire.Client(wait=False, password=None) as client:

@@ -1,0 +1,355 @@
+"""The part of a layer that one event loop has."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import fanwire
+
+from ._hosts import index_of
+from ._losses import Loss, Losses, log
+from ._topics import NOTHING, Channel, Envelope, Group, Topic
+
+if TYPE_CHECKING:
+    from ._layer import FanwireChannelLayer
+
+# Channels that nobody receives from any more, and that may be asked for again; and messages that each of them keeps.
+_MAX_DORMANT = 1024
+_MAX_DORMANT_ITEMS = 64
+
+
+class LoopLayer:
+    """The channels and groups of one event loop, over the light buses of that loop."""
+
+    def __init__(self, channel_layer: FanwireChannelLayer, loop: asyncio.AbstractEventLoop) -> None:
+        self.channel_layer = channel_layer
+        self.prefix = channel_layer.prefix
+        self.channels: dict[str, Channel] = {}
+        self.groups: dict[str, Group] = {}  # by their names in Redis
+        self.expiry: float = channel_layer.expiry
+        self.sealed, self._unseal, self._parse = channel_layer._opening
+        self._loop = loop
+        self._buses: list[fanwire.Bus] = []
+        self._generation = -1  # of the engines that these are of
+        self._memberships: dict[tuple[str, str], float] = {}  # until when, the first to end first
+        self._expiring: asyncio.TimerHandle | None = None
+        self._dormant: dict[str, Channel] = {}  # the first to be forgotten first
+        self._lost: set[str] = set()  # names in Redis of channels and groups
+        self._tasks: set[asyncio.Future[Any]] = set()
+        on_loss = channel_layer.on_loss
+        report = None if on_loss is None else self._tell_of_loss
+        self.losses = Losses(loop, report)
+
+    # ---- Publishing
+
+    async def publish(self, name: str, payload: bytes) -> int:
+        try:
+            return await self._bus(name).publish(name, payload)
+        except fanwire.ClosedError:  # by a flush() in another loop, which had to wait for nobody here
+            if self._generation == self.channel_layer._engines.generation:
+                raise
+            return await self._bus(name).publish(name, payload)
+
+    async def send(self, channel: Channel, payload: bytes) -> None:
+        """To a channel of this loop, which is not full."""
+        channel.under_way += 1
+        arrives = False
+        try:
+            arrives = await self.publish(channel.name, payload) > 0
+        finally:
+            if not arrives and channel.under_way:
+                channel.under_way -= 1
+
+    def _bus(self, name: str) -> fanwire.Bus:
+        engines = self.channel_layer._engines
+        if self._generation != engines.generation:
+            generation = engines.generation
+            self._buses = [engine.bus() for engine in engines.get()]
+            self._generation = generation
+        return self._buses[0 if len(self._buses) == 1 else index_of(name, len(self._buses))]
+
+    # ---- Channels
+
+    async def new_channel(self, prefix: str) -> str:
+        name = f"{self.prefix}{prefix}{uuid.uuid4().hex}"
+        channel = self._make_channel(name)
+        try:
+            await self._confirm(channel)
+        except BaseException:
+            self._forget(channel)
+            raise
+        return name
+
+    async def receive(self, name: str) -> Any:
+        channel = self.channels.get(name)
+        if channel is None:
+            channel = self._revive(name)
+        channel.receivers += 1
+        try:
+            if not channel.confirmed:
+                await self._confirm_all(channel)
+            while (message := channel.take()) is NOTHING:
+                await self._wait(channel)
+            return message
+        except BaseException:
+            if channel.receivers == 1:
+                self._forget(channel)
+            elif channel.items or channel.notices:
+                channel.wake()  # it may have been this one that was woken
+            raise
+        finally:
+            channel.receivers -= 1
+
+    async def _wait(self, channel: Channel) -> None:
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        channel.waiters.append(waiter)
+        try:
+            await waiter
+        except BaseException:
+            if waiter in channel.waiters:
+                channel.waiters.remove(waiter)
+            raise
+
+    def _make_channel(self, name: str) -> Channel:
+        channel = Channel(self, name, self.channel_layer.get_capacity(name))
+        channel.subscription = self._bus(name).subscribe(name, channel.on_message, on_event=channel.on_event)
+        self.channels[name] = channel
+        return channel
+
+    def _forget(self, channel: Channel) -> None:
+        """Nobody receives from it any more, as far as can be seen. Should somebody do so again, it is as it was."""
+        if self.channels.get(channel.name) is not channel:
+            return
+        del self.channels[channel.name]
+        channel.group_names = list(channel.groups)
+        for group in list(channel.groups.values()):
+            self._leave(group, channel)
+        self._end(channel)
+        while len(channel.items) > _MAX_DORMANT_ITEMS:
+            channel.items.popleft()
+            channel.not_kept += 1
+        if channel.group_names or channel.items:
+            self._dormant.pop(channel.name, None)
+            self._dormant[channel.name] = channel
+            if len(self._dormant) > _MAX_DORMANT:
+                del self._dormant[next(iter(self._dormant))]
+
+    def abandon(self, channel: Channel) -> None:
+        """Nobody has received from it for as long as messages may wait: Channels loses one when a consumer ends with a
+        message in hand. Whoever was only busy takes it up again.
+        """
+        self._loop.call_soon(self._forget_idle, channel)
+
+    def _forget_idle(self, channel: Channel) -> None:
+        if not channel.receivers:
+            self._forget(channel)
+
+    def _revive(self, name: str) -> Channel:
+        """A channel of this name, with what it had when it was forgotten."""
+        channel = self._make_channel(name)
+        former = self._dormant.pop(name, None)
+        if former is not None:
+            channel.items = former.items
+            if former.not_kept:
+                self.losses.note("full", name, None, former.not_kept)
+            for group_name in former.group_names:
+                self._join(group_name, group_name.removeprefix(self._group_name("")), channel)
+        return channel
+
+    # ---- Groups
+
+    def _group_name(self, group: str) -> str:
+        return f"{self.prefix}__group__{group}"
+
+    async def group_add(self, group: str, name: str) -> None:
+        channel = self.channels.get(name)
+        if channel is None:
+            raise RuntimeError(
+                "You can only call group_add() on channels that exist in-process.\n"
+                "Consumers are encouraged to use the common pattern:\n"
+                f"   self.channel_layer.group_add({group!r}, self.channel_name)"
+            )
+        group_name = self._group_name(group)
+        was_member = group_name in channel.groups
+        topic = self._join(group_name, group, channel)
+        if topic.confirmed:
+            return
+        try:
+            await self._confirm(topic)
+        except fanwire.UnsubscribedError:  # the channel was taken out again meanwhile
+            if topic.get(name) is channel:
+                raise
+        except BaseException:
+            if not was_member and topic.get(name) is channel:
+                self._leave(topic, channel)
+            raise
+
+    async def group_discard(self, group: str, name: str) -> None:
+        group_name = self._group_name(group)
+        topic = self.groups.get(group_name)
+        channel = None if topic is None else topic.get(name)
+        if topic is not None and channel is not None:
+            self._leave(topic, channel)
+        elif name in self._dormant:
+            names = self._dormant[name].group_names
+            if group_name in names:
+                names.remove(group_name)
+
+    async def group_send(self, group: str, payload: bytes) -> None:
+        await self.publish(self._group_name(group), payload)
+
+    def _join(self, group_name: str, group: str, channel: Channel) -> Group:
+        topic = self.groups.get(group_name)
+        if topic is None:
+            topic = Group(self, group_name, group)
+            bus = self._bus(group_name)
+            topic.subscription = bus.subscribe(group_name, topic.on_message, on_event=topic.on_event)
+            self.groups[group_name] = topic
+        topic[channel.name] = channel
+        channel.groups[group_name] = topic
+        key = group_name, channel.name
+        self._memberships.pop(key, None)  # goes to the end
+        self._memberships[key] = time.monotonic() + self.channel_layer.group_expiry
+        if self._expiring is None:
+            self._expiring = self._loop.call_later(self.channel_layer.group_expiry, self._expire)
+        return topic
+
+    def _leave(self, topic: Group, channel: Channel) -> None:
+        topic.pop(channel.name, None)
+        channel.groups.pop(topic.name, None)
+        self._memberships.pop((topic.name, channel.name), None)
+        if not topic and self.groups.get(topic.name) is topic:
+            del self.groups[topic.name]
+            self._end(topic)
+
+    def _expire(self) -> None:
+        """Ends the memberships that are older than group_expiry."""
+        self._expiring = None
+        while self._memberships:
+            group_name, name = key = next(iter(self._memberships))
+            left = self._memberships[key] - time.monotonic()
+            if left > 0:
+                self._expiring = self._loop.call_later(left, self._expire)
+                return
+            del self._memberships[key]
+            topic = self.groups.get(group_name)
+            channel = None if topic is None else topic.get(name)
+            if topic is not None and channel is not None:
+                self._leave(topic, channel)
+
+    # ---- Subscriptions
+
+    async def _confirm(self, topic: Topic) -> None:
+        """Waits until Redis has confirmed it."""
+        if topic.confirmed:
+            return
+        timeout = self.channel_layer._confirm_s
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                await topic.subscription.ready
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            health = self._bus(topic.name).health()
+            why = f": {health.text}" if health.text else ""
+            raise fanwire.TimeoutError(f"{topic.name!r} could not be subscribed within {timeout:g} s{why}") from error
+
+    async def _confirm_all(self, channel: Channel) -> None:
+        await self._confirm(channel)
+        for group in list(channel.groups.values()):
+            await self._confirm(group)
+
+    def _end(self, topic: Topic) -> None:
+        self._lost.discard(topic.name)
+        try:
+            topic.subscription.close()
+        except fanwire.WrongLoopError:  # whoever collects garbage runs elsewhere; the loop is closed by now, or will be
+            pass
+
+    def on_event(self, topic: Topic, event: fanwire.Event, channel: str | None, group: str | None) -> None:
+        kind = event.kind
+        if kind == "active":
+            topic.confirmed = True
+        elif kind == "gap":
+            self.losses.note(event.reason or "reconnect", channel, group, event.count)
+        elif kind == "lost":
+            if not self._lost:
+                self._notify("disconnect", self.channel_layer.on_disconnect, event)
+            self._lost.add(topic.name)
+        elif kind != "ended" and topic.name in self._lost:  # resumed or failed
+            self._lost.remove(topic.name)
+            if not self._lost:
+                self._notify("reconnect", self.channel_layer.on_reconnect, event)
+        if kind == "failed" and topic.confirmed:
+            self.losses.note("refused", channel, group, None, event.error)
+
+    # ---- Telling
+
+    def open(self, envelope: Envelope) -> Any:
+        """The message in it. Raises when there is none."""
+        assert envelope.payload is not None
+        if envelope.sealed:  # once for all channels
+            envelope.payload = self._unseal(envelope.payload)
+            envelope.sealed = False
+        return self._parse(envelope.payload)
+
+    def _notify(self, what: str, whom: str | Callable[[Any], object] | None, event: fanwire.Event) -> None:
+        if isinstance(whom, str):
+            for channel in list(self.channels.values()):
+                channel.notify(whom, {"type": whom})
+        elif whom is not None:
+            self._call(whom, event, f"on_{what}")
+
+    def _tell_of_loss(self, loss: Loss) -> None:
+        whom = self.channel_layer.on_loss
+        if not isinstance(whom, str):
+            if whom is not None:
+                self._call(whom, loss, "on_loss")
+            return
+        if loss.channel is not None:
+            channel = self.channels.get(loss.channel)
+            channels = [] if channel is None else [channel]
+        else:
+            channels = list(self.groups.get(self._group_name(loss.group or ""), {}).values())
+        for channel in channels:
+            message = {"type": whom, "reason": loss.reason, "group": loss.group, "count": loss.count}
+            channel.notify((whom, loss.reason, loss.group), message)
+
+    def _call(self, function: Callable[[Any], object], argument: object, what: str) -> None:
+        try:
+            result = function(argument)
+            if asyncio.iscoroutine(result):
+                task = self._loop.create_task(self._await(result, what))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        except Exception:
+            log.exception("%s of a channel layer raised", what)
+
+    async def _await(self, result: Any, what: str) -> None:
+        try:
+            await result
+        except Exception:
+            log.exception("%s of a channel layer raised", what)
+
+    # ---- The end
+
+    def shut(self) -> None:
+        """Forgets all channels and groups. Needs no event loop: that of its own may be closed."""
+        topics: list[Topic] = [*self.channels.values(), *self.groups.values()]
+        self.channels = {}
+        self.groups = {}
+        self._memberships = {}
+        self._dormant = {}
+        if self._expiring is not None:
+            self._expiring.cancel()
+            self._expiring = None
+        for topic in topics:
+            self._end(topic)
+        self._lost.clear()
+        self._buses = []
+        self._generation = -1
+        self.losses.close()
