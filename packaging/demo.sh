@@ -5,6 +5,7 @@ usage() {
     cat <<'TEXT'
 Usage: packaging/demo.sh [--redis URL | --memory]
        packaging/demo.sh --web [--port PORT | --test]
+       packaging/demo.sh --pusher
        packaging/demo.sh --systems LIST
 
 Shows one message reaching every language. Installs what it needs (Debian's packages, by apt; as root or with sudo),
@@ -18,6 +19,8 @@ many from whom, and how fast. Ends with 0 only if every count is 1000 and every 
                 addresses, which are of this machine only, and runs until Ctrl-C, which stops all it has started
   --port PORT   of the first of the three servers (8081); the others take the next two. Where one is taken it is another
   --test        drives the page in headless Chromium instead, and leaves screenshots in build/demo/screenshots
+  --pusher      instead of the programs two servers of the Pusher protocol, a process each, over one Redis, and a client of
+                pusher-js at each: events triggered over HTTP on one server reach the clients of both
   --systems LIST
                 the same in systems that have nothing but what the demo installs: names of Debian's suites (bookworm,
                 trixie, sid), comma-separated. Takes debootstrap and root; they are made in build/demo-systems each time
@@ -27,7 +30,7 @@ The programs are in packaging/demo. Everything is built under build/; what else 
 TEXT
 }
 
-url="" memory="" systems="" web="" port="" test=""
+url="" memory="" systems="" web="" port="" test="" pusher=""
 while [ $# -gt 0 ]; do
     case $1 in
         --redis) url=${2:-}; [ -n "$url" ] || { usage >&2; exit 2; }; shift 2 ;;
@@ -37,6 +40,7 @@ while [ $# -gt 0 ]; do
         --port) port=${2:-}; [ -n "$port" ] || { usage >&2; exit 2; }; shift 2 ;;
         --port=?*) port=${1#*=}; shift ;;
         --test) test=yes; shift ;;
+        --pusher) pusher=yes; shift ;;
         --systems) systems=${2:-}; [ -n "$systems" ] || { usage >&2; exit 2; }; shift 2 ;;
         --systems=?*) systems=${1#*=}; shift ;;
         -h | --help) usage; exit 0 ;;
@@ -51,6 +55,7 @@ if [ -n "$port" ] && { [[ ! $port =~ ^[1-9][0-9]{0,4}$ ]] || [ "$port" -gt 65000
     echo "demo.sh: --port takes a number from 1 to 65000, not \"$port\"" >&2
     exit 2
 fi
+[ -z "$pusher" ] || [ -z "$url$memory$systems$web" ] || { echo "demo.sh: --pusher excludes --redis, --memory, --systems and --web" >&2; exit 2; }
 
 # shellcheck source=packaging/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -135,6 +140,13 @@ drive_web() {
     cd "$root/tests/web" && FANWIRE_WEB=$build/web FANWIRE_SCREENSHOTS=$build/screenshots npm test -- --test-reporter=tap
 }
 
+# ---- The servers of the Pusher protocol ------------------------------------------------------------------
+
+build_pusher() {
+    rm -rf "$build/pusher" && mkdir -p "$build/pusher" && cp "$root/packaging/demo/pusher/"* "$build/pusher/" && cd "$build/pusher" &&
+        npm install --no-audit --no-fund --no-package-lock --install-links=false "$root/bindings/node" && npx fanwire build
+}
+
 cd "$root"
 if [ -n "$web" ]; then
     need_build_tools
@@ -152,6 +164,17 @@ if [ -n "$web" ]; then
     trap 'exit 0' INT TERM
     start_group node "$build/web/run.mjs" "$scratch" "${port:-8081}" </dev/null
     wait "$group" || die "the chat servers have ended"
+    exit 0
+fi
+
+if [ -n "$pusher" ]; then
+    need_build_tools
+    need_node
+    install_missing
+    must "build the servers of the Pusher protocol" build_pusher
+    start_group node "$build/pusher/run.mjs" </dev/null
+    wait "$group" || die "not everything has arrived"
+    log "the clients of both servers have received everything"
     exit 0
 fi
 

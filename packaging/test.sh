@@ -335,6 +335,7 @@ suite_demo() {
     sed -n '/from \\ to/,/received\/s/p' "$step_log"
     run demo "demo in memory" "$root/packaging/demo.sh" --memory && add demo 1 0 0
     sed -n '/published *received/,/^$/p' "$step_log"
+    run demo "two servers of the Pusher protocol" "$root/packaging/demo.sh" --pusher && add demo 1 0 0
     # They use what the demo has installed.
     run demo "examples of the README" "$python" -B "$root/tests/cli/readme_examples.py" "$root/README.md" \
         "$root/build/demo" && add demo 1 0 0

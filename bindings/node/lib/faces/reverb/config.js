@@ -29,12 +29,12 @@ function loadScalingConfig(env = process.env) {
   };
 }
 
-/** What is configured; when that is nothing, what the environment says, where scaling may be switched off. */
-function serverOf(server) {
+/** What is configured; when that is nothing, what the environment says, where scaling may be switched off, unless `hasClient`. */
+function serverOf(server, hasClient) {
   const given = typeof server === 'string' ? { url: server } : server;
   if (given !== undefined && given !== null && Object.keys(given).length > 0) return given;
   const { enabled, server: found } = loadScalingConfig();
-  return { ...found, enabled: enabled || !variable(process.env, 'REVERB_SCALING_ENABLED') };
+  return { ...found, enabled: hasClient || enabled || !variable(process.env, 'REVERB_SCALING_ENABLED') };
 }
 
 /** Seconds for which a publish waits for Redis, at most what the engine counts. */

@@ -144,5 +144,6 @@ export class RedisPubSubProvider implements IPubSubProvider {
    * of `timeout`, and then rejects with a RedisConnectionException.
    */
   publish(payload: ReverbMessage | Record<string, unknown>): Promise<number>;
+  /** Whether Redis is there and messages arrive. */
   isConnected(): boolean;
 }

@@ -111,19 +111,21 @@ class RedisPubSubProvider {
     }
   }
 
+  /** Whether Redis is there and messages arrive. */
   isConnected() {
-    return this.#bus?.connected ?? false;
+    return this.#bus !== undefined && this.#isReady;
   }
 
   #open() {
-    const { clientFactory, client } = this.#options;
-    const server = serverOf(this.#options.server);
+    const { client, clientFactory } = this.#options;
+    const factory = clientFactory && !isOriginal(clientFactory) ? clientFactory : undefined;
+    const server = serverOf(this.#options.server, Boolean(client || factory));
     this.#timeout = timeoutOf(server);
     const timeoutMs = Math.min(Math.max(Math.round(this.#timeout * 1000), 1), kLongestTimeoutMs);
     const isOff = this.#options.enabled === false || server.enabled === false;
     if (isOff) this.#use(open('memory://', { namespace: '' }));
     else if (client) this.#use(clientBus(client, timeoutMs));
-    else if (clientFactory && !isOriginal(clientFactory)) this.#use(factoryBus(clientFactory, redisUrlOf(server), timeoutMs));
+    else if (factory) this.#use(factoryBus(factory, redisUrlOf(server), timeoutMs));
     else this.#use(openBus(server, timeoutMs));
   }
 
