@@ -1,5 +1,7 @@
 // fanwire/socket.io over clients of the application's, and the sharded wire of @socket.io/redis-adapter.
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { createAdapter as createRedisAdapter, createShardedAdapter } from '@socket.io/redis-adapter';
@@ -15,6 +17,10 @@ import { Emitter } from 'fanwire/socket.io/emitter';
 import { RedisServer } from './support/redis.mjs';
 import { closeAtEnd, serve, serveFanwire, Server47 } from './support/socketio.mjs';
 import { event, until } from './support/wait.mjs';
+
+// What the faces share is no module of the package.
+const require = createRequire(import.meta.url);
+const { ClientBus } = require(path.join(path.dirname(require.resolve('fanwire/socket.io')), '../client.js'));
 
 let redis;
 before(async () => (redis = await RedisServer.start()));
@@ -126,6 +132,38 @@ for (const client of Object.keys(makers)) {
   });
 }
 
+// What does not connect again by itself has to be connected by the application; the duplicate is ours, and follows.
+for (const [client, make] of [
+  ['redis 4', () => redis4.createClient({ url: redis.url, socket: { reconnectStrategy: () => new Error('enough') } })],
+  ['redis 6', () => redis6.createClient({ url: redis.url, socket: { reconnectStrategy: false } })],
+  ['ioredis 5', () => new ioredis5.Redis(redis.url, { retryStrategy: () => null, lazyConnect: true })],
+]) {
+  test(`a client that gives up and is connected again: ${client}`, async () => {
+    const given = make();
+    given.on('error', () => {});
+    await given.connect();
+    closeAtEnd(() => given.disconnect());
+    const bus = new ClientBus(given, { binary: true });
+    closeAtEnd(() => bus.close());
+    const got = [];
+    const subscription = bus.subscribe('channel', ({ text }) => got.push(text));
+    await subscription.ready;
+    const told = [];
+    for (const name of ['lost', 'gap', 'resumed']) subscription.on(name, () => told.push(name));
+    await redis.kill();
+    try {
+      await until(() => told.includes('lost') && !bus.connected);
+    } finally {
+      await redis.restart();
+    }
+    await given.connect();
+    await until(() => told.includes('resumed'));
+    assert.deepEqual(told, ['lost', 'gap', 'resumed']);
+    await bus.publish('channel', 'again');
+    await until(() => got.length === 1);
+  });
+}
+
 test('an emitter over a client, and one server over a bus', async () => {
   const server = await serveFanwire(redis.url, { wire: 'classic' });
   const { socket, got } = await server.connect();
@@ -140,5 +178,6 @@ test('an emitter over a client, and one server over a bus', async () => {
 
 test('the sharded wire needs a client', () => {
   assert.throws(() => createAdapter(redis.url, { wire: 'sharded' }), /^TypeError: the sharded wire needs a client/);
-  assert.throws(() => createAdapter(null, { client: {} }), /^TypeError: client must be one of ioredis or of redis$/);
+  assert.throws(() => createAdapter(null, { client: {} }),
+    /^TypeError: client must be one of ioredis or redis, or Bun's RedisClient$/);
 });

@@ -17,8 +17,8 @@ let redis;
 before(async () => (redis = await RedisServer.start()));
 after(() => redis.stop());
 
-async function startServer(wire, command = process.execPath) {
-  const server = start(command, [fixture('socketio.cjs'), redis.url, wire], { timeout: 120_000 });
+async function startServer(wire, command = process.execPath, ...kind) {
+  const server = start(command, [fixture('socketio.cjs'), redis.url, wire, ...kind], { timeout: 120_000 });
   closeAtEnd(() => server.child.kill('SIGKILL'));
   let port;
   server.child.stdout.on('data', (chunk) => (port ??= /port (\d+)/.exec(chunk)?.[1]));
@@ -71,6 +71,51 @@ for (const [wire, runtime] of [['interest', 'node'], ['classic', 'node'], ['inte
     assert.equal(await a.client.emitWithAck('count'), 2);
     a.child.kill('SIGTERM');
     assert.deepEqual(await a.ended.then(({ code, stderr }) => [code, stderr]), [0, '']);
+  });
+}
+
+// Bun's own client is text only, so bytes come from those that have it too.
+for (const [kind, wire] of [
+  ['bun', 'interest'], ['redis', 'classic'], ['redis-6', 'interest'], ['ioredis', 'interest'], ['ioredis-6', 'classic'],
+  ['ioredis', 'sharded'], ['redis-5', 'sharded'],
+]) {
+  test(`processes of bun over a client of the application's: ${kind}, ${wire}`, { skip }, async () => {
+    const [a, b] = await Promise.all([1, 2].map(() => startServer(wire, bun, kind)));
+    const others = wire === 'sharded' ? [] : [await serveFanwire(redis.url, { wire, requestsTimeout: 10_000 })];
+    const joined = others.map((other) => other.connect());
+    const people = await Promise.all(joined);
+    const all = () => [a.got, b.got, ...people.map(({ got }) => got.map(([, ...args]) => args))];
+    const everywhere = (text) => all().every((list) => list.some((args) => args[0] === text));
+    const count = () => a.client.timeout(1000).emitWithAck('count').catch(() => -1);
+    await until(async () => (await count()) === 2 + others.length);
+    await Promise.all([...[a, b].map(({ client }) => client.emitWithAck('join', 'room')), ...people.map(({ socket }) => socket.join('room'))]);
+
+    async function talk(end) {
+      const bytes = Buffer.from([0, 200, 0]);
+      a.client.emit('say', 'room', 'bytes', bytes, 'a\0b');
+      await until(() => everywhere('bytes'));
+      others[0]?.io.to('room').emit('said', 'from here', 'é\0');
+      await until(() => others.length === 0 || everywhere('from here'));
+      b.client.emit('say', 'room', end);
+      await until(() => everywhere(end));
+      const expected = [['bytes', bytes, 'a\0b'], ...others.map(() => ['from here', 'é\0']), [end]];
+      for (const list of all()) assert.deepEqual(list, expected); // each once
+    }
+    await talk('end');
+    await redis.kill();
+    await redis.restart();
+    await until(async () => (await count()) === 2 + others.length);
+    let i = 0;
+    await until(() => { // until the rooms are subscribed again everywhere
+      b.client.emit('say', 'room', `back ${++i}`);
+      a.client.emit('say', 'room', `back too ${i}`);
+      return all().every((list) => ['back ', 'back too'].every((word) => list.some(([text]) => text.startsWith(word))));
+    });
+    a.client.emit('say', 'room', 'settled');
+    b.client.emit('say', 'room', 'settled too');
+    await until(() => everywhere('settled') && everywhere('settled too'));
+    for (const list of [a.got, b.got, ...people.map(({ got }) => got)]) list.length = 0;
+    await talk('end again');
   });
 }
 

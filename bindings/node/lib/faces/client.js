@@ -5,119 +5,109 @@
 
 const { EventEmitter } = require('node:events');
 
+const { kChannel, kPattern, kShard, dialectOf, isClient, missing, end } = require('./clients.js');
+
 const kPollMs = 50;
 const kRetryMs = 500;
 const kFew = 100; // "error" listeners of many faces on one client are no leak
 
-/** How the clients differ. `binary`: messages arrive as Buffers where the client can do that. */
-function dialectOf(client, binary) {
-  if (typeof client.pSubscribe !== 'function' && typeof client.psubscribe === 'function') {
-    return typeof client.on === 'function' ? ioredis(binary) : bun();
+class ClientMessage {
+  #received;
+
+  constructor(channel, received) {
+    this.channel = channel;
+    this.#received = received;
   }
-  return nodeRedis(binary);
-}
 
-const end = (client) => {
-  const close = client.destroy ?? client.disconnect ?? client.close ?? client.quit;
-  return close?.call(client);
-};
+  get text() {
+    return typeof this.#received === 'string' ? this.#received : this.#received.toString();
+  }
 
-const nodeRedis = (binary) => ({
-  resubscribes: true,
-  isReady: (client) => client.isReady ?? client.isOpen ?? true,
-  connect: (client) => (client.isOpen ? undefined : client.connect?.()),
-  listen() {},
-  subscribe: (client, { name, isPattern }, deliver) => {
-    const listener = (message, channel) => deliver(String(channel ?? name), message);
-    const args = binary ? [name, listener, true] : [name, listener];
-    return isPattern ? client.pSubscribe(...args) : client.subscribe(...args);
-  },
-  unsubscribe: (client, { name, isPattern }) => (isPattern ? client.pUnsubscribe(name) : client.unsubscribe(name)),
-});
-
-const ioredis = (binary) => ({
-  isReady: (client) => client.status === 'ready',
-  connect: (client) =>
-    client.status === 'ready' ? undefined
-    : client.status === 'wait' || client.status === 'end' ? client.connect()
-    : firstOf(client, 'ready', 'error'),
-  listen(client, deliver) {
-    const suffix = binary ? 'Buffer' : '';
-    client.on(`message${suffix}`, (channel, message) => deliver(`c${channel}`, String(channel), message));
-    client.on(`pmessage${suffix}`, (pattern, channel, message) => deliver(`p${pattern}`, String(channel), message));
-  },
-  subscribe: (client, { name, isPattern }) => (isPattern ? client.psubscribe(name) : client.subscribe(name)),
-  unsubscribe: (client, { name, isPattern }) => (isPattern ? client.punsubscribe(name) : client.unsubscribe(name)),
-});
-
-const bun = () => ({
-  isReady: (client) => client.connected,
-  connect: (client) => (client.connected ? undefined : client.connect()),
-  listen() {},
-  subscribe(client, { name, isPattern }, deliver) {
-    if (!isPattern) return client.subscribe(name, (message, channel) => deliver(String(channel ?? name), message));
-    throw missing("Bun's RedisClient has no subscriptions to patterns");
-  },
-  unsubscribe: (client, { name }) => client.unsubscribe(name),
-});
-
-// Something that a client lacks, which trying again does not mend.
-const missing = (text) => Object.assign(new Error(text), { code: 'CLIENT_LACKS', retryable: false });
-
-function firstOf(emitter, good, bad) {
-  return new Promise((resolve, reject) => {
-    const settle = (how) => (value) => {
-      emitter.off(good, onGood);
-      emitter.off(bad, onBad);
-      how(value);
-    };
-    const onGood = settle(resolve);
-    const onBad = settle(reject);
-    emitter.on(good, onGood);
-    emitter.on(bad, onBad);
-  });
+  get data() {
+    return typeof this.#received === 'string' ? Buffer.from(this.#received) : this.#received;
+  }
 }
 
 /** A wish for a channel or pattern, of which a ClientBus has one for each name. */
 class ClientSubscription extends EventEmitter {
   state = 'pending';
   #end;
+  #isBehind = false; // it was lost, and is not yet back
+  #ready; // {promise, settle} once somebody has asked for it
 
-  constructor(name, isPattern, handler, end) {
+  constructor(kind, name, handler, end) {
     super();
-    Object.assign(this, { name, isPattern, handler });
+    Object.assign(this, { kind, name, handler, isPattern: kind === kPattern });
     this.#end = end;
+  }
+
+  /** Resolves when it is confirmed for the first time; rejects when that fails or it ends before. */
+  get ready() {
+    if (this.state === 'active') return Promise.resolve(this);
+    if (this.#ready === undefined) {
+      this.#ready = {};
+      this.#ready.promise = new Promise((resolve, reject) => {
+        this.#ready.settle = (error) => (error === undefined ? resolve(this) : reject(error));
+      });
+      this.#ready.promise.catch(() => {}); // whoever waits for it sees it
+      if (this.state === 'ended') this.#settle(new Error('the subscription has ended'));
+    }
+    return this.#ready.promise;
   }
 
   endQuietly() {
     if (this.state === 'ended') return;
     this.state = 'ended';
+    this.#settle(new Error('the subscription has ended'));
     this.#end();
   }
 
+  /** 'active', 'lost' or 'failed'. */
   become(state, error) {
     if (this.state === 'ended') return;
-    const wasLost = this.state === 'lost';
     this.state = state;
-    this.emit(state === 'active' && wasLost ? 'resumed' : state, error);
+    if (state === 'lost') this.#isBehind = true;
+    if (state !== 'lost') this.#settle(error);
+    if (state !== 'active' || !this.#isBehind) {
+      this.emit(state, error);
+      return;
+    }
+    this.#isBehind = false;
+    this.emit('gap', { reason: 'reconnect', count: null });
+    this.emit('resumed');
+  }
+
+  #settle(error) {
+    this.#ready?.settle(error);
+    if (error !== undefined && this.state !== 'ended') this.#ready = undefined; // another attempt has another outcome
   }
 }
 
+/**
+ * `binary`: messages are bytes, where the client can give them. `isSharded`: channels are those of shards. `connects`: a
+ * client that waits for connect() gets it; otherwise that is the application's to do.
+ */
 class ClientBus extends EventEmitter {
   #client;
   #dialect;
-  #wanted = new Map(); // 'c' or 'p' and the name -> ClientSubscription
+  #channelKind;
+  #wanted = new Map(); // kind and name -> ClientSubscription
   #have = new Map(); // the same, of those that Redis knows of
+  #known = new Set(); // names that this subscriber has subscribed to and not given up
   #busy = new Set();
-  #subscriber; // {client, ready: a promise}
+  #subscriber; // {client, ready: a promise, isOpen}
   #listeners = []; // [event, listener] on the client
+  #timer;
   #wasReady = false;
   #isClosed = false;
 
-  constructor(client, { binary = false } = {}) {
+  constructor(client, { binary = false, isSharded = false, connects = true } = {}) {
     super();
     this.#client = client;
     this.#dialect = dialectOf(client, binary);
+    this.#channelKind = isSharded ? kShard : kChannel;
+    const lack = this.#dialect.lacks?.(this.#channelKind);
+    if (lack !== undefined) throw new TypeError(lack);
     const look = () => this.#look();
     this.#listen('ready', look);
     this.#listen('end', look);
@@ -127,7 +117,7 @@ class ClientBus extends EventEmitter {
       look();
       this.emit('reconnecting', { attempt: 1, delayMs: typeof delayMs === 'number' ? delayMs : 0 });
     });
-    this.opened = this.#open();
+    this.opened = this.#open(connects);
     this.opened.catch(() => {});
   }
 
@@ -139,6 +129,11 @@ class ClientBus extends EventEmitter {
     return this.#isClosed ? 'closed' : this.connected ? 'connected' : 'reconnecting';
   }
 
+  /** Whether messages can only be text. */
+  get isText() {
+    return this.#dialect.isText === true;
+  }
+
   ref() {
     return this;
   }
@@ -147,29 +142,45 @@ class ClientBus extends EventEmitter {
 
   /** Rejects at once while the client is not connected: it would keep the message for later. */
   async publish(channel, payload) {
-    if (!this.connected) {
-      throw Object.assign(new Error('the client is not connected to Redis'), { code: 'NOT_CONNECTED', retryable: true });
-    }
-    return this.#client.publish(channel, payload);
+    this.#checkConnected();
+    return this.#dialect.publish(this.#client, this.#channelKind, channel, payload);
+  }
+
+  /** The same without an outcome. Throws while the client is not connected. */
+  publishNoWait(channel, payload) {
+    this.#checkConnected();
+    this.#dialect.publish(this.#client, this.#channelKind, channel, payload)?.catch(() => {}); // lost with its connection
   }
 
   subscribe(channel, handler) {
-    return this.#want(channel, false, handler);
+    return this.#want(this.#channelKind, channel, handler);
   }
 
   psubscribe(pattern, handler) {
-    return this.#want(pattern, true, handler);
+    return this.#want(kPattern, pattern, handler);
+  }
+
+  /** How many subscribers one channel has, as an array. */
+  async numsub([channel]) {
+    const command = this.#channelKind === kShard ? 'SHARDNUMSUB' : 'NUMSUB';
+    return [await this.#dialect.numsub(this.#client, command, channel)];
   }
 
   async close() {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearInterval(this.#timer);
     for (const [event, listener] of this.#listeners) (this.#client.off ?? this.#client.removeListener)?.call(this.#client, event, listener);
     const subscriber = this.#subscriber;
     this.#subscriber = undefined;
     this.#wanted.clear();
     this.#have.clear();
     await this.#end(subscriber?.client);
+  }
+
+  #checkConnected() {
+    if (this.connected) return;
+    throw Object.assign(new Error('the client is not connected to Redis'), { code: 'NOT_CONNECTED', retryable: true });
   }
 
   #listen(event, listener) {
@@ -179,9 +190,9 @@ class ClientBus extends EventEmitter {
     this.#listeners.push([event, listener]);
   }
 
-  async #open() {
+  async #open(connects) {
     try {
-      await this.#dialect.connect(this.#client);
+      if (connects || this.#dialect.isLazy) await this.#dialect.connect(this.#client);
     } catch (error) {
       if (!this.#client.on) this.#onError(error);
       throw error;
@@ -195,8 +206,9 @@ class ClientBus extends EventEmitter {
     const isReady = this.connected;
     if (isReady === this.#wasReady || this.#isClosed) return;
     this.#wasReady = isReady;
-    if (isReady) this.emit('connect');
-    else this.emit('disconnect', new Error('the connection to Redis was lost'), { willReconnect: true });
+    if (!isReady) return void this.emit('disconnect', lost(), { willReconnect: true });
+    this.emit('connect');
+    for (const key of this.#wanted.keys()) this.#sync(key);
   }
 
   #onError(error) {
@@ -205,9 +217,9 @@ class ClientBus extends EventEmitter {
     if (this.listenerCount('error') > 0) this.emit('error', error, { willReconnect: true });
   }
 
-  #want(name, isPattern, handler) {
-    const key = (isPattern ? 'p' : 'c') + name;
-    const subscription = new ClientSubscription(name, isPattern, handler, () => {
+  #want(kind, name, handler) {
+    const key = kind + '#' + name;
+    const subscription = new ClientSubscription(kind, name, handler, () => {
       if (this.#wanted.get(key) === subscription) this.#wanted.delete(key);
       this.#sync(key);
     });
@@ -229,7 +241,8 @@ class ClientBus extends EventEmitter {
           if (have !== undefined) {
             this.#have.delete(key);
             await this.#dialect.unsubscribe(subscriber, have);
-          } else {
+            this.#known.delete(key);
+          } else if (wanted !== undefined) {
             await this.#subscribe(subscriber, key, wanted);
           }
         } catch (error) {
@@ -250,33 +263,30 @@ class ClientBus extends EventEmitter {
   }
 
   async #subscribe(subscriber, key, wanted) {
-    await this.#dialect.subscribe(subscriber, wanted, (channel, data) => this.#deliver(key, channel, data));
+    const { kind, name } = wanted;
+    const lack = this.#dialect.lacks?.(kind);
+    if (lack !== undefined) throw missing(lack);
+    const isAgain = this.#known.has(key);
+    this.#known.add(key);
+    const deliver = (channel, received) => this.#deliver(kind, name, channel, received);
+    await this.#dialect.subscribe(subscriber, { kind, name, isAgain }, deliver);
     this.#have.set(key, wanted);
     wanted.become('active');
   }
 
-  #deliver(key, channel, data) {
-    const subscription = this.#wanted.get(key);
-    const isText = typeof data === 'string';
-    subscription?.handler({
-      channel,
-      get text() {
-        return isText ? data : String(data);
-      },
-      get data() {
-        return isText ? Buffer.from(data) : data;
-      },
-    });
+  #deliver(kind, name, channel, received) {
+    this.#wanted.get(kind + '#' + name)?.handler(new ClientMessage(channel, received));
   }
 
   #subscribing() {
     if (this.#subscriber === undefined) {
-      const subscriber = { client: undefined };
+      const subscriber = { client: undefined, isOpen: false };
       subscriber.ready = this.#duplicate(subscriber);
       subscriber.ready.catch(() => {
         if (this.#subscriber === subscriber) this.#subscriber = undefined; // the next wish tries again
       });
       this.#subscriber = subscriber;
+      this.#known.clear();
     }
     return this.#subscriber.ready;
   }
@@ -289,7 +299,8 @@ class ClientBus extends EventEmitter {
     subscriber.client = client;
     client.on?.('error', (error) => {
       this.#onError(error);
-      this.#lose();
+      this.#lose(error);
+      if (subscriber.isOpen && this.#dialect.hasGivenUp(client)) this.#giveUp(subscriber);
     });
     try {
       await this.#dialect.connect(client);
@@ -301,38 +312,52 @@ class ClientBus extends EventEmitter {
       await this.#end(client);
       throw new Error('closed');
     }
-    this.#dialect.listen(client, (key, channel, data) => this.#deliver(key, channel, data));
+    this.#dialect.listen(client, (kind, name, channel, received) => this.#deliver(kind, name, channel, received));
+    subscriber.isOpen = true;
     if (client.on) {
       client.on('reconnecting', () => this.#lose());
       client.on('close', () => this.#lose());
+      client.on('end', () => this.#giveUp(subscriber));
       client.on('ready', () => this.#resume());
     } else {
-      client.onclose = () => this.#lose();
-      client.onconnect = () => this.#resume();
+      client.onclose = () => this.#giveUp(subscriber);
+      client.onconnect = () => { // which may be all that is heard of a connection that was lost
+        this.#lose();
+        this.#resume();
+      };
       this.#poll();
     }
     return client;
   }
 
-  // A client without events is looked at while it is in use.
-  #poll() {
-    const timer = setInterval(() => {
-      if (this.#isClosed) return clearInterval(timer);
-      this.#look();
-      if (this.#subscriber?.client?.connected && this.#wasReady) this.#resume();
-    }, kPollMs);
-    timer.unref();
+  // It does not connect again by itself: there is another when the application's client is connected.
+  #giveUp(subscriber) {
+    if (this.#subscriber !== subscriber || this.#isClosed) return;
+    this.#lose();
+    this.#subscriber = undefined;
+    this.#have.clear();
+    this.#end(subscriber.client);
+    if (this.connected) for (const key of this.#wanted.keys()) this.#syncLater(key);
   }
 
-  #lose() {
-    for (const subscription of this.#have.values()) if (subscription.state === 'active') subscription.become('lost');
+  // A client without events is looked at while it is in use.
+  #poll() {
+    this.#timer ??= setInterval(() => this.#look(), kPollMs);
+    this.#timer.unref();
+  }
+
+  #lose(error = lost()) {
+    for (const subscription of this.#have.values()) if (subscription.state === 'active') subscription.become('lost', error);
   }
 
   // Connected again: node-redis has subscribed again by itself, for the others we do.
   #resume() {
     for (const [key, subscription] of this.#have) {
-      if (this.#dialect.resubscribes) subscription.become('active');
-      else this.#have.delete(key);
+      if (this.#dialect.resubscribes) {
+        if (subscription.state === 'lost') subscription.become('active');
+      } else {
+        this.#have.delete(key);
+      }
     }
     for (const key of this.#wanted.keys()) this.#sync(key);
   }
@@ -344,4 +369,6 @@ class ClientBus extends EventEmitter {
   }
 }
 
-module.exports = { ClientBus };
+const lost = () => Object.assign(new Error('the connection to Redis was lost'), { code: 'CONNECTION_LOST', retryable: true });
+
+module.exports = { ClientBus, isClient };

@@ -44,11 +44,11 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
       super(nsp);
       this.#timeoutMs = requestsTimeout;
       this.#gapEvent = notifyClients === true ? 'fanwire:gap' : notifyClients || undefined;
-      this.#wire = new Wire({ ...options, nsp: nsp.name, uid: this.uid, msgpack, rooms: this.rooms });
       this.#link = link;
       this.bus = link.acquire();
       this.#channels = new Channels(this.bus, (message) => this.#receive(message), (...told) => this.#tell(...told));
       try {
+        this.#wire = new Wire({ ...options, nsp: nsp.name, uid: this.uid, msgpack, rooms: this.rooms, isText: this.bus.isText });
         for (const channel of this.#wire.channels) this.#channels.open(channel);
       } catch (error) {
         this.#channels.close();

@@ -14,12 +14,27 @@ function hasBinary(value, isJson = false) {
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** {encode, decode}; decode(message) throws on what is neither. (No msgpack of an object begins with a brace.) */
-function bodies(msgpack) {
+const kBase64 = '~'; // what bytes as text begin with
+
+/**
+ * {encode, decode}; decode(message) throws on what is neither. (No msgpack of an object begins with a brace.) `isText`:
+ * what carries them is for text only, so msgpack is sent in base64.
+ */
+function bodies(msgpack, isText = false) {
   return {
-    encode: (value) => (hasBinary(value) ? msgpack.encode(value) : JSON.stringify(value)),
+    encode(value) {
+      if (!hasBinary(value)) return JSON.stringify(value);
+      const bytes = msgpack.encode(value);
+      return isText ? kBase64 + Buffer.from(bytes).toString('base64') : bytes;
+    },
     // The text is asked for first, because a Buffer of each message would cost more than all else of it.
-    decode: (message) => (message.text.startsWith('{') ? JSON.parse(message.text) : msgpack.decode(message.data)),
+    decode(message) {
+      const { text } = message;
+      if (text.startsWith('{')) return JSON.parse(text);
+      if (text.startsWith(kBase64)) return msgpack.decode(Buffer.from(text.slice(1), 'base64'));
+      if (isText) throw new TypeError('it has bytes, and the client that was passed in gives messages as text only');
+      return msgpack.decode(message.data);
+    },
   };
 }
 

@@ -25,8 +25,13 @@ class Channels {
     const rooms = new Set();
     if (room !== undefined) rooms.add(room);
     const subscription = this.#bus[isPattern ? 'psubscribe' : 'subscribe'](name, this.#deliver);
-    for (const event of isQuiet ? [] : ['lost', 'gap', 'resumed', 'failed']) {
-      subscription.on(event, (detail) => this.#tell(event, [...rooms], detail));
+    let last;
+    for (const event of isQuiet ? [] : ['lost', 'gap', 'resumed', 'failed', 'active']) {
+      subscription.on(event, (detail) => {
+        const isNews = event !== 'active' && !(event === 'failed' && last === event); // a client fails at each attempt
+        last = event;
+        if (isNews) this.#tell(event, [...rooms], detail);
+      });
     }
     this.#entries.set(name, { subscription, rooms });
     return subscription;

@@ -75,7 +75,8 @@ class ClassicWire {
   #rooms;
 
   /** `rooms` are those of this server, by name; `publishOnSpecificResponseChannel` as the original's. */
-  constructor({ key = 'socket.io', nsp, uid, msgpack, rooms, publishOnSpecificResponseChannel = false }) {
+  constructor({ key = 'socket.io', nsp, uid, msgpack, rooms, isText, publishOnSpecificResponseChannel = false }) {
+    if (isText) throw new TypeError('the classic wire is made of bytes, and the client that was passed in gives text only');
     this.#nsp = nsp;
     this.#uid = uid;
     this.#base = `${key}#${nsp}#`;

@@ -84,8 +84,8 @@ class Emitter extends BroadcastOperator {
     const Wire = wireNamed(wire);
     const more = { isSharded: Wire.isSharded, offline: 'queue' };
     const link = busOrUrl instanceof Link ? busOrUrl : new Link(busOrUrl, settings, more);
-    const encoder = new Wire({ key, nsp, uid: kUid, msgpack: parser ?? msgpack(), subscriptionMode });
     const bus = link.acquire();
+    const encoder = new Wire({ key, nsp, uid: kUid, msgpack: parser ?? msgpack(), subscriptionMode, isText: bus.isText });
     const send = (type, data) => {
       const { channel, body } = encoder.encode({ uid: kUid, nsp, type, data });
       bus.publishNoWait(channel, body);

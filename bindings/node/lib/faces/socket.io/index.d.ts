@@ -33,11 +33,10 @@ export interface AdapterOptions {
   client?: RedisClient | undefined;
 }
 
-/** A client of ioredis 5 or later, or of redis (node-redis) 4 or later. */
+/** A client of ioredis 5 or later, or of redis (node-redis) 4 or later, or Bun's RedisClient. */
 export interface RedisClient {
   duplicate(...args: any[]): any;
   publish(...args: any[]): any;
-  on(...args: any[]): any;
 }
 
 /** null: what goes to all servers, as broadcasts without a room, with several, or to one socket. */

@@ -14,10 +14,10 @@ class InterestWire {
   #bodies;
 
   /** `nsp` is the name of the Socket.IO namespace, `uid` that of this server. */
-  constructor({ key = 'fanwire:socket.io', nsp, uid, msgpack }) {
+  constructor({ key = 'fanwire:socket.io', nsp, uid, msgpack, isText }) {
     this.base = `${key}#${nsp}#`;
     this.#uid = uid;
-    this.#bodies = bodies(msgpack);
+    this.#bodies = bodies(msgpack, isText);
   }
 
   /** What every server subscribes to. */

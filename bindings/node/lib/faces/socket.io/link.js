@@ -3,7 +3,7 @@
 // over a client that was passed in.
 
 const { open } = require('../../index.js');
-const { ClientBus, isClient } = require('./client_bus.js');
+const { ClientBus, isClient } = require('../client.js');
 
 // A message of a while ago is worth nothing, and local clients do not wait for Redis.
 const defaults = { namespace: '', offline: 'fail', unsubscribeLingerMs: 0, maxReconnectDelayMs: 2000 };
@@ -27,10 +27,10 @@ class Link {
       if (name !== undefined) throw new TypeError(`the option ${name} is a setting, and what connects was passed in`);
     }
     if (isClient(given)) {
-      this.#open = () => new ClientBus(given, isSharded);
+      this.#open = () => new ClientBus(given, { binary: true, isSharded, connects: false });
       return;
     }
-    if (client !== undefined) throw new TypeError('client must be one of ioredis or of redis');
+    if (client !== undefined) throw new TypeError('client must be one of ioredis or redis, or Bun\'s RedisClient');
     if (isSharded) throw new TypeError('the sharded wire needs a client of ioredis or redis, in place of the URL');
     if (isBus(busOrUrl)) {
       this.#given = busOrUrl;
