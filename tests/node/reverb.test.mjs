@@ -269,6 +269,25 @@ test('the timeout: a publish is given up, attempts go on', async () => {
   }
 });
 
+test('a publish that fails and that nobody waits for ends no process', async () => {
+  const source = `
+    import { RedisPubSubProvider } from 'fanwire/reverb';
+    const errors = new Set();
+    const logger = { error: (text) => errors.add(text) };
+    const provider = new RedisPubSubProvider({ logger, server: { port: ${await freePort()}, timeout: 0.1 } });
+    provider.publish({});
+    await provider.connect();
+    provider.publish({ type: 'x' });
+    provider.publish('text');
+    while (errors.size < 5) await new Promise((resolve) => setTimeout(resolve, 5));
+    provider.publish({ type: 'x' });
+    await provider.disconnect();
+    console.log([...errors].filter((text) => text.startsWith('Failed to publish')).length);
+  `;
+  const { code, stdout, stderr } = await run(process.execPath, ['--input-type=module', '--eval', source], { cwd: testDir });
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '3\n', stderr: '' });
+});
+
 test('disconnect() while connecting, with publishes that wait, and connect() right after', async () => {
   const port = await freePort();
   const provider = new RedisPubSubProvider({ server: { host: '127.0.0.1', port } });

@@ -66,11 +66,9 @@ const provider = new RedisPubSubProvider({
   },
 });
 
-// While Redis is away it waits, in order. Nobody waits for it.
+// While Redis is away it waits, in order. Nobody waits for the outcome: when it fails the logger hears of it.
 const publish = (payload, except) =>
-  provider
-    .publish({ type: 'message', application: app.id, payload, ...(except && { socket_id: except }) })
-    .catch((error) => console.error(error.message));
+  void provider.publish({ type: 'message', application: app.id, payload, ...(except && { socket_id: except }) });
 
 // ---- HTTP
 

@@ -104,7 +104,7 @@ function redisUrlOf(server) {
     if (value && value !== '0') query.set(name, value);
   }
   const address = host.includes(':') ? `[${host}]` : host;
-  return `redis${isSecure ? 's' : ''}://${address}:${port || 6379}${query.size > 0 ? `?${query}` : ''}`;
+  return `redis${isSecure ? 's' : ''}://${address}:${port || 6379}?${query}`.replace(/\?$/, '');
 }
 
 module.exports = { loadScalingConfig, serverOf, timeoutOf, settingsOf, redisUrlOf };

@@ -141,7 +141,8 @@ export class RedisPubSubProvider implements IPubSubProvider {
   stopListening(event: string): void;
   /**
    * Resolves to the number of receivers, this server among them. While Redis is away it waits, in order, for up to the seconds
-   * of `timeout`, and then rejects with a RedisConnectionException.
+   * of `timeout`, and then rejects with a RedisConnectionException. A rejection that nobody waits for ends no process; the
+   * logger hears of it.
    */
   publish(payload: ReverbMessage | Record<string, unknown>): Promise<number>;
   /** Whether Redis is there and messages arrive. */

@@ -69,7 +69,7 @@ class RedisPubSubProvider {
     this.#bus = this.#subscription = undefined;
     clearTimeout(this.#alarm);
     this.#alarm = undefined;
-    for (const resolve of this.#waiting) resolve();
+    this.#resolve();
     await bus?.close({ timeout: kCloseMs }).catch(() => {}); // whoever waits for a publish hears of it
   }
 
@@ -97,8 +97,17 @@ class RedisPubSubProvider {
     this.#listeners.delete(event);
   }
 
-  /** Resolves to the number of receivers that Redis counts, this server's own subscription among them. */
-  async publish(payload) {
+  /**
+   * Resolves to the number of receivers that Redis counts, this server's own subscription among them. A rejection that nobody
+   * waits for ends no process.
+   */
+  publish(payload) {
+    const published = this.#publish(payload);
+    published.catch((error) => this.#log('error', `Failed to publish to Redis: ${textOf(error)}`));
+    return published;
+  }
+
+  async #publish(payload) {
     const bus = this.#bus;
     if (bus === undefined) throw new Error('Publisher not initialized');
     const json = encode(payload);
