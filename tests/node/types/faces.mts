@@ -2,6 +2,7 @@
 export type * from 'fanwire/ws-kit';
 export type { RedisPubSub as OldRedisPubSub } from 'fanwire/ws-kit/v0';
 export type { RedisAdapter } from 'fanwire/ws-kit/adapter';
+export type * as orijs from 'fanwire/orijs';
 
 import { loadScalingConfig, RedisClientFactory, RedisConnectionException, RedisPubSubProvider } from 'fanwire/reverb';
 import type { IPubSubProvider, ReverbMessage } from 'fanwire/reverb';

@@ -1,0 +1,3 @@
+import { testNote } from './support/note.mjs';
+
+testNote('orijs'); // the original is not on npm
