@@ -194,6 +194,81 @@ async def test_what_is_emitted_in_an_outage_is_sent_after_it(own_redis, channel,
     assert seen in (["meanwhile", "after"], ["after"])  # whoever is back first
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_burst_arrives_in_order(raw, channel, manager, async_manager, kind):
+    assert raw.command("SUBSCRIBE", channel)[0] == b"subscribe"
+    for i in range(200):
+        if kind == "sync":
+            manager.emit("event", i)
+        else:
+            await async_manager.emit("event", i)
+    assert [received(raw, channel)["data"] for _ in range(200)] == [[i] for i in range(200)]
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_failures_in_a_burst_are_logged(own_redis, channel, log, kind):
+    own_redis.cli("ACL", "SETUSER", "u", "on", ">p", "+@all", "resetchannels")
+    options = {"write_only": True, "logger": log, "redis_options": {"username": "u", "password": "p"}}
+    if kind == "sync":
+        manager = FanwireManager(own_redis.url, channel, **options)
+    else:
+        manager = AsyncFanwireManager(own_redis.url, channel, **options)
+    engine = manager._redis_connect()
+    for i in range(100):
+        result = manager.emit("event", i)
+        if kind == "async":
+            await result
+    await until(lambda: engine.stats()["publish_failed"] == 100)
+    manager._waited_at = 0  # as after a pause
+    result = manager.emit("event", 100)
+    if kind == "async":
+        await result
+    counted = [int(line.rpartition(" ")[2]) for line in log.errors if "may be lost" in line]
+    assert sum(counted) == 100  # the first one is the base
+    assert sum("giving up" in line and "NOPERM" in line for line in log.errors) >= 4
+
+
+def test_a_process_of_multiprocessing_sends_all_before_it_ends(redis, raw, channel):
+    assert raw.command("SUBSCRIBE", channel)[0] == b"subscribe"
+    done = child.run(
+        f"""
+        import multiprocessing
+        from fanwire.socketio import FanwireManager
+
+        def work():
+            manager = FanwireManager(url, {channel!r}, write_only=True)
+            for i in range(20):
+                manager.emit("event", i)
+
+        if __name__ == "__main__":
+            process = multiprocessing.get_context("fork").Process(target=work)
+            process.start()
+            process.join()
+            assert process.exitcode == 0
+        """,
+        redis.url,
+    )
+    assert done.stderr == ""
+    assert [received(raw, channel)["data"] for _ in range(20)] == [[i] for i in range(20)]
+
+
+def test_a_process_sends_all_before_it_ends(redis, raw, channel):
+    assert raw.command("SUBSCRIBE", channel)[0] == b"subscribe"
+    done = child.run(
+        f"""
+        from fanwire.socketio import AsyncFanwireManager
+        async def main():
+            manager = AsyncFanwireManager(url, {channel!r}, write_only=True)
+            for i in range(20):
+                await manager.emit("event", i)
+        asyncio.run(main())
+        """,
+        redis.url,
+    )
+    assert done.stderr == ""
+    assert [received(raw, channel)["data"] for _ in range(20)] == [[i] for i in range(20)]
+
+
 def test_a_shared_engine_stays_open(redis, raw, channel):
     assert raw.command("SUBSCRIBE", channel)[0] == b"subscribe"
     with fanwire.Engine(redis.url, namespace="") as engine:

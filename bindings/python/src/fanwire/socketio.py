@@ -17,6 +17,7 @@ import asyncio
 import atexit
 import importlib
 import os
+import sys
 import threading
 import time
 import weakref
@@ -24,7 +25,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from . import ClosedError, Engine, Event, FanwireError
-from ._faces import face_settings, missing, settings_of_options
+from ._faces import face_settings, log, missing, settings_of_options
 from ._setting_types import NonUrlSettings
 
 try:
@@ -58,6 +59,10 @@ _PICKLE = b"\x80"  # how each pickle of protocol 2 and later begins
 _REPORT_EVERY = 100  # of what is refused
 _RETRY_S = 60.0  # where it cannot be subscribed at all, as with a wrong URL
 _CLOSE_S = 1.0  # longest that the end of the process waits for what is still to be sent
+# In a burst the outcome of one message in so many is waited for, and of one in so many seconds. What is emitted at a
+# lower rate is all waited for.
+_BURST = 32
+_BURST_S = 0.02
 
 
 class _Face(_Manager):
@@ -80,6 +85,9 @@ class _Face(_Manager):
         self._given = url
         self._settings: NonUrlSettings = settings_of_options(redis_options or {}) | settings
         self._engines: dict[int, Engine] = {}  # by the process, which may have been forked since
+        self._burst = 0  # messages since the last one whose outcome was waited for
+        self._waited_at = 0.0  # when that was
+        self._failed: int | None = None  # publishes that have failed so far, as far as the log knows
         self._refused = 0
         _managers.add(self)
 
@@ -93,9 +101,30 @@ class _Face(_Manager):
             engine = self._engines.setdefault(os.getpid(), made)
             if engine is made:
                 weakref.finalize(self, _close, made).atexit = False  # _close_all() is earlier
+                if "multiprocessing.util" in sys.modules:  # whose processes end without atexit
+                    multiprocessing = sys.modules["multiprocessing.util"]
+                    multiprocessing.Finalize(self, _close, (made,), exitpriority=0)
             else:
                 _close(made)  # another thread has made one meanwhile
         return engine
+
+    def _has_to_wait(self, engine: Engine) -> bool:
+        """Whether the outcome of the next message is waited for: then nothing is left that was not."""
+        now = time.monotonic()
+        self._burst += 1
+        if self._burst < _BURST and now - self._waited_at < _BURST_S and engine.connected:
+            return False
+        self._burst = 0
+        self._waited_at = now
+        return True
+
+    def _note_failures(self, engine: Engine) -> None:
+        """Also of those whose outcome was not waited for: they come before the last one's."""
+        stats = engine.stats()
+        failed = stats["publish_failed"] + stats["publish_unknown"]
+        if self._failed is not None and failed > self._failed:
+            self._report("Cannot publish to redis... messages that are or may be lost", failed - self._failed)
+        self._failed = failed
 
     def _send_later(self, engine: Engine, payload: str | bytes, error: FanwireError | None) -> None:
         """Redis is away: nobody is kept waiting for it."""
@@ -136,8 +165,9 @@ class FanwireManager(_Face, _PubSubManager):
     those that say where the server is and who logs in are understood. Instead of a URL it takes a fanwire.Engine, which
     others may use as well and whoever made it closes. Connects at the first use.
 
-    emit() never raises for Redis. While Redis is away it returns at once: the message waits in the engine for up to
-    publish_timeout_ms, and the log says so.
+    emit() never raises for Redis: the log has what failed. It returns when Redis has the message, but in a burst: then it
+    waits for one in 32. While Redis is away it returns at once, and the message waits for up to publish_timeout_ms. The end
+    of the process waits for what was emitted last, unless os._exit() ends it.
     """
 
     def initialize(self) -> None:
@@ -150,18 +180,27 @@ class FanwireManager(_Face, _PubSubManager):
         try:
             payload = self.json.dumps(data)
             engine = self._redis_connect()
-            error = None
-            if engine.state == "connecting":
-                try:
-                    engine.wait_connected()
-                except FanwireError as failure:
-                    error = failure
-            if engine.connected:
-                engine.publish(self.channel, payload)
+            if self._has_to_wait(engine):
+                self._wait_for(engine, payload)
             else:
-                self._send_later(engine, payload, error)
+                engine.publish_nowait(self.channel, payload)
         except Exception as error:
             self._report("Cannot publish to redis... giving up", error)
+
+    def _wait_for(self, engine: Engine, payload: str | bytes) -> None:
+        error = None
+        if engine.state == "connecting":
+            try:
+                engine.wait_connected()
+            except FanwireError as failure:
+                error = failure
+        if engine.connected:
+            try:
+                engine.publish(self.channel, payload)
+            finally:
+                self._note_failures(engine)
+        else:
+            self._send_later(engine, payload, error)
 
     def _listen(self) -> Iterator[bytes]:
         while True:
@@ -193,19 +232,27 @@ class AsyncFanwireManager(_Face, _AsyncPubSubManager):
         try:
             payload = self.json.dumps(data)
             engine = self._redis_connect()
-            bus = engine.bus()
-            error = None
-            if engine.state == "connecting":
-                try:
-                    await bus.opened
-                except FanwireError as failure:
-                    error = failure
-            if engine.connected:
-                await bus.publish(self.channel, payload)
+            if self._has_to_wait(engine):
+                await self._wait_for(engine, payload)
             else:
-                self._send_later(engine, payload, error)
+                engine.publish_nowait(self.channel, payload)
         except Exception as error:
             self._report("Cannot publish to redis... giving up", error)
+
+    async def _wait_for(self, engine: Engine, payload: str | bytes) -> None:
+        bus, error = engine.bus(), None
+        if engine.state == "connecting":
+            try:
+                await bus.opened
+            except FanwireError as failure:
+                error = failure
+        if engine.connected:
+            try:
+                await bus.publish(self.channel, payload)
+            finally:
+                self._note_failures(engine)
+        else:
+            self._send_later(engine, payload, error)
 
     async def _listen(self) -> AsyncIterator[bytes]:
         while True:
@@ -246,8 +293,8 @@ _ending = False
 def _close(engine: Engine) -> None:
     try:
         engine.close(_CLOSE_S)
-    except FanwireError:  # what could not be sent; it was in the log when it had to wait
-        pass
+    except FanwireError as error:
+        log.warning("what was emitted last may be lost: %s", error)
 
 
 @atexit.register
