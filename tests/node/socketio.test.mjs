@@ -178,6 +178,37 @@ test('without Redis a server serves its own clients, and no question waits', asy
   assert.equal(await adapter.serverCount(), 1);
 });
 
+test('a room that is made while Redis is away is lost until it is back', async () => {
+  const [a, b] = await Promise.all([serveFanwire(redis.url), serveFanwire(redis.url)]);
+  const { socket, got } = await a.connect();
+  const { socket: other } = await b.connect();
+  const told = [];
+  for (const name of ['lost', 'gap', 'resumed']) {
+    a.adapter.on(name, (room, detail) => {
+      if (room === null) return;
+      told.push([name, room, detail?.code]);
+      a.io.local.to(room).emit(name, room);
+    });
+  }
+  await redis.kill();
+  try {
+    await until(() => !a.bus.connected && !b.bus.connected);
+    await Promise.all([socket.join('new'), other.join('new')]);
+    socket.join('left');
+    socket.leave('left');
+    await until(() => got.length === 1);
+    assert.deepEqual(told, [['lost', 'new', 'NOT_CONNECTED']]);
+  } finally {
+    await redis.restart();
+  }
+  await until(() => got.length === 2);
+  assert.deepEqual(told.slice(1), [['resumed', 'new', undefined]]);
+  await until(() => settled(b.bus).then(() => b.bus.connected));
+  b.io.to('new').emit('hello');
+  await until(() => got.length === 3);
+  assert.deepEqual(got, [['lost', 'new'], ['resumed', 'new'], ['hello']]);
+});
+
 test('questions asked while Redis is away end', async () => {
   const options = { requestsTimeout: 100 };
   const [a] = await Promise.all([serveFanwire(redis.url, options), serveFanwire(redis.url, options)]);

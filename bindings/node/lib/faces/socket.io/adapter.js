@@ -3,6 +3,7 @@
 
 const { randomUUID } = require('node:crypto');
 
+const { makeError } = require('../../errors.js');
 const { Channels, confirmed } = require('./channels.js');
 const { checked } = require('./checked.js');
 const { countHere } = require('./link.js');
@@ -238,10 +239,19 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
       if (channel === undefined || this.#isClosed) return;
       try {
         const subscription = this.#channels.add(channel, room);
-        if (subscription !== undefined) this.#joining?.push(subscription);
+        if (subscription === undefined) return;
+        this.#joining?.push(subscription);
+        if (!this.bus.connected) this.#beginLost(subscription, room);
       } catch (error) {
         this.#tell('failed', [room], error);
       }
+    }
+
+    // A room that is made while Redis is away is lost from its beginning. It has its first socket only after this.
+    #beginLost(subscription, room) {
+      const tell = (event, detail) => this.rooms.has(room) && this.#tell(event, [room], detail);
+      queueMicrotask(() => tell('lost', makeError('NOT_CONNECTED')));
+      subscription.ready.then(() => tell('resumed'), () => {}); // refused, which is told, or ended
     }
 
     #unwant(room) {

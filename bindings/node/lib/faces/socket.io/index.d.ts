@@ -45,7 +45,7 @@ export type GapRoom = string | number | null;
 export interface FanwireAdapterEvents {
   /** Messages for the room are missing here. */
   gap: [room: GapRoom, gap: Gap];
-  /** Redis is away: what other servers send to the room does not arrive. */
+  /** Redis is away, maybe since before there was the room: what other servers send to the room does not arrive. */
   lost: [room: GapRoom, error: FanwireError];
   /** It arrives again. */
   resumed: [room: GapRoom];
