@@ -79,6 +79,7 @@ test('names, rooms and messages have limits with clear errors', async () => {
   assert.equal(eve.name, 'Eve Smith');
   assert.match((await eve.ask('enter', { key, name: 'Eve', room: 'lobby' })).error, /in already/);
   assert.match((await eve.ask('say', { text: 'x'.repeat(501) })).error, /at most 500 characters; this one has 501/);
+  assert.match((await eve.ask('say', { text: 'x\n'.repeat(30) })).error, /at most 20 lines/);
   assert.match((await eve.ask('say', { text: ' \n ' })).error, /nothing to send/);
   assert.match((await eve.ask('say', { text: { toString: 1 } })).error, /nothing to send/);
   assert.match((await eve.ask('move', { room: 'a/b' })).error, /letters, digits/);
@@ -88,6 +89,8 @@ test('names, rooms and messages have limits with clear errors', async () => {
   assert.deepEqual(textsOf(eve, 'Eve Smith'), ['<script>alert(1)</script>', 'x'.repeat(500)]);
   const answers = await Promise.all(numbered('fast', 20).map((text) => eve.ask('say', { text })));
   assert.match(answers.find(({ error }) => error !== undefined).error, /too fast/);
+  const moves = await Promise.all(numbered('room', 40).map((room) => eve.ask('move', { room })));
+  assert.match(moves.find(({ error }) => error !== undefined).error, /too fast/);
 });
 
 test('a name is given once in the whole fleet, and back to the same tab', async () => {
@@ -146,7 +149,13 @@ test('Redis killed by hand: LOST, own people still hear, RESUMED, and what is mi
   await until(() => textsOf(local, 'Ada').includes('meanwhile'), 'a message on the same server');
   assert.match((await ada.ask('say', { person: bo.id, text: 'private' })).error, /Not sent: Redis is down, and Bo is on server B/);
   assert.match((await ada.ask('ask all')).error, /Redis is down/);
+  await local.ask('move', { room: 'made meanwhile' });
+  await until(() => local.losses.some(([event, room]) => event === 'lost' && room === 'room:made meanwhile'), 'LOST in a new room');
+  const late = connect(demo, 'C');
+  await until(() => late.socket.connected, 'a connection');
+  assert.match((await late.ask('enter', { key: 'l'.repeat(32), name: 'Bo', room: 'lobby' })).error, /called Bo already/);
   await until(() => [ada, bo].every(({ losses }) => losses.some(([event, room]) => event === 'resumed' && room === 'room:lobby')), 'RESUMED in the room');
+  await until(() => local.losses.some(([event, room]) => event === 'resumed' && room === 'room:made meanwhile'), 'RESUMED in a new room');
   assert.ok(bo.losses.some(([event, room]) => event === 'gap' && room === 'room:lobby'));
   await until(() => demo.said.slice(killed).some((line) => /Redis is back as process/.test(line)), 'the new Redis');
   demo.pids.redis = Number(/process (\d+)/.exec(demo.said.findLast((line) => /Redis is back/.test(line)))[1]);
@@ -169,6 +178,20 @@ test('a server that is killed is back on its port, with its people', async () =>
   await say(ada, ['welcome back']);
   await until(() => textsOf(bo, 'Ada').length === 1, 'a message to server B');
   assert.ok(!isAlive(gone));
+});
+
+test('a server that says nothing counts as out of reach until it speaks', async () => {
+  const ada = await enter(demo, 'A', 'Ada');
+  const isReached = (name) => ada.fleet.servers.find((server) => server.name === name)?.isReached;
+  await until(() => sees(ada, ['Ada']), 'all servers');
+  process.kill(demo.pids.C, 'SIGSTOP');
+  try {
+    await until(() => !isReached('C'), 'server C to be out of reach');
+    assert.ok(isReached('B'));
+  } finally {
+    process.kill(demo.pids.C, 'SIGCONT');
+  }
+  await until(() => isReached('C'), 'server C again');
 });
 
 test('a second demo takes other ports, and ends without a trace', async () => {

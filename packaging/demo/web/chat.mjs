@@ -7,8 +7,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { paces } from './fleet.mjs';
 import { Refused, checkedName, checkedRoom, checkedText, foldedName } from './page/limits.js';
 
-const kBurst = 10; // messages at once,
-const kPerSecond = 5; // and on average
+const kMostPeople = 200; // on a server
+const kMessages = 10; // of one person at once,
+const kOthers = 30; // and of all else that one may ask for,
+const kPerSecond = 5; // and so many more of each a second
 
 const isObject = (value) => typeof value === 'object' && value !== null;
 const roomOf = (room) => `room:${room}`;
@@ -20,14 +22,19 @@ const idOf = (key) => createHash('sha256').update(key).digest('base64url').slice
 
 /** So many actions at once, and then so many a second. */
 class Budget {
-  #left = kBurst;
+  #most;
+  #left;
   #at = Date.now();
 
-  spend() {
+  constructor(most) {
+    this.#most = this.#left = most;
+  }
+
+  spend(field) {
     const now = Date.now();
-    this.#left = Math.min(kBurst, this.#left + ((now - this.#at) * kPerSecond) / 1000);
+    this.#left = Math.min(this.#most, this.#left + ((now - this.#at) * kPerSecond) / 1000);
     this.#at = now;
-    if (this.#left < 1) throw new Refused('text', 'That is too fast. Please wait a second.');
+    if (this.#left < 1) throw new Refused(field, 'That is too fast. Please wait a second.');
     --this.#left;
   }
 }
@@ -44,11 +51,12 @@ export class Chat {
   }
 
   welcome(socket) {
-    socket.data = { visit: randomUUID(), numbers: new Map(), budget: new Budget() };
+    socket.data = { visit: randomUUID(), numbers: new Map(), messages: new Budget(kMessages), others: new Budget(kOthers) };
     // Everything is answered by {error, field} or by what the action returns.
     const on = (event, act) => socket.on(event, async (given, answer) => {
       let result;
       try {
+        if (event !== 'say') socket.data.others.spend(event === 'move' ? 'room' : 'name');
         result = { ...(await act(isObject(given) ? given : {})) };
       } catch (error) {
         if (!(error instanceof Refused)) console.error(error);
@@ -69,6 +77,7 @@ export class Chat {
   async #enter(socket, { key, name, room }) {
     if (socket.data.person !== undefined) throw new Refused('name', 'You are in already.');
     if (typeof key !== 'string' || key.length < 16 || key.length > 64) throw new Refused('name', 'The key of your tab is wrong.');
+    if (this.#fleet.size >= kMostPeople) throw new Refused('name', `Server ${this.#fleet.name} is full. Please use another one.`);
     const person = { id: idOf(key), name: checkedName(name), isIn: false };
     const first = checkedRoom(room);
     socket.data.person = person; // what the others see who take the same name at this moment
@@ -79,12 +88,18 @@ export class Chat {
       throw new Refused('name', `Somebody is called ${person.name} already. Please take another name.`);
     }
     // What others write arrives from now on.
-    await socket.join([roomOf(first), roomOfPerson(person.id)]);
+    await Promise.all([this.#join(socket, first), socket.join(roomOfPerson(person.id))]);
     if (!socket.connected) return {};
     person.isIn = true;
     socket.data.room = first;
     this.#fleet.put(person, first, 1);
-    return { id: person.id, name: person.name, room: first, server: this.#fleet.name, isConnected: this.#fleet.isConnected };
+    return { id: person.id, name: person.name, room: first, server: this.#fleet.name };
+  }
+
+  // Of a room that is lost already, as one comes in, nothing more is said until it is back.
+  #join(socket, room) {
+    if (!this.#fleet.isConnected && this.#adapter.rooms.has(roomOf(room))) socket.emit('lost', { room: roomOf(room) });
+    return socket.join(roomOf(room));
   }
 
   // Of two who take a name at the same moment both may be refused, but never is it given to both while Redis is there.
@@ -92,28 +107,30 @@ export class Chat {
     const isOther = (one) => one.id !== socket.id && one.data.person?.id !== id;
     const inRoom = this.#io.in(roomOfName(name));
     const named = await (this.#fleet.isConnected ? inRoom : inRoom.local).fetchSockets().catch(() => inRoom.local.fetchSockets());
-    return named.some(isOther);
+    if (named.some(isOther)) return true;
+    // While Redis is away, what was heard last.
+    return !this.#fleet.isConnected && this.#fleet.all().some((one) => one.id !== id && foldedName(one.name) === foldedName(name));
   }
 
   async #move(socket, { room }) {
     const person = this.#personOf(socket);
     const next = checkedRoom(room);
-    socket.data.budget.spend();
     const last = socket.data.room;
     if (next !== last) {
       socket.data.room = next;
+      socket.data.numbers.delete(last);
       socket.leave(roomOf(last));
       this.#fleet.put(person, next, 0);
-      await socket.join(roomOf(next));
+      await this.#join(socket, next);
     }
-    return { room: next, isConnected: this.#fleet.isConnected };
+    return { room: next };
   }
 
   // Without an await, so that messages go out in the order in which they came.
   #say(socket, { person: to, text: given }) {
     const me = this.#personOf(socket);
     const text = checkedText(given);
-    socket.data.budget.spend();
+    socket.data.messages.spend('text');
     const from = { id: me.id, name: me.name, server: this.#fleet.name };
     return to === undefined ? this.#sayInRoom(socket, from, text) : this.#sayTo(socket, String(to), from, text);
   }

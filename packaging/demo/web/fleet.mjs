@@ -126,14 +126,20 @@ export class Fleet {
     this.#changed();
   }
 
-  /** {name, server} of somebody on any server. */
+  /** How many are on this server. */
+  get size() {
+    return this.#people.size;
+  }
+
+  /** {id, name, server} of everybody, as far as is known. */
+  all() {
+    const here = [...this.#people.values()].map((person) => ({ ...person, server: this.name }));
+    const there = [...this.#peers].flatMap(([server, { people }]) => people.map((person) => ({ ...person, server })));
+    return [...here, ...there];
+  }
+
   find(id) {
-    if (this.#people.has(id)) return { ...this.#people.get(id), server: this.name };
-    for (const [server, { people }] of this.#peers) {
-      const person = people.find((one) => one.id === id);
-      if (person !== undefined) return { ...person, server };
-    }
-    return undefined;
+    return this.all().find((one) => one.id === id);
   }
 
   /** All that a page shows. */

@@ -11,7 +11,7 @@ import { Fleet } from './fleet.mjs';
 const kNextPort = 3; // there are three servers
 const kHighestPort = 65_535;
 const kAgainMs = 500;
-const kMostPeople = 200;
+const kMostClients = 1000;
 
 const [name, firstPort, redisUrl, how] = process.argv.slice(2);
 
@@ -25,7 +25,7 @@ const io = new Server(http, {
   }),
   maxHttpBufferSize: 16 * 1024,
   // Any page that is open in the browser can reach this address.
-  allowRequest: (request, answer) => answer(null, isOurs(request) && io.engine.clientsCount < kMostPeople),
+  allowRequest: (request, answer) => answer(null, isOurs(request) && io.engine.clientsCount < kMostClients),
 });
 
 const fleet = new Fleet(io, name, (told) => process.send?.(told));

@@ -6,6 +6,7 @@ const kTogetherMs = 3 * 60_000; // messages of one sender within this time have 
 const kAtEnd = 40; // pixels from the end that count as at it
 
 const log = $('log');
+const isVisible = () => log.offsetParent !== null;
 const newest = $('newest');
 const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < kAtEnd;
 const toEnd = () => (log.scrollTop = log.scrollHeight);
@@ -83,18 +84,20 @@ export class Conversations {
     toEnd();
   }
 
-  /** Returns the entry. */
   add(key, entry) {
     const one = this.#of(key);
     one.entries.push(entry);
     if (one.entries.length > kMost) one.entries.splice(0, one.entries.length - kMost);
-    if (key !== this.#shown) {
-      if (entry.from !== undefined) ++one.unread;
-      return entry;
-    }
+    if (entry.from !== undefined && (key !== this.#shown || !isVisible())) ++one.unread;
+    if (key !== this.#shown) return;
     if (this.#pending.length === 0) requestAnimationFrame(() => this.#flush());
     this.#pending.push(entry);
-    return entry;
+    if (this.#pending.length > kMost) this.#pending.shift(); // frames wait while the page is in the background
+  }
+
+  /** The one that is shown is in sight. */
+  see() {
+    if (this.#shown !== undefined) this.#of(this.#shown).unread = 0;
   }
 
   /** A word on one's own message. */
@@ -107,7 +110,7 @@ export class Conversations {
 
   #flush() {
     const follows = this.#sticks;
-    this.#append(this.#pending.splice(0).slice(-kMost));
+    this.#append(this.#pending.splice(0));
     while (log.childElementCount > kMost) log.firstElementChild.remove();
     if (follows) toEnd();
     else newest.hidden = false;

@@ -1,6 +1,6 @@
 // What names, rooms and messages may be. The page and the servers use the same; only the servers' word counts.
 
-export const limits = { name: 24, room: 24, text: 500 }; // UTF-16 units, as the maxlength of an input counts them
+export const limits = { name: 24, room: 24, text: 500, lines: 20 }; // UTF-16 units, as the maxlength of an input counts them
 
 const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}]/u;
 const line = (text) => (typeof text === 'string' ? text : '').normalize('NFC').replace(/\s+/gu, ' ').trim();
@@ -41,5 +41,6 @@ export function checkedText(given) {
   const text = (typeof given === 'string' ? given : '').replace(/\r\n?/g, '\n').replace(/[^\P{Cc}\n\t]/gu, '').trim();
   refuseIf(text === '', 'text', 'There is nothing to send.');
   refuseIf(text.length > limits.text, 'text', `A message has at most ${limits.text} characters; this one has ${text.length}.`);
+  refuseIf(text.split('\n').length > limits.lines, 'text', `A message has at most ${limits.lines} lines.`);
   return text;
 }

@@ -26,11 +26,13 @@ export class Live {
         cell(milliseconds(p99)), cell(whole.format(missing)))));
     const missing = peers.reduce((sum, one) => sum + one.missing, 0);
     const silent = peers.reduce((sum, one) => sum + one.silent, 0);
-    const verdict = missing === 0 ? 'Nothing is missing.'
-      : silent === 0 ? `${whole.format(missing)} missing, all of them announced.`
-        : `${whole.format(silent)} of ${whole.format(missing)} missing without a word.`;
+    const isOut = this.#outages.length > 0 && this.#outages.at(-1).to === undefined;
+    const verdict = isOut ? 'Cut off. The count comes later.'
+      : missing === 0 ? 'Nothing is missing.'
+        : silent === 0 ? `${whole.format(missing)} missing, all of them announced.`
+          : `${whole.format(silent)} of ${whole.format(missing)} missing without a word.`;
     if ($('verdict').textContent !== verdict) $('verdict').textContent = verdict;
-    $('verdict').dataset.is = missing === 0 ? 'whole' : silent === 0 ? 'told' : 'silent';
+    $('verdict').dataset.is = isOut ? 'silent' : missing === 0 ? 'whole' : silent === 0 ? 'told' : 'silent';
     this.#points.push({ at: Date.now(), rates: Object.fromEntries(peers.map(({ server, rate }) => [server, rate])) });
     const since = Date.now() - (kSeconds + 2) * 1000;
     this.#points = this.#points.filter(({ at }) => at > since);

@@ -9,6 +9,7 @@ import { Live } from './live.js';
 const kFirstRooms = ['lobby', 'design', 'random'];
 const kAnswerMs = 8000;
 const kRoundTripMs = 2000;
+const kMostExpected = 1000;
 
 const stored = (key) => sessionStorage.getItem(key) ?? undefined;
 const keep = (key, value) => sessionStorage.setItem(key, value);
@@ -17,7 +18,7 @@ if (stored('key') === undefined) keep('key', [...crypto.getRandomValues(new Uint
 const socket = io({ transports: ['websocket'], reconnectionDelay: 300, reconnectionDelayMax: 1500 });
 const conversations = new Conversations();
 const live = new Live();
-const expected = new Map(); // visit and conversation -> number of the next message
+const expected = new Map(); // visit and conversation -> number of the next message, of the latest thousand
 const people = new Map(); // id -> {id, name, server}, also those who have left
 
 let fleet = { server: '', servers: [], redis: { up: true, isConnected: true }, pace: 100 };
@@ -135,7 +136,9 @@ socket.on('message', (message) => {
   if (isMine) me.visit = visit;
   const stream = `${visit} ${room !== undefined ? key : privateKey(to.id)}`;
   const missing = number - (expected.get(stream) ?? number);
+  expected.delete(stream);
   expected.set(stream, number + 1);
+  if (expected.size > kMostExpected) expected.delete(expected.keys().next().value);
   if (missing > 0) {
     conversations.add(key, {
       kind: 'gap', word: 'MISSING', at,
@@ -143,7 +146,7 @@ socket.on('message', (message) => {
     });
   }
   conversations.add(key, message);
-  if (key !== conversations.shown) render();
+  render();
 });
 
 // ---- Loss ------------------------------------------------------------------------------------------------
@@ -178,14 +181,28 @@ socket.on('connect', async () => {
   const name = stored('name');
   try {
     if (name !== undefined) await enter(name);
+    if (wasCut) {
+      tell('gap', 'GAP', 'Messages may be missing');
+      tell('resumed', 'RESUMED', 'Connected again');
+    }
+    wasCut = false;
   } catch (error) {
     leave(name, error.message);
   }
   render();
 });
 
+// A page that is away from its server gets nothing either.
+let wasCut = false;
+function tell(kind, word, text) {
+  live.event(kind, word, text);
+  for (const key of conversations.keys()) if (!isRoom(key) || key === myRoomKey()) conversations.add(key, { kind, word, text, at: Date.now() });
+}
+
 socket.on('disconnect', () => {
   isConnected = false;
+  if (me !== undefined && !wasCut) tell('lost', 'LOST', `Server ${fleet.server} is away`);
+  wasCut ||= me !== undefined;
   live.roundTrip();
   render();
 });
@@ -229,24 +246,31 @@ const count = (number, one, more) => `${number} ${number === 1 ? one : more}`;
 
 function setView(view) {
   document.body.dataset.view = view;
+  if (view === 'chat') conversations.see();
   for (const button of document.querySelectorAll('.views button')) button.setAttribute('aria-pressed', String(button.dataset.view === view));
 }
-for (const button of document.querySelectorAll('.views button')) button.addEventListener('click', () => setView(button.dataset.view));
+for (const button of document.querySelectorAll('.views button')) button.addEventListener('click', () => (setView(button.dataset.view), render()));
+
+const canKill = () => me !== undefined && fleet.redis.up && isConnected;
 
 function renderRedis() {
   const { up, isConnected: isReached } = fleet.redis;
-  const seconds = redisBackAt === undefined ? undefined : Math.max(0, Math.ceil((redisBackAt - performance.now()) / 1000));
-  const state = up ? (isReached ? 'up' : 'up, reconnecting') : seconds ? `down, back in ${seconds} s` : 'down, starting';
+  const state = !up ? 'down' : isReached ? 'up' : 'up, reconnecting';
   if ($('redis-state').textContent !== state) $('redis-state').textContent = state;
+  const seconds = redisBackAt === undefined ? 0 : Math.max(0, Math.ceil((redisBackAt - performance.now()) / 1000));
+  $('redis-back').textContent = up ? '' : seconds > 0 ? `back in ${seconds} s` : 'starting';
   $('redis-state').dataset.is = up && isReached ? 'up' : 'down';
-  $('kill').disabled = me === undefined || !up || !isConnected;
+  // Not `disabled`, by which whoever pressed it by the keyboard would lose the focus.
+  $('kill').setAttribute('aria-disabled', String(!canKill()));
 }
 
 function renderReach() {
   const { isConnected: isReached } = fleet.redis;
+  const away = fleet.servers.filter((server) => !server.isReached);
   const [is, text] = !isConnected ? ['down', `Server ${fleet.server || '?'} is away. The page connects again by itself.`]
     : !isReached ? ['lost', `LOST: only people on server ${fleet.server} hear you until Redis is back.`]
-      : ['whole', 'Messages reach all servers.'];
+      : away.length > 0 ? ['lost', `${away.map(({ name }) => `Server ${name}`).join(' and ')} ${away.length === 1 ? 'is' : 'are'} out of reach.`]
+        : ['whole', 'Messages reach all servers.'];
   $('reach').dataset.is = is;
   if ($('reach').textContent !== text) $('reach').textContent = text;
 }
@@ -324,13 +348,14 @@ function render() {
     const choice = document.querySelector(`#pace input[value="${fleet.pace}"]`);
     if (choice && !choice.checked) choice.checked = true;
     for (const button of document.querySelectorAll('.views button')) {
-      const unread = button.dataset.view === 'places' && conversations.keys().some((key) => conversations.unread(key) > 0 && key !== conversations.shown);
-      button.classList.toggle('has-unread', unread);
+      const isElsewhere = button.dataset.view === 'places';
+      const unread = button.dataset.view !== 'live' && conversations.keys().some((key) => conversations.unread(key) > 0 && (key !== conversations.shown) === isElsewhere);
+      show(button.querySelector('.dot'), unread, () => (unread ? [el('span', { class: 'unseen' }, 'unread')] : []));
     }
   });
 }
 
-$('kill').addEventListener('click', () => ask('kill redis').catch(({ message }) => sayText(message)));
+$('kill').addEventListener('click', () => canKill() && ask('kill redis').catch(({ message }) => sayText(message)));
 $('pace').addEventListener('change', ({ target }) => ask('pace', { perSecond: Number(target.value) }).catch(({ message }) => sayText(message)));
 if (stored('name') === undefined) $('name').focus();
 render();
