@@ -33,8 +33,10 @@ struct EventTarget {
     void* user_data = nullptr;
 };
 
-// The numbers are those of fanwire_engine_state.
-enum class EngineState { connecting = 1, connected = 2, reconnecting = 3, gave_up = 4, closed = 5 };
+enum class EngineState {
+#define FANWIRE_ENGINE_STATE(upper, name, code, help) name = code,
+#include "core/base/names.def"
+};
 
 // Throws INVALID_ARGUMENT on any engine's IO thread, where `what` would wait for itself or hold up others.
 void refuse_io_thread(const char* what);

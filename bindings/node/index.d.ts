@@ -62,7 +62,7 @@ export interface SettingValues {
   reviveOnUse?: boolean;
   /** a link on which nothing came in for this long is sent a PING */
   heartbeatIntervalMs?: number | string;
-  /** a link on which nothing came in for this long is broken; above heartbeatIntervalMs */
+  /** a link whose PING has no answer for this long is broken, a silent one heartbeatIntervalMs later; above that interval */
   heartbeatTimeoutMs?: number | string;
   /** how often to send a message to ourselves through both links; 0: never */
   probeIntervalMs?: number | string;

@@ -8,7 +8,6 @@ using namespace fanwire::capi;
 using namespace fanwire::core;
 
 namespace {
-constexpr size_t first_stats_size = sizeof(fanwire_engine_stats);
 constexpr uint64_t timeout_max = UINT32_MAX;
 
 // With an outcome.
@@ -93,7 +92,7 @@ int fanwire_publish_async(fanwire_engine* engine, const char* channel, size_t ch
 int fanwire_publish_with(fanwire_engine* engine, const fanwire_publish_args* args, size_t args_size) {
     return guarded([&] {
         Engine& target = *checked(engine).engine;
-        const auto asked = copy_in<sizeof(fanwire_publish_args)>(args, args_size, "args");
+        const auto asked = copy_in(args, args_size, "args");
         const auto timeout = static_cast<std::uint32_t>(std::min(asked.timeout_ms, timeout_max));
         const std::string_view channel = bytes(asked.channel, asked.channel_size, "channel");
         const std::string_view payload = bytes(asked.payload, asked.payload_size, "payload");
@@ -147,7 +146,7 @@ int fanwire_engine_health(const fanwire_engine* engine, fanwire_health* health, 
         out.probe_us = now.probe_us;
         const std::string_view text = cut_utf8(now.text, sizeof out.text - 1);
         std::copy(text.begin(), text.end(), out.text);
-        copy_out<sizeof out>(health, health_size, out, "health");
+        copy_out(health, health_size, out, "health");
     });
 }
 
@@ -160,7 +159,7 @@ int fanwire_engine_stats_get(const fanwire_engine* engine, fanwire_engine_stats*
 #include "core/base/metrics.def"
 #undef FANWIRE_METRIC
         };
-        copy_out<first_stats_size>(stats, stats_size, out, "stats");
+        copy_out(stats, stats_size, out, "stats");
     });
 }
 
@@ -174,7 +173,7 @@ int fanwire_engine_latency(const fanwire_engine* engine, int kind, fanwire_laten
         fanwire_latency out{now.count, now.sum_us, now.max_us, {}};
         static_assert(FANWIRE_LATENCY_BUCKETS == LatencySnapshot::bucket_count);
         std::copy(now.buckets.begin(), now.buckets.end(), out.buckets);
-        copy_out<sizeof out>(latency, latency_size, out, "latency");
+        copy_out(latency, latency_size, out, "latency");
     });
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "capi/src/first_sizes.h"
 #include "core/base/thread.h"
 #include "core/engine.h"
 #include "core/fanout/dispatcher.h"
@@ -103,20 +104,20 @@ inline void copy_text(const std::string& text, char* buffer, size_t* size, const
     std::memcpy(buffer, text.c_str(), text.size() + 1);
 }
 
-// Copies as much of `from` as the caller was compiled for; FirstSize is the struct's size in its first version.
-template <size_t FirstSize, class Struct>
+// Copies as much of `from` as the caller was compiled for.
+template <class Struct>
 void copy_out(Struct* to, size_t to_size, const Struct& from, const char* name) {
     required(to, name);
-    if (to_size < FirstSize) reject(std::string(name) + " is smaller than its first version");
+    if (to_size < first_size<Struct>) reject(std::string(name) + " is smaller than its first version");
     std::memset(static_cast<void*>(to), 0, to_size);  // fields that this library does not know
     std::memcpy(static_cast<void*>(to), &from, std::min(to_size, sizeof from));
 }
 
 // The caller's struct, however much of it the caller was compiled for. What lies beyond ours must not be asked for.
-template <size_t FirstSize, class Struct>
+template <class Struct>
 Struct copy_in(const Struct* from, size_t from_size, const char* name) {
     required(from, name);
-    if (from_size < FirstSize) reject(std::string(name) + " is smaller than its first version");
+    if (from_size < first_size<Struct>) reject(std::string(name) + " is smaller than its first version");
     const auto* const all = reinterpret_cast<const unsigned char*>(from);
     for (size_t i = sizeof(Struct); i < from_size; ++i)
         if (all[i] != 0) reject(std::string(name) + " has a field that this library does not know");

@@ -50,15 +50,13 @@ fanwire_event fanwire::capi::to_c(const Event& event) {
 
 namespace {
 
-constexpr size_t first_event_size = sizeof(fanwire_event);
-
 fanwire_event& element(fanwire_event* events, size_t event_size, size_t i) {
     return *reinterpret_cast<fanwire_event*>(reinterpret_cast<char*>(events) + i * event_size);
 }
 
 void check_array(fanwire_event* events, size_t event_size, size_t count) {
     if (count != 0) required(events, "events");
-    if (event_size < first_event_size) reject("event_size is smaller than the first version of fanwire_event");
+    if (event_size < first_size<fanwire_event>) reject("event_size is smaller than the first version of fanwire_event");
     if (event_size % alignof(fanwire_event) != 0) reject("event_size is not the size of a fanwire_event");
 }
 
@@ -68,21 +66,29 @@ struct ToArray {
     size_t event_size;
     size_t next = 0;
 
-    fanwire_event& place() {
+    // Fills the next element. A caller of another version has shorter ones, or longer ones.
+    template <class Fill>
+    void put(Fill&& fill) {
         fanwire_event& out = element(events, event_size, next++);
-        if (event_size > sizeof(fanwire_event)) std::memset(static_cast<void*>(&out), 0, event_size);
-        return out;
+        if (event_size == sizeof(fanwire_event)) {
+            fill(out);
+            return;
+        }
+        fanwire_event whole;
+        fill(whole);
+        copy_out(&out, event_size, whole, "event");
     }
     void message(Subscription& subscription, Message* message) {
-        fanwire_event& out = place();
-        out = {};
-        out.kind = FANWIRE_EVENT_MESSAGE;
-        out.user_data = subscription.user_data();
-        out.message = to_c(message);  // the caller's now
-        add_parts(out, *message);
+        put([&](fanwire_event& out) {
+            out = {};
+            out.kind = FANWIRE_EVENT_MESSAGE;
+            out.user_data = subscription.user_data();
+            out.message = to_c(message);  // the caller's now
+            add_parts(out, *message);
+        });
     }
     void event(Subscription*, Event&& event) {
-        place() = to_c(event);
+        put([&](fanwire_event& out) { out = to_c(event); });
         event.message.detach();
     }
 };
@@ -207,6 +213,6 @@ int fanwire_inbox_stats_get(const fanwire_inbox* inbox, fanwire_inbox_stats* sta
         std::lock_guard lock(handle.mutex);
         const fanwire_inbox_stats out{now.queued, now.queued_bytes, now.drained, now.dropped,
                                       handle.dispatcher ? handle.dispatcher->callback_errors() : 0};
-        copy_out<sizeof out>(stats, stats_size, out, "stats");
+        copy_out(stats, stats_size, out, "stats");
     });
 }

@@ -17,7 +17,7 @@ int fanwire_option_at(size_t index, fanwire_option_info* info, size_t info_size)
         const auto& row = option_rows()[index];
         const fanwire_option_info found{row.name, row.type, row.default_value, row.range.c_str(), row.help,
                                         row.secret ? 1 : 0};
-        copy_out<sizeof found>(info, info_size, found, "info");
+        copy_out(info, info_size, found, "info");
     });
 }
 

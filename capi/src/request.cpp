@@ -48,16 +48,15 @@ int fanwire_request_open(fanwire_request** request, fanwire_engine* engine, cons
     return guarded([&] {
         required(request, "request");
         const auto& target = checked(engine).engine;
-        required(args, "args");
-        if (args_size < sizeof *args) reject("args_size is smaller than the first version of fanwire_request_args");
-        fanwire_inbox& inbox = checked_beside(*target, args->inbox);
-        const std::string_view channel = bytes(args->channel, args->channel_size, "channel");
-        const std::string_view payload = bytes(args->payload, args->payload_size, "payload");
+        const auto asked = copy_in(args, args_size, "args");
+        fanwire_inbox& inbox = checked_beside(*target, asked.inbox);
+        const std::string_view channel = bytes(asked.channel, asked.channel_size, "channel");
+        const std::string_view payload = bytes(asked.payload, asked.payload_size, "payload");
         outlet_of(inbox, target);
         auto handle = std::make_unique<fanwire_request>();
         OutcomeSlot slot(*inbox.inbox);
         handle->engine = target;
-        handle->request = target->request(channel, payload, args->expect, args->timeout_ms, inbox.inbox, args->user_data);
+        handle->request = target->request(channel, payload, asked.expect, asked.timeout_ms, inbox.inbox, asked.user_data);
         slot.keep();
         *request = handle.release();
     });

@@ -51,7 +51,7 @@ int fanwire_status_at(size_t index, fanwire_status_info* info, size_t info_size)
         if (index >= count) reject("index is beyond the status table");
         const StatusRow& row = rows[index];
         const fanwire_status_info found{static_cast<int>(row.status), row.retryable ? 1 : 0, row.name, row.text};
-        copy_out<sizeof found>(info, info_size, found, "info");
+        copy_out(info, info_size, found, "info");
     });
 }
 

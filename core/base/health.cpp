@@ -21,12 +21,10 @@ std::string because(const Error& why) { return why ? ": " + why.text : ""; }
 
 const char* verdict_name(Verdict verdict) {
     switch (verdict) {
-        case Verdict::ok:
-            return "ok";
-        case Verdict::degraded:
-            return "degraded";
-        case Verdict::down:
-            break;
+#define FANWIRE_HEALTH_VERDICT(upper, name, code, help) \
+    case Verdict::name:                                 \
+        return #name;
+#include "core/base/names.def"
     }
     return "down";
 }

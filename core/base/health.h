@@ -9,8 +9,10 @@
 
 namespace fanwire::core {
 
-// The numbers are those of fanwire_health_verdict.
-enum class Verdict { ok = 1, degraded = 2, down = 3 };
+enum class Verdict {
+#define FANWIRE_HEALTH_VERDICT(upper, name, code, help) name = code,
+#include "core/base/names.def"
+};
 
 const char* verdict_name(Verdict verdict);
 

@@ -1,4 +1,4 @@
-// What a consumer finds in its inbox. The numbers are those of fanwire_event_kind and fanwire_gap_reason.
+// What a consumer finds in its inbox.
 #pragma once
 
 #include <cstdint>
@@ -10,22 +10,8 @@
 namespace fanwire::core {
 
 enum class EventKind : std::uint8_t {
-    message = 1,
-    active = 2,
-    lost = 3,
-    resumed = 4,
-    gap = 5,
-    failed = 6,
-    ended = 7,
-    published = 8,
-    connected = 9,
-    disconnected = 10,
-    reconnecting = 11,
-    error = 12,
-    gave_up = 13,
-    numsub = 14,
-    reply = 15,
-    request_done = 16,
+#define FANWIRE_EVENT_KIND(upper, name, code, help) name = code,
+#include "core/base/names.def"
 };
 
 // What there is exactly one of for something that was accepted, and has its place since then.
@@ -33,7 +19,11 @@ inline bool is_outcome(EventKind kind) {
     return kind == EventKind::published || kind == EventKind::numsub || kind == EventKind::request_done;
 }
 
-enum class GapReason : std::uint8_t { none = 0, reconnect = 1, overflow = 2, output_buffer = 3 };
+enum class GapReason : std::uint8_t {
+    none = 0,
+#define FANWIRE_GAP_REASON(upper, name, code, help) name = code,
+#include "core/base/names.def"
+};
 
 inline constexpr std::uint64_t count_unknown = UINT64_MAX;
 

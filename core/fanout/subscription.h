@@ -22,8 +22,10 @@ namespace fanwire::core {
 class Inbox;
 class Subscription;
 
-// The numbers are those of fanwire_subscription_state.
-enum class SubscriptionState : std::uint8_t { pending = 1, active = 2, lost = 3, failed = 4, ended = 5 };
+enum class SubscriptionState : std::uint8_t {
+#define FANWIRE_SUBSCRIPTION_STATE(upper, name, code, help) name = code,
+#include "core/base/names.def"
+};
 
 // What an engine shares with its subscriptions, which may outlive it: its counters; where threads wait for a
 // subscription or for the engine itself to change; the door by which they tell it what they want.

@@ -1,29 +1,11 @@
-#include <fstream>
 #include <map>
-#include <regex>
 #include <set>
-#include <sstream>
 
+#include "header.h"
 #include "support.h"
 
 namespace capi_test {
 namespace {
-
-// The enumerators of an enum of fanwire.h: number -> name without FANWIRE_.
-std::map<int, std::string> enum_of_header(const std::string& name) {
-    std::ifstream file(FANWIRE_HEADER);
-    std::stringstream text;
-    text << file.rdbuf();
-    const std::string header = text.str();
-    std::smatch body;
-    std::map<int, std::string> rows;
-    if (!std::regex_search(header, body, std::regex("typedef enum " + name + " \\{([^}]*)\\}"))) return rows;
-    const std::string list = body[1];
-    const std::regex row("FANWIRE_([A-Z_]+) = ([0-9]+)");
-    for (std::sregex_iterator it(list.begin(), list.end(), row), end; it != end; ++it)
-        rows.emplace(std::stoi((*it)[2]), (*it)[1]);
-    return rows;
-}
 
 TEST(Status, TableAndEnumAreTheSame) {
     const auto header = enum_of_header("fanwire_status");

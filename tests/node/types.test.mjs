@@ -55,6 +55,15 @@ test('what is said about the settings', () => {
   }
 });
 
+test('the words of events, states and health', () => {
+  const { gapReasons, states, verdicts, logLevels } = createRequire(import.meta.url)(path.join(packageDir, 'lib/addon.js')).constants();
+  const union = (words) => Object.values(words).map((word) => `'${word}'`).join(' | ');
+  assert.ok(declarations.includes(`  reason: ${union(gapReasons)};`), union(gapReasons));
+  assert.ok(declarations.includes(`type BusState = ${union(states)};`), union(states));
+  assert.ok(declarations.includes(`  verdict: ${union(verdicts)};`), union(verdicts));
+  assert.ok(declarations.includes(`  logLevel?: 'off' | ${union(logLevels)};`), union(logLevels));
+});
+
 test('the codes and classes of errors', () => {
   const [, union] = /type ErrorCode =([^;]+);/.exec(declarations);
   const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code);

@@ -192,3 +192,20 @@ def test_the_stub_of_the_extension_lists_what_is_in_it():
             members = {member for member in members if not member.startswith("_")}
             actual = {member for member in vars(getattr(_native, name)) if not member.startswith("_")}
             assert members == {member for member in actual if "pybind11" not in member}
+
+
+def test_words_are_those_of_the_engines_tables():
+    from fanwire import _native
+    from fanwire._base_bus import EngineState
+    from fanwire._events import Kind, Reason
+    from fanwire._health import Latencies, Verdict
+    from fanwire._subscription import State
+
+    not_told = {"message", "published", "numsub", "reply", "request_done"}  # those have ways of their own
+    assert set(typing.get_args(Kind)) == set(_native.EVENT_KINDS.values()) - not_told | {"undecodable"}
+    assert list(typing.get_args(Reason)) == list(_native.GAP_REASONS.values())
+    assert list(typing.get_args(State)) == list(_native.SUBSCRIPTION_STATES.values())
+    assert list(typing.get_args(EngineState)) == list(_native.ENGINE_STATES.values())
+    assert [str(verdict) for verdict in Verdict] == list(_native.HEALTH_VERDICTS.values())
+    assert set(typing.get_type_hints(Latencies)) == set(_native.LATENCY_KINDS)
+    assert set(_native.METRICS_FORMATS) == {"json", "prometheus"}

@@ -1,5 +1,9 @@
 #include "engine.h"
 
+#include <cstring>
+#include <string>
+#include <string_view>
+
 #include "closing.h"
 #include "inbox.h"
 #include "options.h"
@@ -121,46 +125,33 @@ napi_value engine_metrics(const Call& call) {
 }
 
 // engineStats(engine) -> {connected, ...}
+// publish_ok: publishOk
+std::string camel_case(std::string_view name) {
+    std::string out;
+    for (size_t i = 0; i < name.size(); ++i) {
+        if (name[i] == '_' && i + 1 < name.size() && name[i + 1] >= 'a' && name[i + 1] <= 'z')
+            out += static_cast<char>(name[++i] - 'a' + 'A');
+        else
+            out += name[i];
+    }
+    return out;
+}
+
 napi_value engine_stats(const Call& call) {
     fanwire_engine_stats stats = {};
     const auto& engine = handle_at<Engine>(call, 0);
     engine.environment().check(fanwire_engine_stats_get(engine.get(), &stats, sizeof stats));
 
     napi_value object = make_object(call.env());
-    const auto add = [&](const char* name, uint64_t value) {
-        set(call.env(), object, name, make_number(call.env(), static_cast<double>(value)));
-    };
-    const auto add_flag = [&](const char* name, uint64_t value) {
-        set(call.env(), object, name, make_boolean(call.env(), value != 0));
-    };
-    add_flag("connected", stats.connected);
-    add("connects", stats.connects);
-    add("disconnects", stats.disconnects);
-    add("connectErrors", stats.connect_errors);
-    add("published", stats.published);
-    add("publishOk", stats.publish_ok);
-    add("publishFailed", stats.publish_failed);
-    add("publishUnknown", stats.publish_unknown);
-    add("publishQueued", stats.publish_queued);
-    add("received", stats.received);
-    add("delivered", stats.delivered);
-    add("dropped", stats.dropped);
-    add("gaps", stats.gaps);
-    add("bytesIn", stats.bytes_in);
-    add("bytesOut", stats.bytes_out);
-    add("subscriptions", stats.subscriptions);
-    add("subscriptionsDesired", stats.subscriptions_desired);
-    add("subscriptionsConfirmed", stats.subscriptions_confirmed);
-    add("subscriptionsRefused", stats.subscriptions_refused);
-    add("publishRejected", stats.publish_rejected);
-    add("publishTimeouts", stats.publish_timeouts);
-    add("publishUnsent", stats.publish_unsent);
-    add("publishUnsentBytes", stats.publish_unsent_bytes);
-    add_flag("publishLink", stats.publish_link);
-    add_flag("subscribeLink", stats.subscribe_link);
-    add("probes", stats.probes);
-    add("probeFailures", stats.probe_failures);
-    add("outputBufferKills", stats.output_buffer_kills);
+    for (size_t i = 0; i < fanwire_stat_count(); ++i) {
+        fanwire_stat_info info = {};
+        engine.environment().check(fanwire_stat_at(i, &info, sizeof info));
+        uint64_t value = 0;
+        std::memcpy(&value, reinterpret_cast<const char*>(&stats) + info.offset, sizeof value);
+        const bool flag = std::string_view(info.kind) == "flag";
+        set(call.env(), object, camel_case(info.name).c_str(),
+            flag ? make_boolean(call.env(), value != 0) : make_number(call.env(), static_cast<double>(value)));
+    }
     return object;
 }
 

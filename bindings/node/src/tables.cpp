@@ -1,5 +1,7 @@
 #include "tables.h"
 
+#include <string>
+
 #include "environment.h"
 
 namespace fanwire::node {
@@ -50,58 +52,41 @@ napi_value dependencies(const Call& call) {
     return object;
 }
 
+// {1: "reconnect", ...} of a set of names
+napi_value names(napi_env env, int set_of_names) {
+    napi_value object = make_object(env);
+    for (size_t i = 0; i < fanwire_name_count(set_of_names); ++i) {
+        fanwire_name_info info = {};
+        Environment::of(env)->check(fanwire_name_at(set_of_names, i, &info, sizeof info));
+        check(env, napi_set_element(env, object, static_cast<uint32_t>(info.code), make_text(env, info.name)));
+    }
+    return object;
+}
+
+// {MESSAGE: 1, ...} of a set of names
+napi_value codes(napi_env env, int set_of_names) {
+    napi_value object = make_object(env);
+    for (size_t i = 0; i < fanwire_name_count(set_of_names); ++i) {
+        fanwire_name_info info = {};
+        Environment::of(env)->check(fanwire_name_at(set_of_names, i, &info, sizeof info));
+        std::string name = info.name;
+        for (char& letter : name)
+            if (letter >= 'a' && letter <= 'z') letter = static_cast<char>(letter - 'a' + 'A');
+        set(env, object, name.c_str(), make_number(env, info.code));
+    }
+    return object;
+}
+
 // {eventKinds: {MESSAGE: 1, ...}, gapReasons: {1: "reconnect", ...}, verdicts: {1: "ok", ...},
 // logLevels: {1: "error", ...}, states: {1: "connecting", ...}}
 napi_value constants(const Call& call) {
     napi_env env = call.env();
-    napi_value kinds = make_object(env);
-    const auto add = [&](const char* name, fanwire_event_kind kind) { set(env, kinds, name, make_number(env, kind)); };
-    add("MESSAGE", FANWIRE_EVENT_MESSAGE);
-    add("ACTIVE", FANWIRE_EVENT_ACTIVE);
-    add("LOST", FANWIRE_EVENT_LOST);
-    add("RESUMED", FANWIRE_EVENT_RESUMED);
-    add("GAP", FANWIRE_EVENT_GAP);
-    add("FAILED", FANWIRE_EVENT_FAILED);
-    add("ENDED", FANWIRE_EVENT_ENDED);
-    add("PUBLISHED", FANWIRE_EVENT_PUBLISHED);
-    add("CONNECTED", FANWIRE_EVENT_CONNECTED);
-    add("DISCONNECTED", FANWIRE_EVENT_DISCONNECTED);
-    add("RECONNECTING", FANWIRE_EVENT_RECONNECTING);
-    add("GAVE_UP", FANWIRE_EVENT_GAVE_UP);
-    add("ERROR", FANWIRE_EVENT_ERROR);
-    add("NUMSUB", FANWIRE_EVENT_NUMSUB);
-    add("REPLY", FANWIRE_EVENT_REPLY);
-    add("REQUEST_DONE", FANWIRE_EVENT_REQUEST_DONE);
-
-    napi_value reasons = make_object(env);
-    check(env, napi_set_element(env, reasons, FANWIRE_GAP_RECONNECT, make_text(env, "reconnect")));
-    check(env, napi_set_element(env, reasons, FANWIRE_GAP_OVERFLOW, make_text(env, "overflow")));
-    check(env, napi_set_element(env, reasons, FANWIRE_GAP_OUTPUT_BUFFER, make_text(env, "output_buffer")));
-
-    napi_value verdicts = make_object(env);
-    check(env, napi_set_element(env, verdicts, FANWIRE_HEALTH_OK, make_text(env, "ok")));
-    check(env, napi_set_element(env, verdicts, FANWIRE_HEALTH_DEGRADED, make_text(env, "degraded")));
-    check(env, napi_set_element(env, verdicts, FANWIRE_HEALTH_DOWN, make_text(env, "down")));
-
-    napi_value levels = make_object(env);
-    check(env, napi_set_element(env, levels, FANWIRE_LOG_ERROR, make_text(env, "error")));
-    check(env, napi_set_element(env, levels, FANWIRE_LOG_WARN, make_text(env, "warn")));
-    check(env, napi_set_element(env, levels, FANWIRE_LOG_INFO, make_text(env, "info")));
-    check(env, napi_set_element(env, levels, FANWIRE_LOG_DEBUG, make_text(env, "debug")));
-
-    napi_value states = make_object(env);
-    check(env, napi_set_element(env, states, FANWIRE_ENGINE_CONNECTING, make_text(env, "connecting")));
-    check(env, napi_set_element(env, states, FANWIRE_ENGINE_CONNECTED, make_text(env, "connected")));
-    check(env, napi_set_element(env, states, FANWIRE_ENGINE_RECONNECTING, make_text(env, "reconnecting")));
-    check(env, napi_set_element(env, states, FANWIRE_ENGINE_GAVE_UP, make_text(env, "gave_up")));
-    check(env, napi_set_element(env, states, FANWIRE_ENGINE_CLOSED, make_text(env, "closed")));
-
     napi_value result = make_object(env);
-    set(env, result, "logLevels", levels);
-    set(env, result, "states", states);
-    set(env, result, "eventKinds", kinds);
-    set(env, result, "gapReasons", reasons);
-    set(env, result, "verdicts", verdicts);
+    set(env, result, "eventKinds", codes(env, FANWIRE_NAMES_EVENT_KIND));
+    set(env, result, "gapReasons", names(env, FANWIRE_NAMES_GAP_REASON));
+    set(env, result, "verdicts", names(env, FANWIRE_NAMES_HEALTH_VERDICT));
+    set(env, result, "logLevels", names(env, FANWIRE_NAMES_LOG_LEVEL));
+    set(env, result, "states", names(env, FANWIRE_NAMES_ENGINE_STATE));
     return result;
 }
 

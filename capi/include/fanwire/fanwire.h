@@ -111,6 +111,37 @@ FANWIRE_API const char *fanwire_status_text(int status);
  * thread's next failing call. Thread: the calling one. Errors: none. */
 FANWIRE_API const char *fanwire_last_error(void);
 
+/* ---- Names of numbers --------------------------------------------------------------------------------- */
+
+typedef enum fanwire_name_set {
+    FANWIRE_NAMES_EVENT_KIND = 1,         /* of fanwire_event_kind: "message" "active" ... */
+    FANWIRE_NAMES_GAP_REASON = 2,         /* of fanwire_gap_reason */
+    FANWIRE_NAMES_SUBSCRIPTION_STATE = 3, /* of fanwire_subscription_state */
+    FANWIRE_NAMES_ENGINE_STATE = 4,       /* of fanwire_engine_state */
+    FANWIRE_NAMES_HEALTH_VERDICT = 5,     /* of fanwire_health_verdict */
+    FANWIRE_NAMES_LOG_LEVEL = 6,          /* of fanwire_log_level */
+    FANWIRE_NAMES_LATENCY_KIND = 7,       /* of fanwire_latency_kind */
+    FANWIRE_NAMES_METRICS_FORMAT = 8      /* of fanwire_metrics_format */
+} fanwire_name_set;
+
+typedef struct fanwire_name_info {
+    int code;         /* the number in the set's enumeration */
+    const char *name; /* "output_buffer"; static */
+    const char *help; /* one line for people; static */
+} fanwire_name_info;
+
+/* Returns the number of rows of a set of names; 0 for a set that this library does not know. Thread: any. Errors: none. */
+FANWIRE_API size_t fanwire_name_count(int set);
+
+/* Row `index` of a set of names into *info, of which info_size bytes are written at most (pass sizeof *info). Bindings
+ * make their words from these rows instead of listing them. Thread: any.
+ * Errors: INVALID_ARGUMENT (unknown set, index out of range, info NULL or info_size below the first version's). */
+FANWIRE_API int fanwire_name_at(int set, size_t index, fanwire_name_info *info, size_t info_size);
+
+/* Returns the name of a number of a set, and "unknown" for what is not in it. Ownership: static. Thread: any.
+ * Errors: none. */
+FANWIRE_API const char *fanwire_name(int set, int code);
+
 /* ---- Version ------------------------------------------------------------------------------------------ */
 
 /* The library's version, "0.1.0". Ownership: static. Thread: any. Errors: none. */
@@ -618,6 +649,21 @@ typedef struct fanwire_engine_stats {
 /* A snapshot into *stats, of which stats_size bytes are written at most (pass sizeof *stats). Also after close.
  * Errors: INVALID_ARGUMENT. */
 FANWIRE_API int fanwire_engine_stats_get(const fanwire_engine *engine, fanwire_engine_stats *stats, size_t stats_size);
+
+typedef struct fanwire_stat_info {
+    const char *name; /* of the field in fanwire_engine_stats, and in fanwire_engine_metrics(); static */
+    const char *kind; /* "counter" only grows, "gauge" is as of now, "flag" is a gauge of 0 or 1; static */
+    const char *help; /* one line for people; static */
+    size_t offset;    /* of the field, a uint64_t, in fanwire_engine_stats: offset + 8 <= sizeof where it is known */
+} fanwire_stat_info;
+
+/* Returns the number of fields of the library's own fanwire_engine_stats. Thread: any. Errors: none. */
+FANWIRE_API size_t fanwire_stat_count(void);
+
+/* Row `index` of them into *info, of which info_size bytes are written at most (pass sizeof *info). Bindings make their
+ * statistics from these rows instead of listing the fields. Thread: any.
+ * Errors: INVALID_ARGUMENT (index out of range, info NULL or info_size below the first version's). */
+FANWIRE_API int fanwire_stat_at(size_t index, fanwire_stat_info *info, size_t info_size);
 
 typedef enum fanwire_latency_kind {
     FANWIRE_LATENCY_PUBLISH = 1, /* from accepting a publish to its outcome */

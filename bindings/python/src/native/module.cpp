@@ -51,61 +51,32 @@ py::dict dependencies() {
     return versions;
 }
 
+// Of a set of names: {code: name}
+py::dict names(int set) {
+    py::dict dict;
+    for (std::size_t i = 0; i < fanwire_name_count(set); ++i) {
+        fanwire_name_info info{};
+        check(fanwire_name_at(set, i, &info, sizeof info));
+        dict[py::int_(info.code)] = info.name;
+    }
+    return dict;
+}
+
+// Of a set of names: {name: code}
+py::dict codes(int set) {
+    py::dict dict;
+    for (const auto& [code, name] : names(set)) dict[name] = code;
+    return dict;
+}
+
 void define_constants(py::module_& module) {
-    py::dict kinds;
-    kinds[py::int_(int{FANWIRE_EVENT_ACTIVE})] = "active";
-    kinds[py::int_(int{FANWIRE_EVENT_LOST})] = "lost";
-    kinds[py::int_(int{FANWIRE_EVENT_RESUMED})] = "resumed";
-    kinds[py::int_(int{FANWIRE_EVENT_GAP})] = "gap";
-    kinds[py::int_(int{FANWIRE_EVENT_FAILED})] = "failed";
-    kinds[py::int_(int{FANWIRE_EVENT_ENDED})] = "ended";
-    kinds[py::int_(int{FANWIRE_EVENT_PUBLISHED})] = "published";
-    kinds[py::int_(int{FANWIRE_EVENT_CONNECTED})] = "connected";
-    kinds[py::int_(int{FANWIRE_EVENT_DISCONNECTED})] = "disconnected";
-    kinds[py::int_(int{FANWIRE_EVENT_RECONNECTING})] = "reconnecting";
-    kinds[py::int_(int{FANWIRE_EVENT_ERROR})] = "error";
-    kinds[py::int_(int{FANWIRE_EVENT_GAVE_UP})] = "gave_up";
-    kinds[py::int_(int{FANWIRE_EVENT_REQUEST_DONE})] = "done";
-    module.attr("EVENT_KINDS") = kinds;
-
-    py::dict reasons;
-    reasons[py::int_(int{FANWIRE_GAP_RECONNECT})] = "reconnect";
-    reasons[py::int_(int{FANWIRE_GAP_OVERFLOW})] = "overflow";
-    reasons[py::int_(int{FANWIRE_GAP_OUTPUT_BUFFER})] = "output_buffer";
-    module.attr("GAP_REASONS") = reasons;
-
-    py::dict states;
-    states[py::int_(int{FANWIRE_SUBSCRIPTION_PENDING})] = "pending";
-    states[py::int_(int{FANWIRE_SUBSCRIPTION_ACTIVE})] = "active";
-    states[py::int_(int{FANWIRE_SUBSCRIPTION_LOST})] = "lost";
-    states[py::int_(int{FANWIRE_SUBSCRIPTION_FAILED})] = "failed";
-    states[py::int_(int{FANWIRE_SUBSCRIPTION_ENDED})] = "ended";
-    module.attr("SUBSCRIPTION_STATES") = states;
-
-    py::dict engine_states;
-    engine_states[py::int_(int{FANWIRE_ENGINE_CONNECTING})] = "connecting";
-    engine_states[py::int_(int{FANWIRE_ENGINE_CONNECTED})] = "connected";
-    engine_states[py::int_(int{FANWIRE_ENGINE_RECONNECTING})] = "reconnecting";
-    engine_states[py::int_(int{FANWIRE_ENGINE_GAVE_UP})] = "gave_up";
-    engine_states[py::int_(int{FANWIRE_ENGINE_CLOSED})] = "closed";
-    module.attr("ENGINE_STATES") = engine_states;
-
-    py::dict verdicts;
-    verdicts[py::int_(int{FANWIRE_HEALTH_OK})] = "ok";
-    verdicts[py::int_(int{FANWIRE_HEALTH_DEGRADED})] = "degraded";
-    verdicts[py::int_(int{FANWIRE_HEALTH_DOWN})] = "down";
-    module.attr("HEALTH_VERDICTS") = verdicts;
-
-    py::dict kinds_of_latency;
-    kinds_of_latency["publish"] = int{FANWIRE_LATENCY_PUBLISH};
-    kinds_of_latency["delivery"] = int{FANWIRE_LATENCY_DELIVERY};
-    module.attr("LATENCY_KINDS") = kinds_of_latency;
-
-    py::dict formats;
-    formats["json"] = int{FANWIRE_METRICS_JSON};
-    formats["prometheus"] = int{FANWIRE_METRICS_PROMETHEUS};
-    module.attr("METRICS_FORMATS") = formats;
-
+    module.attr("EVENT_KINDS") = names(FANWIRE_NAMES_EVENT_KIND);
+    module.attr("GAP_REASONS") = names(FANWIRE_NAMES_GAP_REASON);
+    module.attr("SUBSCRIPTION_STATES") = names(FANWIRE_NAMES_SUBSCRIPTION_STATE);
+    module.attr("ENGINE_STATES") = names(FANWIRE_NAMES_ENGINE_STATE);
+    module.attr("HEALTH_VERDICTS") = names(FANWIRE_NAMES_HEALTH_VERDICT);
+    module.attr("LATENCY_KINDS") = codes(FANWIRE_NAMES_LATENCY_KIND);
+    module.attr("METRICS_FORMATS") = codes(FANWIRE_NAMES_METRICS_FORMAT);
     module.attr("FOREVER") = py::int_(FANWIRE_FOREVER);
 }
 

@@ -7,48 +7,6 @@ namespace fanwire::python {
 
 namespace {
 
-struct Counter {
-    const char* name;
-    std::uint64_t fanwire_engine_stats::*field;
-};
-
-#define FANWIRE_COUNTER(name) \
-    { #name, &fanwire_engine_stats::name }
-constexpr Counter counters[] = {
-    FANWIRE_COUNTER(connected),
-    FANWIRE_COUNTER(connects),
-    FANWIRE_COUNTER(disconnects),
-    FANWIRE_COUNTER(connect_errors),
-    FANWIRE_COUNTER(published),
-    FANWIRE_COUNTER(publish_ok),
-    FANWIRE_COUNTER(publish_failed),
-    FANWIRE_COUNTER(publish_unknown),
-    FANWIRE_COUNTER(publish_queued),
-    FANWIRE_COUNTER(received),
-    FANWIRE_COUNTER(delivered),
-    FANWIRE_COUNTER(dropped),
-    FANWIRE_COUNTER(gaps),
-    FANWIRE_COUNTER(bytes_in),
-    FANWIRE_COUNTER(bytes_out),
-    FANWIRE_COUNTER(subscriptions),
-    FANWIRE_COUNTER(subscriptions_desired),
-    FANWIRE_COUNTER(subscriptions_confirmed),
-    FANWIRE_COUNTER(subscriptions_refused),
-    FANWIRE_COUNTER(publish_rejected),
-    FANWIRE_COUNTER(publish_timeouts),
-    FANWIRE_COUNTER(publish_unsent),
-    FANWIRE_COUNTER(publish_unsent_bytes),
-    FANWIRE_COUNTER(publish_link),
-    FANWIRE_COUNTER(subscribe_link),
-    FANWIRE_COUNTER(probes),
-    FANWIRE_COUNTER(probe_failures),
-    FANWIRE_COUNTER(output_buffer_kills),
-};
-#undef FANWIRE_COUNTER
-
-// A counter added to the header must be added here.
-static_assert(sizeof counters / sizeof *counters == sizeof(fanwire_engine_stats) / sizeof(std::uint64_t));
-
 py::object known(std::uint64_t value) {
     if (value == FANWIRE_COUNT_UNKNOWN) return py::none();
     return py::int_(value);
@@ -60,7 +18,13 @@ py::dict engine_stats(const fanwire_engine* engine) {
     fanwire_engine_stats stats{};
     check(fanwire_engine_stats_get(engine, &stats, sizeof stats));
     py::dict dict;
-    for (const Counter& counter : counters) dict[counter.name] = stats.*counter.field;
+    for (std::size_t i = 0; i < fanwire_stat_count(); ++i) {
+        fanwire_stat_info info{};
+        check(fanwire_stat_at(i, &info, sizeof info));
+        std::uint64_t value = 0;
+        std::memcpy(&value, reinterpret_cast<const char*>(&stats) + info.offset, sizeof value);
+        dict[info.name] = value;
+    }
     return dict;
 }
 
