@@ -77,6 +77,7 @@ void Numsubs::tick(TimeMs now) {
 }
 
 void Numsubs::give_up(const Error& why) {
+    ready_ = false;  // the link may have been: the other one has given up
     given_up_ = why;
     fail_all(why);
 }

@@ -138,6 +138,19 @@ TEST_F(NumsubsTest, FailWhenNoLinkWillCome) {
     EXPECT_EQ(ended.back(), "c 1");
 }
 
+// The link gives up because the other one does, while it is ready.
+TEST_F(NumsubsTest, AfterGivingUpTheyWaitForTheNextLink) {
+    numsubs.link_ready();
+    numsubs.give_up(Error(Status::NOT_CONNECTED, "gave up"));
+    numsubs.revive();
+    ask("a");
+    EXPECT_EQ(sent, Strings{}) << "there is no link yet";
+    numsubs.link_ready();
+    EXPECT_EQ(sent, Strings{command("a")});
+    answer(count("a", 2));
+    EXPECT_EQ(ended, Strings{"a 2"});
+}
+
 TEST_F(NumsubsTest, WithoutMemoryNothingChanges) {
     numsubs.link_ready();
     refuse = true;

@@ -14,7 +14,10 @@
 //  - what is published while there is no connection is not sent before the wanted subscriptions are confirmed or refused again,
 //    or drain_wait_ms has passed;
 //  - each publish has one outcome; what is OK was executed once and in the order of the calls, what failed was not, and
-//    what is OUTCOME_UNKNOWN was at most once; and each leaves the count of the unsent once.
+//    what is OUTCOME_UNKNOWN was at most once; and each leaves the count of the unsent once;
+//  - each request and each NUMSUB ends once, not later than its time, and no sooner than it has what it wants or a reason; a
+//    reply is seen at most once, in order, by the request that it answers, and what is missing is counted; NUMSUB gives what
+//    the server has counted; the limits of what is open are kept exactly, and in the end nothing is.
 //
 // A failing schedule prints the command that replays it, with a trace. FANWIRE_SIMULATION_COUNT=n runs n schedules beyond
 // the usual ones, from FANWIRE_SIMULATION_FIRST on.
@@ -94,12 +97,21 @@ void run_schedules(std::uint32_t first, std::uint32_t count, bool verbose = fals
                     "room filled", "room used in part", "room ignored", "large, where it was received", "large, copied",
                     "large, kept to the end", "shared by two inboxes", "large, and the inbox counts its bytes",
                     "queued publishes wait for subscriptions", "publishes are sent when drain_wait_ms has passed",
-                    "broken inside a large message", "after a break", "after a break, with conflate"});
+                    "broken inside a large message", "after a break", "after a break, with conflate",
+                    "a request is published", "a reply", "a reply is late", "what is no reply comes on the reply channel",
+                    "a request ends: OK", "a request ends: TIMEOUT", "a request ends: LIMIT_REACHED",
+                    "a request ends: UNSUBSCRIBED", "a request ends: CLOSED", "a request ends: NOT_CONNECTED",
+                    "a request ends: NO_PERMISSION", "a request ends: REDIS_ERROR", "the reply channel is refused",
+                    "a pattern matches the reply channel", "NUMSUB: OK", "NUMSUB: TIMEOUT",
+                    "NUMSUB: NO_PERMISSION"});
     must_have(10000, {"given up inside a large message", "unsubscribed inside a large message",
                       "large, and nobody wants it any more", "closed inside a large message",
                       "shared by two inboxes, of which one was drained long before", "full of large messages' bytes",
                       "large, dropped as the oldest", "large, dropped as the newest", "large, conflated",
-                      "larger than its memory at first"});
+                      "larger than its memory at first", "a request of unknown outcome is answered", "too large requests",
+                      "too many requests", "NUMSUB is asked again",
+                      "no memory for a request", "a request ends: QUEUE_FULL", "a request ends: NO_MEMORY",
+                      "a large request", "NUMSUB: NOT_CONNECTED", "NUMSUB: CLOSED"});
 }
 
 class SimulatedSchedules : public testing::TestWithParam<std::uint32_t> {};
@@ -146,6 +158,11 @@ void live(Simulation& simulation) {
     simulation.advance(1100);  // a heartbeat, and the end of lingering
     flow();
     simulation.publish("c0");
+    simulation.redis.others["c1"] = 2;
+    simulation.ask("c1", 0, 3000);
+    simulation.count("c0", 2000);
+    flow();
+    simulation.ask("c1", 2, 3000);
     flow();
 }
 

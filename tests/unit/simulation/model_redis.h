@@ -1,11 +1,13 @@
 // A model of Redis for the simulation: accepted connections whose bytes are still on their way, subscriptions, an ACL, the
-// states in which a server answers by errors only; and the log of what it has executed, which is the reference.
+// states in which a server answers by errors only; and the log of what it has executed, which is the reference. Others that
+// are subscribed there answer requests, when the schedule wants it.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -13,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/message/frame.h"
 #include "core/message/glob.h"
 #include "core/message/target.h"
 #include "core/protocol/command.h"
@@ -50,6 +53,12 @@ class ModelRedis {
         std::uint64_t number;  // the payload begins with it
         std::size_t size;      // of the payload
     };
+    // What one of the others has not answered yet.
+    struct Due {
+        std::string reply_channel;
+        std::uint64_t number;   // in the frame
+        std::uint64_t request;  // in the payload
+    };
 
     std::vector<std::shared_ptr<Connection>> connections;
     // The client has closed them, and the server does not know yet: what was sent may still be executed.
@@ -58,7 +67,12 @@ class ModelRedis {
     std::map<std::uint64_t, std::size_t> place;  // of a number in the log
     std::string error;                           // answered to everything, if not empty
     std::string publish_error;                   // answered to PUBLISH
+    std::string numsub_error;                    // answered to PUBSUB
     std::set<std::string> forbidden;             // channels and patterns that may not be subscribed to
+    std::map<std::string, std::size_t, std::less<>> others;  // how many are subscribed to a channel, and answer
+    std::deque<Due> due;
+    std::uint64_t replies = 0;  // so far
+    std::map<std::string, std::vector<std::uint64_t>> counted;  // what each NUMSUB saw; by its last channel, which names it
     bool hangs = false, full = false;
 
     std::shared_ptr<Connection> accept() {
@@ -89,11 +103,26 @@ class ModelRedis {
     }
 
     // Of one of the links, or of anybody; how many have received it.
-    std::size_t publish(std::string_view channel, std::string_view payload) {
+    std::size_t publish(std::string_view channel, std::string_view framed) {
+        const std::optional<frame::Head> head = frame::head_of(framed);
+        const std::string_view payload = framed.substr(head ? head->size : 0);
         const std::uint64_t number = number_of(payload);
         EXPECT_TRUE(is_payload(payload, number)) << "publish " << number << " came with other bytes";
         EXPECT_TRUE(place.emplace(number, log.size()).second) << "publish " << number << " was executed twice";
         log.push_back({std::string(channel), number, payload.size()});
+        const auto found = others.find(channel);
+        const std::size_t more = found == others.end() ? 0 : found->second;
+        for (std::size_t i = 0; head && i < more; ++i) {
+            const frame::Address address = frame::address_of(framed);
+            due.push_back({frame::reply_channel(address.id), address.number, number});
+        }
+        return more + deliver(channel, framed);
+    }
+    // One of the others publishes its answer.
+    void answer(const Due& one) {
+        deliver(one.reply_channel, frame::reply(one.number, answer_of(one.request, ++replies)));
+    }
+    std::size_t deliver(std::string_view channel, std::string_view payload) {
         std::size_t receivers = 0;
         for (const auto* all : {&connections, &zombies}) {
             for (const auto& other : *all) {
@@ -127,9 +156,30 @@ class ModelRedis {
                 out += "-" + publish_error + "\r\n";
             else
                 out += ":" + std::to_string(publish(command[1].text(), command[2].text())) + "\r\n";
+        } else if (word == "PUBSUB") {
+            count(connection, command);
         } else {
             subscribe(connection, command);
         }
+    }
+
+    // Connections of ours that the server still has, and the others.
+    std::size_t subscribers(const std::string& channel) const {
+        const auto found = others.find(channel);
+        std::size_t sum = found == others.end() ? 0 : found->second;
+        for (const auto* all : {&connections, &zombies})
+            for (const auto& connection : *all) sum += connection->subscribed.contains({TargetKind::channel, channel}) ? 1u : 0u;
+        return sum;
+    }
+    void count(Connection& connection, const Reply& command) {
+        std::string& out = connection.to_client;
+        if (!numsub_error.empty()) return void(out += "-" + numsub_error + "\r\n");
+        append_count(out, '*', 2 * (command.size() - 2));
+        for (std::size_t i = 2; i < command.size(); ++i) {
+            append_bulk(out, command[i].text());
+            append_count(out, ':', subscribers(std::string(command[i].text())));
+        }
+        counted[std::string(command[command.size() - 1].text())].push_back(subscribers(std::string(command[2].text())));
     }
 
     void subscribe(Connection& connection, const Reply& command) {

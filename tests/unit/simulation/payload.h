@@ -2,12 +2,14 @@
 // or of another message is seen.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace fanwire::core::simulation {
 
@@ -54,6 +56,20 @@ inline bool is_payload(std::string_view payload, std::uint64_t number) {
     if (!payload.starts_with(head)) return false;
     payload.remove_prefix(head.size());
     return payload == filling_of(number, payload.size());
+}
+
+// A reply names the request that it answers, and its place among all replies.
+inline std::string answer_of(std::uint64_t request, std::uint64_t order) {
+    return "A" + std::to_string(request) + ":" + std::to_string(order);
+}
+// Zeros: it is none of ours.
+inline std::pair<std::uint64_t, std::uint64_t> reply_of(std::string_view payload) {
+    if (!payload.starts_with('A')) return {0, 0};
+    const std::size_t colon = std::min(payload.find(':'), payload.size());
+    std::pair<std::uint64_t, std::uint64_t> read{0, 0};
+    std::from_chars(payload.data() + 1, payload.data() + colon, read.first);
+    if (colon < payload.size()) std::from_chars(payload.data() + colon + 1, payload.data() + payload.size(), read.second);
+    return read;
 }
 
 }  // namespace fanwire::core::simulation

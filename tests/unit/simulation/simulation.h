@@ -15,6 +15,7 @@
 #include "core/fanout/fanout.h"
 #include "core/protocol/publisher.h"
 #include "core/protocol/subscriber.h"
+#include "tests/unit/simulation/asking.h"
 #include "tests/unit/simulation/consumers.h"
 #include "tests/unit/simulation/journal.h"
 #include "tests/unit/simulation/model_redis.h"
@@ -68,9 +69,19 @@ class Simulation : private Subscriber::Listener {
         }
         // One more to everybody: what was missing before it shows now.
         for (std::uint32_t i = 0; i < channels; ++i) publish(channel(i));
+        asking_.cancel_all();
+        asking_.calm();
+        redis.others["c0"] = 2;
+        ask("c0", 2, 20000);
         settle();
+        if (!given_up_ && !asking_.last_is_answered()) {  // a break was to come in the midst of it
+            ask("c0", 2, 20000);
+            settle();
+            EXPECT_TRUE(asking_.last_is_answered()) << "nothing is heard of the last request";
+        }
         if (testing::Test::HasFailure()) return;
         check_subscriptions();
+        asking_.check();
         check_publishes();
         consumers_.check_kept();
     }
@@ -118,6 +129,20 @@ class Simulation : private Subscriber::Listener {
         needed();
         publisher_.publish(batch_);
     }
+    // See Asking. Most have a time, and few are large.
+    void ask(const std::string& name, std::uint64_t expect, TimeMs timeout, std::size_t filling = 0) {
+        asking_.ask(name, expect, timeout, filling);
+    }
+    void count(const std::string& name, TimeMs timeout) { asking_.count(name, timeout); }
+    // What others have to answer is published, lost, or published twice.
+    void answer(bool lose, bool twice) {
+        if (redis.due.empty() || redis.hangs || !redis.error.empty()) return;
+        const ModelRedis::Due due = redis.due.front();
+        redis.due.pop_front();
+        note("a reply to", due.request, lose ? "is lost" : twice ? "is published twice" : "is published");
+        if (lose) return;
+        for (int i = 0; i < (twice ? 2 : 1); ++i) redis.answer(due);
+    }
     void reconnect() {
         note("the engine", "is told to connect");
         if (given_up_) return revive();
@@ -148,9 +173,11 @@ class Simulation : private Subscriber::Listener {
         drain(1, SIZE_MAX);
     }
     void advance(TimeMs by) {
+        take_asked();
         now_ += by;
         publisher_.tick(now_);
         subscriber_.tick(now_);
+        asking_.tick();
         publish_wire.obey();
         subscribe_wire.obey();
     }
@@ -163,6 +190,7 @@ class Simulation : private Subscriber::Listener {
         }
         subscribe_wire.pump(now_, SIZE_MAX);
         pump_publishes(SIZE_MAX);
+        while (!redis.due.empty()) answer(false, false);
     }
     static std::string channel(std::uint32_t i) { return "c" + std::to_string(i); }
 
@@ -209,9 +237,14 @@ class Simulation : private Subscriber::Listener {
         void link_ready() override {
             simulation.note("publish link", "ready");
             simulation.hold();
+            simulation.asking_.publish_link_ready();
             simulation.hurry();
         }
-        void link_lost(const Error& why) override { simulation.expect_fault("publish link lost:", why); }
+        void link_lost(const Error& why) override {
+            simulation.expect_fault("publish link lost:", why);
+            simulation.asking_.publish_link_lost(why);
+        }
+        void numsub_answered(const Reply& reply) override { simulation.asking_.numsub_answered(reply); }
         void link_failed(const Error& why, bool will_retry) override {
             simulation.expect_fault("publish link failed:", why);
             if (!will_retry) simulation.give_up(why);
@@ -256,9 +289,21 @@ class Simulation : private Subscriber::Listener {
     bool owes() const {
         for (const auto& one : consumers_.all())
             if (!one->subscription->given_up() && !answered_.contains(one->target)) return true;
-        return false;
+        return reply_topic_ && !answered_.contains(reply_target_);
+    }
+    // The channel for replies is none of the fan-out's topics.
+    void listen() {
+        note("the reply channel", "is wanted");
+        reply_topic_ = Topic::make(TargetKind::channel, reply_target_.second, 0);
+        if (subscriber_.state() == Link::State::ready) answered_.insert(reply_target_);
+        subscriber_.want(*reply_topic_, now_);
+    }
+    // What requests are to be published goes to the queue with the turn.
+    void take_asked() {
+        if (!asked_batch_.empty()) publisher_.publish(asked_batch_);
     }
     void pump_publishes(std::size_t writable) {
+        take_asked();
         const std::size_t before = unsent_;
         publish_wire.pump(now_, writable);
         const bool waits = owing_ && now_ < owing_until_;
@@ -271,6 +316,7 @@ class Simulation : private Subscriber::Listener {
     void revive() {
         coverage("revived");
         given_up_ = {};
+        asking_.revive();
         fanout_.wanted_again();
         publisher_.start(now_);
         subscriber_.start(now_);
@@ -279,7 +325,11 @@ class Simulation : private Subscriber::Listener {
         expect_fault("subscribe link lost:", why);
         position_.clear();
         answered_.clear();
+        lose_subscriptions(why);
+    }
+    void lose_subscriptions(const Error& why) {
         fanout_.lost(why);
+        asking_.lost();
     }
     void link_failed(const Error& why, bool will_retry) override {
         expect_fault("subscribe link failed:", why);
@@ -290,10 +340,11 @@ class Simulation : private Subscriber::Listener {
         if (given_up_) return;
         coverage("given up");
         given_up_ = why;
-        if (subscriber_.state() == Link::State::ready) fanout_.lost(why);
+        if (subscriber_.state() == Link::State::ready) lose_subscriptions(why);
         answered_.clear();
         publisher_.give_up(why, now_);
         subscriber_.give_up(why, now_);
+        asking_.give_up(why, settings_.revive_on_use);
         fanout_.failed_all(why);
     }
     void confirmed(Topic& topic) override {
@@ -302,6 +353,10 @@ class Simulation : private Subscriber::Listener {
         answered_.insert(target);
         const auto at = subscribe_wire.connection()->subscribed.find(target);
         ASSERT_NE(at, subscribe_wire.connection()->subscribed.end()) << target.second << " is not subscribed";
+        if (&topic == reply_topic_.get()) {
+            asking_.confirmed();
+            return release();
+        }
         position_[target] = std::max(position_[target], at->second);
         std::set<Watched*> inactive;
         for (const auto& one : consumers_.all())
@@ -315,17 +370,32 @@ class Simulation : private Subscriber::Listener {
         note("refused", why.text);
         coverage(status_label(why.status));
         answered_.insert({topic.kind(), std::string(topic.view())});
-        fanout_.failed(topic, why);
+        if (&topic == reply_topic_.get())
+            asking_.refused(why);
+        else
+            fanout_.failed(topic, why);
         release();
     }
-    void message(const PushFrame& frame, Topic* topic) override {
+    void message(const PushFrame& received, Topic* topic) override {
+        if ((!topic || received.kind == TargetKind::pattern) && frame::is_reply_channel(received.channel)) {
+            if (received.target == reply_target_.second)
+                asking_.receive(received.payload);
+            else
+                coverage("a pattern matches the reply channel");
+            return;
+        }
+        PushFrame frame = received;  // without what stands in front of a request's payload
+        if (const auto head = frame::head_of(received.payload)) {
+            frame.payload.remove_prefix(head->size);
+            if (frame.storage) coverage("a large request");
+        }
         const auto place = redis.place.find(number_of(frame.payload));
         ASSERT_TRUE(place != redis.place.end()) << "received what nobody has published";
         position_[{frame.kind, std::string(frame.target)}] = place->second + 1;
         if (!topic) return;
         consumers_.expect(*topic, frame);
         MessageRef storage = MessageRef::share(frame.storage);
-        fanout_.message(*topic, frame.channel, frame.payload, 0, storage ? &storage : nullptr);
+        fanout_.message(*topic, received.channel, received.payload, 0, storage ? &storage : nullptr);
     }
 
     // ---- The schedule ----
@@ -357,7 +427,7 @@ class Simulation : private Subscriber::Listener {
 
     void step() {
         if (subscribe_wire.collecting() && rarely(5)) disturb();
-        switch (pick(24)) {
+        switch (pick(28)) {
             case 0: case 1: {
                 const auto [kind, name] = any_target();
                 for (std::uint32_t i = rarely(8) ? pick(6) : 1; i > 0; --i) subscribe(kind, name);
@@ -390,6 +460,20 @@ class Simulation : private Subscriber::Listener {
                 break;
             case 22: zombie_moves(); break;
             case 23: advance(pick(rarely(8) ? 5000 : 800)); break;
+            case 24:
+                if (rarely(5))
+                    asking_.cancel();
+                else
+                    ask(channel(pick(channels)), pick(2) ? pick(4) : 0, rarely(6) ? 0 : 1 + pick(6000), filling());
+                break;
+            case 25:
+                if (rarely(2)) count(channel(pick(channels)), 1 + pick(4000));
+                break;
+            case 26: case 27:
+                if (rarely(4)) redis.others[channel(pick(channels))] = pick(4);
+                if (rarely(20)) redis.deliver(reply_target_.second, stray());
+                for (std::uint32_t i = pick(4); i > 0; --i) answer(rarely(4), rarely(6));
+                break;
         }
         // The network goes on by itself, too.
         for (Wire* wire : {&publish_wire, &subscribe_wire}) {
@@ -399,6 +483,16 @@ class Simulation : private Subscriber::Listener {
             client_takes(*wire);
         }
         pump();
+    }
+    std::size_t filling() { return rarely(40) ? large() : rarely(8) ? pick(6000) : pick(200); }
+    // What somebody else publishes on the reply channel.
+    std::string stray() {
+        switch (pick(4)) {
+            case 0: return frame::reply(1'000'000 + pick(1000), "guessed");
+            case 1: return frame::plain("plain");
+            case 2: return frame::request({Asking::id(), 1, 0}, "a request");
+            default: return frame::reply(1, "").substr(0, pick(14));
+        }
     }
     // A large message has come in part.
     void disturb() {
@@ -430,7 +524,7 @@ class Simulation : private Subscriber::Listener {
     }
     // A revocation ends the connections that use what is revoked, as ACL SETUSER does.
     void change_acl() {
-        const ModelRedis::Target target = any_target();
+        const ModelRedis::Target target = rarely(6) ? reply_target_ : any_target();
         note(redis.forbidden.contains(target.second) ? "the ACL grants" : "the ACL revokes", target.second);
         if (redis.forbidden.erase(target.second) > 0) return;
         redis.forbidden.insert(target.second);
@@ -443,7 +537,10 @@ class Simulation : private Subscriber::Listener {
         static const std::string publish[] = {"MISCONF Redis is configured to save RDB snapshots, but cannot",
                                               "READONLY You can't write against a read only replica.",
                                               "NOPERM this user has no permissions to access the channel"};
-        switch (pick(3)) {
+        switch (pick(4)) {
+            case 3:
+                redis.numsub_error = redis.numsub_error.empty() ? "NOPERM this user has no permissions to run the command" : "";
+                break;
             case 0: redis.error = redis.error.empty() ? all[pick(3)] : ""; break;
             case 1: redis.publish_error = redis.publish_error.empty() ? publish[pick(3)] : ""; break;
             case 2: redis.full = !redis.full; break;
@@ -464,13 +561,15 @@ class Simulation : private Subscriber::Listener {
         redis.hangs = redis.full = false;
         redis.error.clear();
         redis.publish_error.clear();
+        redis.numsub_error.clear();
         redis.forbidden.clear();
         redis.zombies.clear();
         for (int round = 0; round < 400; ++round) {
             flow();
             drain_all();
             if (testing::Test::HasFailure()) return;
-            if (publisher_.queue().unsettled() == 0 && (given_up_ || subscriber_.tracker().settled())) return;
+            const bool ready = publisher_.state() == Link::State::ready && subscriber_.tracker().settled();
+            if (publisher_.queue().unsettled() == 0 && (given_up_ || ready) && asking_.at_rest()) return;
             advance(100);
         }
         FAIL() << "it does not come to rest";
@@ -479,6 +578,8 @@ class Simulation : private Subscriber::Listener {
     void close() {
         note("the engine", "closes");
         if (subscribe_wire.collecting()) coverage("closed inside a large message");
+        take_asked();
+        asking_.close();
         publisher_.fail_all({Status::CLOSED, "closed"});
         publisher_.stop();
         subscriber_.stop();
@@ -486,12 +587,14 @@ class Simulation : private Subscriber::Listener {
         drain_all();
         for (const auto& one : consumers_.all()) EXPECT_TRUE(one->ended) << one->target.second << " has no ENDED";
         EXPECT_EQ(publisher_.queue().unsettled(), 0u);
+        asking_.check();
         check_publishes();
         consumers_.check_kept();
     }
 
     void check_subscriptions() {
         std::set<ModelRedis::Target> wanted, subscribed;
+        if (reply_topic_ && !given_up_) wanted.insert(reply_target_);
         for (const auto& one : consumers_.all()) {
             if (one->subscription->given_up()) {
                 EXPECT_TRUE(one->ended) << one->target.second << " has no ENDED";
@@ -515,7 +618,9 @@ class Simulation : private Subscriber::Listener {
 
     void check_publishes() {
         for (const ModelRedis::Executed& executed : redis.log) {
-            const Published& published = all_published_[executed.number];
+            const auto asked = asking_.payload_sizes.find(executed.number);
+            const Published published = asked != asking_.payload_sizes.end() ? Published{asked->second.first, asked->second.second}
+                                                                             : all_published_[executed.number];
             EXPECT_TRUE(published.channel == executed.channel && published.size == executed.size) << executed.number;
         }
         EXPECT_EQ(unsent_, 0u);
@@ -573,6 +678,7 @@ class Simulation : private Subscriber::Listener {
     Error given_up_;
     Publisher publisher_{settings_.link, settings_.offline, [this] { return draw(); }, publish_side_,
                          [this](const SettledRun& run) {
+                             if (run.sink) return asking_.settled(run);
                              for (const Settled& publish : run.publishes)
                                  outcomes_[reinterpret_cast<std::uintptr_t>(publish.user_data)].push_back(
                                      run.error.status);
@@ -589,6 +695,20 @@ class Simulation : private Subscriber::Listener {
 
    private:
     Consumers consumers_{settings_.limits, redis, coverage, trace_};
+    const ModelRedis::Target reply_target_{TargetKind::channel, frame::reply_channel(Asking::id())};
+    TopicRef reply_topic_;  // null until it is wanted
+    PublishBatch asked_batch_;
+    Asking asking_{steady_, now_, redis, coverage, trace_,
+                   {[this] { listen(); }, [this] { needed(); },
+                    [this](const std::string& name, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
+                           std::uint64_t number, std::uint32_t timeout) {
+                        asked_batch_.taken_at = now_;
+                        asked_batch_.deadline = now_ + 3000;
+                        unsent_bytes_ += asked_batch_.add("", name, framed, sink, reinterpret_cast<void*>(number), timeout);
+                        ++unsent_;
+                    },
+                    [this](std::string_view command) { publisher_.ask_numsub(command); },
+                    [this](std::uint32_t n) { return pick(n); }}};
     // Of what is subscribed on the present connection: up to where in the log the client has received.
     std::map<ModelRedis::Target, std::size_t> position_;
     // Confirmed or refused on the present subscribe link, or wanted since it was ready.
