@@ -250,13 +250,13 @@ void RedisBackend::give_up(const Error& why, const Link& last) {
     if (std::exchange(given_up_, true)) return;
     const TimeMs now = now_ms();
     if (subscriber_.state() == Link::State::ready) listener_.on_subscriptions_lost(why);
+    if (publisher_.state() == Link::State::ready) publish_link_down(why);
     publisher_.give_up(why, now);
     subscriber_.give_up(why, now);
     numsubs_.give_up(Error::of(Status::NOT_CONNECTED, {"gave up connecting: ", why.text}));
     flush();
     connected_ = false;
     links_changed();
-    listener_.on_publishable(false);
     listener_.on_connect_failed(why, false);
     listener_.on_gave_up(why, static_cast<std::uint64_t>(last.failed_attempts()));
 }
@@ -266,6 +266,13 @@ void RedisBackend::link_lost(const Error& why) {
     if (!connected_) return;
     connected_ = false;
     listener_.on_disconnected(why);
+}
+
+// What was asked on it and has no answer will get none.
+void RedisBackend::publish_link_down(const Error& why) {
+    probe_.forget_answers();
+    numsubs_.link_down(why);
+    listener_.on_publishable(false);
 }
 
 Error RedisBackend::named(const Connection& connection, const Error& why) {
@@ -282,9 +289,7 @@ void RedisBackend::PublishSide::link_ready() {
 }
 
 void RedisBackend::PublishSide::link_lost(const Error& why) {
-    backend_.probe_.forget_answers();
-    backend_.numsubs_.link_down(why);
-    backend_.listener_.on_publishable(false);
+    backend_.publish_link_down(why);
     backend_.link_lost(named(backend_.publish_connection_, why));
 }
 

@@ -69,6 +69,7 @@ class RedisBackend : public Backend {
 
     void link_ready();
     void link_lost(const Error& why);
+    void publish_link_down(const Error& why);
     void reconnecting(std::uint32_t attempt, TimeMs delay);
     void give_up(const Error& why, const Link& last);
     void revive();
