@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Awaitable
+from types import FunctionType
 from typing import Any, TypeGuard
 
 from .errors import InvalidArgumentError
@@ -24,6 +25,9 @@ def is_async(handler: object) -> bool:
     """Whether calling it gives a coroutine, as far as can be seen before the call."""
     while isinstance(handler, functools.partial):
         handler = handler.func
+    function = getattr(handler, "__func__", handler)
+    if type(function) is FunctionType and not vars(function):  # the plain case, without the cost of the others
+        return bool(function.__code__.co_flags & inspect.CO_COROUTINE)
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))
 
 

@@ -61,7 +61,7 @@ class Client(BaseBus):
         self._green = is_green()
         self._make_outcomes: Callable[[], Outcomes] = GreenOutcomes if self._green else _native.Outcomes
         self._lock = threading.Lock()
-        self._outcomes = threading.local()
+        self._outcomes: list[Outcomes] = []  # that nobody waits by; threads come and go
         self._dispatcher: Dispatcher | None = None
         if on_event is not None:
             self._dispatcher = Dispatcher(self._options, self._coding, on_event)
@@ -104,12 +104,15 @@ class Client(BaseBus):
         """
         timeout_ms = to_publish_ms(timeout)
         payload = self._coding.encode(value)
-        # Taken away while in use: a signal's handler may publish in the middle of it.
-        outcomes: Outcomes = vars(self._outcomes).pop("of_thread", None) or self._make_outcomes()
+        # Taken away while in use: by other threads, or by a signal's handler in the middle of it.
+        try:
+            outcomes = self._outcomes.pop()
+        except IndexError:
+            outcomes = self._make_outcomes()
         try:
             return outcomes.publish(self._engine, channel, payload, timeout_ms)
         finally:
-            self._outcomes.of_thread = outcomes
+            self._outcomes.append(outcomes)
 
     def numsub(self, channels: Iterable[str | bytes]) -> list[int]:
         """How many subscribers Redis counts for each of the channels, in their order. A connection counts once.

@@ -12,7 +12,9 @@ Needs the packages channels and msgpack: `pip install "fanwire[channels]"`.
 
 try:
     import channels.layers as _layers  # type: ignore[import-untyped]  # noqa: F401
-except ImportError as error:
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in ("channels", "django"):
+        raise
     raise ImportError(
         f'fanwire.channels needs the package channels, 4.0 or later: pip install "fanwire[channels]" ({error})'
     ) from error

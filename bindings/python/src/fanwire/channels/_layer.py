@@ -98,6 +98,7 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             serializer_format, symmetric_encryption_keys=symmetric_encryption_keys
         )
         self._opening = _opening_of(self._serializer)
+        self._to_payload = _sealing_of(self._serializer)
 
         all_hosts = hosts_of(hosts, {**_DEFAULTS, **settings})
         self._confirm_s = max(host.publish_timeout_s for host in all_hosts)
@@ -115,13 +116,12 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         Done when Redis has the message. While Redis is away it waits, for publish_timeout_ms at most, and then raises a
         TimeoutError.
         """
-        payload = self._serializer.serialize(message)
-        if self._is_sent_at_once(channel, payload):
-            return
-        layer = self._get_layer()
-        local = layer.channels.get(channel)
-        if local is None:
-            await layer.publish(channel, payload)
+        payload = self._to_payload(message)
+        loop = asyncio.get_running_loop()
+        layer = self._layers.get(loop)
+        local = None if layer is None else layer.channels.get(channel)
+        if layer is None or local is None:
+            await self._publish(loop, channel, payload)
             return
         if local.is_full():
             raise ChannelFull(f"{channel!r} holds {local.capacity} messages that nobody has received")
@@ -149,9 +149,8 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     async def group_send(self, group: str, message: Any) -> None:
         """Sends a message to all channels of a group, wherever they are. Never raises ChannelFull."""
-        payload = self._serializer.serialize(message)
-        if not self._is_sent_at_once(f"{self.prefix}__group__{group}", payload):
-            await self._get_layer().group_send(group, payload)
+        payload = self._to_payload(message)
+        await self._publish(asyncio.get_running_loop(), f"{self.prefix}__group__{group}", payload)
 
     async def flush(self) -> None:
         """Forgets the channels and groups of this event loop, as if the layer were new; it may be used again.
@@ -217,13 +216,25 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         if layer is not None:
             layer.shut()
 
-    def _is_sent_at_once(self, name: str, payload: bytes) -> bool:
-        """Publishes for an event loop that async_to_sync() has made for this one call, if it is one.
+    async def _publish(self, loop: asyncio.AbstractEventLoop, name: str, payload: bytes) -> None:
+        layer = self._layers.get(loop)
+        if layer is None:
+            if loop in AsyncToSync.loop_thread_executors and self._is_sent_at_once(loop, name, payload):
+                return
+            layer = self._get_layer()
+        try:
+            await layer.publish(name, payload)
+        except fanwire.ClosedError:
+            if not layer.is_outdated():
+                raise
+            await layer.publish(name, payload)
+
+    def _is_sent_at_once(self, loop: asyncio.AbstractEventLoop, name: str, payload: bytes) -> bool:
+        """Publishes for an event loop that async_to_sync() has made for one call; not if it turns out to be for more.
 
         Nobody else runs in there, so this thread may as well wait itself. It saves what a bus costs.
         """
-        loop = asyncio.get_running_loop()
-        if loop in self._layers or loop not in AsyncToSync.loop_thread_executors or loop in self._sent_once:
+        if loop in self._sent_once:
             return False
         engines = self._engines.get()
         engine = engines[0 if len(engines) == 1 else index_of(name, len(engines))]
@@ -267,6 +278,13 @@ def _opening_of(serializer: Any) -> tuple[bool, Callable[[bytes], bytes], Callab
     if isinstance(serializer, BaseMessageSerializer) and serializer.crypter is not None:
         return True, serializer.unseal, serializer.from_bytes
     return False, bytes, serializer.deserialize
+
+
+def _sealing_of(serializer: Any) -> Callable[[Any], bytes]:
+    if isinstance(serializer, BaseMessageSerializer) and serializer.crypter is None and not serializer.random_prefix_length:
+        return serializer.as_bytes
+    serialize: Callable[[Any], bytes] = serializer.serialize
+    return serialize
 
 
 def _to_caller(what: str, function: Any) -> str | Callable[[Any], object] | None:

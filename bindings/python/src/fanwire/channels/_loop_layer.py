@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import fanwire
@@ -46,13 +47,12 @@ class LoopLayer:
 
     # ---- Publishing
 
-    async def publish(self, name: str, payload: bytes) -> int:
-        try:
-            return await self._bus(name).publish(name, payload)
-        except fanwire.ClosedError:  # by a flush() in another loop, which had to wait for nobody here
-            if self._generation == self.channel_layer._engines.generation:
-                raise
-            return await self._bus(name).publish(name, payload)
+    def publish(self, name: str, payload: bytes) -> Awaitable[int]:
+        return self._bus(name).publish(name, payload)
+
+    def is_outdated(self) -> bool:
+        """Whether its engines have been closed, by a flush() in another loop, which found nobody here to wait for."""
+        return self._generation != self.channel_layer._engines.generation
 
     async def send(self, channel: Channel, payload: bytes) -> None:
         """To a channel of this loop, which is not full."""
@@ -181,26 +181,23 @@ class LoopLayer:
         try:
             await self._confirm(topic)
         except fanwire.UnsubscribedError:  # the channel was taken out again meanwhile
-            if topic.get(name) is channel:
+            if topic.members.get(name) is channel:
                 raise
         except BaseException:
-            if not was_member and topic.get(name) is channel:
+            if not was_member and topic.members.get(name) is channel:
                 self._leave(topic, channel)
             raise
 
     async def group_discard(self, group: str, name: str) -> None:
         group_name = self._group_name(group)
         topic = self.groups.get(group_name)
-        channel = None if topic is None else topic.get(name)
+        channel = None if topic is None else topic.members.get(name)
         if topic is not None and channel is not None:
             self._leave(topic, channel)
         elif name in self._dormant:
             names = self._dormant[name].group_names
             if group_name in names:
                 names.remove(group_name)
-
-    async def group_send(self, group: str, payload: bytes) -> None:
-        await self.publish(self._group_name(group), payload)
 
     def _join(self, group_name: str, group: str, channel: Channel) -> Group:
         topic = self.groups.get(group_name)
@@ -209,7 +206,7 @@ class LoopLayer:
             bus = self._bus(group_name)
             topic.subscription = bus.subscribe(group_name, topic.on_message, on_event=topic.on_event)
             self.groups[group_name] = topic
-        topic[channel.name] = channel
+        topic.members[channel.name] = channel
         channel.groups[group_name] = topic
         key = group_name, channel.name
         self._memberships.pop(key, None)  # goes to the end
@@ -219,10 +216,10 @@ class LoopLayer:
         return topic
 
     def _leave(self, topic: Group, channel: Channel) -> None:
-        topic.pop(channel.name, None)
+        topic.members.pop(channel.name, None)
         channel.groups.pop(topic.name, None)
         self._memberships.pop((topic.name, channel.name), None)
-        if not topic and self.groups.get(topic.name) is topic:
+        if not topic.members and self.groups.get(topic.name) is topic:
             del self.groups[topic.name]
             self._end(topic)
 
@@ -237,26 +234,36 @@ class LoopLayer:
                 return
             del self._memberships[key]
             topic = self.groups.get(group_name)
-            channel = None if topic is None else topic.get(name)
+            channel = None if topic is None else topic.members.get(name)
             if topic is not None and channel is not None:
                 self._leave(topic, channel)
 
     # ---- Subscriptions
 
     async def _confirm(self, topic: Topic) -> None:
-        """Waits until Redis has confirmed it."""
+        """Waits until Redis has confirmed it. Raises what Redis says to it, or TimeoutError."""
         if topic.confirmed:
             return
-        timeout = self.channel_layer._confirm_s
-        try:
-            async with asyncio.timeout(timeout) as limit:
-                await topic.subscription.ready
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            health = self._bus(topic.name).health()
-            why = f": {health.text}" if health.text else ""
-            raise fanwire.TimeoutError(f"{topic.name!r} could not be subscribed within {timeout:g} s{why}") from error
+        error = topic.failure
+        if error is None:
+            waiter: asyncio.Future[fanwire.FanwireError | None] = self._loop.create_future()
+            topic.unconfirmed.append(waiter)
+            timer = self._loop.call_later(self.channel_layer._confirm_s, self._give_up, topic, waiter)
+            try:
+                error = await waiter
+            finally:
+                timer.cancel()
+                if waiter in topic.unconfirmed:
+                    topic.unconfirmed.remove(waiter)
+        if error is not None:
+            raise copy.copy(error)  # there may be several that wait
+
+    def _give_up(self, topic: Topic, waiter: asyncio.Future[fanwire.FanwireError | None]) -> None:
+        health = self._bus(topic.name).health()
+        why = f": {health.text}" if health.text else ""
+        text = f"{topic.name!r} could not be subscribed within {self.channel_layer._confirm_s:g} s{why}"
+        if not waiter.done():
+            waiter.set_result(fanwire.TimeoutError(text))
 
     async def _confirm_all(self, channel: Channel) -> None:
         await self._confirm(channel)
@@ -265,27 +272,43 @@ class LoopLayer:
 
     def _end(self, topic: Topic) -> None:
         self._lost.discard(topic.name)
+        if topic.unconfirmed and not self._loop.is_closed():
+            topic.settle(fanwire.UnsubscribedError(f"{topic.name!r} was left before Redis had confirmed it"))
         try:
             topic.subscription.close()
-        except fanwire.WrongLoopError:  # whoever collects garbage runs elsewhere; the loop is closed by now, or will be
+        except fanwire.WrongLoopError:  # whoever collects garbage runs elsewhere; it goes with its loop
             pass
 
     def on_event(self, topic: Topic, event: fanwire.Event, channel: str | None, group: str | None) -> None:
         kind = event.kind
         if kind == "active":
             topic.confirmed = True
+            topic.failure = None
+            topic.settle(None)
         elif kind == "gap":
             self.losses.note(event.reason or "reconnect", channel, group, event.count)
         elif kind == "lost":
             if not self._lost:
                 self._notify("disconnect", self.channel_layer.on_disconnect, event)
             self._lost.add(topic.name)
-        elif kind != "ended" and topic.name in self._lost:  # resumed or failed
-            self._lost.remove(topic.name)
-            if not self._lost:
-                self._notify("reconnect", self.channel_layer.on_reconnect, event)
-        if kind == "failed" and topic.confirmed:
-            self.losses.note("refused", channel, group, None, event.error)
+        elif kind == "ended":
+            topic.settle(event.error)
+        else:
+            if kind == "failed":
+                self._note_failure(topic, event.error, channel, group)
+            if topic.name in self._lost:  # resumed, or refused
+                self._lost.remove(topic.name)
+                if not self._lost:
+                    self._notify("reconnect", self.channel_layer.on_reconnect, event)
+
+    def _note_failure(
+        self, topic: Topic, error: fanwire.FanwireError | None, channel: str | None, group: str | None
+    ) -> None:
+        if topic.confirmed:
+            self.losses.note("refused", channel, group, None, error)
+        else:
+            topic.failure = error
+            topic.settle(error)
 
     # ---- Telling
 
@@ -314,7 +337,8 @@ class LoopLayer:
             channel = self.channels.get(loss.channel)
             channels = [] if channel is None else [channel]
         else:
-            channels = list(self.groups.get(self._group_name(loss.group or ""), {}).values())
+            group = self.groups.get(self._group_name(loss.group or ""))
+            channels = [] if group is None else list(group.members.values())
         for channel in channels:
             message = {"type": whom, "reason": loss.reason, "group": loss.group, "count": loss.count}
             channel.notify((whom, loss.reason, loss.group), message)

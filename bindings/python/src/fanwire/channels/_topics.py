@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import fanwire
@@ -13,6 +14,27 @@ if TYPE_CHECKING:
     from ._loop_layer import LoopLayer
 
 NOTHING = object()
+
+
+class Topic:
+    """A subscription of the layer's."""
+
+    __slots__ = ("confirmed", "failure", "layer", "name", "subscription", "unconfirmed")
+
+    def __init__(self, layer: LoopLayer, name: str) -> None:
+        self.layer = layer
+        self.name = name  # in Redis
+        self.subscription: fanwire.Subscription
+        self.confirmed = False
+        self.failure: fanwire.FanwireError | None = None
+        self.unconfirmed: list[asyncio.Future[fanwire.FanwireError | None]] = []  # of those that wait for Redis
+
+    def settle(self, error: fanwire.FanwireError | None) -> None:
+        """Says to those that wait what has become of it. A result, since nobody may look at it any more."""
+        waiters, self.unconfirmed = self.unconfirmed, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(error)
 
 
 class Envelope:
@@ -27,15 +49,12 @@ class Envelope:
         self.group = group
 
 
-class Channel:
+class Channel(Topic):
     """Messages for one consumer, and who waits for them."""
 
     def __init__(self, layer: LoopLayer, name: str, capacity: int) -> None:
-        self.layer = layer
-        self.name = name
+        super().__init__(layer, name)
         self.capacity = capacity
-        self.subscription: fanwire.Subscription
-        self.confirmed = False
         self.items: deque[Envelope] = deque()
         self.notices: dict[object, dict[str, Any]] = {}  # messages of the layer's own, which come first
         self.receivers = 0  # how many receive() there are
@@ -114,25 +133,30 @@ class Channel:
             self.layer.losses.note("expired", self.name, self.items.popleft().group, 1)
 
 
-class Group(dict[str, Channel]):
-    """The channels in a group, by their names; one subscription for all of them."""
+class Group(Topic):
+    """The channels in a group, with one subscription for all of them."""
 
     def __init__(self, layer: LoopLayer, name: str, group: str) -> None:
-        super().__init__()
-        self.layer = layer
-        self.name = name  # in Redis
+        super().__init__(layer, name)
         self.group = group
-        self.subscription: fanwire.Subscription
-        self.confirmed = False
+        self.members: dict[str, Channel] = {}  # by their names
 
     def on_message(self, message: fanwire.Message) -> None:
         layer = self.layer
         envelope = Envelope(message.data, time.monotonic() + layer.expiry, layer.sealed, self.group)
-        for channel in self.values():
+        for channel in self.members.values():
             channel.put(envelope)
 
     def on_event(self, event: fanwire.Event) -> None:
         self.layer.on_event(self, event, None, self.group)
 
+    # As the set of names that it was
 
-Topic = Channel | Group
+    def __contains__(self, name: object) -> bool:
+        return name in self.members
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.members)
+
+    def __len__(self) -> int:
+        return len(self.members)
