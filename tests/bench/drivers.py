@@ -177,6 +177,14 @@ def _node(places: Places, key: str, label: str, script: str, package: str, runti
                   package == "fanwire", version, missing, environment)  # fmt: skip
 
 
+def _channel_layers(places: Places) -> list[Driver]:
+    """Of Django Channels: ours needs what comes with the other one."""
+    script = "channels_layer.py"
+    original = _python(places, "channels-redis", "channels_redis", script, "channels-redis", "--original")
+    ours = _python(places, "channels-ours", "fanwire", script, "fanwire")
+    return [original, dataclasses.replace(ours, missing=ours.missing or original.missing)]
+
+
 def all_drivers(places: Places) -> dict[str, Driver]:
     hiredis = output_of(["pkg-config", "--modversion", "hiredis"])
     drivers = [
@@ -196,6 +204,7 @@ def all_drivers(places: Places) -> dict[str, Driver]:
         _python(places, "redis-py", "redis-py", "redis_py.py", "redis"),
         _python(places, "redis-py-asyncio", "redis-py asyncio", "redis_py_asyncio.py", "redis"),
     ]
+    drivers += _channel_layers(places)
     benchmark = shutil.which("redis-benchmark")
     version = re.sub(r"[^0-9.].*", "", output_of(["redis-benchmark", "--version"]).removeprefix("redis-benchmark "))
     drivers.append(Driver("redis-benchmark", "redis-benchmark -P 100 -c 1", "C", (benchmark or "",), version=version,

@@ -111,6 +111,7 @@ class Plan:
         self._channels()
         self._engines()
         self._growth()
+        self._channel_layers()
 
     def _group(self, name: str, runs: dict[str, Workload], repeat: int) -> None:
         if self._scale != 1.0:
@@ -324,3 +325,33 @@ class Plan:
             self._row("growth: C receive on 100,000 channels against 1,000", "times",
                       "receive 128 B, tcp, 100,000 channels", "c-ours", cpu_ns, flat, (), FLOOR,
                       per="receive 128 B, tcp, 1,000 channels")  # fmt: skip
+
+    # ---- Django Channels ----
+
+    def _channel_layers(self) -> None:
+        """fanwire.channels beside channels_redis's pub/sub layer, whose new_channel() does not wait for Redis."""
+        few = 3 if self.quick else 5
+        half, four_tenths = (Target("channels-redis", 0.5),), (Target("channels-redis", 0.4),)
+        for what, mode, count, cpu, time in (
+            ("new_channel", "new-channel", 2_000, (), half), ("group_send", "group-send", 5_000, four_tenths, ()),
+        ):  # fmt: skip
+            for at_once, name in ((1, "one at a time"), (50, "50 at once")):
+                group = f"channels {mode} {at_once}"
+                self._layers(group, Tool(mode, count if self.quick else 4 * count, at_once), few)
+                self._layer_row(f"{what}, {name}: CPU", "us", group, per_message("cpu_seconds", 1e6), cpu)
+                self._layer_row(f"{what}, {name}: time", "us", group, per_message("seconds", 1e6), time)
+        group = "channels group-fanout"
+        self._layers(group, Tool("group-fanout", 50 if self.quick else 200, 500), few)
+        same = (Target("channels-redis"),)
+        self._layer_row("group_send to 500 consumers: CPU", "ms", group, per_message("cpu_seconds", 1e3), same)
+        self._layer_row("group_send to 500 consumers: time", "ms", group, per_message("seconds", 1e3), same)
+        group = "channels sync-send"
+        self._layers(group, Tool("sync-send", 200 if self.quick else 1_000), few)
+        self._layer_row("async_to_sync(group_send): time", "ms", group, per_message("seconds", 1e3), (Target(0.3),))
+
+    def _layers(self, group: str, work: Tool, repeat: int) -> None:
+        self._group(group, {"channels-ours": work, "channels-redis": work}, repeat)
+
+    def _layer_row(self, name: str, unit: str, group: str, figure: Callable[[Figures], float],
+                   targets: tuple[Target, ...] = ()) -> None:  # fmt: skip
+        self._row(f"Python Channels {name}", unit, group, "channels-ours", figure, targets, ("channels-redis",))

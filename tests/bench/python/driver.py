@@ -39,10 +39,13 @@ def parse(description: str, *, sync_option: bool = False) -> argparse.Namespace:
 
 
 class Stopwatch:
-    """CPU time of the whole process from ready() on, and wall time from begin() on."""
+    """CPU time of the whole process from ready() or start() on, and wall time from begin() on."""
 
     def ready(self) -> None:
         print("ready", flush=True)
+        self.start()
+
+    def start(self) -> None:
         self._cpu = _cpu_seconds()
         self.begin()
 
