@@ -1,5 +1,6 @@
 // fanwire/socket.io: several Socket.IO servers and one Redis.
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 
 import { Server } from 'socket.io';
@@ -224,8 +225,8 @@ test('questions asked while Redis is away end', async () => {
   }
 });
 
-test('a server without members of a room receives nothing of it', async () => {
-  const [a, b] = await Promise.all([serveFanwire(redis.url), serveFanwire(redis.url)]);
+for (const wire of ['interest', 'classic']) test(`a server without members of a room receives nothing of it, ${wire}`, async () => {
+  const [a, b] = await Promise.all([1, 2].map(() => serveFanwire(redis.url, { wire })));
   const [here, there] = await Promise.all([a.connect(), b.connect()]);
   await Promise.all([here.socket.join('room'), there.socket.join('room')]);
   there.socket.leave('room');
@@ -256,14 +257,95 @@ test('rooms 1 and "1" share a channel, and each message comes once', async () =>
   assert.deepEqual(names(got), ['number', 'text', 'text', 'end']);
 });
 
-test('names that are as long as a socket id or longer than a channel may be', async () => {
-  const [a, b] = await Promise.all([serveFanwire(redis.url), serveFanwire(redis.url)]);
+for (const wire of ['interest', 'classic']) test(`names that are as long as a socket id or longer than a channel may be, ${wire}`, async () => {
+  const [a, b] = await Promise.all([1, 2].map(() => serveFanwire(redis.url, { wire })));
   const { socket, got } = await a.connect();
   const rooms = ['', 'x'.repeat(20), 'é'.repeat(2000), 'a\0b', '*', 's#', '#'];
   await socket.join(rooms);
   for (const room of rooms) b.io.to(room).emit(`to ${room}`);
   await until(() => got.length === rooms.length);
   assert.deepEqual(names(got), rooms.map((room) => `to ${room}`));
+});
+
+test('what arrives together is written together, in order', async () => {
+  const [a, b] = await Promise.all([serveFanwire(redis.url), serveFanwire(redis.url)]);
+  const { socket, got, client } = await a.connect();
+  const slow = await a.connect();
+  await Promise.all([socket, slow.socket].map((each) => each.join('room')));
+  const tcp = socket.client.conn.transport.socket._socket;
+  let writes = 0;
+  for (const name of ['_write', '_writev']) {
+    const write = tcp[name];
+    tcp[name] = (...args) => {
+      ++writes;
+      return write.apply(tcp, args);
+    };
+  }
+  for (let round = 1; round <= 3; ++round) {
+    for (let i = 0; i < 1000; ++i) b.io.to('room').emit('x', i, 'é\0');
+    b.io.emit('end');
+    await until(() => [got, slow.got].every((list) => list.length === round * 1001));
+    const numbers = got.slice(-1001, -1).map(([, i]) => i);
+    assert.deepEqual(numbers, Array.from({ length: 1000 }, (_, i) => i));
+    a.io.to('room').emit('here'); // and one that does not come from Redis
+    await until(() => got.at(-1)[0] === 'here' && slow.got.at(-1)[0] === 'here');
+    got.pop(), slow.got.pop();
+  }
+  assert.ok(writes < 1000, `${writes} writes of 3006 messages`);
+  assert.equal(tcp.writableCorked, 0);
+  assert.ok(client.connected);
+});
+
+test('what is nearly a broadcast of JSON is read with care', async () => {
+  const server = await serveFanwire(redis.url);
+  const chat = server.io.of('/chat');
+  await settled(server.bus);
+  const [main, other] = [await server.connect(), await server.connect('/chat')];
+  await main.socket.join([7, '"packet":{"type":2,"data":']);
+  const publisher = await fanwire.connect(redis.url, { namespace: '' });
+  const opts = '{"rooms":[],"except":[],"flags":{}}';
+  const send = (args, { head = `"opts":${opts}`, nsp = '/', uid = 'x', end = '}}}' } = {}) => publisher.publishNoWait(
+    `fanwire:socket.io#${nsp}#`, `{"uid":"${uid}","nsp":"${nsp}","type":3,"data":{${head},"packet":{"type":2,"data":${args}${end}`);
+  const room = JSON.stringify('"packet":{"type":2,"data":');
+  send('["a",{"b":[1,"\\u0000é"]}]');
+  send(' [ "spaces" ,\n1 ] ');
+  send('["more"],"id":5,"nsp":"/chat"');
+  send('["own"]', { uid: server.adapter.uid });
+  send('["numbers"]', { head: '"opts":{"rooms":[7]}' });
+  send('["a room with that name"]', { head: `"opts":{"rooms":[${room}]}` });
+  send(`["an argument", ${room}]`);
+  send('["text in place of number"]', { head: '"opts":{"rooms":["7"]}' });
+  send('["for acknowledgement"]', { head: `"requestId":"r","opts":${opts}` });
+  send('["but not"]', { head: '"opts":{"except":[7]}' });
+  send('["chat"]', { nsp: '/chat' });
+  send('["end"]');
+  await until(() => names(main.got).includes('end') && other.got.length === 1);
+  assert.deepEqual(main.got, [
+    ['a', { b: [1, '\0é'] }], ['spaces', 1], ['more'], ['numbers'], ['a room with that name'],
+    ['an argument', '"packet":{"type":2,"data":'], ['for acknowledgement'], ['end'],
+  ]);
+  assert.deepEqual(other.got, [['chat']]);
+  assert.ok(chat.adapter !== server.adapter && main.client.connected && other.client.connected);
+});
+
+test('outgoing listeners see what other servers send, and an encoder of the application encodes it', async () => {
+  const parser = createRequire(createRequire(import.meta.url).resolve('socket.io'))('socket.io-parser');
+  class Encoder extends parser.Encoder {
+    constructor() {
+      super((_key, value) => (value === 'secret' ? 'hidden' : value));
+    }
+  }
+  const [a, b] = await Promise.all([{}, { parser: { ...parser, Encoder } }].map((more) => serveFanwire(redis.url, {}, Server, more)));
+  const people = await Promise.all([a.connect(), b.connect()]);
+  const seen = [];
+  for (const { socket } of people) socket.onAnyOutgoing((...args) => seen.push(args));
+  a.io.emit('word', ['secret', 1]);
+  await everyoneHas(people, 'word');
+  assert.deepEqual(people.map(({ got }) => got[0][1][0]), ['secret', 'hidden']);
+  b.io.emit('word', ['secret', 2]);
+  await until(() => people.every(({ got }) => got.length === 2));
+  assert.deepEqual(people.map(({ got }) => got[1][1][0]), ['secret', 'hidden']);
+  assert.deepEqual(seen.map(([name, [, n]]) => name + n).sort(), ['word1', 'word1', 'word2', 'word2']);
 });
 
 test('namespaces are apart, and a closed one leaves the bus to the others', async () => {

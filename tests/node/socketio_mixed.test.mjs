@@ -193,6 +193,13 @@ function wrongBodies({ uid }) {
     Buffer.from([0xdd, 255, 255, 255, 255]), Buffer.alloc(70_000, 0x91),
     `{"uid":"a","nsp":"/","type":3,"data":{"opts":{},"packet":${deep}}}`,
     `{"uid":"a","type":7,"requestId":"r","opts":{},"packet":${deep}}`];
+  // Broadcasts as fanwire writes them, the arguments last.
+  const written = (given, args) => `{"uid":"a","nsp":"/","type":3,"data":{"opts":${given},"packet":{"type":2,"data":${args}}}}`;
+  raw.push(
+    ...['', 'null', '5', '"x"', '{}', '[]', '[null]', '[{}]', '["connect"]', '["disconnect"]', '["never"', '["never"]]',
+      `["never",${'['.repeat(50_000)}${']'.repeat(50_000)}]`].map((args) => written('{"rooms":[],"except":[]}', args)),
+    ...wrongOpts.map((given) => written(JSON.stringify(given), '["never"]')), written('', '["never"]'), written('{', '["never"]'),
+  );
   const encodings = (value) => [JSON.stringify(value), Buffer.from(msgpack.encode(value))];
   return [...raw, ...[...classic, ...modern].flatMap(encodings)];
 }

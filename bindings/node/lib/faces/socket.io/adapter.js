@@ -7,6 +7,8 @@ const { makeError } = require('../../errors.js');
 const { Channels, confirmed } = require('./channels.js');
 const { checked } = require('./checked.js');
 const { countHere } = require('./link.js');
+const { readyEncoder } = require('./encoder.js');
+const { hold } = require('./together.js');
 const types = require('./types.js');
 
 const kEvent = 2; // the type of a packet
@@ -30,6 +32,7 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
 
   return class FanwireAdapter extends ClusterAdapter {
     #link;
+    #encoder;
     #wire;
     #channels;
     #gapEvent;
@@ -37,6 +40,7 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
     #servers = 1; // as last heard
     #joining; // subscriptions that the addAll() under way has made
     #isClosed = false;
+    #isReceiving = false;
 
     /** The bus it uses. */
     bus;
@@ -45,11 +49,12 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
       super(nsp);
       this.#timeoutMs = requestsTimeout;
       this.#gapEvent = notifyClients === true ? 'fanwire:gap' : notifyClients || undefined;
+      this.encoder = this.#encoder = readyEncoder(this.encoder);
       this.#link = link;
       this.bus = link.acquire();
       this.#channels = new Channels(this.bus, (message) => this.#receive(message), (...told) => this.#tell(...told));
       try {
-        this.#wire = new Wire({ ...options, nsp: nsp.name, uid: this.uid, msgpack, rooms: this.rooms, isText: this.bus.isText });
+        this.#wire = new Wire({ ...options, nsp: nsp.name, uid: this.uid, msgpack, isText: this.bus.isText });
         for (const channel of this.#wire.channels) this.#channels.open(channel);
       } catch (error) {
         this.#channels.close();
@@ -96,6 +101,14 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
     broadcast(packet, opts) {
       if (!isLocal(opts)) this.#publish(types.BROADCAST, { packet, opts: encoded(opts) });
       return locally.broadcast.call(this, packet, opts);
+    }
+
+    apply(opts, callback) {
+      if (!this.#isReceiving) return super.apply(opts, callback);
+      super.apply(opts, (socket) => {
+        hold(socket.client);
+        callback(socket);
+      });
     }
 
     addSockets(opts, rooms) {
@@ -183,16 +196,37 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
     // What the application's own listeners throw is the bus's 'handlerError'; what a body holds throws nothing.
     #receive(received) {
       if (this.#isClosed) return;
+      let broadcast;
       let message;
       try {
-        message = this.#wire.decode(received);
+        broadcast = this.#wire.decodeBroadcast?.(received);
+        message = broadcast ?? this.#wire.decode(received);
         if (message === undefined || message.uid === this.uid || message.nsp !== this.nsp.name) return;
-        message = checked(message);
+        if (broadcast === undefined) message = checked(message);
       } catch (error) {
         this.#tellInvalid(error, received);
         return;
       }
-      if (message !== undefined) this.#act(message, received);
+      if (broadcast !== undefined) this.#deliver(broadcast, received);
+      else if (message !== undefined) this.#act(message, received);
+    }
+
+    #deliver({ opts, args, json }, received) {
+      const packet = { type: kEvent, data: args, nsp: this.nsp.name };
+      if (json !== undefined) this.#encoder.offer(packet, json);
+      this.#withHeldWrites(() => locally.broadcast.call(this, packet, opts), received);
+    }
+
+    #withHeldWrites(act, received) {
+      this.#isReceiving = true;
+      try {
+        return act();
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        this.#tellInvalid(error, received); // nested too deeply to be encoded
+      } finally {
+        this.#isReceiving = false;
+      }
     }
 
     #act(message, received) {
@@ -212,12 +246,7 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
         case types.SERVER_SIDE_EMIT:
           return this.onMessage(message);
         default:
-          try {
-            return this.onMessage(message, '');
-          } catch (error) {
-            if (!(error instanceof RangeError)) throw error;
-            this.#tellInvalid(error, received); // nested too deeply to be encoded
-          }
+          return this.#withHeldWrites(() => this.onMessage(message, ''), received);
       }
     }
 
@@ -264,14 +293,14 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
     #tell(event, rooms, detail) {
       if (this.#isClosed) return;
       for (const room of rooms.length > 0 ? rooms : [null, ...this.#roomsWithoutChannel()]) {
+        if (this.sids.has(room)) continue; // what is for one socket, as what is for all
         this.emit(event, room, detail);
         if (event === 'gap' && this.#gapEvent !== undefined) this.#tellClients(room, detail);
       }
     }
 
     #roomsWithoutChannel() {
-      const hasNone = (room) => !this.sids.has(room) && this.#wire.roomChannel(room) === undefined;
-      return [...this.rooms.keys()].filter(hasNone);
+      return [...this.rooms.keys()].filter((room) => this.#wire.roomChannel(room) === undefined);
     }
 
     #tellClients(room, { reason, count }) {

@@ -38,4 +38,4 @@ function bodies(msgpack, isText = false) {
   };
 }
 
-module.exports = { bodies, isObject };
+module.exports = { bodies, hasBinary, isObject };

@@ -35,11 +35,17 @@ function opts(given) {
   return { rooms: rooms(given.rooms ?? [], 'rooms'), except: rooms(given.except ?? [], 'except'), flags };
 }
 
-function packet(given, nsp) {
-  need(isObject(given) && Array.isArray(given.data), 'the packet');
-  const [event] = given.data;
+/** The arguments of an event for clients, its name first. */
+function eventArgs(given) {
+  need(Array.isArray(given), 'the packet');
+  const [event] = given;
   need(typeof event === 'number' || (typeof event === 'string' && !notForClients.has(event)), 'the event');
-  return { type: kEvent, data: given.data, nsp };
+  return given;
+}
+
+function packet(given, nsp) {
+  need(isObject(given), 'the packet');
+  return { type: kEvent, data: eventArgs(given.data), nsp };
 }
 
 function requestId(id) {
@@ -98,4 +104,4 @@ function checked({ uid, nsp, type, data }) {
   return { uid, nsp, type, data: checks[type](data, nsp) };
 }
 
-module.exports = { checked };
+module.exports = { checked, eventArgs };

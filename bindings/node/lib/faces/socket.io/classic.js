@@ -1,6 +1,7 @@
 'use strict';
 // The wire of @socket.io/redis-adapter and @socket.io/redis-emitter, to and from the messages of socket.io-adapter.
-// Every server gets every broadcast, and looks at the channel's name before it decodes one.
+// The originals subscribe to a pattern, so that every server gets every broadcast and looks at the channel's name. The channels
+// of the rooms that a server has are enough.
 
 const { bodies, isObject } = require('./bodies.js');
 const types = require('./types.js');
@@ -60,8 +61,8 @@ function fromResponse({ type, requestId, sockets, rooms, data, clientCount, pack
   return [types.ALL_ROOMS_RESPONSE, { requestId, rooms }];
 }
 
-const escapeGlob = (text) => text.replace(/[*?[\]\\]/g, '\\$&');
-const isNumeric = (text) => text.trim() !== '' && Number.isFinite(Number(text));
+
+const kLongestChannel = 1024; // bytes that the engine takes; what is for a longer one goes to all, which the originals take too
 
 class ClassicWire {
   #nsp;
@@ -72,10 +73,9 @@ class ClassicWire {
   #answersOne;
   #msgpack;
   #bodies;
-  #rooms;
 
-  /** `rooms` are those of this server, by name; `publishOnSpecificResponseChannel` as the original's. */
-  constructor({ key = 'socket.io', nsp, uid, msgpack, rooms, isText, publishOnSpecificResponseChannel = false }) {
+  /** `publishOnSpecificResponseChannel` as the original's. */
+  constructor({ key = 'socket.io', nsp, uid, msgpack, isText, publishOnSpecificResponseChannel = false }) {
     if (isText) throw new TypeError('the classic wire is made of bytes, and the client that was passed in gives text only');
     this.#nsp = nsp;
     this.#uid = uid;
@@ -85,12 +85,11 @@ class ClassicWire {
     this.#answersOne = publishOnSpecificResponseChannel;
     this.#msgpack = msgpack;
     this.#bodies = bodies(msgpack);
-    this.#rooms = rooms;
   }
 
   get channels() {
     return [
-      { name: `${escapeGlob(this.#base)}*`, isPattern: true },
+      { name: this.#base },
       { name: this.#requests, isQuiet: true },
       { name: this.#responses, isQuiet: true },
       { name: `${this.#responses}${this.#uid}#`, isQuiet: true },
@@ -101,14 +100,15 @@ class ClassicWire {
     return this.#requests;
   }
 
-  roomChannel() {
-    return undefined;
+  roomChannel(room) {
+    const channel = `${this.#base}${room}#`;
+    return Buffer.byteLength(channel) <= kLongestChannel ? channel : undefined;
   }
 
   encode({ uid, type, data }) {
     if (type === types.BROADCAST && data.requestId === undefined) {
       const { packet, opts } = data;
-      const channel = opts.rooms.length === 1 ? `${this.#base}${opts.rooms[0]}#` : this.#base;
+      const channel = (opts.rooms.length === 1 ? this.roomChannel(opts.rooms[0]) : undefined) ?? this.#base;
       return { channel, body: this.#msgpack.encode([uid, { ...packet, nsp: this.#nsp }, opts]) };
     }
     const request = { uid, ...toRequest[type](data) };
@@ -130,8 +130,7 @@ class ClassicWire {
       return convert && this.#message(request.uid ?? 'emitter', convert(request));
     }
     if (channel.startsWith(this.#responses)) return this.#message('response', fromResponse(this.#object(received)));
-    const room = channel.slice(this.#base.length, -1);
-    return room === '' || this.#hasRoom(room) ? this.#broadcast(received.data) : undefined;
+    return this.#broadcast(received.data);
   }
 
   #broadcast(data) {
@@ -151,10 +150,6 @@ class ClassicWire {
 
   #message(uid, [type, data]) {
     return { uid, nsp: this.#nsp, type, data };
-  }
-
-  #hasRoom(room) {
-    return this.#rooms.has(room) || (isNumeric(room) && this.#rooms.has(Number(room)));
   }
 }
 

@@ -2,7 +2,8 @@
 // The wire of fanwire's own: a channel for each room, to which only the servers subscribe that have somebody in it.
 // The messages are those of socket.io-adapter.
 
-const { bodies, isObject } = require('./bodies.js');
+const { bodies, hasBinary, isObject } = require('./bodies.js');
+const { encodeBroadcast, bodyStart, isPlain, BroadcastReader } = require('./broadcasts.js');
 const types = require('./types.js');
 
 const kSocketId = 20; // characters; a room of as many is taken for a single socket, as Socket.IO's sharded adapter does
@@ -11,12 +12,15 @@ const kLongestChannel = 512; // bytes; Redis and the engine take more, but a nam
 class InterestWire {
   base;
   #uid;
+  #start;
   #bodies;
+  #broadcasts = new BroadcastReader();
 
   /** `nsp` is the name of the Socket.IO namespace, `uid` that of this server. */
   constructor({ key = 'fanwire:socket.io', nsp, uid, msgpack, isText }) {
     this.base = `${key}#${nsp}#`;
     this.#uid = uid;
+    this.#start = bodyStart(uid, nsp);
     this.#bodies = bodies(msgpack, isText);
   }
 
@@ -45,11 +49,16 @@ class InterestWire {
 
   /** {channel, body} of a message. */
   encode(message) {
-    return { channel: this.#channelOf(message), body: this.#bodies.encode(message) };
+    return { channel: this.#channelOf(message), body: this.#bodyOf(message) };
   }
 
   encodeResponse(uid, response) {
     return { channel: this.serverChannel(uid), body: this.#bodies.encode(response) };
+  }
+
+  /** What BroadcastReader reads in a body, or undefined. */
+  decodeBroadcast({ text }) {
+    return this.#broadcasts.read(text);
   }
 
   /** The message in a body. Throws when there is none. */
@@ -57,6 +66,13 @@ class InterestWire {
     const message = this.#bodies.decode(received);
     if (isObject(message)) return message;
     throw new TypeError('it is no object');
+  }
+
+  #bodyOf(message) {
+    const { type, data } = message;
+    const isSimple = type === types.BROADCAST && data.requestId === undefined && isPlain(data.packet);
+    if (isSimple && !hasBinary(data.packet.data)) return encodeBroadcast(this.#start, data);
+    return this.#bodies.encode(message);
   }
 
   // Acknowledgements are counted by servers, so what asks for them goes to all.
