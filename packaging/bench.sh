@@ -70,6 +70,7 @@ install_python() {
     local pip=("$build/venv/bin/python" -m pip install --disable-pip-version-check)
     [ -x "$build/venv/bin/python" ] || "$python" -m venv "$build/venv"
     grep -v '^#' "$root/tests/bench/python/requirements.txt" | each_peer "${pip[@]}" --upgrade
+    echo 'redis<8' | each_peer "${pip[@]}" --upgrade --target "$build/redis7" # for broadcaster
     install_python_package "$build/venv/bin/python"
 }
 

@@ -139,7 +139,8 @@ def _native(places: Places, key: str, label: str, ours: bool = False, version: s
     return Driver(f"c-{key}", label, "C", (str(program),), ours, version, missing)
 
 
-def _python(places: Places, key: str, label: str, script: str, package: str, *more: str) -> Driver:
+def _python(places: Places, key: str, label: str, script: str, package: str, *more: str,
+            environment: tuple[tuple[str, str], ...] = ()) -> Driver:  # fmt: skip
     path = HERE / "python" / script
     missing = version = ""
     if not path.exists():
@@ -151,7 +152,18 @@ def _python(places: Places, key: str, label: str, script: str, package: str, *mo
         version = output_of([str(places.python), "-c", ask])
         missing = "" if version else f"the Python package {package} could not be installed"
     command = (str(places.python), "-B", str(path), *more)
-    return Driver(key, label, "Python", command, package == "fanwire", version, missing)
+    return Driver(key, label, "Python", command, package == "fanwire", version, missing, environment)
+
+
+def _python_faces(places: Places) -> list[Driver]:
+    """The faces of the Python package, and the packages in whose place they stand."""
+    # broadcaster 0.3.1 receives nothing with redis-py 8.
+    redis7 = (("PYTHONPATH", str(places.python.parent.parent.parent / "redis7")),) if places.python else ()
+    return [
+        _python(places, "python-faces", "fanwire", "faces.py", "fanwire"),
+        _python(places, "broadcaster", "broadcaster", "faces.py", "broadcaster", "--original", environment=redis7),
+        _python(places, "python-socketio", "python-socketio", "faces.py", "python-socketio", "--original"),
+    ]
 
 
 def _node(places: Places, key: str, label: str, script: str, package: str, runtime: str = "node", *more: str) -> Driver:
@@ -205,6 +217,7 @@ def all_drivers(places: Places) -> dict[str, Driver]:
         _python(places, "redis-py-asyncio", "redis-py asyncio", "redis_py_asyncio.py", "redis"),
     ]
     drivers += _channel_layers(places)
+    drivers += _python_faces(places)
     benchmark = shutil.which("redis-benchmark")
     version = re.sub(r"[^0-9.].*", "", output_of(["redis-benchmark", "--version"]).removeprefix("redis-benchmark "))
     drivers.append(Driver("redis-benchmark", "redis-benchmark -P 100 -c 1", "C", (benchmark or "",), version=version,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from workloads import Figures, Latency, Publish, Receive, Tool, Workload
+from workloads import Face, Figures, Latency, Publish, Receive, Tool, Workload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +112,7 @@ class Plan:
         self._engines()
         self._growth()
         self._channel_layers()
+        self._python_faces()
 
     def _group(self, name: str, runs: dict[str, Workload], repeat: int) -> None:
         if self._scale != 1.0:
@@ -355,3 +356,20 @@ class Plan:
     def _layer_row(self, name: str, unit: str, group: str, figure: Callable[[Figures], float],
                    targets: tuple[Target, ...] = ()) -> None:  # fmt: skip
         self._row(f"Python Channels {name}", unit, group, "channels-ours", figure, targets, ("channels-redis",))
+
+    # ---- faces ----
+
+    def _python_faces(self) -> None:
+        count = 10_000 if self.quick else 40_000
+        most = (Target("broadcaster", 0.3),)
+        half = (Target("python-socketio", 0.5),)
+        for what, title, original, targets in (
+            ("broadcaster", "broadcaster, 100 publishes at once, all received", "broadcaster", most),
+            ("broadcaster-one", "broadcaster, one publish at a time, received", "broadcaster", ()),
+            ("emit", "Socket.IO emit, in a thread", "python-socketio", half),
+            ("emit-async", "Socket.IO emit, asyncio, 100 at once", "python-socketio", half),
+        ):
+            group = f"python face {what}"
+            self._group(group, {"python-faces": Face(what, count), original: Face(what, count)}, 3)
+            self._row(f"Python {title}: CPU per message", "ns", group, "python-faces", cpu_ns,
+                      targets, (original,))  # fmt: skip

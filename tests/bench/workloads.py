@@ -137,7 +137,22 @@ class Tool:
             return tool.result(RUN_S * 3, self.count if self.checked else None)
 
 
-Workload = Receive | Publish | Latency | Tool
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """The driver does with a face, or with the original, what that is for; it checks by itself that all has come."""
+
+    what: str
+    count: int
+
+    def run(self, bench: Bench, driver: Driver) -> Figures:
+        settle(bench.server)
+        arguments = [self.what, "--url", bench.server.url("tcp"), "--count", str(self.count)]
+        with start(driver, arguments) as face:
+            face.ready()
+            return face.result(RUN_S, self.count)
+
+
+Workload = Receive | Publish | Latency | Tool | Face
 
 
 def start(driver: Driver, arguments: list[str]) -> Process:
