@@ -264,6 +264,8 @@ Health Engine::health() const {
     facts.confirmed = metrics_.subscriptions_confirmed.get();  // first: it never exceeds what is read after it for long
     facts.refused = metrics_.subscriptions_refused.get();
     facts.desired = metrics_.subscriptions_desired.get();
+    const std::uint64_t seen = metrics_.subscriptions.get(), open = monitor_->subscriptions.load();
+    facts.unseen = open > seen ? open - seen : 0;
     facts.heartbeat_timeout = settings_.heartbeat_timeout_ms + settings_.heartbeat_interval_ms;
     facts.probe_interval = settings_.probe_interval_ms;
     facts.probe_deadline = settings_.heartbeat_timeout_ms;

@@ -34,7 +34,7 @@ Health judge(const HealthFacts& facts) {
     Health health;
     health.publish_link = facts.publish_link;
     health.subscribe_link = facts.subscribe_link;
-    health.unconfirmed = facts.desired > facts.confirmed ? facts.desired - facts.confirmed : 0;
+    health.unconfirmed = facts.unseen + (facts.desired > facts.confirmed ? facts.desired - facts.confirmed : 0);
     health.refused = facts.refused;
     health.silence_ms = age(facts.now, facts.received_at);
     health.probe_age_ms = age(facts.now, facts.probe_at);
@@ -83,7 +83,7 @@ Health judge(const HealthFacts& facts) {
     }
     if (health.unconfirmed > 0) {
         set(health, Verdict::degraded, Status::TIMEOUT,
-            std::to_string(health.unconfirmed) + " of " + std::to_string(facts.desired) +
+            std::to_string(health.unconfirmed) + " of " + std::to_string(facts.desired + facts.unseen) +
                 " channels and patterns are not confirmed by Redis yet");
         return health;
     }

@@ -23,6 +23,7 @@ struct HealthFacts {
     Error connection;  // why a link is down, as far as it is known
     bool gave_up = false;
     std::uint64_t desired = 0, confirmed = 0, refused = 0;
+    std::uint64_t unseen = 0;  // subscriptions that the IO thread has not taken up yet
     Error refusal;  // why one was refused last
     TimeMs now = 0;
     TimeMs received_at = never;  // when anything last came in on the subscribe link

@@ -45,6 +45,42 @@ TEST(Health, OfAnEngineInMemory) {
     EXPECT_STREQ("the engine is closed", after.text);
 }
 
+// Keeps the thread that calls it until it is let go.
+struct Held {
+    std::atomic<bool> called{false}, go{false};
+
+    static void wake(void* user_data) {
+        auto& held = *static_cast<Held*>(user_data);
+        held.called = true;
+        held.go.wait(false);
+    }
+    void let_go() {
+        go = true;
+        go.notify_all();
+    }
+};
+
+TEST(Health, KnowsOfASubscriptionThatTheIoThreadHasNotSeen) {
+    Held held;
+    Inbox waking, inbox;
+    Engine engine = open_engine();
+    Subscription first, second;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(first.out(), engine, "a", 1, waking, nullptr));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(first, deadline_ms));
+    waking.drain();
+    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_set_wake(waking, Held::wake, &held));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_publish(engine, "a", 1, "x", 1));
+    ASSERT_TRUE(until([&] { return held.called.load(); }));  // the IO thread is in there
+
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(second.out(), engine, "b", 1, inbox, nullptr));
+    const fanwire_health health = health_of(engine);
+    held.let_go();
+    EXPECT_EQ(FANWIRE_HEALTH_DEGRADED, health.verdict) << health.text;
+    EXPECT_EQ(FANWIRE_TIMEOUT, health.status);
+    EXPECT_EQ(1u, health.unconfirmed);
+    EXPECT_TRUE(until([&] { return health_of(engine).verdict == FANWIRE_HEALTH_OK; }));
+}
+
 TEST(Health, SaysWhyAServerIsNotReached) {
     Options options({{"url", "unix:///nonexistent/fanwire.sock"}, {"max_reconnect_attempts", "1"}});
     Engine engine;

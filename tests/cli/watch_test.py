@@ -48,14 +48,14 @@ class Watch(RedisTest):
     def test_a_line_for_each_interval(self):
         watch = self.watch()
         first = words_of(watch.line())
-        self.assertEqual((first["verdict"], first["publish_link"], first["subscribe_link"]), ("ok", "up", "up"))
         self.assertRegex(first["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
-        self.assertGreater(int(first["probe_us"]), 0)
         self.assertEqual({first[rate + "_per_s"] for rate in RATES}, {"-"})
-        second = words_of(watch.line())
+        later = wait_for(watch, lambda words: words["verdict"] == "ok")
+        self.assertEqual((later["publish_link"], later["subscribe_link"]), ("up", "up"))
+        self.assertGreater(int(later["probe_us"]), 0)
         for rate in RATES:
-            self.assertGreaterEqual(float(second[rate + "_per_s"]), 0)
-        self.assertEqual(set(first), set(second))
+            self.assertGreaterEqual(float(later[rate + "_per_s"]), 0)
+        self.assertEqual(set(first), set(later))
         self.assertEqual(watch.end(signal.SIGINT), 0)
         self.assertEqual(watch.rest_of_notes(), [])
 
@@ -122,13 +122,14 @@ class Watch(RedisTest):
             self.assertEqual((done.returncode, done.stderr, done.stdout.count(b"\n")), (0, b"", 1))
 
     def test_json(self):
-        done = run("info", "--watch=0.01", "--count", "2", "--json", "--url", self.redis.url)
-        self.assertEqual((done.returncode, done.stderr), (0, b""))
-        for line in done.stdout.splitlines():
-            metrics = json.loads(line)
-            self.assertEqual((metrics["connected"], metrics["health"]["verdict"]), (1, "ok"))
-            self.assertRegex(metrics["time"], r"Z$")
-            self.assertIn("p99_us", metrics["delivery_latency"])
+        watch = self.start("info", "--watch=0.01", "--json", "--url", self.redis.url)
+        deadline = time.monotonic() + DEADLINE
+        while (metrics := json.loads(watch.line()))["health"]["verdict"] != "ok":
+            self.assertLess(time.monotonic(), deadline, metrics)
+        self.assertEqual(metrics["connected"], 1)
+        self.assertRegex(metrics["time"], r"Z$")
+        self.assertIn("p99_us", metrics["delivery_latency"])
+        self.assertEqual(watch.end(signal.SIGINT), 0)
 
     def test_memory(self):
         done = run("info", "--watch=0.01", "--count", "1", "--url", "memory://watch")
@@ -146,7 +147,7 @@ class Watch(RedisTest):
             watch = subprocess.Popen([support.COMMAND, "info", "--watch", "100", "--url", self.redis.url],
                                      stdout=stdout, stderr=subprocess.PIPE, env=support.clean_environment())
         with watch, os.fdopen(reading_end, "rb") as lines:
-            self.assertIn(b"verdict=ok", lines.readline())
+            self.assertIn(b"verdict=", lines.readline())
             lines.close()
             self.assertEqual(watch.communicate(timeout=DEADLINE)[1], b"")
         self.assertEqual(watch.returncode, 0)
@@ -173,7 +174,7 @@ class Watch(RedisTest):
         for line in lines:
             self.assertLessEqual(len(line), columns, line)
             self.assertNotIn("\x1b", line)
-        for row in ("health         ok: ", "links          publish up", "published", "received", "delivered", "dropped",
+        for row in ("health         ", "links          publish up", "published", "received", "delivered", "dropped",
                     "gaps", "bytes in", "subscriptions  0 wanted", "queues         0 publishes", "latency        publish"):
             self.assertTrue(any(line.startswith(row) for line in lines), row)
 

@@ -61,6 +61,9 @@ TEST(Health, IsDegradedWhileSomethingIsNotConfirmed) {
     EXPECT_EQ(judge(facts).verdict, Verdict::degraded);
     EXPECT_EQ(judge(facts).unconfirmed, 2u);
     EXPECT_EQ(judge(facts).text, "2 of 3 channels and patterns are not confirmed by Redis yet");
+    facts.unseen = 1;  // subscribed just now
+    EXPECT_EQ(judge(facts).text, "3 of 4 channels and patterns are not confirmed by Redis yet");
+    facts.unseen = 0;
     facts.refused = 1;
     facts.refusal = {Status::NO_PERMISSION, "SUBSCRIBE \"x\": NOPERM"};
     EXPECT_EQ(judge(facts).status, Status::NO_PERMISSION);
