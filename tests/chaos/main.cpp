@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/chaos/asking.h"
 #include "tests/chaos/cast.h"
 #include "tests/chaos/faults.h"
 
@@ -30,6 +31,8 @@ constexpr const char* usage =
     "  --seconds N   how long there are faults (default: 25)\n"
     "  --seed N      chooses faults and traffic (default: 1); their timing is the machine's\n"
     "  --verbose     a line for each fault\n";
+
+constexpr std::size_t answerers = 2;
 
 struct Arguments {
     std::uint64_t seconds = 25, seed = 1;
@@ -101,6 +104,9 @@ class Run {
             subscribers_.push_back(std::make_unique<Subscriber>(
                 configs[i], add_proxy(), with(network, {{"unsubscribe_linger_ms", i % 2 ? "20" : "0"}}),
                 arguments.seed * 103 + i, ledger_, violations_));
+        for (std::size_t i = 0; i < answerers; ++i) answerers_.push_back(std::make_unique<Answerer>(i, add_proxy(), network));
+        asker_ = std::make_unique<Asker>(add_proxy(), with(network, {{"publish_timeout_ms", "400"}, {"max_requests", "100"}}),
+                                         arguments.seed * 107, violations_);
         std::vector<test::FaultProxy*> proxies;
         for (const auto& proxy : proxies_) proxies.push_back(proxy.get());
         faults_ = std::make_unique<Faults>(server_, proxies, arguments.seed);
@@ -111,6 +117,7 @@ class Run {
                     static_cast<unsigned long long>(arguments_.seed));
         for (const auto& subscriber : subscribers_) subscriber->start();
         for (const auto& publisher : publishers_) publisher->start();
+        asker_->start();
         const Clock::time_point begin = Clock::now(), end = begin + seconds(arguments_.seconds);
         std::uint64_t rounds = 0;
         Clock::time_point next_line = begin + seconds(60);
@@ -153,7 +160,9 @@ class Run {
     // The faults are over: everything desired must be confirmed and receive again, by itself.
     void recover() {
         for (const auto& publisher : publishers_) publisher->stop();
+        asker_->stop();
         expect_confirmed();
+        asker_->expect_answers(answerers);
         for (int outage = 0; outage < 5; ++outage) publishers_[0]->queue_for_itself(*proxies_[0]);
         const Clock::time_point deadline = Clock::now() + seconds(60);  // for all: a run that fails ends soon, too
         for (std::size_t publisher = 0; publisher < publishers; ++publisher)
@@ -192,6 +201,7 @@ class Run {
 
     void close() {
         for (const auto& publisher : publishers_) publisher->close();
+        asker_->close();
         for (const auto& subscriber : subscribers_) subscriber->stop();
     }
 
@@ -218,6 +228,8 @@ class Run {
         std::uint64_t all = 0;
         for (const auto& publisher : publishers_) all += stats_of(publisher->engine()).disconnects;
         for (const auto& subscriber : subscribers_) all += stats_of(subscriber->engine()).disconnects;
+        for (const auto& answerer : answerers_) all += stats_of(answerer->engine()).disconnects;
+        all += stats_of(asker_->engine()).disconnects;
         return all;
     }
     std::uint64_t received() const {
@@ -236,6 +248,10 @@ class Run {
         std::fflush(stdout);
     }
 
+    static void tell_outcomes(const std::array<std::uint64_t, 64>& outcomes) {
+        for (std::size_t i = 0; i < outcomes.size(); ++i)
+            if (outcomes[i]) std::printf("  %-26s %10llu\n", fanwire_status_name(static_cast<int>(i)), n(outcomes[i]));
+    }
     int summary() const {
         std::printf("\n%-28s %10llu\n", "published", n(accepted()));
         std::array<std::uint64_t, 64> outcomes{};
@@ -243,8 +259,12 @@ class Run {
             const auto each = publisher->outcomes();
             for (std::size_t i = 0; i < each.size(); ++i) outcomes[i] += each[i];
         }
-        for (std::size_t i = 0; i < outcomes.size(); ++i)
-            if (outcomes[i]) std::printf("  %-26s %10llu\n", fanwire_status_name(static_cast<int>(i)), n(outcomes[i]));
+        tell_outcomes(outcomes);
+        std::printf("%-28s\n", "requests");
+        tell_outcomes(asker_->ends());
+        std::printf("%-28s %10llu\n", "replies", n(asker_->replies()));
+        std::printf("%-28s\n", "NUMSUBs");
+        tell_outcomes(asker_->counts());
         std::printf("%-28s %10llu\n", "received", n(received()));
         std::printf("%-28s %10llu\n", "reconnects", n(reconnects()));
         std::printf("\n%-20s %10s %8s %8s %8s %8s %10s %10s\n", "subscriber", "received", "LOST", "RESUMED", "FAILED",
@@ -273,6 +293,8 @@ class Run {
     std::vector<std::unique_ptr<test::FaultProxy>> proxies_;
     std::vector<std::unique_ptr<Publisher>> publishers_;
     std::vector<std::unique_ptr<Subscriber>> subscribers_;
+    std::vector<std::unique_ptr<Answerer>> answerers_;
+    std::unique_ptr<Asker> asker_;
     std::unique_ptr<Faults> faults_;
 };
 
