@@ -19,12 +19,13 @@ export class RedisServer {
   #dir;
   #args;
   #process;
+  #onExit = () => this.#process?.kill('SIGKILL'); // when a test was broken off
 
   /** `args`: more of redis-server's, such as '--requirepass', 'secret'. */
   static async start(...args) {
     const server = new RedisServer();
     server.#args = args;
-    process.once('exit', () => server.#process?.kill('SIGKILL')); // when a test was broken off
+    process.once('exit', server.#onExit);
     server.#dir = await mkdtemp(path.join(os.tmpdir(), 'fanwire-redis-'));
     for (let attempt = 0; ; ++attempt) {
       server.port = await freePort();
@@ -89,6 +90,7 @@ export class RedisServer {
 
   async stop() {
     await this.kill();
+    process.off('exit', this.#onExit);
     await rm(this.#dir, { recursive: true, force: true });
   }
 }

@@ -3,6 +3,7 @@ export type * from 'fanwire/ws-kit';
 export type { RedisPubSub as OldRedisPubSub } from 'fanwire/ws-kit/v0';
 export type { RedisAdapter } from 'fanwire/ws-kit/adapter';
 export type * as orijs from 'fanwire/orijs';
+export type * as pondsocket from 'fanwire/pondsocket';
 
 import { loadScalingConfig, RedisClientFactory, RedisConnectionException, RedisPubSubProvider } from 'fanwire/reverb';
 import type { IPubSubProvider, ReverbMessage } from 'fanwire/reverb';
