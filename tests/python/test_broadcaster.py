@@ -48,7 +48,7 @@ def test_it_has_the_name_of_broadcasters_own_as_well():
     ("url", "engine_url"),
     [
         ("fanwire://h:1/2?namespace=a", "redis://h:1/2?namespace=a"),
-        ("fanwires://h", "rediss://h"),
+        ("Fanwires://h", "rediss://h"),
         ("fanwire+unix:///s", "unix:///s"),
         ("fanwire+memory://x", "memory://x"),
     ],
@@ -220,6 +220,18 @@ async def test_disconnect_before_subscribers_leave(redis, channel):
         await broadcast.disconnect()
 
 
+async def test_disconnecting_while_redis_is_away_is_quick(own_redis, channel):
+    broadcast = Broadcast(backend=FanwireBackend(own_redis.url, publish_timeout_ms=60_000))
+    await broadcast.connect()
+    own_redis.kill()
+    await until(lambda: not broadcast._backend._bus.connected)
+    publishing = asyncio.create_task(broadcast.publish(channel, "x"))
+    await asyncio.sleep(0)
+    await within(broadcast.disconnect())
+    with pytest.raises(fanwire.FanwireError):
+        await within(publishing)
+
+
 async def test_a_subscribe_that_is_cancelled_is_forgotten(own_redis, channel):
     backend = FanwireBackend(own_redis.url)
     await backend.connect()
@@ -246,6 +258,30 @@ async def test_a_subscribe_that_is_cancelled_is_forgotten(own_redis, channel):
         await until(lambda: own_redis.cli("PUBSUB", "CHANNELS") == "")
     finally:
         await backend.disconnect()
+
+
+async def test_cancellation_at_every_turn(own_redis, channel):
+    backend = FanwireBackend(own_redis.url)
+    await backend.connect()
+
+    async def use():
+        try:
+            await backend.subscribe(channel)
+            await backend.publish(channel, "x")
+            await backend.next_published()
+        finally:
+            await backend.unsubscribe(channel)
+
+    for turns in range(400):
+        using = asyncio.create_task(use())
+        for _ in range(turns % 80):
+            await asyncio.sleep(0)
+        using.cancel()
+        await asyncio.wait([using])
+    assert not backend._subscriptions
+    await until(lambda: own_redis.cli("PUBSUB", "CHANNELS") == "")
+    await within(use())
+    await backend.disconnect()
 
 
 async def test_what_redis_refuses_is_raised(own_redis, channel):

@@ -191,6 +191,28 @@ async def test_a_cancelled_subscribe_leaves_nothing(own_redis, handler):
     await pubsub.close()
 
 
+async def test_cancellation_at_every_turn(own_redis, handler):
+    pubsub = FanwirePubSub(own_redis.url)
+
+    async def use():
+        await pubsub.subscribe("t.*", handler)
+        try:
+            await pubsub.publish("t", b"x")
+        finally:
+            await pubsub.unsubscribe("t.*")
+
+    await use()
+    for turns in range(400):
+        using = asyncio.create_task(use())
+        for _ in range(turns % 80):
+            await asyncio.sleep(0)
+        using.cancel()
+        await asyncio.wait([using])
+    assert not pubsub._subscriptions
+    await until(lambda: own_redis.cli("PUBSUB", "NUMPAT") == "0" and not pubsub._running)
+    await pubsub.close()
+
+
 async def test_a_throwing_handler_ends_nothing_and_is_logged(bus, caplog):
     got = []
 

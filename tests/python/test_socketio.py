@@ -26,8 +26,8 @@ class Log:
     def __init__(self):
         self.errors = []
 
-    def error(self, text, *arguments, **_):
-        self.errors.append(text % arguments)
+    def error(self, text, **_):
+        self.errors.append(text)
 
     exception = error
 
@@ -64,11 +64,22 @@ def test_they_are_managers_and_have_the_names_of_the_originals():
     assert issubclass(AsyncFanwireManager, AsyncPubSubManager) and AsyncRedisManager is AsyncFanwireManager
 
 
+def test_redis_options_are_those_that_the_url_does_not_give():
+    from fanwire._faces import not_in_url, settings_of_options
+
+    options = {"host": "other", "port": 2, "password": "q", "db": 1, "ssl": True, "max_connections": 7}
+    options = settings_of_options(options)
+    assert not_in_url(options, "redis://:p@h/0") == {"port": 2, "tls": True}
+    assert not_in_url(options, "unix:///s") == {"host": "other", "port": 2, "password": "q", "tls": True}
+    assert not_in_url(options, "redis://") == options
+    assert not_in_url(options, "redis+sentinel://a:1,b:2/0/x") == {"password": "q", "tls": True}
+
+
 @pytest.mark.parametrize("kind", [FanwireManager, AsyncFanwireManager])
 def test_the_arguments_are_those_of_the_originals(kind):
     manager = kind("redis://h", "there", True, "log", "json", {"password": "p", "socket_keepalive": True}, db=3)
     assert (manager.channel, manager.write_only, manager.logger, manager.json) == ("there", True, "log", "json")
-    assert manager._settings == {"password": "p", "db": 3}
+    assert (manager._redis_options["password"], manager._settings) == ("p", {"db": 3})
     manager = kind()
     assert (manager.channel, manager.write_only, manager._given) == ("socketio", False, "redis://localhost:6379/0")
     assert not manager._engines  # nothing is opened

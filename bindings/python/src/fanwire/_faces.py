@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -72,6 +73,19 @@ def settings_of_options(options: Mapping[str, Any]) -> NonUrlSettings:
     if timeout is not None:
         settings["connect_timeout_ms"] = max(1, round(timeout * 1000))
     return cast(NonUrlSettings, settings)
+
+
+def not_in_url(settings: NonUrlSettings, url: str) -> NonUrlSettings:
+    """Those that the URL does not give: with redis-py it counts more than keyword arguments do."""
+    parts = urlsplit(url)
+    given = {
+        "host": parts.hostname,
+        "port": re.search(r":\d+$", parts.netloc),
+        "username": parts.username,
+        "password": parts.password,
+        "db": parts.path.strip("/"),
+    }
+    return cast(NonUrlSettings, {name: value for name, value in settings.items() if not given.get(name)})
 
 
 def missing(face: str, package: str) -> str:

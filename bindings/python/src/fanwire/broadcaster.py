@@ -11,9 +11,10 @@ or Broadcast(backend=FanwireBackend(...)). What goes over Redis is what broadcas
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Unpack
 
-from . import Bus, Engine, Event, Message, Subscription, UnsubscribedError, aio, effective_settings
+from . import Bus, Engine, Event, FanwireError, Message, Subscription, UnsubscribedError, aio, effective_settings
 from ._faces import face_settings, log, missing, settings_of_client
 from ._setting_types import NonUrlSettings
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FanwireBackend", "RedisBackend"]
 
+_CLOSE_S = 5.0  # longest that disconnecting waits for what is still to be sent
 # What fanwire:// and fanwires:// are in the engine's words. fanwire+unix:// and the like are what stands behind the +.
 _SCHEMES = {"fanwire": "redis", "fanwires": "rediss"}
 
@@ -77,7 +79,8 @@ class FanwireBackend(broadcaster.BroadcastBackend):
         while not self._events.empty():
             self._events.get_nowait()
         if bus is not None and self._given is None:
-            await bus.close()
+            with suppress(FanwireError):  # what could not be sent, as each publish() raises
+                await bus.close(_CLOSE_S if bus.connected else 0)
 
     async def subscribe(self, channel: str) -> None:
         """Returns when Redis has confirmed it, which waits for a Redis that is away."""
@@ -148,6 +151,7 @@ RedisBackend = FanwireBackend
 
 def _to_engine_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
     return _SCHEMES.get(scheme, scheme.removeprefix("fanwire+")) + separator + rest
 
 
@@ -156,7 +160,7 @@ def _register() -> None:
     create_other = broadcaster.Broadcast._create_backend
 
     def create_backend(self: broadcaster.Broadcast, url: str) -> broadcaster.BroadcastBackend:
-        scheme = url.partition("://")[0]
+        scheme = url.partition("://")[0].lower()
         if scheme in _SCHEMES or scheme.startswith("fanwire+"):
             return FanwireBackend(url)
         return create_other(self, url)

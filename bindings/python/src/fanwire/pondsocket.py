@@ -35,6 +35,7 @@ else:
 __all__ = ["FanwirePubSub", "PondError", "PubSub", "PubSubClosedError", "PubSubHandler", "RedisPubSub", "match_topic"]
 
 _NOT_FOUND = 404
+_REPORT_EVERY = 100  # of the messages that were lost in an outage
 _CLOSE_S = 5.0  # longest that closing waits for what is still to be sent
 _ESCAPES = str.maketrans({character: f"\\{character}" for character in "*?[\\"})
 
@@ -69,6 +70,7 @@ class FanwirePubSub:
         self._subscriptions: dict[str, list[tuple[PubSubHandler, Stream]]] = {}
         self._running: set[asyncio.Task[None]] = set()  # tasks that await handlers
         self._sending: set[asyncio.Future[int]] = set()  # what waits for Redis
+        self._lost = 0  # of these
 
     async def subscribe(self, pattern: str, handler: PubSubHandler) -> None:
         """Has the handler awaited with topic and payload of each message. Returns when Redis has confirmed it.
@@ -114,8 +116,8 @@ class FanwirePubSub:
     async def publish(self, topic: str, data: bytes) -> None:
         """Returns when Redis has it.
 
-        While Redis is away it returns at once, and the message waits for up to publish_timeout_ms; one that could not be
-        sent in that time is logged.
+        While Redis is away it returns at once, and the message waits for up to publish_timeout_ms; the log has the
+        first that could not be sent in that time, and every hundredth.
         """
         bus = self._use()
         try:
@@ -183,7 +185,9 @@ class FanwirePubSub:
         self._sending.discard(sending)
         error = None if sending.cancelled() else sending.exception()
         if error is not None:
-            log.warning("a message of PondSocket was lost: %s", error)
+            if self._lost % _REPORT_EVERY == 0:
+                log.warning("a message of PondSocket was lost, %d so far: %s", self._lost + 1, error)
+            self._lost += 1
 
 
 RedisPubSub = FanwirePubSub

@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from . import ClosedError, Engine, Event, FanwireError
-from ._faces import face_settings, log, missing, settings_of_options
+from ._faces import face_settings, log, missing, not_in_url, settings_of_options
 from ._setting_types import NonUrlSettings
 
 try:
@@ -83,7 +83,8 @@ class _Face(_Manager):
         super().__init__(channel=channel, write_only=write_only, logger=logger, json=json)
         self.channel = channel
         self._given = url
-        self._settings: NonUrlSettings = settings_of_options(redis_options or {}) | settings
+        self._redis_options = dict(redis_options or {})
+        self._settings = settings
         self._engines: dict[int, Engine] = {}  # by the process, which may have been forked since
         self._burst = 0  # messages since the last one whose outcome was waited for
         self._waited_at = 0.0  # when that was
@@ -97,9 +98,11 @@ class _Face(_Manager):
             return self._given
         engine = self._engines.get(os.getpid())
         if engine is None:
-            made = Engine(self._given, **face_settings(self._given, self._settings))
+            settings = not_in_url(settings_of_options(self._redis_options), self._given) | self._settings
+            made = Engine(self._given, **face_settings(self._given, settings))
             engine = self._engines.setdefault(os.getpid(), made)
             if engine is made:
+                self._failed = None
                 weakref.finalize(self, _close, made).atexit = False  # _close_all() is earlier
                 if "multiprocessing.util" in sys.modules:  # whose processes end without atexit
                     multiprocessing = sys.modules["multiprocessing.util"]
@@ -130,13 +133,10 @@ class _Face(_Manager):
         """Redis is away: nobody is kept waiting for it."""
         engine.publish_nowait(self.channel, payload)
         why = error or engine.health().error
-        self._get_logger().error(
-            "Cannot publish to redis... the message waits for it for as long as publish_timeout_ms says: %s",
-            why, extra={"redis_exception": str(why)},
-        )
+        self._report("Cannot publish to redis... the message waits for it for as long as publish_timeout_ms says", why)
 
     def _report(self, what: str, error: object) -> None:
-        self._get_logger().error("%s: %s", what, error, extra={"redis_exception": str(error)})
+        self._get_logger().error(f"{what}: {error}", extra={"redis_exception": str(error)})
 
     def _on_event(self, event: Event) -> None:
         if event.kind in ("lost", "failed"):
@@ -153,7 +153,7 @@ class _Face(_Manager):
                 "a pickled message, as python-socketio sends before 5.14, or somebody who means harm"
                 if data[:1] == _PICKLE else "what is no message"
             )
-            self._get_logger().error("Refused %s, on the channel %r; %d so far", what, self.channel, self._refused + 1)
+            self._get_logger().error(f"Refused {what}, on the channel {self.channel!r}; {self._refused + 1} so far")
         self._refused += 1
         return False
 
@@ -207,6 +207,8 @@ class FanwireManager(_Face, _PubSubManager):
             try:
                 stream = self._redis_connect().subscribe(self.channel, on_event=self._on_event)
             except ClosedError:
+                if not isinstance(self._given, Engine):
+                    threading.Event().wait()  # the process ends, and this daemon thread with it
                 return
             except Exception as error:
                 self._report(f"Cannot receive from redis... retrying in {_RETRY_S:.0f} secs", error)
@@ -218,8 +220,6 @@ class FanwireManager(_Face, _PubSubManager):
                         data = message.data
                         if self._is_message(data):
                             yield data
-            if _ending:
-                threading.Event().wait()  # a daemon thread, with which the process ends
 
 
 class AsyncFanwireManager(_Face, _AsyncPubSubManager):
@@ -287,7 +287,6 @@ def _is_patched(mode: str) -> bool:
 
 
 _managers: weakref.WeakSet[_Face] = weakref.WeakSet()
-_ending = False
 
 
 def _close(engine: Engine) -> None:
@@ -299,8 +298,6 @@ def _close(engine: Engine) -> None:
 
 @atexit.register
 def _close_all() -> None:
-    global _ending
-    _ending = True
     for manager in list(_managers):
         for engine in manager._engines.values():
             _close(engine)
