@@ -7,6 +7,7 @@ import {
   PubSubClosedError, RedisDistributedBackend, RedisPubSub,
 } from 'fanwire/pondsocket';
 
+import { makers } from './fixtures/clients.mjs';
 import { freePort, RedisServer } from './support/redis.mjs';
 import { RespClient } from './support/resp.mjs';
 import { until } from './support/wait.mjs';
@@ -196,6 +197,24 @@ test('while Redis is away calls reject, and what was subscribed comes back', asy
     await own.stop();
   }
 });
+
+for (const kind of ['redis', 'redis-5', 'redis-6', 'ioredis', 'ioredis-6']) {
+  test(`closing within a handler, with a client that is passed in: ${kind}`, async () => {
+    const client = await makers[kind](server.url);
+    const pubsub = new RedisPubSub(client);
+    const seen = [];
+    const off = await pubsub.subscribe('a.*', async () => {
+      off();
+      await pubsub.close();
+      seen.push(await client.publish('nobody', ''));
+    });
+    await pubsub.subscribe('a', nothing);
+    await pubsub.publish('a', '');
+    await until(() => seen.length === 1);
+    assert.deepEqual(seen, [0]);
+    await client.quit();
+  });
+}
 
 test('arguments that cannot be', async () => {
   const bad = new RedisPubSub({ host: 'x', port: 99999 });

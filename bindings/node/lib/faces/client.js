@@ -363,8 +363,11 @@ class ClientBus extends EventEmitter {
   }
 
   async #end(client) {
+    if (client === undefined) return;
+    // Not within a handler: redis 4 reads on what it has got, and throws when its connection is gone.
+    await new Promise((resolve) => setImmediate(resolve));
     try {
-      if (client !== undefined) await end(client);
+      await end(client);
     } catch {} // it has ended by itself
   }
 }
