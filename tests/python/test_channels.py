@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import os
 import random
 import re
 import threading
@@ -411,8 +412,8 @@ async def test_messages_expire(make_layer, losses):
     assert {loss.reason for loss in losses} == {"expired"}
 
 
-async def test_a_channel_leaves_its_group_in_time(make_layer, own_redis):
-    layer = make_layer(group_expiry=0.3)
+async def test_a_channel_leaves_its_group_in_time(make_layer, own_redis, losses):
+    layer = make_layer(group_expiry=0.3, on_loss=losses.append)
     stays, leaves = await layer.new_channel(), await layer.new_channel()
     await layer.group_add("g", leaves)
     await layer.group_add("g", stays)
@@ -424,6 +425,8 @@ async def test_a_channel_leaves_its_group_in_time(make_layer, own_redis):
     await until(lambda: "asgi__group__other" not in layer.groups)
     assert list(layer.groups["asgi__group__g"]) == [stays]
     await until(lambda: not layer.groups and subscribed(own_redis) == sorted([stays, leaves]))
+    await until(lambda: len(losses) == 3)
+    assert losses[0] == Loss("group_expired", leaves, "g")
 
 
 # ---- Losses
@@ -467,6 +470,53 @@ async def test_consumers_receive_what_happens_as_messages(make_layer, own_redis)
         await until(lambda: not layer._get_layer()._lost and len(subscribed(own_redis)) == 3)
     assert [key if isinstance(key, str) else key[0] for key in layer.channels[other].notices].count("redis.away") == 1
     assert len(layer.channels[other].notices) <= 3
+
+
+async def test_the_return_is_not_missed_when_channels_go(make_layer, own_redis):
+    """The last one that is not back is forgotten; or all that were lost are, before Redis is back."""
+    events = []
+    layer = make_layer(on_disconnect=lambda: events.append("away"), on_reconnect=lambda: events.append("back"))
+    stays, goes = await layer.new_channel(), await layer.new_channel()
+    inner = layer._get_layer()
+    inner.on_event(layer.channels[goes], fanwire.Event("lost"), goes, None)
+    inner.on_event(layer.channels[stays], fanwire.Event("lost"), stays, None)
+    inner.on_event(layer.channels[stays], fanwire.Event("resumed"), stays, None)
+    assert events == ["away"]
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(layer.receive(goes), 0.01)
+    assert events == ["away", "back"]
+    own_redis.kill()
+    await until(lambda: events == ["away", "back", "away"])
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(layer.receive(stays), 0.01)
+    assert events[3:] == []
+    own_redis.start()
+    await layer.new_channel()
+    assert events[3:] == ["back"]
+
+
+async def test_losses_after_a_flush_are_reported(make_layer, own_redis, losses):
+    layer = make_layer(on_loss=losses.append)
+    for _ in range(3):
+        channel = await layer.new_channel()
+        with RawConnection(own_redis.port) as raw:
+            raw.command("PUBLISH", channel, b"\xc1")
+        await layer.send(channel, MESSAGE)
+        assert await within(layer.receive(channel)) == MESSAGE
+        await layer.flush()
+        assert losses.pop().channel == channel
+
+
+def test_what_an_async_callback_cannot_hear_any_more_is_logged(own_redis, caplog):
+    async def on_loss(loss):
+        pass
+
+    layer = FanwireChannelLayer(hosts=[own_redis.url], on_loss=on_loss)
+    loop = asyncio.new_event_loop()
+    channel = loop.run_until_complete(layer.new_channel())
+    layer._layers[loop].losses.note("full", channel, None, 1)
+    loop.close()
+    assert "on_loss of a channel layer could not be awaited" in caplog.text and channel in caplog.text
 
 
 async def test_callbacks_may_be_async_and_may_fail(make_layer, own_redis, caplog):
@@ -605,6 +655,19 @@ async def test_flush(layer, own_redis):
     await layer.flush()
 
 
+async def test_flush_leaves_nothing_open(layer):
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    await layer.send("x", MESSAGE)
+    await layer.flush()
+    before = descriptors()
+    for _ in range(5):
+        await layer.new_channel()
+        await layer.flush()
+    await until(lambda: descriptors() <= before)
+
+
 async def test_flush_leaves_other_loops_alone(layer):
     channel = await layer.new_channel()
 
@@ -620,14 +683,20 @@ async def test_flush_leaves_other_loops_alone(layer):
 
 
 async def test_flush_while_others_send(layer):
-    """Their engine is another one from then on."""
+    """Their engine is another one from then on, unless they have channels."""
     failures = []
+
+    async def talk():
+        channel = await layer.new_channel()
+        await layer.send(channel, MESSAGE)
+        assert await within(layer.receive(channel)) == MESSAGE
 
     def send():
         try:
             for number in range(30):
                 async_to_sync(layer.send)("x", MESSAGE)
                 asyncio.run(layer.group_send("g", MESSAGE))
+                asyncio.run(talk())
         except BaseException as error:
             failures.append(error)
 

@@ -12,7 +12,7 @@ import fanwire
 from ._hosts import Host
 
 # Longest that they may keep a process, or whoever flushes, from going on.
-_CLOSE_S = 0.5
+CLOSE_S = 0.5
 
 
 class Engines:
@@ -20,7 +20,7 @@ class Engines:
 
     def __init__(self, hosts: list[Host]) -> None:
         self._hosts = hosts
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()  # whoever makes a channel holds it, so that nobody closes the engines meanwhile
         self._engines: list[fanwire.Engine] = []
         self.generation = 0  # another one for other engines
         _all.add(self)
@@ -29,7 +29,7 @@ class Engines:
         engines = self._engines
         if engines:
             return engines
-        with self._lock:
+        with self.lock:
             if not self._engines:
                 opened: list[fanwire.Engine] = []
                 try:
@@ -43,7 +43,7 @@ class Engines:
 
     def take(self) -> list[fanwire.Engine]:
         """Those that are open, for the caller to close."""
-        with self._lock:
+        with self.lock:
             engines, self._engines = self._engines, []
             self.generation += 1
         return engines
@@ -53,7 +53,7 @@ class Engines:
 
     def forget_forked(self) -> None:
         """This process is a forked child: they are its parent's."""
-        self._lock = threading.Lock()  # a thread that is not here may hold the former
+        self.lock = threading.RLock()  # a thread that is not here may hold the former
         self._engines = []
         self.generation += 1
 
@@ -61,7 +61,7 @@ class Engines:
 _all: weakref.WeakSet[Engines] = weakref.WeakSet()
 
 
-def _close(engines: list[fanwire.Engine], timeout: float = _CLOSE_S) -> None:
+def _close(engines: list[fanwire.Engine], timeout: float = CLOSE_S) -> None:
     for engine in engines:
         try:
             engine.close(timeout)
@@ -73,7 +73,7 @@ async def aclose(engines: list[fanwire.Engine]) -> None:
     """While the event loop goes on."""
     for engine in engines:
         try:
-            await engine.aclose(_CLOSE_S)
+            await engine.aclose(CLOSE_S)
         except fanwire.FanwireError:
             pass
 

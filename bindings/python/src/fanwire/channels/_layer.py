@@ -32,6 +32,9 @@ _DEFAULTS = {
 
 _CAPACITY = 10_000
 
+# Those that async_to_sync() runs, where nobody else does.
+_loops_of_one_call: Mapping[asyncio.AbstractEventLoop, object] = getattr(AsyncToSync, "loop_thread_executors", {})
+
 OnConnection = Callable[[fanwire.Event], object] | Callable[[], object]
 
 
@@ -85,7 +88,7 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         **settings: Any,
     ) -> None:
         super().__init__(expiry=float("inf") if expiry is None else expiry, capacity=capacity)
-        self.channel_capacity = self.compile_capacities(channel_capacity or {})
+        self.channel_capacity = self.compile_capacities(channel_capacity or {})  # a list from here on, as elsewhere
         self.prefix = prefix
         self.group_expiry = group_expiry
         self.on_disconnect = _to_caller("on_disconnect", on_disconnect)
@@ -159,9 +162,11 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """
         layer = self._layers.get(asyncio.get_running_loop())
         if layer is not None:
-            layer.shut()
-        if not any(other.channels for other in list(self._layers.values())):
-            await aclose(self._engines.take())
+            await layer.flush()
+        with self._engines.lock:
+            is_used = any(other.channels for other in list(self._layers.values()))
+            engines = [] if is_used else self._engines.take()
+        await aclose(engines)
 
     def get_capacity(self, channel: str) -> int:
         """That of the first pattern that matches the channel, or its name without the prefix; or else the default."""
@@ -219,7 +224,7 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def _publish(self, loop: asyncio.AbstractEventLoop, name: str, payload: bytes) -> None:
         layer = self._layers.get(loop)
         if layer is None:
-            if loop in AsyncToSync.loop_thread_executors and self._is_sent_at_once(loop, name, payload):
+            if loop in _loops_of_one_call and self._is_sent_at_once(loop, name, payload):
                 return
             layer = self._get_layer()
         try:

@@ -6,11 +6,12 @@ import asyncio
 import copy
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import fanwire
 
+from ._engines import CLOSE_S
 from ._hosts import index_of
 from ._losses import Loss, Losses, log
 from ._topics import NOTHING, Channel, Envelope, Group, Topic
@@ -40,6 +41,7 @@ class LoopLayer:
         self._expiring: asyncio.TimerHandle | None = None
         self._dormant: dict[str, Channel] = {}  # the first to be forgotten first
         self._lost: set[str] = set()  # names in Redis of channels and groups
+        self._is_away = False  # on_disconnect was called, and not yet on_reconnect
         self._tasks: set[asyncio.Future[Any]] = set()
         on_loss = channel_layer.on_loss
         report = None if on_loss is None else self._tell_of_loss
@@ -68,6 +70,8 @@ class LoopLayer:
         engines = self.channel_layer._engines
         if self._generation != engines.generation:
             generation = engines.generation
+            for bus in self._buses:  # of engines that are closed
+                self._start(self._close_bus(bus))
             self._buses = [engine.bus() for engine in engines.get()]
             self._generation = generation
         return self._buses[0 if len(self._buses) == 1 else index_of(name, len(self._buses))]
@@ -116,8 +120,9 @@ class LoopLayer:
 
     def _make_channel(self, name: str) -> Channel:
         channel = Channel(self, name, self.channel_layer.get_capacity(name))
-        channel.subscription = self._bus(name).subscribe(name, channel.on_message, on_event=channel.on_event)
-        self.channels[name] = channel
+        with self.channel_layer._engines.lock:
+            channel.subscription = self._bus(name).subscribe(name, channel.on_message, on_event=channel.on_event)
+            self.channels[name] = channel
         return channel
 
     def _forget(self, channel: Channel) -> None:
@@ -152,12 +157,17 @@ class LoopLayer:
         """A channel of this name, with what it had when it was forgotten."""
         channel = self._make_channel(name)
         former = self._dormant.pop(name, None)
-        if former is not None:
-            channel.items = former.items
-            if former.not_kept:
-                self.losses.note("full", name, None, former.not_kept)
+        if former is None:
+            return channel
+        channel.items = former.items
+        if former.not_kept:
+            self.losses.note("full", name, None, former.not_kept)
+        try:
             for group_name in former.group_names:
                 self._join(group_name, group_name.removeprefix(self._group_name("")), channel)
+        except BaseException:
+            self._forget(channel)
+            raise
         return channel
 
     # ---- Groups
@@ -237,6 +247,7 @@ class LoopLayer:
             channel = None if topic is None else topic.members.get(name)
             if topic is not None and channel is not None:
                 self._leave(topic, channel)
+                self.losses.note("group_expired", name, topic.group, None)
 
     # ---- Subscriptions
 
@@ -271,35 +282,43 @@ class LoopLayer:
             await self._confirm(group)
 
     def _end(self, topic: Topic) -> None:
-        self._lost.discard(topic.name)
         if topic.unconfirmed and not self._loop.is_closed():
             topic.settle(fanwire.UnsubscribedError(f"{topic.name!r} was left before Redis had confirmed it"))
         try:
             topic.subscription.close()
         except fanwire.WrongLoopError:  # whoever collects garbage runs elsewhere; it goes with its loop
             pass
+        if topic.name in self._lost:
+            self._lost.remove(topic.name)
+            if all(bus.connected for bus in self._buses):  # the others are back
+                self._note_return(fanwire.Event("resumed"))
 
     def on_event(self, topic: Topic, event: fanwire.Event, channel: str | None, group: str | None) -> None:
         kind = event.kind
-        if kind == "active":
-            topic.confirmed = True
-            topic.failure = None
-            topic.settle(None)
-        elif kind == "gap":
+        if kind == "gap":
             self.losses.note(event.reason or "reconnect", channel, group, event.count)
         elif kind == "lost":
-            if not self._lost:
-                self._notify("disconnect", self.channel_layer.on_disconnect, event)
             self._lost.add(topic.name)
+            if not self._is_away:
+                self._is_away = True
+                self._notify("disconnect", self.channel_layer.on_disconnect, event)
         elif kind == "ended":
             topic.settle(event.error)
         else:
             if kind == "failed":
                 self._note_failure(topic, event.error, channel, group)
-            if topic.name in self._lost:  # resumed, or refused
-                self._lost.remove(topic.name)
-                if not self._lost:
-                    self._notify("reconnect", self.channel_layer.on_reconnect, event)
+            else:  # active or resumed
+                topic.confirmed = True
+                topic.failure = None
+                topic.settle(None)
+            self._lost.discard(topic.name)
+            if self._is_away:
+                self._note_return(event)
+
+    def _note_return(self, event: fanwire.Event) -> None:
+        if self._is_away and not self._lost:
+            self._is_away = False
+            self._notify("reconnect", self.channel_layer.on_reconnect, event)
 
     def _note_failure(
         self, topic: Topic, error: fanwire.FanwireError | None, channel: str | None, group: str | None
@@ -346,10 +365,13 @@ class LoopLayer:
     def _call(self, function: Callable[[Any], object], argument: object, what: str) -> None:
         try:
             result = function(argument)
-            if asyncio.iscoroutine(result):
-                task = self._loop.create_task(self._await(result, what))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            if not asyncio.iscoroutine(result):
+                return
+            if self._loop.is_running():
+                self._start(self._await(result, what))
+            else:  # it is being closed
+                result.close()
+                log.warning("%s of a channel layer could not be awaited, its event loop has ended: %s", what, argument)
         except Exception:
             log.exception("%s of a channel layer raised", what)
 
@@ -358,6 +380,11 @@ class LoopLayer:
             await result
         except Exception:
             log.exception("%s of a channel layer raised", what)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # ---- The end
 
@@ -371,9 +398,21 @@ class LoopLayer:
         if self._expiring is not None:
             self._expiring.cancel()
             self._expiring = None
+        self._lost.clear()
+        self._is_away = False
         for topic in topics:
             self._end(topic)
-        self._lost.clear()
-        self._buses = []
-        self._generation = -1
         self.losses.close()
+
+    async def flush(self) -> None:
+        """The same, and gives its buses back."""
+        self.shut()
+        buses, self._buses, self._generation = self._buses, [], -1
+        for bus in buses:
+            await self._close_bus(bus)
+
+    async def _close_bus(self, bus: fanwire.Bus) -> None:
+        try:
+            await bus.close(CLOSE_S)
+        except fanwire.FanwireError:  # whoever awaits a publish hears of it
+            pass

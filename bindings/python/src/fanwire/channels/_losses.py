@@ -10,7 +10,9 @@ from typing import Literal
 
 log = logging.getLogger("fanwire.channels")
 
-Reason = Literal["reconnect", "output_buffer", "overflow", "refused", "full", "expired", "undecodable"]
+Reason = Literal[
+    "reconnect", "output_buffer", "overflow", "refused", "full", "expired", "group_expired", "undecodable"
+]
 
 # How long losses are counted before they are reported, once one has been.
 _PAUSE_S = 1.0
@@ -25,6 +27,7 @@ class Loss:
     - refused: Redis no longer allows the subscription (error: why); it is tried again slowly
     - full: the channel held as many messages as its capacity
     - expired: they waited in the channel for longer than `expiry` seconds
+    - group_expired: the channel is no longer in the group, having been in there for `group_expiry` seconds
     - undecodable: they are not in the layer's format, or encrypted with a key that it does not have (error: the last one)
     """
 
@@ -67,6 +70,7 @@ class Losses:
         """Reports what it has."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         self._tell()
 
     def _on_time(self) -> None:

@@ -73,7 +73,7 @@ class Channel(Topic):
         self.put(Envelope(message.data, time.monotonic() + layer.expiry, layer.sealed, None))
 
     def on_event(self, event: fanwire.Event) -> None:
-        self.under_way = 0 if event.kind in ("gap", "lost") else self.under_way
+        self.under_way = 0 if event.kind in ("active", "gap", "lost") else self.under_way
         self.layer.on_event(self, event, self.name, None)
 
     def put(self, envelope: Envelope) -> None:
