@@ -330,7 +330,7 @@ class Plan:
     # ---- Django Channels ----
 
     def _channel_layers(self) -> None:
-        """fanwire.channels beside channels_redis's pub/sub layer, whose new_channel() does not wait for Redis."""
+        """fanwire.channels against channels_redis's pub/sub layer, whose new_channel() does not wait for Redis."""
         few = 3 if self.quick else 5
         half, four_tenths = (Target("channels-redis", 0.5),), (Target("channels-redis", 0.4),)
         for what, mode, count, cpu, time in (

@@ -359,6 +359,36 @@ async def test_a_full_channel(make_layer, losses):
     assert not losses
 
 
+def test_a_full_channel_of_another_event_loop(own_redis):
+    layer = FanwireChannelLayer(hosts=[own_redis.url], capacity=2)
+    loop = asyncio.new_event_loop()
+    channel = loop.run_until_complete(layer.new_channel())
+    for send in (async_to_sync(layer.send), lambda *message: asyncio.run(layer.send(*message))):
+        send(channel, {"n": 1})
+        send(channel, {"n": 2})
+        for again in (async_to_sync(layer.send), lambda *message: asyncio.run(layer.send(*message))):
+            with pytest.raises(ChannelFull):
+                again(channel, MESSAGE)
+        assert [loop.run_until_complete(within(layer.receive(channel)))["n"] for _ in range(2)] == [1, 2]
+    loop.close()
+    async_to_sync(layer.send)(channel, MESSAGE)  # nobody's any more
+    assert not layer._channels
+
+
+async def test_a_send_that_fails_takes_no_room(make_layer, own_redis):
+    layer = make_layer(capacity=1, publish_timeout_ms=50)
+    channel = await layer.new_channel()
+    own_redis.kill()
+    for _ in range(3):
+        with pytest.raises(fanwire.FanwireError):
+            await layer.send(channel, MESSAGE)
+    own_redis.start()
+    await until(lambda: subscribed(own_redis) == [channel])
+    await until(lambda: layer.engines()[0].connected)
+    await layer.send(channel, MESSAGE)
+    assert await within(layer.receive(channel)) == MESSAGE
+
+
 async def test_what_a_full_channel_cannot_hold_is_reported(make_layer, losses):
     layer = make_layer(capacity=2, on_loss=losses.append)
     full, other = await layer.new_channel(), await layer.new_channel()
@@ -382,16 +412,28 @@ async def test_capacities_of_channels(make_layer):
     with pytest.raises(ChannelFull):
         await layer.send(channel, MESSAGE)
     for wrong in ({"capacity": 0}, {"channel_capacity": {"x": "1"}}):
-        with pytest.raises(fanwire.InvalidArgumentError, match="must be a whole number from 1 up"):
+        with pytest.raises(fanwire.InvalidArgumentError, match="a capacity must be a whole number from 1 up"):
+            make_layer(**wrong)
+
+
+async def test_no_limits_of_time(make_layer):
+    layer = make_layer(expiry=None, group_expiry=None)
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    await layer.group_send("g", MESSAGE)
+    assert await within(layer.receive(channel)) == MESSAGE
+    assert not layer._get_layer()._memberships
+    for wrong in ({"expiry": "60"}, {"group_expiry": -1}, {"expiry": float("nan")}):
+        with pytest.raises(fanwire.InvalidArgumentError, match="must be a number of seconds, or None, not"):
             make_layer(**wrong)
 
 
 async def test_a_break_does_not_leave_a_channel_full(make_layer, own_redis):
     layer = make_layer(capacity=2)
     channel = await layer.new_channel()
-    layer.channels[channel].under_way = 2  # sent, and lost with the connection
+    layer.channels[channel].under_way.extend([None, None])  # sent, and lost with the connection
     own_redis.cli("client", "kill", "type", "pubsub")
-    await until(lambda: layer.channels[channel].under_way == 0)
+    await until(lambda: not layer.channels[channel].under_way)
     await until(lambda: subscribed(own_redis) == [channel])
     await layer.send(channel, MESSAGE)
     assert await within(layer.receive(channel)) == MESSAGE
@@ -554,7 +596,10 @@ async def test_losses_are_logged_when_nobody_asks(make_layer, own_redis, caplog)
     assert caplog.text.count("WARNING") <= 3
 
 
-@pytest.mark.parametrize("garbage", [b"", b"garbage", b"\xc1", b"\x81", b"\x91" * 5000, b"\x00fanwire", b"\xdf\xff\xff\xff\xff"])
+GARBAGE = [b"", b"garbage", b"\xc1", b"\x81", b"\x91" * 5000, b"\x00fanwire", b"\xdf\xff\xff\xff\xff"]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
 async def test_garbage_reaches_nobody(make_layer, own_redis, losses, garbage):
     layer = make_layer(on_loss=losses.append)
     channels = [await layer.new_channel() for _ in range(3)]

@@ -15,8 +15,9 @@ DEFAULT_URL = "redis://localhost:6379"
 # Of redis-py's connections, and of no meaning here: there are two connections to a host, and no pool.
 _WITHOUT_EFFECT = frozenset(
     """connection_class decode_responses driver_info encoder_class encoding encoding_errors health_check_interval
-    legacy_responses lib_name lib_version maint_notifications_config max_connections parser_class protocol retry retry_on_error retry_on_timeout
-    single_connection_client socket_keepalive socket_keepalive_options socket_read_size socket_timeout socket_type timeout
+    legacy_responses lib_name lib_version maint_notifications_config max_connections parser_class protocol retry
+    retry_on_error retry_on_timeout single_connection_client socket_keepalive socket_keepalive_options
+    socket_read_size socket_timeout socket_type timeout
     """.split()
 )
 

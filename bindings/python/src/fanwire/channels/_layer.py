@@ -52,16 +52,16 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     and of the layer specification:
 
-    - capacity: how many messages a channel of this process holds, and channel_capacity: the same for names that match a
-      glob or a compiled regular expression. A send() to a full channel of the same event loop raises ChannelFull. What
-      comes from elsewhere, and what group_send() sends, is dropped and reported
+    - capacity: the most messages that a channel of this process holds, and channel_capacity: the same for names that
+      match a glob or a compiled regular expression. A send() to a full channel of the same process raises ChannelFull.
+      What comes from elsewhere, and what group_send() sends, is dropped and reported
     - expiry: seconds after which a message that nobody has received is dropped and reported; None: never
-    - group_expiry: seconds after which a channel leaves a group, unless it was added again
+    - group_expiry: seconds after which a channel leaves a group, unless it was added again; None: never
 
     and of this one:
 
-    - on_loss: called with each Loss, or the type of a message for the channels that have missed something, with the keys
-      reason, group and count. Without it, losses are logged ("fanwire.channels")
+    - on_loss: called with each Loss, or the type of a message for the channels that have missed something, with the
+      keys reason, group and count. Without it, losses are logged ("fanwire.channels")
     - all settings of fanwire, for each host that does not say otherwise: see fanwire.settings()
 
     Event loops and threads share one engine, hence two connections, for each host. They are opened by the first call,
@@ -83,20 +83,23 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         capacity: int = _CAPACITY,
         channel_capacity: Mapping[Any, int] | None = None,
         expiry: float | None = 60,
-        group_expiry: float = 86400,
+        group_expiry: float | None = 86400,
         random_prefix_length: int = 0,
         **settings: Any,
     ) -> None:
-        super().__init__(expiry=float("inf") if expiry is None else expiry, capacity=capacity)
+        super().__init__(expiry=expiry, capacity=capacity)
         self.channel_capacity = self.compile_capacities(channel_capacity or {})  # a list from here on, as elsewhere
         self.prefix = prefix
         self.group_expiry = group_expiry
         self.on_disconnect = _to_caller("on_disconnect", on_disconnect)
         self.on_reconnect = _to_caller("on_reconnect", on_reconnect)
         self.on_loss = _to_caller("on_loss", on_loss)
-        for what, limit in [("capacity", capacity), *((f"channel_capacity of {p!r}", c) for p, c in self.channel_capacity)]:
+        for limit in (capacity, *(limit for _, limit in self.channel_capacity)):
             if not isinstance(limit, int) or limit < 1:
-                raise fanwire.InvalidArgumentError(f"{what} must be a whole number from 1 up, not {limit!r}")
+                raise fanwire.InvalidArgumentError(f"a capacity must be a whole number from 1 up, not {limit!r}")
+        for what, seconds in (("expiry", expiry), ("group_expiry", group_expiry)):
+            if seconds is not None and (not isinstance(seconds, (int, float)) or not seconds >= 0):
+                raise fanwire.InvalidArgumentError(f"{what} must be a number of seconds, or None, not {seconds!r}")
         self._serializer = registry.get_serializer(
             serializer_format, symmetric_encryption_keys=symmetric_encryption_keys
         )
@@ -107,6 +110,7 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self._confirm_s = max(host.publish_timeout_s for host in all_hosts)
         self._engines = Engines(all_hosts)
         self._layers: dict[asyncio.AbstractEventLoop, LoopLayer] = {}
+        self._channels: dict[str, Channel] = {}  # of all event loops
         self._sent_once: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         weakref.finalize(self, self._engines.close).atexit = False
         _layers.add(self)
@@ -114,32 +118,37 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     # ---- The layer specification
 
     async def send(self, channel: str, message: Any) -> None:
-        """Sends a message to a channel. Raises ChannelFull when that is one of this event loop, and full.
+        """Sends a message to a channel. Raises ChannelFull when that is one of this process, and full.
 
         Done when Redis has the message. While Redis is away it waits, for publish_timeout_ms at most, and then raises a
         TimeoutError.
         """
         payload = self._to_payload(message)
         loop = asyncio.get_running_loop()
-        layer = self._layers.get(loop)
-        local = None if layer is None else layer.channels.get(channel)
-        if layer is None or local is None:
+        local = self._channels.get(channel)
+        if local is None:
             await self._publish(loop, channel, payload)
             return
-        if local.is_full():
+        if local.is_full(local.layer._loop is loop):
             raise ChannelFull(f"{channel!r} holds {local.capacity} messages that nobody has received")
-        await layer.send(local, payload)
+        local.under_way.append(None)
+        receivers = 0
+        try:
+            receivers = await self._publish(loop, channel, payload)
+        finally:
+            if receivers == 0:
+                local.note_arrival()
 
     async def receive(self, channel: str) -> Any:
-        """The next message of a channel, subscribed if it is not one of this event loop yet.
+        """Returns the next message of a channel, subscribed if it is not one of this event loop yet.
 
-        Of several that wait, one gets it. When the last one that waits is cancelled the channel is unsubscribed and out of
-        its groups; to receive from it again soon afterwards takes it up again.
+        Of several that wait, one gets it. When the last one that waits is cancelled the channel is unsubscribed and out
+        of its groups; to receive from it again soon afterwards takes it up again.
         """
         return await self._get_layer().receive(channel)
 
     async def new_channel(self, prefix: str = "specific.") -> str:
-        """The name of a new channel, which Redis has confirmed by then: messages for it wait for receive()."""
+        """Returns the name of a new channel, which Redis has confirmed by then: messages for it wait for receive()."""
         return await self._get_layer().new_channel(prefix)
 
     async def group_add(self, group: str, channel: str) -> None:
@@ -221,40 +230,42 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         if layer is not None:
             layer.shut()
 
-    async def _publish(self, loop: asyncio.AbstractEventLoop, name: str, payload: bytes) -> None:
+    async def _publish(self, loop: asyncio.AbstractEventLoop, name: str, payload: bytes) -> int:
         layer = self._layers.get(loop)
         if layer is None:
-            if loop in _loops_of_one_call and self._is_sent_at_once(loop, name, payload):
-                return
+            if loop in _loops_of_one_call:
+                receivers = self._publish_at_once(loop, name, payload)
+                if receivers is not None:
+                    return receivers
             layer = self._get_layer()
         try:
-            await layer.publish(name, payload)
+            return await layer.publish(name, payload)
         except fanwire.ClosedError:
             if not layer.is_outdated():
                 raise
-            await layer.publish(name, payload)
+            return await layer.publish(name, payload)
 
-    def _is_sent_at_once(self, loop: asyncio.AbstractEventLoop, name: str, payload: bytes) -> bool:
+    def _publish_at_once(self, loop: asyncio.AbstractEventLoop, name: str, payload: bytes) -> int | None:
         """Publishes for an event loop that async_to_sync() has made for one call; not if it turns out to be for more.
 
         Nobody else runs in there, so this thread may as well wait itself. It saves what a bus costs.
         """
         if loop in self._sent_once:
-            return False
+            return None
         engines = self._engines.get()
         engine = engines[0 if len(engines) == 1 else index_of(name, len(engines))]
         if not engine.connected:
-            return False
+            return None
         self._sent_once.add(loop)
         try:
-            engine.publish(name, payload)
+            return engine.publish(name, payload)
         except fanwire.ClosedError:  # by a flush() in another thread
-            return False
-        return True
+            return None
 
     def _forget_forked(self) -> None:
         """The process is a forked child: what is here is of its parent."""
         self._layers = {}
+        self._channels = {}
 
 
 _layers: weakref.WeakSet[FanwireChannelLayer] = weakref.WeakSet()
@@ -286,7 +297,7 @@ def _opening_of(serializer: Any) -> tuple[bool, Callable[[bytes], bytes], Callab
 
 
 def _sealing_of(serializer: Any) -> Callable[[Any], bytes]:
-    if isinstance(serializer, BaseMessageSerializer) and serializer.crypter is None and not serializer.random_prefix_length:
+    if isinstance(serializer, BaseMessageSerializer) and not serializer.crypter and not serializer.random_prefix_length:
         return serializer.as_bytes
     serialize: Callable[[Any], bytes] = serializer.serialize
     return serialize

@@ -32,7 +32,7 @@ class LoopLayer:
         self.prefix = channel_layer.prefix
         self.channels: dict[str, Channel] = {}
         self.groups: dict[str, Group] = {}  # by their names in Redis
-        self.expiry: float = channel_layer.expiry
+        self.expiry: float = float("inf") if channel_layer.expiry is None else channel_layer.expiry
         self.sealed, self._unseal, self._parse = channel_layer._opening
         self._loop = loop
         self._buses: list[fanwire.Bus] = []
@@ -44,7 +44,7 @@ class LoopLayer:
         self._is_away = False  # on_disconnect was called, and not yet on_reconnect
         self._tasks: set[asyncio.Future[Any]] = set()
         on_loss = channel_layer.on_loss
-        report = None if on_loss is None else self._tell_of_loss
+        report = None if on_loss is None else self._report_loss
         self.losses = Losses(loop, report)
 
     # ---- Publishing
@@ -55,16 +55,6 @@ class LoopLayer:
     def is_outdated(self) -> bool:
         """Whether its engines have been closed, by a flush() in another loop, which found nobody here to wait for."""
         return self._generation != self.channel_layer._engines.generation
-
-    async def send(self, channel: Channel, payload: bytes) -> None:
-        """To a channel of this loop, which is not full."""
-        channel.under_way += 1
-        arrives = False
-        try:
-            arrives = await self.publish(channel.name, payload) > 0
-        finally:
-            if not arrives and channel.under_way:
-                channel.under_way -= 1
 
     def _bus(self, name: str) -> fanwire.Bus:
         engines = self.channel_layer._engines
@@ -122,7 +112,7 @@ class LoopLayer:
         channel = Channel(self, name, self.channel_layer.get_capacity(name))
         with self.channel_layer._engines.lock:
             channel.subscription = self._bus(name).subscribe(name, channel.on_message, on_event=channel.on_event)
-            self.channels[name] = channel
+            self.channels[name] = self.channel_layer._channels[name] = channel
         return channel
 
     def _forget(self, channel: Channel) -> None:
@@ -130,6 +120,7 @@ class LoopLayer:
         if self.channels.get(channel.name) is not channel:
             return
         del self.channels[channel.name]
+        self._forget_name(channel)
         channel.group_names = list(channel.groups)
         for group in list(channel.groups.values()):
             self._leave(group, channel)
@@ -142,6 +133,10 @@ class LoopLayer:
             self._dormant[channel.name] = channel
             if len(self._dormant) > _MAX_DORMANT:
                 del self._dormant[next(iter(self._dormant))]
+
+    def _forget_name(self, channel: Channel) -> None:
+        if self.channel_layer._channels.get(channel.name) is channel:  # and not one of another loop
+            self.channel_layer._channels.pop(channel.name, None)
 
     def abandon(self, channel: Channel) -> None:
         """Nobody has received from it for as long as messages may wait: Channels loses one when a consumer ends with a
@@ -218,11 +213,13 @@ class LoopLayer:
             self.groups[group_name] = topic
         topic.members[channel.name] = channel
         channel.groups[group_name] = topic
-        key = group_name, channel.name
-        self._memberships.pop(key, None)  # goes to the end
-        self._memberships[key] = time.monotonic() + self.channel_layer.group_expiry
-        if self._expiring is None:
-            self._expiring = self._loop.call_later(self.channel_layer.group_expiry, self._expire)
+        group_expiry = self.channel_layer.group_expiry
+        if group_expiry is not None:
+            key = group_name, channel.name
+            self._memberships.pop(key, None)  # goes to the end
+            self._memberships[key] = time.monotonic() + group_expiry
+            if self._expiring is None:
+                self._expiring = self._loop.call_later(group_expiry, self._expire)
         return topic
 
     def _leave(self, topic: Group, channel: Channel) -> None:
@@ -329,7 +326,7 @@ class LoopLayer:
             topic.failure = error
             topic.settle(error)
 
-    # ---- Telling
+    # ---- Reporting
 
     def open(self, envelope: Envelope) -> Any:
         """The message in it. Raises when there is none."""
@@ -346,7 +343,7 @@ class LoopLayer:
         elif whom is not None:
             self._call(whom, event, f"on_{what}")
 
-    def _tell_of_loss(self, loss: Loss) -> None:
+    def _report_loss(self, loss: Loss) -> None:
         whom = self.channel_layer.on_loss
         if not isinstance(whom, str):
             if whom is not None:
@@ -391,6 +388,8 @@ class LoopLayer:
     def shut(self) -> None:
         """Forgets all channels and groups. Needs no event loop: that of its own may be closed."""
         topics: list[Topic] = [*self.channels.values(), *self.groups.values()]
+        for channel in self.channels.values():
+            self._forget_name(channel)
         self.channels = {}
         self.groups = {}
         self._memberships = {}

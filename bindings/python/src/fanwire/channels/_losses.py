@@ -28,7 +28,7 @@ class Loss:
     - full: the channel held as many messages as its capacity
     - expired: they waited in the channel for longer than `expiry` seconds
     - group_expired: the channel is no longer in the group, having been in there for `group_expiry` seconds
-    - undecodable: they are not in the layer's format, or encrypted with a key that it does not have (error: the last one)
+    - undecodable: they are not in the layer's format, or of a key that it does not have (error: why the last one)
     """
 
     reason: Reason
@@ -71,15 +71,15 @@ class Losses:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._tell()
+        self._report_all()
 
     def _on_time(self) -> None:
         self._timer = None
         if self._noted:
-            self._tell()
+            self._report_all()
             self._timer = self._loop.call_later(_PAUSE_S, self._on_time)
 
-    def _tell(self) -> None:
+    def _report_all(self) -> None:
         losses = list(self._noted.values())
         self._noted.clear()
         if self._report is not None:

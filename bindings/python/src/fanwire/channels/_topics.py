@@ -50,7 +50,7 @@ class Envelope:
 
 
 class Channel(Topic):
-    """Messages for one consumer, and who waits for them."""
+    """The messages for one consumer, and whoever waits for them."""
 
     def __init__(self, layer: LoopLayer, name: str, capacity: int) -> None:
         super().__init__(layer, name)
@@ -62,18 +62,19 @@ class Channel(Topic):
         self.groups: dict[str, Group] = {}
         self.group_names: list[str] = []  # that it was in when it was forgotten
         self.not_kept = 0  # messages that it then had too many of
-        self.under_way = 0  # messages that were sent from here and have not come back
+        self.under_way: deque[None] = deque()  # messages sent by this process, any thread, that have not come back
 
     # ---- Coming in
 
     def on_message(self, message: fanwire.Message) -> None:
         if self.under_way:
-            self.under_way -= 1
+            self.note_arrival()
         layer = self.layer
         self.put(Envelope(message.data, time.monotonic() + layer.expiry, layer.sealed, None))
 
     def on_event(self, event: fanwire.Event) -> None:
-        self.under_way = 0 if event.kind in ("active", "gap", "lost") else self.under_way
+        if event.kind in ("active", "gap", "lost"):
+            self.under_way.clear()
         self.layer.on_event(self, event, self.name, None)
 
     def put(self, envelope: Envelope) -> None:
@@ -102,12 +103,22 @@ class Channel(Topic):
                 waiter.set_result(None)
                 return
 
-    def is_full(self) -> bool:
-        """Whether there is no room for one more message, those counted that are under way."""
-        if len(self.items) + self.under_way < self.capacity:
+    def is_full(self, is_ours: bool) -> bool:
+        """Whether there is no room for one more message, those counted that are under way. Any thread may ask, and says
+        whether it is the one of the channel's event loop.
+        """
+        if len(self.items) + len(self.under_way) < self.capacity:
             return False
-        self.drop_expired()
-        return len(self.items) + self.under_way >= self.capacity
+        if is_ours:
+            self.drop_expired()
+        return len(self.items) + len(self.under_way) >= self.capacity
+
+    def note_arrival(self) -> None:
+        """Of one that was under way, or never will be."""
+        try:
+            self.under_way.pop()
+        except IndexError:
+            pass
 
     # ---- Going out
 
