@@ -77,7 +77,12 @@ install_python() {
 # npm builds a linked package only when it is new to it.
 install_node() {
     mkdir -p "$build/node" && cd "$build/node"
-    [ -e package.json ] || printf '{ "name": "fanwire-bench", "private": true }\n' >package.json
+    node -e '
+        const { overrides } = require(process.argv[1]);
+        const fs = require("node:fs");
+        const known = fs.existsSync("package.json") ? JSON.parse(fs.readFileSync("package.json", "utf8")) : {};
+        fs.writeFileSync("package.json", JSON.stringify({ name: "fanwire-bench", private: true, ...known, overrides }));
+    ' "$root/tests/bench/node/package.json"
     node -p 'Object.keys(require(process.argv[1]).dependencies).map((name) => name + "@latest").join("\n")' \
         "$root/tests/bench/node/package.json" | grep -vx 'fanwire@.*' |
         each_peer npm install --no-audit --no-fund --foreground-scripts

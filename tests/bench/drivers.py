@@ -197,6 +197,22 @@ def _channel_layers(places: Places) -> list[Driver]:
     return [original, dataclasses.replace(ours, missing=ours.missing or original.missing)]
 
 
+def _node_faces(places: Places) -> list[Driver]:
+    """Of ws-kit and Socket.IO, each beside the original; ours needs what comes with that."""
+    drivers = []
+    for runtime, prefix in (("node", ""), ("bun", "bun-")):
+        original = _node(places, f"{prefix}ws-kit", "@ws-kit/redis-pubsub", "ws-kit.mjs", "@ws-kit/redis-pubsub", runtime,
+                         "--original")  # fmt: skip
+        drivers += [original, _node(places, f"{prefix}ws-kit-ours", "fanwire", "ws-kit.mjs", "fanwire", runtime)]
+    original = _node(places, "socketio", "@socket.io/redis-adapter", "socketio.mjs", "@socket.io/redis-adapter", "node",
+                     "redis-adapter")  # fmt: skip
+    drivers.append(original)
+    for key, label, adapter in (("socketio-ours", "fanwire", "ours"), ("socketio-classic", "fanwire", "ours-classic")):
+        ours = _node(places, key, label, "socketio.mjs", "fanwire", "node", adapter)
+        drivers.append(dataclasses.replace(ours, missing=ours.missing or original.missing))
+    return drivers
+
+
 def all_drivers(places: Places) -> dict[str, Driver]:
     hiredis = output_of(["pkg-config", "--modversion", "hiredis"])
     drivers = [
@@ -218,6 +234,7 @@ def all_drivers(places: Places) -> dict[str, Driver]:
     ]
     drivers += _channel_layers(places)
     drivers += _python_faces(places)
+    drivers += _node_faces(places)
     benchmark = shutil.which("redis-benchmark")
     version = re.sub(r"[^0-9.].*", "", output_of(["redis-benchmark", "--version"]).removeprefix("redis-benchmark "))
     drivers.append(Driver("redis-benchmark", "redis-benchmark -P 100 -c 1", "C", (benchmark or "",), version=version,

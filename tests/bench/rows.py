@@ -113,6 +113,8 @@ class Plan:
         self._growth()
         self._channel_layers()
         self._python_faces()
+        self._ws_kit()
+        self._socketio()
 
     def _group(self, name: str, runs: dict[str, Workload], repeat: int) -> None:
         if self._scale != 1.0:
@@ -373,3 +375,27 @@ class Plan:
             self._group(group, {"python-faces": Face(what, count), original: Face(what, count)}, 3)
             self._row(f"Python {title}: CPU per message", "ns", group, "python-faces", cpu_ns,
                       targets, (original,))  # fmt: skip
+
+    # ---- ws-kit and Socket.IO ----
+
+    def _ws_kit(self) -> None:
+        """fanwire/ws-kit beside @ws-kit/redis-pubsub, with text as it is."""
+        few, count = (3, 200_000) if self.quick else (5, 400_000)
+        for what, work, less in (
+            ("receive", Receive(128, count), Receive(128, count // 2)), ("publish", Publish(128, count), Publish(128, count // 4)),
+        ):  # fmt: skip
+            group = f"ws-kit {what}"
+            self._group(group, {"ws-kit-ours": work, "ws-kit": less, "bun-ws-kit-ours": work, "bun-ws-kit": less}, few)
+            for name, prefix in (("Node", ""), ("Bun", "bun-")):
+                self._row(f"{name} ws-kit {what}: CPU per message", "ns", group, f"{prefix}ws-kit-ours", cpu_ns,
+                          (Target(f"{prefix}ws-kit", 0.6),), (f"{prefix}ws-kit",))  # fmt: skip
+
+    def _socketio(self) -> None:
+        """A server with fanwire's adapter beside one with @socket.io/redis-adapter; "classic" is the wire of that."""
+        few, count = (3, 100_000) if self.quick else (5, 200_000)
+        for mode, name, limit in (("apart", "no member of the room", 0.1), ("member", "a member of the room", 0.7)):
+            group, work = f"socketio {mode}", Tool(f"socketio-{mode}", count)
+            self._group(group, {"socketio-ours": work, "socketio-classic": work, "socketio": work}, few)
+            for ours, wire in (("socketio-ours", ""), ("socketio-classic", ", classic wire")):
+                self._row(f"Node Socket.IO server with {name}{wire}: CPU per message", "us", group, ours,
+                          per_message("cpu_seconds", 1e6), (Target("socketio", limit),), ("socketio",))  # fmt: skip

@@ -131,6 +131,8 @@ class Tool:
     def run(self, bench: Bench, driver: Driver) -> Figures:
         settle(bench.server)
         arguments = [self.what, "--url", bench.server.url("tcp")]
+        if bench.lose and self.what == "socketio-member":
+            arguments += ["--lose", str(bench.lose)]
         with start(driver, [*arguments, "--count", str(self.count), "--channels", str(self.channels)]) as tool:
             if self.what == "fanout":
                 tool.ready()

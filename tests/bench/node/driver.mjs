@@ -1,7 +1,5 @@
 // What the drivers share, so that they differ only in the library: arguments, the checks on what is received, the loops
 // that publish, and the measuring. A driver gives drive() its receive and publish.
-import { createRequire } from 'node:module';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 
 const kDigits = 16;
@@ -18,6 +16,7 @@ const { positionals, values: given } = parseArgs({
     'in-flight': { type: 'string', default: '1000' },
     threads: { type: 'string', default: '1' },
     'auto-pipelining': { type: 'boolean', default: false },
+    original: { type: 'boolean', default: false },
     ca: { type: 'string' },
   },
 });
@@ -38,6 +37,7 @@ export const args = {
   outcomes: given.outcomes,
   inFlight: number('in-flight'),
   autoPipelining: given['auto-pipelining'],
+  isOriginal: given.original,
 };
 if (args.size < kDigits) throw new Error(`--size must be at least ${kDigits}`);
 if (number('threads') !== 1) throw new Error('--threads: JavaScript publishes from one');
@@ -45,17 +45,7 @@ if (number('threads') !== 1) throw new Error('--threads: JavaScript publishes fr
 /** The path of the unix socket in the URL; undefined when it is another URL. */
 export const unixPath = args.url.startsWith('unix://') ? args.url.slice('unix://'.length) : undefined;
 
-/** The module `name` of the installed packages; `fallback` is a file to take when there is no such package. */
-export async function load(name, fallback) {
-  const folder = process.env.FANWIRE_BENCH_PACKAGES;
-  const require = createRequire(folder === undefined ? import.meta.url : path.resolve(folder, 'package.json'));
-  try {
-    return require(name);
-  } catch (error) {
-    if (error.code !== 'MODULE_NOT_FOUND' || fallback === undefined) throw error;
-    return await import(fallback);
-  }
-}
+export { load } from './packages.mjs';
 
 const say = (line) => new Promise((resolve) => process.stdout.write(`${line}\n`, resolve));
 

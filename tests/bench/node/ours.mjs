@@ -1,7 +1,7 @@
 // fanwire, under Node or Bun.
 import { args, drive, fail, load } from './driver.mjs';
 
-const { connect } = await load('fanwire', new URL('../../../bindings/node/index.mjs', import.meta.url).href);
+const { connect } = await load('fanwire', '../../../bindings/node/index.mjs');
 
 await drive(async () => {
   const settings = { inboxCount: 100_000_000, inboxBytes: '64GiB' };

@@ -199,7 +199,7 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
       let broadcast;
       let message;
       try {
-        broadcast = this.#wire.decodeBroadcast?.(received);
+        broadcast = this.#wire.decodeBroadcast(received);
         message = broadcast ?? this.#wire.decode(received);
         if (message === undefined || message.uid === this.uid || message.nsp !== this.nsp.name) return;
         if (broadcast === undefined) message = checked(message);
@@ -280,7 +280,7 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
     #beginLost(subscription, room) {
       const tell = (event, detail) => this.rooms.has(room) && this.#tell(event, [room], detail);
       queueMicrotask(() => tell('lost', makeError('NOT_CONNECTED')));
-      subscription.ready.then(() => tell('resumed'), () => {}); // refused, which is told, or ended
+      subscription.once('active', () => tell('resumed'));
     }
 
     #unwant(room) {

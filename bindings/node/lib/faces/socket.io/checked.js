@@ -104,4 +104,12 @@ function checked({ uid, nsp, type, data }) {
   return { uid, nsp, type, data: checks[type](data, nsp) };
 }
 
-module.exports = { checked, eventArgs };
+/** {uid, nsp, opts, args} of a broadcast without acknowledgements, opts with sets. Throws TypeError. */
+function broadcast({ uid, nsp, packet: given, opts: more }) {
+  need(isText(uid), 'uid');
+  need(isObject(given), 'the packet');
+  const { rooms: wanted, except, flags } = opts(more);
+  return { uid, nsp, opts: { rooms: new Set(wanted), except: new Set(except), flags }, args: eventArgs(given.data) };
+}
+
+module.exports = { checked, eventArgs, broadcast };

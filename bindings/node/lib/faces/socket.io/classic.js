@@ -4,6 +4,7 @@
 // of the rooms that a server has are enough.
 
 const { bodies, isObject } = require('./bodies.js');
+const { broadcast } = require('./checked.js');
 const types = require('./types.js');
 
 const requests = {
@@ -130,16 +131,16 @@ class ClassicWire {
       return convert && this.#message(request.uid ?? 'emitter', convert(request));
     }
     if (channel.startsWith(this.#responses)) return this.#message('response', fromResponse(this.#object(received)));
-    return this.#broadcast(received.data);
+    return undefined;
   }
 
-  #broadcast(data) {
+  /** {uid, nsp, opts, args} of a broadcast. Throws when it is not what it should be; undefined when it is something else. */
+  decodeBroadcast({ channel, data }) {
+    if (!channel.startsWith(this.#base)) return undefined;
     const body = this.#msgpack.decode(data);
     if (!Array.isArray(body)) throw new TypeError('it is no array');
     const [uid, packet, opts] = body;
-    if (!isObject(packet)) throw new TypeError('it has no packet');
-    if ((packet.nsp ?? '/') !== this.#nsp) return undefined;
-    return this.#message(uid, [types.BROADCAST, { packet, opts }]);
+    return broadcast({ uid, nsp: packet?.nsp ?? '/', packet, opts });
   }
 
   #object(received) {

@@ -1,0 +1,18 @@
+// Where the drivers' packages are: in the folder that FANWIRE_BENCH_PACKAGES names, else beside this file.
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const folder = process.env.FANWIRE_BENCH_PACKAGES;
+const require = createRequire(folder === undefined ? import.meta.url : path.resolve(folder, 'package.json'));
+
+/** The module `name` of the installed packages; `fallback` is a file to take when there is no such package. */
+export async function load(name, fallback) {
+  try {
+    return require(name);
+  } catch (error) {
+    if (error.code === 'ERR_REQUIRE_ESM') return await import(pathToFileURL(require.resolve(name)).href);
+    if (error.code !== 'MODULE_NOT_FOUND' || fallback === undefined) throw error;
+    return await import(new URL(fallback, import.meta.url).href);
+  }
+}
