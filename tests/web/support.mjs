@@ -38,9 +38,23 @@ export const isAlive = (pid) => {
 export async function startDemo(firstPort = 8081) {
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'fanwire-web.'));
   const said = [];
-  const run = spawn(process.execPath, [path.join(folder, 'run.mjs'), scratch, String(firstPort)], { stdio: ['ignore', 'pipe', 'pipe'] });
-  for (const stream of [run.stdout, run.stderr]) createInterface({ input: stream }).on('line', (line) => said.push(line));
-  const demo = { ports: {}, pids: {}, said, pid: run.pid, url: (server) => `http://127.0.0.1:${demo.ports[server]}`, close };
+  const run = spawn(process.execPath, [path.join(folder, 'run.mjs'), scratch, String(firstPort)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const demo = {
+    ports: {},
+    pids: {},
+    said,
+    pid: run.pid,
+    url: (server) => `http://127.0.0.1:${demo.ports[server]}`,
+    close,
+  };
+  const hear = (line) => {
+    said.push(line);
+    const [, name, pid] = /(\w+) is back as process (\d+)/.exec(line) ?? [];
+    if (name !== undefined) demo.pids[name] = Number(pid);
+  };
+  for (const stream of [run.stdout, run.stderr]) createInterface({ input: stream }).on('line', hear);
   async function close() {
     if (run.exitCode === null && run.signalCode === null) {
       const ended = new Promise((resolve) => run.once('exit', resolve));
@@ -55,8 +69,8 @@ export async function startDemo(firstPort = 8081) {
     for (const line of said) {
       const [, name, port, pid] = /server ([ABC]) +http:\/\/127\.0\.0\.1:(\d+) +process (\d+)/.exec(line) ?? [];
       if (name !== undefined) Object.assign(demo.ports, { [name]: Number(port) }) && (demo.pids[name] = Number(pid));
-      const redis = /redis-cli .* process (\d+)/.exec(line);
-      if (redis) demo.pids.redis = Number(redis[1]);
+      const redis = /redis-cli -s (.*?) +process (\d+)/.exec(line);
+      if (redis) Object.assign(demo, { redisSocket: redis[1] }).pids.Redis = Number(redis[2]);
     }
     if (Object.keys(demo.ports).length !== kServers) throw new Error(`the demo does not start:\n${said.join('\n')}`);
     return demo;
@@ -71,13 +85,28 @@ let keys = 0;
 
 /** A client of a server: {socket, messages, losses, fleet, ask(event, given), close()}. */
 export function connect(demo, server) {
-  const socket = io(demo.url(server), { transports: ['websocket'], forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 200 });
-  const person = { socket, server, messages: [], losses: [], fleet: undefined, figures: [], ask, close: () => socket.close() };
+  const socket = io(demo.url(server), {
+    transports: ['websocket'],
+    forceNew: true,
+    reconnectionDelay: 50,
+    reconnectionDelayMax: 200,
+  });
+  const person = {
+    socket,
+    server,
+    messages: [],
+    losses: [],
+    fleet: undefined,
+    figures: [],
+    ask,
+    close: () => socket.close(),
+  };
   function ask(event, given) {
     return socket.timeout(kDeadlineMs).emitWithAck(event, given);
   }
   socket.on('message', (message) => person.messages.push(message));
-  for (const event of ['lost', 'gap', 'resumed', 'failed']) socket.on(event, ({ room }) => person.losses.push([event, room]));
+  for (const event of ['lost', 'gap', 'resumed', 'failed'])
+    socket.on(event, ({ room }) => person.losses.push([event, room]));
   socket.on('fleet', (fleet) => (person.fleet = fleet));
   socket.on('figures', (figures) => (person.figures = figures));
   people.add(person);
@@ -91,7 +120,8 @@ export async function enter(demo, server, name, room = 'lobby', key = `key-of-a-
   let answer;
   const hasEntered = async () => {
     answer = await person.ask('enter', { key, name, room });
-    if (answer.error !== undefined && !/already/.test(answer.error)) throw new Error(`${name} cannot enter: ${answer.error}`);
+    if (answer.error !== undefined && !/already/.test(answer.error))
+      throw new Error(`${name} cannot enter: ${answer.error}`);
     return answer.error === undefined;
   };
   await until(hasEntered, `${name} to enter, whose namesake of another test has just left`);
@@ -104,11 +134,16 @@ export function closePeople() {
 }
 
 /** The texts of one sender, in the order in which they came. */
-export const textsOf = (person, name) => person.messages.filter(({ from }) => from.name === name).map(({ text }) => text);
+export const textsOf = (person, name) =>
+  person.messages.filter(({ from }) => from.name === name).map(({ text }) => text);
 
 /** All servers know of each other, and see nobody or everybody. */
 export const sees = (person, names) => {
   const { servers = [] } = person.fleet ?? {};
   const there = servers.flatMap((server) => server.people.map(({ name }) => name));
-  return servers.length === kServers && servers.every(({ isReached }) => isReached) && names.every((name) => there.includes(name));
+  return (
+    servers.length === kServers &&
+    servers.every(({ isReached }) => isReached) &&
+    names.every((name) => there.includes(name))
+  );
 };

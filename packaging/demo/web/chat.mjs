@@ -43,6 +43,7 @@ export class Chat {
   #io;
   #adapter;
   #fleet;
+  #tabs = new WeakMap(); // socket -> {visit, room, numbers, messages, others, asked, answer}
 
   constructor(io, fleet) {
     this.#io = io;
@@ -51,19 +52,30 @@ export class Chat {
   }
 
   welcome(socket) {
-    socket.data = { visit: randomUUID(), numbers: new Map(), messages: new Budget(kMessages), others: new Budget(kOthers) };
+    // Not in socket.data, which other servers see.
+    const tab = {
+      visit: randomUUID(),
+      numbers: new Map(),
+      messages: new Budget(kMessages),
+      others: new Budget(kOthers),
+    };
+    this.#tabs.set(socket, tab);
     // Everything is answered by {error, field} or by what the action returns.
-    const on = (event, act) => socket.on(event, async (given, answer) => {
-      let result;
-      try {
-        if (event !== 'say') socket.data.others.spend(event === 'move' ? 'room' : 'name');
-        result = { ...(await act(isObject(given) ? given : {})) };
-      } catch (error) {
-        if (!(error instanceof Refused)) console.error(error);
-        result = error instanceof Refused ? { error: error.message, field: error.field } : { error: 'The server has failed.' };
-      }
-      if (typeof answer === 'function') answer(result);
-    });
+    const on = (event, act) =>
+      socket.on(event, async (given, answer) => {
+        let result;
+        try {
+          if (event !== 'say') tab.others.spend(event === 'move' ? 'room' : 'name');
+          result = { ...(await act(isObject(given) ? given : {})) };
+        } catch (error) {
+          if (!(error instanceof Refused)) console.error(error);
+          result =
+            error instanceof Refused
+              ? { error: error.message, field: error.field }
+              : { error: 'The server has failed.' };
+        }
+        if (typeof answer === 'function') answer(result);
+      });
     on('enter', (given) => this.#enter(socket, given));
     on('move', (given) => this.#move(socket, given));
     on('say', (given) => this.#say(socket, given));
@@ -74,10 +86,25 @@ export class Chat {
     socket.emit('fleet', this.#fleet.view());
   }
 
-  async #enter(socket, { key, name, room }) {
-    if (socket.data.person !== undefined) throw new Refused('name', 'You are in already.');
-    if (typeof key !== 'string' || key.length < 16 || key.length > 64) throw new Refused('name', 'The key of your tab is wrong.');
-    if (this.#fleet.size >= kMostPeople) throw new Refused('name', `Server ${this.#fleet.name} is full. Please use another one.`);
+  // Whoever asks again, because the answer was late, gets the same one.
+  #enter(socket, given) {
+    const tab = this.#tabs.get(socket);
+    const asked = JSON.stringify([given.key, given.name]);
+    if (tab.asked === undefined) {
+      tab.asked = asked;
+      tab.answer = this.#admit(socket, given);
+      tab.answer.catch(() => (tab.asked = undefined));
+    } else if (tab.asked !== asked) {
+      throw new Refused('name', 'You are in already.');
+    }
+    return tab.answer;
+  }
+
+  async #admit(socket, { key, name, room }) {
+    if (typeof key !== 'string' || key.length < 16 || key.length > 64)
+      throw new Refused('name', 'The key of your tab is wrong.');
+    if (this.#fleet.size >= kMostPeople)
+      throw new Refused('name', `Server ${this.#fleet.name} is full. Please use another one.`);
     const person = { id: idOf(key), name: checkedName(name), isIn: false };
     const first = checkedRoom(room);
     socket.data.person = person; // what the others see who take the same name at this moment
@@ -91,7 +118,7 @@ export class Chat {
     await Promise.all([this.#join(socket, first), socket.join(roomOfPerson(person.id))]);
     if (!socket.connected) return {};
     person.isIn = true;
-    socket.data.room = first;
+    this.#tabs.get(socket).room = first;
     this.#fleet.put(person, first, 1);
     return { id: person.id, name: person.name, room: first, server: this.#fleet.name };
   }
@@ -106,19 +133,25 @@ export class Chat {
   async #isTaken(socket, { id, name }) {
     const isOther = (one) => one.id !== socket.id && one.data.person?.id !== id;
     const inRoom = this.#io.in(roomOfName(name));
-    const named = await (this.#fleet.isConnected ? inRoom : inRoom.local).fetchSockets().catch(() => inRoom.local.fetchSockets());
+    const named = await (this.#fleet.isConnected ? inRoom : inRoom.local)
+      .fetchSockets()
+      .catch(() => inRoom.local.fetchSockets());
     if (named.some(isOther)) return true;
     // While Redis is away, what was heard last.
-    return !this.#fleet.isConnected && this.#fleet.all().some((one) => one.id !== id && foldedName(one.name) === foldedName(name));
+    return (
+      !this.#fleet.isConnected &&
+      this.#fleet.all().some((one) => one.id !== id && foldedName(one.name) === foldedName(name))
+    );
   }
 
   async #move(socket, { room }) {
     const person = this.#personOf(socket);
     const next = checkedRoom(room);
-    const last = socket.data.room;
+    const tab = this.#tabs.get(socket);
+    const last = tab.room;
     if (next !== last) {
-      socket.data.room = next;
-      socket.data.numbers.delete(last);
+      tab.room = next;
+      tab.numbers.delete(last);
       socket.leave(roomOf(last));
       this.#fleet.put(person, next, 0);
       await this.#join(socket, next);
@@ -130,13 +163,13 @@ export class Chat {
   #say(socket, { person: to, text: given }) {
     const me = this.#personOf(socket);
     const text = checkedText(given);
-    socket.data.messages.spend('text');
+    this.#tabs.get(socket).messages.spend('text');
     const from = { id: me.id, name: me.name, server: this.#fleet.name };
     return to === undefined ? this.#sayInRoom(socket, from, text) : this.#sayTo(socket, String(to), from, text);
   }
 
   #sayInRoom(socket, from, text) {
-    const { room, visit } = socket.data;
+    const { room, visit } = this.#tabs.get(socket);
     const message = { from, room, visit, number: this.#number(socket, room), at: Date.now(), text };
     const reach = this.#publish(() => this.#io.to(roomOf(room)).emit('message', message));
     return { number: message.number, reach };
@@ -150,13 +183,15 @@ export class Chat {
       throw new Refused('text', `Not sent: Redis is down, and ${other.name} is on server ${other.server}.`);
     }
     const to = { id, name: other.name, server: other.server };
-    const message = { from, to, visit: socket.data.visit, number: this.#number(socket, to.id), at: Date.now(), text };
+    const { visit } = this.#tabs.get(socket);
+    const message = { from, to, visit, number: this.#number(socket, to.id), at: Date.now(), text };
     const reach = this.#publish(() => this.#io.to(roomOfPerson(id)).emit('message', message));
     if (id !== from.id) this.#io.to(roomOfPerson(from.id)).emit('message', message); // one's own tabs
     return { number: message.number, reach: isHere ? 'all' : reach };
   }
 
-  #number({ data: { numbers } }, conversation) {
+  #number(socket, conversation) {
+    const { numbers } = this.#tabs.get(socket);
     const number = (numbers.get(conversation) ?? 0) + 1;
     numbers.set(conversation, number);
     return number;
@@ -186,7 +221,9 @@ export class Chat {
   #askAll() {
     if (!this.#fleet.isConnected) throw new Refused('ask', 'Redis is down.');
     return new Promise((resolve, reject) => {
-      this.#io.serverSideEmit('ask', (error, answers) => (error ? reject(new Refused('ask', 'Not all have answered.')) : resolve({ answers: answers.length })));
+      this.#io.serverSideEmit('ask', (error, answers) =>
+        error ? reject(new Refused('ask', 'Not all have answered.')) : resolve({ answers: answers.length }),
+      );
     });
   }
 

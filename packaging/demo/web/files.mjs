@@ -1,11 +1,13 @@
 // The page's files over HTTP, and whose requests are answered.
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 
 const types = { html: 'text/html', css: 'text/css', js: 'text/javascript', svg: 'image/svg+xml' };
-const files = new Map(['index.html', 'style.css', 'icon.svg', 'main.js', 'conversations.js', 'live.js', 'limits.js', 'dom.js'].map((name) => [
-  `/${name === 'index.html' ? '' : name}`,
-  { type: `${types[name.split('.').pop()]}; charset=utf-8`, data: readFileSync(new URL(`page/${name}`, import.meta.url)) },
-]));
+const folder = new URL('page/', import.meta.url);
+const files = new Map(); // path -> {type, data}
+for (const name of readdirSync(folder)) {
+  const type = `${types[name.split('.').pop()]}; charset=utf-8`;
+  files.set(`/${name === 'index.html' ? '' : name}`, { type, data: readFileSync(new URL(name, folder)) });
+}
 const ourHosts = /^(127\.0\.0\.1|localhost)(:\d+)?$/;
 
 /** Whether a request was meant for this server, and made by nobody's page but ours. */

@@ -98,23 +98,36 @@ function startServer(name, port, insists) {
       if (stopping) return;
       const known = servers.get(name).port;
       if (known === undefined) return reject(new Error(`server ${name} does not start`));
-      say(`server ${name} has ended (${signal ?? `exit code ${code}`}); it is started again in ${kServerDownMs / 1000} s`);
-      setTimeout(() => !stopping && startServer(name, String(known), true), kServerDownMs);
+      say(
+        `server ${name} has ended (${signal ?? `exit code ${code}`}); it is started again in ${kServerDownMs / 1000} s`,
+      );
+      setTimeout(() => {
+        if (stopping) return;
+        startServer(name, String(known), true).then(() =>
+          say(`server ${name} is back as process ${servers.get(name).child.pid}`),
+        );
+      }, kServerDownMs);
     });
   });
 }
 
-const hasEnded = (child) => child === undefined || child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
+const hasEnded = (child) =>
+  child === undefined || child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
 
 async function stop(code) {
   if (stopping) return;
   stopping = true;
   const children = [...[...servers.values()].map(({ child }) => child), redis].filter((child) => !hasEnded(child));
   const deadline = setTimeout(() => children.forEach((child) => child.kill('SIGKILL')), kStopMs);
-  await Promise.all(children.map((child) => new Promise((resolve) => {
-    child.once('exit', resolve);
-    child.kill('SIGTERM');
-  })));
+  await Promise.all(
+    children.map(
+      (child) =>
+        new Promise((resolve) => {
+          child.once('exit', resolve);
+          child.kill('SIGTERM');
+        }),
+    ),
+  );
   clearTimeout(deadline);
   process.exit(code);
 }
@@ -126,7 +139,8 @@ try {
   await Promise.all(names.map((name, i) => startServer(name, String(Number(firstPort) + i), false)));
   const title = 'Open these beside each other:';
   say(`\n  ${title}\n`);
-  for (const [name, { port, child }] of servers) say(`    server ${name}   http://127.0.0.1:${port}   process ${child.pid}`);
+  for (const [name, { port, child }] of servers)
+    say(`    server ${name}   http://127.0.0.1:${port}   process ${child.pid}`);
   say(`    Redis      redis-cli -s ${redisSocket}   process ${redis.pid}\n`);
   say('  Ctrl-C stops everything.\n');
 } catch (error) {

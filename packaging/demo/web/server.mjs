@@ -51,14 +51,17 @@ process.on('SIGTERM', () => {
   io.close(() => process.exit(0));
 });
 
+let hasSaid = false;
 function listen(port) {
   http.once('error', (error) => {
     if (error.code !== 'EADDRINUSE') {
       console.error(`server ${name}: ${error.message}`);
       process.exit(1);
     }
-    if (how === 'insist') setTimeout(listen, kAgainMs, port);
-    else listen(port + kNextPort <= kHighestPort ? port + kNextPort : 0);
+    if (how === 'search') return listen(port + kNextPort <= kHighestPort ? port + kNextPort : 0);
+    if (!hasSaid) console.error(`server ${name} waits for port ${port}, which another program has taken`);
+    hasSaid = true;
+    setTimeout(listen, kAgainMs, port);
   });
   http.listen(port, '127.0.0.1');
 }

@@ -1,6 +1,11 @@
 // What was said in each room and in private, and the one that is shown.
 import { $, chip, clock, el } from './dom.js';
 
+export const roomKey = (room) => `room:${room}`;
+export const privateKey = (id) => `person:${id}`;
+export const isRoom = (key) => key?.startsWith('room:');
+export const nameOf = (key) => key.slice(key.indexOf(':') + 1);
+
 const kMost = 400; // entries kept of each
 const kTogetherMs = 3 * 60_000; // messages of one sender within this time have one heading
 const kAtEnd = 40; // pixels from the end that count as at it
@@ -11,15 +16,28 @@ const newest = $('newest');
 const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < kAtEnd;
 const toEnd = () => (log.scrollTop = log.scrollHeight);
 
-const initials = (name) => name.split(' ').map((word) => [...word][0]).slice(0, 2).join('').toUpperCase();
+const initials = (name) =>
+  name
+    .split(' ')
+    .map((word) => [...word][0])
+    .slice(0, 2)
+    .join('')
+    .toUpperCase();
 
 function messageElement({ from, at, text, note }, isMine, hasHeading) {
-  const heading = hasHeading && el('p', { class: 'who' }, el('b', { dir: 'auto' }, from.name), chip(from.server), el('time', {}, clock(at)));
-  return el('article', { class: `message${isMine ? ' mine' : ''}${hasHeading ? ' first' : ''}` },
-    hasHeading ? el('span', { class: 'face', 'data-server': from.server, 'aria-hidden': true }, initials(from.name)) : undefined,
+  const heading =
+    hasHeading &&
+    el('p', { class: 'who' }, el('b', { dir: 'auto' }, from.name), chip(from.server), el('time', {}, clock(at)));
+  return el(
+    'article',
+    { class: `message${isMine ? ' mine' : ''}${hasHeading ? ' first' : ''}` },
+    hasHeading
+      ? el('span', { class: 'face', 'data-server': from.server, 'aria-hidden': true }, initials(from.name))
+      : undefined,
     heading || el('span', { class: 'unseen' }, `${from.name}: `),
     el('p', { class: 'text', dir: 'auto' }, text),
-    note === undefined ? undefined : el('p', { class: 'note' }, note));
+    note === undefined ? undefined : el('p', { class: 'note' }, note),
+  );
 }
 
 const lineElement = ({ kind, word, text, at }) =>
@@ -119,9 +137,11 @@ export class Conversations {
   #append(entries) {
     const elements = entries.map((entry) => {
       const last = this.#last;
-      const isTogether = last?.from?.id === entry.from?.id && last?.from?.server === entry.from?.server && entry.at - last?.at < kTogetherMs;
+      const isTogether =
+        last?.from !== undefined && last.from.id === entry.from?.id && entry.at - last.at < kTogetherMs;
       this.#last = entry;
-      const element = entry.from === undefined ? lineElement(entry) : messageElement(entry, entry.from.id === this.#myId, !isTogether);
+      const isMine = entry.from?.id === this.#myId;
+      const element = entry.from === undefined ? lineElement(entry) : messageElement(entry, isMine, !isTogether);
       this.#elements.set(entry, element);
       return element;
     });

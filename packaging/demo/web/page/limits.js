@@ -33,14 +33,25 @@ export function checkedRoom(given) {
   const room = line(given).replace(/^#\s*/, '').toLowerCase();
   refuseIf(room === '', 'room', 'Please enter the name of a room.');
   refuseIf(room.length > limits.room, 'room', `A room's name has at most ${limits.room} characters.`);
-  refuseIf(!/^[\p{L}\p{N}][\p{L}\p{M}\p{N} _-]*$/u.test(room), 'room', 'A room\'s name has letters, digits, spaces, - and _.');
+  refuseIf(
+    !/^[\p{L}\p{N}][\p{L}\p{M}\p{N} _-]*$/u.test(room),
+    'room',
+    "A room's name has letters, digits, spaces, - and _.",
+  );
   return room;
 }
 
 export function checkedText(given) {
-  const text = (typeof given === 'string' ? given : '').replace(/\r\n?/g, '\n').replace(/[^\P{Cc}\n\t]/gu, '').trim();
+  const text = (typeof given === 'string' ? given : '')
+    .replace(/\r\n?/g, '\n')
+    .replace(/[^\P{Cc}\n\t]/gu, '')
+    .trim();
   refuseIf(text === '', 'text', 'There is nothing to send.');
-  refuseIf(text.length > limits.text, 'text', `A message has at most ${limits.text} characters; this one has ${text.length}.`);
+  refuseIf(
+    text.length > limits.text,
+    'text',
+    `A message has at most ${limits.text} characters; this one has ${text.length}.`,
+  );
   refuseIf(text.split('\n').length > limits.lines, 'text', `A message has at most ${limits.lines} lines.`);
   return text;
 }

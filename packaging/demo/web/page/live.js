@@ -6,7 +6,8 @@ const kEvents = 5;
 const kGridMs = 15_000;
 
 const whole = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
-const milliseconds = (us) => (us === null ? '–' : us < 10_000 ? `${(us / 1000).toFixed(1)} ms` : `${whole.format(us / 1000)} ms`);
+const milliseconds = (us) =>
+  us === null ? '–' : us < 10_000 ? `${(us / 1000).toFixed(1)} ms` : `${whole.format(us / 1000)} ms`;
 
 export class Live {
   #points = []; // {at, rates: {server: rate}}
@@ -21,15 +22,28 @@ export class Live {
 
   figures(peers) {
     const cell = (text) => el('td', {}, text);
-    show($('figures'), peers, () => peers.map(({ server, rate, p50, p99, missing }) =>
-      el('tr', {}, el('th', { scope: 'row' }, chip(server)), cell(whole.format(rate)), cell(milliseconds(p50)),
-        cell(milliseconds(p99)), cell(whole.format(missing)))));
+    show($('figures'), peers, () =>
+      peers.map(({ server, rate, p50, p99, missing }) =>
+        el(
+          'tr',
+          {},
+          el('th', { scope: 'row' }, chip(server)),
+          cell(whole.format(rate)),
+          cell(milliseconds(p50)),
+          cell(milliseconds(p99)),
+          cell(whole.format(missing)),
+        ),
+      ),
+    );
     const missing = peers.reduce((sum, one) => sum + one.missing, 0);
     const silent = peers.reduce((sum, one) => sum + one.silent, 0);
     const isOut = this.#outages.length > 0 && this.#outages.at(-1).to === undefined;
-    const verdict = isOut ? 'Cut off. The count comes later.'
-      : missing === 0 ? 'Nothing is missing.'
-        : silent === 0 ? `${whole.format(missing)} missing, all of them announced.`
+    const verdict = isOut
+      ? 'Cut off. The count comes later.'
+      : missing === 0
+        ? 'Nothing is missing.'
+        : silent === 0
+          ? `${whole.format(missing)} missing, all of them announced.`
           : `${whole.format(silent)} of ${whole.format(missing)} missing without a word.`;
     if ($('verdict').textContent !== verdict) $('verdict').textContent = verdict;
     $('verdict').dataset.is = isOut ? 'silent' : missing === 0 ? 'whole' : silent === 0 ? 'told' : 'silent';
@@ -53,7 +67,9 @@ export class Live {
   /** kind: lost, gap, resumed or plain. */
   event(kind, word, text) {
     const list = $('events');
-    list.prepend(el('li', { class: kind }, el('time', {}, clock(Date.now(), true)), el('b', {}, word), el('span', {}, text)));
+    list.prepend(
+      el('li', { class: kind }, el('time', {}, clock(Date.now(), true)), el('b', {}, word), el('span', {}, text)),
+    );
     while (list.childElementCount > kEvents) list.lastElementChild.remove();
   }
 
@@ -77,7 +93,8 @@ export class Live {
     pen.fillStyle = color('--lost-soft');
     for (const { from, to = now } of this.#outages) pen.fillRect(x(from), 0, Math.max(2, x(to) - x(from)), height);
     pen.fillStyle = color('--line');
-    for (let at = now - (now % kGridMs); at > now - kSeconds * 1000; at -= kGridMs) pen.fillRect(Math.round(x(at)), 0, 1, height);
+    for (let at = now - (now % kGridMs); at > now - kSeconds * 1000; at -= kGridMs)
+      pen.fillRect(Math.round(x(at)), 0, 1, height);
     pen.fillRect(0, height - 1, width, 1);
     for (const server of servers) {
       pen.beginPath();

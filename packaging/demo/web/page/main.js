@@ -1,10 +1,11 @@
 // The page: who one is, which conversation is shown, and what the servers say.
 import { io } from './socket.io/socket.io.esm.min.js';
 
-import { Conversations } from './conversations.js';
+import { Conversations, isRoom, nameOf, privateKey, roomKey } from './conversations.js';
 import { $, chip, el, show } from './dom.js';
 import { Refused, checkedName, checkedRoom, checkedText } from './limits.js';
 import { Live } from './live.js';
+import { showPlaces } from './places.js';
 
 const kFirstRooms = ['lobby', 'design', 'random'];
 const kAnswerMs = 8000;
@@ -13,7 +14,7 @@ const kMostExpected = 1000;
 
 const stored = (key) => sessionStorage.getItem(key) ?? undefined;
 const keep = (key, value) => sessionStorage.setItem(key, value);
-if (stored('key') === undefined) keep('key', [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join(''));
+if (stored('key') === undefined) keep('key', btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)))));
 
 const socket = io({ transports: ['websocket'], reconnectionDelay: 300, reconnectionDelayMax: 1500 });
 const conversations = new Conversations();
@@ -26,10 +27,6 @@ let me; // {id, name, room, server} once entered
 let isConnected = false; // to this server
 let redisBackAt;
 
-const roomKey = (room) => `room:${room}`;
-const privateKey = (id) => `person:${id}`;
-const isRoom = (key) => key?.startsWith('room:');
-const nameOf = (key) => key.slice(key.indexOf(':') + 1);
 const myRoomKey = () => me && roomKey(me.room);
 
 /** What the server answers; throws Refused. */
@@ -97,10 +94,21 @@ function showConversation(key) {
 
 async function goTo(room) {
   const answer = await ask('move', { room: checkedRoom(room) });
-  if (answer.room !== me.room) for (const key of expected.keys()) if (key.endsWith(` ${myRoomKey()}`)) expected.delete(key);
+  if (answer.room !== me.room)
+    for (const key of expected.keys()) if (key.endsWith(` ${myRoomKey()}`)) expected.delete(key);
   me.room = answer.room;
   keep('room', me.room);
   showConversation(myRoomKey());
+}
+
+function goToRoom(room) {
+  if (me.room === room) showConversation(roomKey(room));
+  else goTo(room).catch(({ message }) => sayText(message));
+}
+
+function goToPerson(id) {
+  showConversation(privateKey(id));
+  $('text').focus();
 }
 
 onSubmit($('new-room'), $('new-room-name'), async () => {
@@ -115,7 +123,8 @@ const sayText = onSubmit($('say'), $('text'), async () => {
   $('text').value = '';
   try {
     const answer = await ask('say', { text, ...(!isRoom(key) && { person: nameOf(key) }) });
-    if (answer.reach === 'here') conversations.note(key, me.visit, answer.number, `Only people on server ${fleet.server} have this.`);
+    if (answer.reach === 'here')
+      conversations.note(key, me.visit, answer.number, `Only people on server ${fleet.server} have this.`);
   } catch (error) {
     if ($('text').value === '') $('text').value = text;
     throw error;
@@ -141,7 +150,9 @@ socket.on('message', (message) => {
   if (expected.size > kMostExpected) expected.delete(expected.keys().next().value);
   if (missing > 0) {
     conversations.add(key, {
-      kind: 'gap', word: 'MISSING', at,
+      kind: 'gap',
+      word: 'MISSING',
+      at,
       text: `${count(missing, 'message', 'messages')} from ${from.name}`,
     });
   }
@@ -196,7 +207,8 @@ socket.on('connect', async () => {
 let wasCut = false;
 function tell(kind, word, text) {
   live.event(kind, word, text);
-  for (const key of conversations.keys()) if (!isRoom(key) || key === myRoomKey()) conversations.add(key, { kind, word, text, at: Date.now() });
+  for (const key of conversations.keys())
+    if (!isRoom(key) || key === myRoomKey()) conversations.add(key, { kind, word, text, at: Date.now() });
 }
 
 socket.on('disconnect', () => {
@@ -222,10 +234,12 @@ socket.on('fleet', (view) => {
   const wasUp = fleet.redis;
   fleet = view;
   redisBackAt = view.redis.backInMs === undefined ? undefined : performance.now() + view.redis.backInMs;
-  if (wasUp.up && !view.redis.up) live.event('plain', 'Redis', view.redis.by ? `was killed by ${view.redis.by}` : 'has ended');
+  if (wasUp.up && !view.redis.up)
+    live.event('plain', 'Redis', view.redis.by ? `was killed by ${view.redis.by}` : 'has ended');
   if (!wasUp.up && view.redis.up) live.event('plain', 'Redis', 'has been started again');
   live.outage(!view.redis.isConnected);
-  for (const server of view.servers) for (const { id, name } of server.people) people.set(id, { id, name, server: server.name });
+  for (const server of view.servers)
+    for (const { id, name } of server.people) people.set(id, { id, name, server: server.name });
   render();
 });
 
@@ -234,7 +248,12 @@ socket.on('figures', (peers) => live.figures(peers));
 async function measure() {
   if (!isConnected || document.hidden) return;
   const begun = performance.now();
-  live.roundTrip(await ask('ask all').then(() => performance.now() - begun, () => undefined));
+  live.roundTrip(
+    await ask('ask all').then(
+      () => performance.now() - begun,
+      () => undefined,
+    ),
+  );
 }
 setInterval(measure, kRoundTripMs);
 
@@ -247,9 +266,11 @@ const count = (number, one, more) => `${number} ${number === 1 ? one : more}`;
 function setView(view) {
   document.body.dataset.view = view;
   if (view === 'chat') conversations.see();
-  for (const button of document.querySelectorAll('.views button')) button.setAttribute('aria-pressed', String(button.dataset.view === view));
+  for (const button of document.querySelectorAll('.views button'))
+    button.setAttribute('aria-pressed', String(button.dataset.view === view));
 }
-for (const button of document.querySelectorAll('.views button')) button.addEventListener('click', () => (setView(button.dataset.view), render()));
+for (const button of document.querySelectorAll('.views button'))
+  button.addEventListener('click', () => (setView(button.dataset.view), render()));
 
 const canKill = () => me !== undefined && fleet.redis.up && isConnected;
 
@@ -267,43 +288,15 @@ function renderRedis() {
 function renderReach() {
   const { isConnected: isReached } = fleet.redis;
   const away = fleet.servers.filter((server) => !server.isReached);
-  const [is, text] = !isConnected ? ['down', `Server ${fleet.server || '?'} is away. The page connects again by itself.`]
-    : !isReached ? ['lost', `LOST: only people on server ${fleet.server} hear you until Redis is back.`]
-      : away.length > 0 ? ['lost', `${away.map(({ name }) => `Server ${name}`).join(' and ')} ${away.length === 1 ? 'is' : 'are'} out of reach.`]
+  const [is, text] = !isConnected
+    ? ['down', `Server ${fleet.server || '?'} is away. The page connects again by itself.`]
+    : !isReached
+      ? ['lost', `LOST: only people on server ${fleet.server} hear you until Redis is back.`]
+      : away.length > 0
+        ? ['lost', `Out of reach: ${away.map(({ name }) => `server ${name}`).join(', ')}.`]
         : ['whole', 'Messages reach all servers.'];
   $('reach').dataset.is = is;
   if ($('reach').textContent !== text) $('reach').textContent = text;
-}
-
-function renderPlaces() {
-  const all = fleet.servers.flatMap((server) => server.people.map((person) => ({ ...person, server: server.name })));
-  const inRoom = (room) => all.filter((person) => person.room === room).length;
-  const rooms = [...new Set([...kFirstRooms, ...all.map(({ room }) => room), ...(me ? [me.room] : [])])]
-    .map((name) => ({ name, people: inRoom(name), isShown: conversations.shown === roomKey(name), isMine: me?.room === name, unread: conversations.unread(roomKey(name)) }));
-  show($('rooms'), [rooms, me === undefined], () => rooms.map(({ name, people: there, isShown, isMine, unread }) =>
-    el('li', {}, el('button', {
-      type: 'button', 'data-key': name, 'aria-current': isShown && 'true', disabled: me === undefined,
-      onclick: () => (isMine ? showConversation(roomKey(name)) : goTo(name).catch(({ message }) => sayText(message))),
-    }, el('span', { class: 'name', dir: 'auto' }, `# ${name}`),
-    unread > 0 && isMine ? el('span', { class: 'badge' }, String(unread), el('span', { class: 'unseen' }, ' unread')) : undefined,
-    el('span', { class: 'count' }, String(there), el('span', { class: 'unseen' }, there === 1 ? ' person' : ' people'))))));
-
-  const servers = fleet.servers.map(({ name, isReached, people: there }) => ({
-    name, isReached,
-    people: there.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map((person) => ({
-      ...person, isMe: person.id === me?.id, unread: conversations.unread(privateKey(person.id)), isShown: conversations.shown === privateKey(person.id),
-    })),
-  }));
-  show($('people'), [servers, me === undefined], () => servers.map(({ name, isReached, people: there }) =>
-    el('section', { class: isReached ? 'server' : 'server away', 'aria-label': `On server ${name}` },
-      el('h3', {}, chip(name), el('span', {}, isReached ? `server ${name}` : `server ${name}, out of reach`)),
-      el('ul', { class: 'list' }, ...there.map((person) => el('li', {}, el('button', {
-        type: 'button', 'data-key': person.id, 'aria-current': person.isShown && 'true', disabled: me === undefined || person.isMe,
-        title: person.isMe ? undefined : `Write to ${person.name} in private`, onclick: () => { showConversation(privateKey(person.id)); $('text').focus(); },
-      }, el('span', { class: 'name', dir: 'auto' }, person.name, person.isMe ? el('span', { class: 'muted' }, ' (you)') : undefined),
-      person.unread > 0 ? el('span', { class: 'badge' }, String(person.unread), el('span', { class: 'unseen' }, ' unread')) : undefined,
-      el('span', { class: 'count', dir: 'auto' }, `# ${person.room}`)))),
-      there.length === 0 ? el('li', { class: 'nobody muted' }, 'nobody') : undefined))));
 }
 
 function renderTitle() {
@@ -314,9 +307,11 @@ function renderTitle() {
     return;
   }
   if (isRoom(key)) {
-    const there = fleet.servers.map(({ people: all }) => all.filter(({ room }) => room === nameOf(key)).length).filter((number) => number > 0);
+    const isThere = ({ room }) => room === nameOf(key);
+    const numbers = fleet.servers.map((server) => server.people.filter(isThere).length).filter((number) => number > 0);
+    const all = numbers.reduce((sum, number) => sum + number, 0);
     $('title').textContent = `# ${nameOf(key)}`;
-    $('subtitle').textContent = `${count(there.reduce((sum, number) => sum + number, 0), 'person', 'people')} on ${count(there.length, 'server', 'servers')}`;
+    $('subtitle').textContent = `${count(all, 'person', 'people')} on ${count(numbers.length, 'server', 'servers')}`;
     $('text').placeholder = `Write to # ${nameOf(key)}`;
   } else {
     const { name, server } = people.get(nameOf(key)) ?? { name: '?', server: '?' };
@@ -335,27 +330,51 @@ function render() {
     isRenderDue = false;
     renderRedis();
     renderReach();
-    renderPlaces();
+    showPlaces({ fleet, me, conversations, firstRooms: kFirstRooms, goToRoom, goToPerson });
     renderTitle();
-    for (const here of document.querySelectorAll('.here')) show(here, fleet.server, () => (fleet.server ? [chip(fleet.server)] : []));
+    for (const here of document.querySelectorAll('.here'))
+      show(here, fleet.server, () => (fleet.server ? [chip(fleet.server)] : []));
     $('you').hidden = me === undefined;
-    if (me !== undefined) show($('you'), [me.name, fleet.server], () => [el('span', { class: 'name', dir: 'auto' }, me.name), el('span', {}, ' on'), chip(fleet.server)]);
-    show($('servers'), [fleet.server, fleet.servers.map(({ name, port }) => [name, port])], () => fleet.servers.map(({ name, port }) =>
-      el('li', {}, el('a', {
-        href: `http://${location.hostname}:${port}/`, 'data-server': name, 'aria-current': name === fleet.server && 'page',
-        target: name === fleet.server ? undefined : '_blank', rel: 'noopener',
-      }, chip(name), el('span', {}, `:${port}`)))));
+    if (me !== undefined)
+      show($('you'), [me.name, fleet.server], () => [
+        el('span', { class: 'name', dir: 'auto' }, me.name),
+        el('span', {}, ' on'),
+        chip(fleet.server),
+      ]);
+    show($('servers'), [fleet.server, fleet.servers.map(({ name, port }) => [name, port])], () =>
+      fleet.servers.map(({ name, port }) =>
+        el(
+          'li',
+          {},
+          el(
+            'a',
+            {
+              href: `http://${location.hostname}:${port}/`,
+              'data-server': name,
+              'aria-current': name === fleet.server && 'page',
+              target: name === fleet.server ? undefined : '_blank',
+              rel: 'noopener',
+            },
+            chip(name),
+            el('span', {}, `:${port}`),
+          ),
+        ),
+      ),
+    );
     const choice = document.querySelector(`#pace input[value="${fleet.pace}"]`);
     if (choice && !choice.checked) choice.checked = true;
     for (const button of document.querySelectorAll('.views button')) {
-      const isElsewhere = button.dataset.view === 'places';
-      const unread = button.dataset.view !== 'live' && conversations.keys().some((key) => conversations.unread(key) > 0 && (key !== conversations.shown) === isElsewhere);
+      const { view } = button.dataset;
+      const isThere = (key) => (key === conversations.shown ? view === 'chat' : view === 'places');
+      const unread = conversations.keys().some((key) => conversations.unread(key) > 0 && isThere(key));
       show(button.querySelector('.dot'), unread, () => (unread ? [el('span', { class: 'unseen' }, 'unread')] : []));
     }
   });
 }
 
 $('kill').addEventListener('click', () => canKill() && ask('kill redis').catch(({ message }) => sayText(message)));
-$('pace').addEventListener('change', ({ target }) => ask('pace', { perSecond: Number(target.value) }).catch(({ message }) => sayText(message)));
+$('pace').addEventListener('change', ({ target }) =>
+  ask('pace', { perSecond: Number(target.value) }).catch(({ message }) => sayText(message)),
+);
 if (stored('name') === undefined) $('name').focus();
 render();
