@@ -317,7 +317,7 @@ test('a backend waits for its Redis, and says why it cannot be', async () => {
     await backend.initialize();
     await backend.broadcast('e', 'c', message('USER_LEFT'));
     const wrong = new RedisDistributedBackend({ host: '127.0.0.1', port, username: 'nobody', password: 'wrong' });
-    await assert.rejects(wrong.initialize(), { code: 'AUTH_FAILED' });
+    for (const _ of [1, 2]) await assert.rejects(wrong.initialize(), { code: 'AUTH_FAILED' });
     await wrong.cleanup();
   } finally {
     await late.stop();

@@ -40,7 +40,7 @@ class WsProvider {
   }
 
   setServer(server) {
-    this.server = server;
+    this.server = server ?? null;
   }
 
   send(socketId, message) {
@@ -52,7 +52,11 @@ class WsProvider {
     this.publish('__broadcast__', message).catch(() => {}); // it is logged
   }
 
-  async emit(message, topic, data) {
+  emit(message, topic, data) {
+    return quiet(this.#emit(message, topic, data));
+  }
+
+  async #emit(message, topic, data) {
     let payload;
     try {
       payload = await encodeMessage(message, data);

@@ -128,7 +128,9 @@ class RedisWsProvider extends WsProvider {
     if (event !== 'connect' && event !== 'error') return;
     this.#lastError = payload; // none when connected
     const name = event === 'connect' ? 'ready' : event;
-    for (const connection of [this.publisher, this.subscriber]) connection.emit(name, payload);
+    for (const connection of [this.publisher, this.subscriber]) {
+      if (event === 'connect' || connection.listenerCount('error') > 0) connection.emit(name, payload);
+    }
   }
 
   #onReady() {

@@ -33,7 +33,7 @@ const kHead = '{"topic":"';
 const kMiddle = '","message":';
 const kTails = [',"isBinary":false}', ',"isBinary":true}'];
 
-// What both providers write: JSON.parse() has the message alone to read, which takes a third of the time.
+// What both providers write: JSON.parse() has the message alone to read, which takes little more than half of the time.
 function decodeQuickly(text) {
   const isBinary = text.endsWith(kTails[1]);
   const middle = text.indexOf(kMiddle, kHead.length);

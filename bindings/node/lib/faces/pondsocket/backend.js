@@ -53,7 +53,10 @@ class RedisDistributedBackend {
 
   /** Resolves when it is connected, however long that takes; `onError` hears of each failed attempt. */
   initialize() {
-    this.#initializing ??= this.#initialize();
+    this.#initializing ??= this.#initialize().catch((error) => {
+      this.#initializing = undefined; // another call is another attempt
+      throw error;
+    });
     return this.#initializing;
   }
 
