@@ -269,6 +269,36 @@ test('the timeout: a publish is given up, attempts go on', async () => {
   }
 });
 
+test('an outage that lasts is told once, and one that is over is not', async (t) => {
+  const own = await RedisServer.start();
+  const immediately = async (condition) => {
+    while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  };
+  try {
+    await using({ url: own.url, timeout: '' }, async (provider, { errors }) => {
+      const told = () => errors.filter((text) => text === 'Failed to connect to Redis connection [redis] after retrying for 60s.').length;
+      t.mock.timers.enable({ apis: ['setTimeout'] }); // of the face: the engine has its own
+      for (const lasts of [false, true]) {
+        await own.kill();
+        await immediately(() => !provider.isConnected());
+        if (lasts) {
+          const count = errors.length;
+          await immediately(() => errors.length > count);
+          t.mock.timers.tick(61_000);
+          assert.equal(told(), 1);
+        }
+        await own.restart();
+        await immediately(() => provider.isConnected());
+        t.mock.timers.tick(61_000);
+        assert.equal(told(), lasts ? 1 : 0);
+      }
+      t.mock.timers.reset();
+    });
+  } finally {
+    await own.stop();
+  }
+});
+
 test('a publish that fails and that nobody waits for ends no process', async () => {
   const source = `
     import { RedisPubSubProvider } from 'fanwire/reverb';
@@ -551,17 +581,17 @@ test('a factory of ioredis clients, which are closed in the end', async () => {
   await provider.disconnect();
 });
 
-// What the original wants of a client, over nothing.
+// What the original wants of a client, over nothing. `says`: it has a status, as ioredis's have.
 class FakeClient extends EventEmitter {
   static all = [];
-  static channels = new Map();
-  status = 'ready';
-  constructor() {
+  isOpen = true;
+  constructor(says) {
     super();
+    if (says) this.status = 'ready';
     FakeClient.all.push(this);
   }
   async publish(channel, text) {
-    const subscribers = FakeClient.all.filter((client) => client.status === 'ready' && client.channel === channel);
+    const subscribers = FakeClient.all.filter((client) => client.isOpen && client.channel === channel);
     for (const one of subscribers) one.emit('message', channel, text);
     return subscribers.length;
   }
@@ -569,40 +599,72 @@ class FakeClient extends EventEmitter {
     this.channel = channel;
   }
   async quit() {
-    this.status = 'end';
+    this.break();
   }
   break() {
-    this.status = 'end';
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    if ('status' in this) this.status = 'end';
     this.emit('close');
-    this.emit('end');
+    if ('status' in this) this.emit('end');
   }
 }
 
-test('a factory of clients of any kind, which fails at first, and whose clients end', async () => {
-  FakeClient.all.length = 0;
-  let attempts = 0;
-  const factory = {
-    async make(url) {
-      assert.equal(url, 'redis://h:1?username=u&password=p%40ss');
-      if (++attempts === 1) throw new Error('not yet');
-      return new FakeClient();
-    },
-  };
-  await using({ url: 'redis://u:p%40ss@h:1' }, async (provider, record) => {
-    assert.deepEqual(record.errors, ['not yet']);
-    const counts = [1, 2, 3].map((i) => provider.publish({ type: 'n', i }));
-    assert.deepEqual(await Promise.all(counts), [1, 1, 1]);
-    assert.deepEqual(record.seen.map((text) => JSON.parse(text).i), [1, 2, 3]);
-    assert.equal(FakeClient.all.length, 2);
-    for (const client of [...FakeClient.all]) client.break();
-    const waits = provider.publish({ type: 'n', i: 4 });
-    assert.equal(await waits, 1);
-    assert.deepEqual(record.seen.map((text) => JSON.parse(text).i), [1, 2, 3, 4]);
-  }, factory);
-  await until(() => FakeClient.all.every(({ status }) => status === 'end'));
-});
+for (const says of [true, false]) {
+  test(`a factory of clients of any kind, which fails at first, and whose clients end ${says ? 'and say so' : 'by closing'}`, async () => {
+    FakeClient.all.length = 0;
+    let attempts = 0;
+    const factory = {
+      async make(url) {
+        assert.equal(url, 'redis://h:1?username=u&password=p%40ss');
+        if (++attempts === 1) throw new Error('not yet');
+        return new FakeClient(says);
+      },
+    };
+    const open = () => FakeClient.all.filter(({ isOpen }) => isOpen);
+    await using({ url: 'redis://u:p%40ss@h:1', database: '0' }, async (provider, record) => {
+      assert.deepEqual(record.errors, ['not yet']);
+      const counts = [1, 2, 3].map((i) => provider.publish({ type: 'n', i }));
+      assert.deepEqual(await Promise.all(counts), [1, 1, 1]);
+      assert.deepEqual(record.seen.map((text) => JSON.parse(text).i), [1, 2, 3]);
+      let i = 3;
+      for (const which of [[0, 1], [1], [0]]) { // of the one that publishes and the one that subscribes
+        assert.equal(open().length, 2);
+        const both = open();
+        for (const one of which) both[one].break();
+        if (which.includes(1)) assert.equal(provider.isConnected(), false);
+        if (which.includes(1)) await until(() => provider.isConnected());
+        assert.equal(await provider.publish({ type: 'n', i: ++i }), 1);
+        assert.equal(JSON.parse(record.seen.at(-1)).i, i);
+      }
+    }, factory);
+    await until(() => open().length === 0);
+  });
+}
 
 // ---- Processes
+
+test('with clients of others nothing of a provider is left after disconnect()', async () => {
+  const source = `
+    import { Redis } from 'ioredis';
+    import { RedisPubSubProvider } from 'fanwire/reverb';
+    const client = new Redis(${JSON.stringify(server.url)});
+    const provider = new RedisPubSubProvider({ client });
+    provider.connect();
+    await provider.publish({ type: 'x' }); // it has waited
+    await provider.disconnect();
+    await client.quit();
+    let attempts = 0;
+    const clientFactory = { make: async () => (++attempts, Promise.reject(new Error('never'))) };
+    const failing = new RedisPubSubProvider({ clientFactory });
+    await failing.connect();
+    await failing.disconnect();
+    process.on('exit', () => console.log(attempts));
+  `;
+  const options = { cwd: testDir, env: { ...process.env, REVERB_SCALING_ENABLED: 'false' } }; // not of clients that are passed in
+  const { code, stdout, stderr } = await run(process.execPath, ['--input-type=module', '--eval', source], options);
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '1\n', stderr: '' });
+});
 
 for (const runtime of Object.keys(runtimes)) {
   test(`a provider keeps its process alive until disconnect(), ${runtime}`, async () => {

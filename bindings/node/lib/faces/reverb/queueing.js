@@ -81,7 +81,7 @@ class QueueingBus extends EventEmitter {
 
   async #open() {
     try {
-      const client = await this.#make();
+      const client = await this.#makeClient();
       if (this.#isClosed) return this.#end(client);
       this.#use(client);
     } catch (error) {
@@ -89,6 +89,17 @@ class QueueingBus extends EventEmitter {
       this.emit('error', error, { willReconnect: true });
       this.#openLater();
     }
+  }
+
+  async #makeClient() {
+    const client = await this.#make();
+    if (!this.#isOurs) return client;
+    return likeIoredis(client, async () => {
+      const bus = this.#bus;
+      const subscriber = await this.#makeClient();
+      if (!isLasting(subscriber)) this.#watchEnd(subscriber, bus); // the bus sees to others
+      return subscriber;
+    });
   }
 
   #openLater() {
@@ -107,9 +118,13 @@ class QueueingBus extends EventEmitter {
       this.emit('connect');
       this.#drain();
     });
-    if (this.#isOurs) client.on?.('end', () => this.#replace(bus));
+    if (this.#isOurs) this.#watchEnd(client, bus);
     if (bus.connected) queueMicrotask(() => this.#drain());
     this.#subscribe();
+  }
+
+  #watchEnd(client, bus) {
+    for (const event of isLasting(client) ? ['end'] : ['end', 'close']) client.on?.(event, () => this.#replace(bus));
   }
 
   // It will not connect again by itself.
@@ -119,6 +134,7 @@ class QueueingBus extends EventEmitter {
     this.#bus = undefined;
     if (this.#subscription?.state === 'active') this.#subscription.state = 'lost';
     bus.close();
+    this.#end(this.#client);
     this.#openLater();
   }
 
@@ -184,12 +200,6 @@ class QueueingBus extends EventEmitter {
   }
 }
 
-/** A bus over the clients of `factory`, which are ioredis's, or like them: one publishes and one subscribes. */
-function factoryBus(factory, redisUrl, timeoutMs) {
-  const make = async () => likeIoredis(await factory.make(redisUrl), make);
-  return new QueueingBus({ make, isOurs: true, timeoutMs });
-}
-
 // What the original wants of a client is on(), publish(), subscribe() and quit().
 function likeIoredis(client, duplicate) {
   const added = { duplicate };
@@ -204,6 +214,13 @@ function likeIoredis(client, duplicate) {
   });
 }
 
+// Whether it connects again by itself after 'close': ioredis's do, and say where they stand.
+const isLasting = (client) => 'status' in client;
+
+/** A bus over the clients of `factory`, which are ioredis's, or like them: one publishes and one subscribes. */
+const factoryBus = (factory, redisUrl, timeoutMs) => new QueueingBus({ make: () => factory.make(redisUrl), isOurs: true, timeoutMs });
+
+/** A bus over a client that was passed in. */
 const clientBus = (client, timeoutMs) => new QueueingBus({ make: () => client, isOurs: false, timeoutMs });
 
 module.exports = { clientBus, factoryBus };
