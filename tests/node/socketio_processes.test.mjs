@@ -7,8 +7,9 @@ import { after, before, test } from 'node:test';
 
 import { io as connectClient } from 'socket.io-client';
 
-import { bun, skip } from './support/bun.mjs';
+import { skip } from './support/bun.mjs';
 import { fixture, run, start } from './support/child.mjs';
+import { runtimes } from './support/member.mjs';
 import { freePort, RedisServer } from './support/redis.mjs';
 import { closeAtEnd, serveFanwire } from './support/socketio.mjs';
 import { until } from './support/wait.mjs';
@@ -17,8 +18,9 @@ let redis;
 before(async () => (redis = await RedisServer.start()));
 after(() => redis.stop());
 
-async function startServer(wire, command = process.execPath, ...kind) {
-  const server = start(command, [fixture('socketio.cjs'), redis.url, wire, ...kind], { timeout: 120_000 });
+async function startServer(wire, runtime = 'node', ...kind) {
+  const [command, ...before] = runtimes[runtime];
+  const server = start(command, [...before, fixture('socketio.cjs'), redis.url, wire, ...kind], { timeout: 120_000 });
   closeAtEnd(() => server.child.kill('SIGKILL'));
   let port;
   server.child.stdout.on('data', (chunk) => (port ??= /port (\d+)/.exec(chunk)?.[1]));
@@ -31,11 +33,12 @@ async function startServer(wire, command = process.execPath, ...kind) {
   return { ...server, client, got };
 }
 
-for (const [wire, runtime] of [['interest', 'node'], ['classic', 'node'], ['interest', 'bun']]) {
-  const isBun = runtime === 'bun';
+for (const [wire, runtime] of [
+  ['interest', 'node'], ['classic', 'node'], ['interest', 'bun'], ['interest', 'deno'], ['classic', 'deno'],
+]) {
   const what = `processes of ${runtime} with socket.io-adapter 2.5.4, one with the newest, Redis killed, ${wire}`;
-  test(what, { skip: isBun && skip }, async () => {
-    const [a, b] = await Promise.all([startServer(wire), startServer(wire, isBun ? bun : process.execPath)]);
+  test(what, { skip: !(runtime in runtimes) && `there is no ${runtime}: npm install --no-save ${runtime}` }, async () => {
+    const [a, b] = await Promise.all([startServer(wire), startServer(wire, runtime)]);
     const here = await serveFanwire(redis.url, { wire, requestsTimeout: 10_000 });
     await until(async () => (await here.adapter.serverCount()) === 3);
     const { socket, got } = await here.connect();
@@ -80,7 +83,7 @@ for (const [kind, wire] of [
   ['ioredis', 'sharded'], ['redis-5', 'sharded'],
 ]) {
   test(`processes of bun over a client of the application's: ${kind}, ${wire}`, { skip }, async () => {
-    const [a, b] = await Promise.all([1, 2].map(() => startServer(wire, bun, kind)));
+    const [a, b] = await Promise.all([1, 2].map(() => startServer(wire, 'bun', kind)));
     const others = wire === 'sharded' ? [] : [await serveFanwire(redis.url, { wire, requestsTimeout: 10_000 })];
     const joined = others.map((other) => other.connect());
     const people = await Promise.all(joined);

@@ -1,6 +1,9 @@
 /// <reference types="node" />
-import type { Adapter } from 'socket.io-adapter';
+import type { Namespace } from 'socket.io';
 import type { Bus, FanwireError, Gap, OpenOptions } from '../../../index.js';
+
+// By way of socket.io, which applications have, where packages see only their own, as with pnpm.
+type Adapter = Namespace['adapter'];
 
 /** What encodes and decodes msgpack: notepack.io, unless it is given. */
 export interface Parser {
