@@ -88,6 +88,29 @@ for (const [version, Class] of [['4.8', Server], ['4.7', Server47]]) {
         await until(() => people.every(({ client }) => !client.connected));
       });
 
+      test('what is sent right after sockets were put in a room reaches them', async () => {
+        const { ios, people } = await start();
+        const emitter = new Emitter(redis.url, { wire });
+        closeAtEnd(() => emitter.close());
+        await event(emitter.bus, 'connect');
+        for (let i = 0; i < 20; ++i) {
+          ios[0].in(people[1].socket.id).socketsJoin(`room ${i}`);
+          ios[0].to(`room ${i}`).emit('from a server', i);
+          emitter.in(people[2].socket.id).socketsJoin([`room ${i}`, 'x']);
+          emitter.to(`room ${i}`).emit('from an emitter', i);
+          ios[0].in(people[1].socket.id).socketsLeave(`room ${i}`);
+          ios[0].to(`room ${i}`).except(people[2].socket.id).emit('nobody');
+        }
+        ios[0].emit('end');
+        await everyoneHas(people, 'end');
+        const of = ({ got }, what) => got.filter(([name]) => name === what).map(([, i]) => i);
+        const numbers = Array.from({ length: 20 }, (_, i) => i);
+        await until(() => of(people[2], 'from an emitter').length === 20);
+        assert.deepEqual(of(people[1], 'from a server'), numbers);
+        assert.deepEqual(of(people[2], 'from an emitter'), numbers);
+        for (const { got } of people) assert.ok(!names(got).includes('nobody'));
+      });
+
       test('serverSideEmit, with and without acknowledgements', async () => {
         const { ios } = await start();
         const got = [];

@@ -5,6 +5,7 @@
 
 const { bodies, isObject } = require('./bodies.js');
 const { broadcast } = require('./checked.js');
+const { FreshRooms } = require('./fresh.js');
 const types = require('./types.js');
 
 const requests = {
@@ -74,6 +75,7 @@ class ClassicWire {
   #answersOne;
   #msgpack;
   #bodies;
+  #fresh = new FreshRooms();
 
   /** `publishOnSpecificResponseChannel` as the original's. */
   constructor({ key = 'socket.io', nsp, uid, msgpack, isText, publishOnSpecificResponseChannel = false }) {
@@ -109,12 +111,17 @@ class ClassicWire {
   encode({ uid, type, data }) {
     if (type === types.BROADCAST && data.requestId === undefined) {
       const { packet, opts } = data;
-      const channel = (opts.rooms.length === 1 ? this.roomChannel(opts.rooms[0]) : undefined) ?? this.#base;
-      return { channel, body: this.#msgpack.encode([uid, { ...packet, nsp: this.#nsp }, opts]) };
+      return { channel: this.#channelOf(opts.rooms), body: this.#msgpack.encode([uid, { ...packet, nsp: this.#nsp }, opts]) };
     }
+    if (type === types.SOCKETS_JOIN) this.#fresh.add(data.rooms);
     const request = { uid, ...toRequest[type](data) };
     if (type === types.BROADCAST) request.packet = { ...request.packet, nsp: this.#nsp };
     return { channel: this.#requests, body: this.#bodies.encode(request) };
+  }
+
+  #channelOf(rooms) {
+    if (rooms.length !== 1 || this.#fresh.has(rooms[0])) return this.#base;
+    return this.roomChannel(rooms[0]) ?? this.#base;
   }
 
   encodeResponse(uid, { type, data }) {

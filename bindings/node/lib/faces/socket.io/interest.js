@@ -4,6 +4,7 @@
 
 const { bodies, hasBinary, isObject } = require('./bodies.js');
 const { encodeBroadcast, bodyStart, isPlain, BroadcastReader } = require('./broadcasts.js');
+const { FreshRooms } = require('./fresh.js');
 const types = require('./types.js');
 
 const kSocketId = 20; // characters; a room of as many is taken for a single socket, as Socket.IO's sharded adapter does
@@ -15,6 +16,7 @@ class InterestWire {
   #start;
   #bodies;
   #broadcasts = new BroadcastReader();
+  #fresh = new FreshRooms();
 
   /** `nsp` is the name of the Socket.IO namespace, `uid` that of this server. */
   constructor({ key = 'fanwire:socket.io', nsp, uid, msgpack, isText }) {
@@ -77,8 +79,10 @@ class InterestWire {
 
   // Acknowledgements are counted by servers, so what asks for them goes to all.
   #channelOf({ type, data }) {
-    const isToOneRoom = type === types.BROADCAST && data.requestId === undefined && data.opts.rooms.length === 1;
-    return (isToOneRoom ? this.roomChannel(data.opts.rooms[0]) : undefined) ?? this.base;
+    if (type === types.SOCKETS_JOIN) this.#fresh.add(data.rooms);
+    if (type !== types.BROADCAST || data.requestId !== undefined || data.opts.rooms.length !== 1) return this.base;
+    const [room] = data.opts.rooms;
+    return (this.#fresh.has(room) ? undefined : this.roomChannel(room)) ?? this.base;
   }
 }
 
