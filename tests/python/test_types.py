@@ -155,6 +155,32 @@ def test_mistakes_are_found(tmp_path):
     assert done.stdout.count("error:") == 11, done.stdout
 
 
+def test_pyright_in_strict_mode_accepts_right_use(tmp_path):
+    path = tmp_path / "user.py"
+    path.write_text(f"# pyright: strict, reportUnusedImport=false\n{USER_CODE}")
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, str(path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# pybind11's own metaclass and constructors; names that are only types; bases that cannot be combined.
+NO_STUB_TELLS = r"""
+fanwire\._native\.(Engine|Inbox|Options|Outcomes|Request|Subscription|Waker)
+fanwire\._native\.(Request|Subscription)\.__init__
+fanwire\._native\.(RawEvent|RawHealth|Undecodable)
+fanwire\._native\.Receiver
+"""
+
+
+def test_the_stubs_are_those_of_the_extension(tmp_path):
+    allowed = tmp_path / "allowed"
+    allowed.write_text(NO_STUB_TELLS)
+    command = [sys.executable, "-m", "mypy.stubtest", "fanwire._native", "fanwire.errors", "--concise"]
+    command += ["--allowlist", str(allowed), "--ignore-unused-allowlist"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_settings_have_the_types_of_the_engines_table():
     from fanwire._setting_types import Path, Settings, Size
 
