@@ -24,9 +24,10 @@ function namesOf(args) {
 }
 
 function check({ messageHandler, channel, clientFactory }) {
-  if (messageHandler && typeof messageHandler.handle !== 'function') throw new TypeError('messageHandler must have a method handle()');
+  const lacks = (object, method) => object && typeof object[method] !== 'function';
+  if (lacks(messageHandler, 'handle')) throw new TypeError('messageHandler must have a method handle()');
   if (typeof channel !== 'string' || channel === '') throw new TypeError('channel must be a string that is not empty');
-  if (clientFactory && typeof clientFactory.make !== 'function') throw new TypeError('clientFactory must have a method make()');
+  if (lacks(clientFactory, 'make')) throw new TypeError('clientFactory must have a method make()');
 }
 
 class RedisPubSubProvider {
@@ -254,7 +255,9 @@ const openBus = (server, timeoutMs) =>
 
 function encode(payload) {
   const json = payload !== null && typeof payload === 'object' ? JSON.stringify(payload) : undefined;
-  if (json === undefined) throw new TypeError(`payload must be an object that JSON holds, not ${payload === null ? 'null' : typeof payload}`);
+  if (json === undefined) {
+    throw new TypeError(`payload must be an object that JSON holds, not ${payload === null ? 'null' : typeof payload}`);
+  }
   return json.includes('\\ud') ? json.replace(/\\(?:(ud[89a-f]..)|.)/g, wellFormed) : json;
 }
 

@@ -135,6 +135,7 @@ class QueueingBus extends EventEmitter {
     if (this.#subscription?.state === 'active') this.#subscription.state = 'lost';
     bus.close();
     this.#end(this.#client);
+    this.#client = undefined;
     this.#openLater();
   }
 
@@ -218,9 +219,11 @@ function likeIoredis(client, duplicate) {
 const isLasting = (client) => 'status' in client;
 
 /** A bus over the clients of `factory`, which are ioredis's, or like them: one publishes and one subscribes. */
-const factoryBus = (factory, redisUrl, timeoutMs) => new QueueingBus({ make: () => factory.make(redisUrl), isOurs: true, timeoutMs });
+const factoryBus = (factory, redisUrl, timeoutMs) =>
+  new QueueingBus({ make: () => factory.make(redisUrl), isOurs: true, timeoutMs });
 
 /** A bus over a client that was passed in. */
-const clientBus = (client, timeoutMs) => new QueueingBus({ make: () => client, isOurs: false, timeoutMs });
+const clientBus = (client, timeoutMs) =>
+  new QueueingBus({ make: () => client, isOurs: false, timeoutMs });
 
 module.exports = { clientBus, factoryBus };
