@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <utility>
 
+#include "core/base/decimal.h"
 #include "core/base/option_table.h"
 #include "core/base/text.h"
 
@@ -205,11 +205,8 @@ std::optional<bool> boolean_of(std::string_view text) {
 
 // "1.5" and what follows it.
 std::optional<double> number_of(std::string_view& text) {
-    double number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-    if (error != std::errc() || !(number >= 0 && number <= 1e9)) return std::nullopt;
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    return number;
+    const std::optional<double> number = take_decimal(text);
+    return number && *number <= 1e9 ? number : std::nullopt;
 }
 
 // So that what is not nothing is at least one.

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "core/base/decimal.h"
 #include "core/base/text.h"
 #include "core/base/url.h"
 
@@ -48,17 +49,8 @@ std::optional<int64_t> parse_integer(std::string_view value) {
 
 // Digits, with a point or without: neither "1e3" nor "inf" nor "0x1".
 std::optional<double> parse_decimal(std::string_view value) {
-    if (value.empty() || value.find_first_not_of("0123456789.") != std::string_view::npos) return std::nullopt;
-    double number = 0;
-    auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number, std::chars_format::fixed);
-    if (error != std::errc() || end != value.data() + value.size()) return std::nullopt;
-    return number;
-}
-
-// The shortest text that is read as the same number.
-std::string show_decimal(double number) {
-    char text[32];
-    return {text, std::to_chars(text, text + sizeof text, number).ptr};
+    const std::optional<double> number = take_decimal(value);
+    return value.empty() ? number : std::nullopt;
 }
 
 std::optional<int64_t> parse_size(std::string_view value) {
