@@ -1,7 +1,10 @@
 #include "core/fanout/dispatcher.h"
 
 #include <cxxabi.h>
+#include <pthread.h>
 
+#include <csetjmp>
+#include <exception>
 #include <utility>
 
 #include "core/base/thread.h"
@@ -30,6 +33,11 @@ Dispatcher::~Dispatcher() {
 }
 
 void Dispatcher::run(const std::shared_ptr<State>& state) {
+#ifndef __GLIBCXX__
+    std::jmp_buf end_of_thread;
+    // Not std::setjmp, which is a macro.
+    if (setjmp(end_of_thread) != 0) pthread_exit(nullptr);
+#endif
     struct Collect {
         std::vector<Item>& items;
         void message(Subscription& subscription, Message* message) {
@@ -51,9 +59,14 @@ void Dispatcher::run(const std::shared_ptr<State>& state) {
                 state->callback(event);
 #ifdef __GLIBCXX__
             } catch (const abi::__forced_unwind&) {  // the callback ends its thread (pthread_exit): nobody may stop that
-                throw;  // other libraries do not show it to us
+                throw;
 #endif
             } catch (...) {
+#ifndef __GLIBCXX__
+                // Other libraries have no name for it, and cannot throw it on: here it is what is no exception of C++. Leaving
+                // this block by its end would end the process, and so would ending the thread in it.
+                if (!std::current_exception()) std::longjmp(end_of_thread, 1);
+#endif
                 state->errors.fetch_add(1, std::memory_order_relaxed);
             }
         }
