@@ -71,8 +71,8 @@ build_in() {
 try_in() {
     local suite=$1 system=$deb/$1/user
     rm -f "$system/made"
-    make_system "$system" "$suite" ca-certificates redis-server python3 man-db bash-completion || return
-    rm -rf "$system/packages" && cp -r "$deb/$suite/packages" "$system/packages" && cp "$root/packaging/deb/try.sh" "$system/packages/" || return
+    make_system "$system" "$suite" ca-certificates openssl redis-server python3 man-db bash-completion || return
+    rm -rf "$system/packages" && cp -r "$deb/$suite/packages" "$system/packages" && cp "$root"/packaging/{deb/try.sh,try/secure.sh} "$root/README.md" "$system/packages/" || return
     in_system "$system" sh /packages/try.sh
 }
 

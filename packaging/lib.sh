@@ -190,6 +190,18 @@ debian_entry() {
         /usr/share/keyrings/debian-archive-keyring.gpg
 }
 
+# prepare_suites FOLDER TYPE SUITE [OPTION...]: lists of that suite (or several, with commas) in that folder, apart from the
+# machine's own. `suite_options` are for apt to use them.
+prepare_suites() {
+    local folder=$1 type=$2 suites=$3 suite
+    shift 3
+    suite_options=(-q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$folder/parts" -o "Dir::State::Lists=$folder/lists"
+        -o Acquire::Languages=none -o APT::Sandbox::User=root "$@")
+    mkdir -p "$folder/parts" "$folder/lists/partial" || return
+    for suite in ${suites//,/ }; do debian_entry "$type" "$suite" || return; done >"$folder/parts/debian.sources"
+    apt-get "${suite_options[@]}" update
+}
+
 project_version() { sed -nE 's/^project\(fanwire VERSION ([0-9.]+).*/\1/p' "$root/CMakeLists.txt"; }
 
 # The shared libraries that a file names.
@@ -215,7 +227,11 @@ make_system() { # FOLDER SUITE PACKAGE...
     shift 2
     [ ! -f "$folder/made" ] || return 0
     rm -rf "$folder" && debootstrap --variant=minbase "$suite" "$folder" "$(debian_mirror)" /usr/share/debootstrap/scripts/sid || return
-    cp -r /etc/apt/apt.conf.d/. "$folder/etc/apt/apt.conf.d/" 2>/dev/null || true
+    # How this machine reaches the mirror. A file of a package's own would make dpkg ask which of two to keep.
+    local file
+    for file in /etc/apt/apt.conf.d/*; do
+        [ ! -f "$file" ] || dpkg-query -S "$file" >/dev/null 2>&1 || cp "$file" "$folder/etc/apt/apt.conf.d/" || return
+    done
     cp /etc/resolv.conf "$folder/etc/resolv.conf" 2>/dev/null || true
     in_system "$folder" sh -c "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $*" && touch "$folder/made"
 }
