@@ -173,7 +173,19 @@ set(ENV{PKG_CONFIG_LIBDIR} \${CMAKE_CURRENT_LIST_DIR}/lib/pkgconfig)
 set(OPENSSL_ROOT_DIR \${CMAKE_CURRENT_LIST_DIR})
 set(OPENSSL_USE_STATIC_LIBS TRUE)
 CMAKE
-    case $target in *-gnu) use_libgcc "$target" ;; esac
+    leave_out_demangler "$target" || return
+    local every_link='${CMAKE_CURRENT_LIST_DIR}/lib/no_demangler.o'
+    case $target in *-gnu) use_libgcc "$target" && every_link+=' ${CMAKE_CURRENT_LIST_DIR}/lib/libgcc_s.so.1' || return ;; esac
+    echo "set(CMAKE_CXX_STANDARD_LIBRARIES \"$every_link\")" >>"$deps/$target/toolchain.cmake"
+}
+
+# The C++ library's last words before it ends a process name an exception's type, readable: for that it brings a demangler,
+# 150 KB of code. Without one it says the mangled name.
+leave_out_demangler() {
+    local target=$1 dir=$deps/$1/lib
+    mkdir -p "$dir"
+    echo 'char *__cxa_demangle(const char *name, char *out, unsigned long *size, int *status) { if (status) *status = -2; return 0; }' >"$dir/no_demangler.c"
+    "$deps/$target/bin/cc" -Os -fPIC -fvisibility=hidden -w -c "$dir/no_demangler.c" -o "$dir/no_demangler.o"
 }
 
 # glibc ends threads (pthread_exit, pthread_cancel; CPython does it to daemon threads) by unwinding them with libgcc_s. What
@@ -191,8 +203,7 @@ use_libgcc() {
     printf 'GCC_3.0 { global: %s; local: *; };\nGCC_3.3 { global: %s; } GCC_3.0;\nGCC_4.2.0 { global: %s; } GCC_3.3;\n' \
         "$(echo $gcc_3_0 | sed 's/ /; /g')" "$(echo $gcc_3_3 | sed 's/ /; /g')" "$gcc_4_2" >"$dir/libgcc_s.map"
     "$deps/$target/bin/cc" -shared -nostdlib -o "$dir/libgcc_s.so.1" "$dir/libgcc_s.c" -Wl,-soname,libgcc_s.so.1 \
-        "-Wl,--version-script=$dir/libgcc_s.map" || return
-    echo 'set(CMAKE_CXX_STANDARD_LIBRARIES ${CMAKE_CURRENT_LIST_DIR}/lib/libgcc_s.so.1)' >>"$deps/$target/toolchain.cmake"
+        "-Wl,--version-script=$dir/libgcc_s.map"
 }
 
 # ---- The libraries ---------------------------------------------------------------------------------------
@@ -246,7 +257,7 @@ build_openssl() {
         no-idea no-camellia no-seed no-aria no-bf no-cast no-rc2 no-rc4 no-rc5 no-des no-md4 no-mdc2 no-whirlpool \
         no-ml-kem no-blake2 no-rmd160 no-scrypt no-argon2 no-siv no-ocb no-multiblock no-cmac \
         no-sm2 no-sm3 no-sm4 no-siphash no-ec2m no-dsa no-slh-dsa no-ml-dsa no-afalgeng \
-        -fvisibility=hidden -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -g0 2>configure.log || { cat configure.log; return 1; }
+        -fvisibility=hidden -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables -g0 2>configure.log || { cat configure.log; return 1; }
     make -s -j "$jobs" build_libs || return
     mkdir -p "$prefix/include" && rm -rf "$prefix/include/openssl" && cp -r include/openssl "$prefix/include/" &&
         cp libssl.a libcrypto.a "$prefix/lib/" || return

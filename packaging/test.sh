@@ -31,7 +31,8 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
                  only the simulation, in the release build: COUNT schedules (millions, say) beyond the 100,000 that the
                  unit tests run, on all processors; a failing one prints the command that replays it
   --packages     only this: the npm packages of all targets, installed with npm, pnpm, Yarn and Bun and run in Node 20 to 26,
-                 Bun, Deno, bundlers and test runners; the wheels of all targets; Debian's packages, with lintian; the workflows
+                 Bun, Deno, bundlers and test runners; the wheels of all targets, for three versions of Python; both used over
+                 TLS in clean systems (packaging/try.sh); Debian's packages, with lintian, here and in Debian 13; the workflows
                  and the recipes for conan and vcpkg
   --mutants      only this: bugs are planted into a copy of core/ and capi/, one build has them all, and for each the tests
                  of C++ run until one finds it; fails when fewer than 90 % are found (tests/mutants/README.md)
@@ -304,8 +305,11 @@ suite_packages() {
     add packages "$(grep -c '^ok ' "$step_log" || true)" "$(grep -c '^FAILED ' "$step_log" || true)" 0
     [ "$code" -eq 0 ] || [ "${failed[packages]}" -gt 0 ] || add packages 0 1 0
     sed -n 's/^\(ok\|FAILED\) /    | &/p' "$step_log"
-    run packages "wheels of all targets" "$root/packaging/wheel.sh" --targets all --sdist && add packages 1 0 0
-    run packages "Debian packages" "$root/packaging/deb.sh" && add packages 1 0 0
+    run packages "end threads of the packages' engine" "$root/tests/consumers/runtime/check.sh" && add packages 1 0 0
+    run packages "wheels of all targets" "$root/packaging/wheel.sh" --targets all --pythons 3.11,3.13,3.14 --sdist && add packages 1 0 0
+    run packages "use the packages in clean systems" "$root/packaging/try.sh" && add packages "$(grep -c '    | ' "$step_log")" 0 0
+    grep -a '    | ' "$step_log" || true
+    run packages "Debian packages" "$root/packaging/deb.sh" --targets here,trixie && add packages 1 0 0
     run packages "workflows, conan and vcpkg" "$root/packaging/recipes.sh" && add packages 1 0 0
 }
 

@@ -75,15 +75,10 @@ print(sysconfig.get_path('include'))" 2>/dev/null) || continue
 
 # From Debian's package of the headers, of whatever suite has it.
 debian_headers() {
-    local version=$1 dir=$wheel/headers/$1 lists=$wheel/apt suite
+    local version=$1 dir=$wheel/headers/$1 lists=$wheel/apt
     if [ ! -f "$dir/usr/include/python$version/Python.h" ]; then
-        mkdir -p "$lists/parts" "$lists/lists/partial" "$dir/download"
-        for suite in bookworm trixie sid; do
-            debian_entry deb "$suite"
-        done >"$lists/parts/debian.sources" || return
-        local options=(-q -o "Dir::Etc::SourceList=/dev/null" -o "Dir::Etc::SourceParts=$lists/parts" -o "Acquire::Languages=none"
-            -o "Dir::State::Lists=$lists/lists" -o "APT::Sandbox::User=root")
-        apt-get "${options[@]}" update >&2 && (cd "$dir/download" && apt-get "${options[@]}" download "libpython$version-dev" >&2) || return
+        mkdir -p "$dir/download" && prepare_suites "$lists" deb bookworm,trixie,sid >&2 || return
+        (cd "$dir/download" && apt-get "${suite_options[@]}" download "libpython$version-dev" >&2) || return
         dpkg -x "$dir"/download/*.deb "$dir" || return
     fi
     [ -f "$dir/usr/include/python$version/Python.h" ] || return
@@ -112,8 +107,9 @@ extension_suffix() {
     echo ".cpython-${2/./}-$machine-linux-${1##*-}.so"
 }
 
+# One folder for all versions of a target: the engine is compiled once.
 build_extension() {
-    local target=$1 version=$2 include=$3 build=$wheel/$1/$2
+    local target=$1 version=$2 include=$3 build=$wheel/$1
     cmake -S "$root/bindings/python" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
         -DCMAKE_TOOLCHAIN_FILE="$root/build/deps/$target/toolchain.cmake" -DCMAKE_MODULE_LINKER_FLAGS=-s \
         -Dpybind11_DIR="$("$tools/bin/pybind11-config" --cmakedir)" -DFANWIRE_PYTHON_INCLUDE="$include" \
@@ -123,7 +119,7 @@ build_extension() {
 make_wheel() {
     local target=$1 version=$2 tag extension file
     tag=cp${version/./}-cp${version/./}-$(platform_tag "$target")
-    extension=$wheel/$target/$version/_native$(extension_suffix "$target" "$version")
+    extension=$wheel/$target/_native$(extension_suffix "$target" "$version")
     check_glibc "$extension" &&
         "$tools/bin/python" "$root/packaging/wheel.py" --tag "$tag" --extension "$extension" --target "$target" --out "$packages" || return
     file=$(echo "$packages"/*"$tag.whl")
