@@ -91,9 +91,12 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.channel_capacity = self.compile_capacities(channel_capacity or {})  # a list from here on, as elsewhere
         self.prefix = prefix
         self.group_expiry = group_expiry
-        self.on_disconnect = _to_caller("on_disconnect", on_disconnect)
-        self.on_reconnect = _to_caller("on_reconnect", on_reconnect)
-        self.on_loss = _to_caller("on_loss", on_loss)
+        self.on_disconnect = on_disconnect
+        self.on_reconnect = on_reconnect
+        self.on_loss = on_loss
+        self._disconnect_hearer = _hearer_of("on_disconnect", on_disconnect)
+        self._reconnect_hearer = _hearer_of("on_reconnect", on_reconnect)
+        self._loss_hearer = _hearer_of("on_loss", on_loss)
         for limit in (capacity, *(limit for _, limit in self.channel_capacity)):
             if not isinstance(limit, int) or limit < 1:
                 raise fanwire.InvalidArgumentError(f"a capacity must be a whole number from 1 up, not {limit!r}")
@@ -111,7 +114,6 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self._engines = Engines(all_hosts)
         self._layers: dict[asyncio.AbstractEventLoop, LoopLayer] = {}
         self._channels: dict[str, Channel] = {}  # of all event loops
-        self._sent_once: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         weakref.finalize(self, self._engines.close).atexit = False
         _layers.add(self)
 
@@ -233,11 +235,11 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def _publish(self, loop: asyncio.AbstractEventLoop, name: str, payload: bytes) -> int:
         layer = self._layers.get(loop)
         if layer is None:
+            layer = self._get_layer()
             if loop in _loops_of_one_call:
-                receivers = self._publish_at_once(loop, name, payload)
+                receivers = self._publish_at_once(name, payload)
                 if receivers is not None:
                     return receivers
-            layer = self._get_layer()
         try:
             return await layer.publish(name, payload)
         except fanwire.ClosedError:
@@ -245,18 +247,15 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
                 raise
             return await layer.publish(name, payload)
 
-    def _publish_at_once(self, loop: asyncio.AbstractEventLoop, name: str, payload: bytes) -> int | None:
-        """Publishes for an event loop that async_to_sync() has made for one call; not if it turns out to be for more.
+    def _publish_at_once(self, name: str, payload: bytes) -> int | None:
+        """Publishes the first message of an event loop that async_to_sync() has made for one call; None: not yet.
 
         Nobody else runs in there, so this thread may as well wait itself. It saves what a bus costs.
         """
-        if loop in self._sent_once:
-            return None
         engines = self._engines.get()
         engine = engines[0 if len(engines) == 1 else index_of(name, len(engines))]
         if not engine.connected:
             return None
-        self._sent_once.add(loop)
         try:
             return engine.publish(name, payload)
         except fanwire.ClosedError:  # by a flush() in another thread
@@ -303,7 +302,7 @@ def _sealing_of(serializer: Any) -> Callable[[Any], bytes]:
     return serialize
 
 
-def _to_caller(what: str, function: Any) -> str | Callable[[Any], object] | None:
+def _hearer_of(what: str, function: Any) -> str | Callable[[Any], object] | None:
     """A function of one argument, also of one that takes none."""
     if function is None or isinstance(function, str):
         return function

@@ -43,9 +43,7 @@ class LoopLayer:
         self._lost: set[str] = set()  # names in Redis of channels and groups
         self._is_away = False  # on_disconnect was called, and not yet on_reconnect
         self._tasks: set[asyncio.Future[Any]] = set()
-        on_loss = channel_layer.on_loss
-        report = None if on_loss is None else self._report_loss
-        self.losses = Losses(loop, report)
+        self.losses = Losses(loop, None if channel_layer.on_loss is None else self._report_loss)
 
     # ---- Publishing
 
@@ -298,7 +296,7 @@ class LoopLayer:
             self._lost.add(topic.name)
             if not self._is_away:
                 self._is_away = True
-                self._notify("disconnect", self.channel_layer.on_disconnect, event)
+                self._notify("disconnect", self.channel_layer._disconnect_hearer, event)
         elif kind == "ended":
             topic.settle(event.error)
         else:
@@ -315,7 +313,7 @@ class LoopLayer:
     def _note_return(self, event: fanwire.Event) -> None:
         if self._is_away and not self._lost:
             self._is_away = False
-            self._notify("reconnect", self.channel_layer.on_reconnect, event)
+            self._notify("reconnect", self.channel_layer._reconnect_hearer, event)
 
     def _note_failure(
         self, topic: Topic, error: fanwire.FanwireError | None, channel: str | None, group: str | None
@@ -344,7 +342,7 @@ class LoopLayer:
             self._call(whom, event, f"on_{what}")
 
     def _report_loss(self, loss: Loss) -> None:
-        whom = self.channel_layer.on_loss
+        whom = self.channel_layer._loss_hearer
         if not isinstance(whom, str):
             if whom is not None:
                 self._call(whom, loss, "on_loss")
