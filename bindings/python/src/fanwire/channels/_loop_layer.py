@@ -126,7 +126,7 @@ class LoopLayer:
         while len(channel.items) > _MAX_DORMANT_ITEMS:
             channel.items.popleft()
             channel.not_kept += 1
-        if channel.group_names or channel.items:
+        if channel.group_names or channel.items or channel.is_abandoned:
             self._dormant.pop(channel.name, None)
             self._dormant[channel.name] = channel
             if len(self._dormant) > _MAX_DORMANT:
@@ -137,13 +137,14 @@ class LoopLayer:
             self.channel_layer._channels.pop(channel.name, None)
 
     def abandon(self, channel: Channel) -> None:
-        """Nobody has received from it for as long as messages may wait: Channels loses one when a consumer ends with a
-        message in hand. Whoever was only busy takes it up again.
+        """Nobody has received from it for as long as messages may wait: Channels leaves one behind when a consumer ends
+        with a message in hand. Whoever was only busy takes it up again.
         """
         self._loop.call_soon(self._forget_idle, channel)
 
     def _forget_idle(self, channel: Channel) -> None:
         if not channel.receivers:
+            channel.is_abandoned = True
             self._forget(channel)
 
     def _revive(self, name: str) -> Channel:
@@ -153,6 +154,8 @@ class LoopLayer:
         if former is None:
             return channel
         channel.items = former.items
+        if former.is_abandoned:
+            self.losses.note("expired", name, None, None)  # and what came since
         if former.not_kept:
             self.losses.note("full", name, None, former.not_kept)
         try:
@@ -170,6 +173,8 @@ class LoopLayer:
 
     async def group_add(self, group: str, name: str) -> None:
         channel = self.channels.get(name)
+        if channel is None and name in self._dormant and self._dormant[name].is_abandoned:
+            channel = self._revive(name)
         if channel is None:
             raise RuntimeError(
                 "You can only call group_add() on channels that exist in-process.\n"

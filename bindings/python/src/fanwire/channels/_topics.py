@@ -62,6 +62,7 @@ class Channel(Topic):
         self.groups: dict[str, Group] = {}
         self.group_names: list[str] = []  # that it was in when it was forgotten
         self.not_kept = 0  # messages that it then had too many of
+        self.is_abandoned = False  # forgotten because nobody received, and not because somebody stopped to
         self.under_way: deque[None] = deque()  # messages sent by this process, any thread, that have not come back
 
     # ---- Coming in
