@@ -27,7 +27,8 @@ async function withFleet(kinds, body) {
   const members = [];
   try {
     for (const [runtime, ...rest] of kinds) {
-      const member = await Member.start(runtime, runtime === 'python' ? 'pondsocket_member.py' : 'pondsocket-member.mjs', server.url, ...rest);
+      const program = runtime === 'python' ? 'pondsocket_member.py' : 'pondsocket-member.mjs';
+      const member = await Member.start(runtime, program, server.url, ...rest);
       // Two patterns of ours overlap.
       members.push(Object.assign(member, { runtime, times: runtime === 'python' || rest[0] === 'bun' ? 1 : 2 }));
     }
@@ -117,7 +118,8 @@ for (const runtime of own) {
     }));
 }
 
-const clients = { redis: ['node'], 'redis-5': ['node', 'bun'], 'redis-6': ['node', 'bun'], ioredis: ['node'], 'ioredis-6': ['node', 'bun'], bun: ['bun'] };
+const both = ['node', 'bun'];
+const clients = { redis: ['node'], 'redis-5': both, 'redis-6': both, ioredis: ['node'], 'ioredis-6': both, bun: ['bun'] };
 for (const [kind, where] of Object.entries(clients)) {
   for (const runtime of where.filter((one) => own.includes(one))) {
     test(`a client that is passed in: ${kind}, ${runtime}`, () =>

@@ -167,7 +167,8 @@ class RedisWsProvider extends WsProvider {
     this.pendingSubscriptions.delete(channel);
   }
 
-  // A channel is wanted from here on, whatever happens. That it is not confirmed yet is logged as often as the original tries.
+  // A channel is wanted from here on, whatever happens. That it is not confirmed yet is logged as often as the original
+  // tries.
   async #subscribe(link, channel) {
     const wait = {};
     const isOver = () => this.#waits.get(channel) !== wait;

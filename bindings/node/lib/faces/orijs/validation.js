@@ -38,7 +38,8 @@ async function check(schema, data) {
   }
   if (schema?.['~standard'] !== undefined) {
     const { issues, value } = await schema['~standard'].validate(data);
-    return issues === undefined ? { data: value } : { errors: issues.map(({ path, message }) => ({ path: pathOf(path), message })) };
+    if (issues === undefined) return { data: value };
+    return { errors: issues.map(({ path, message }) => ({ path: pathOf(path), message })) };
   }
   if (typeof schema === 'object' && schema !== null && kTypeBox in schema) {
     const { Value } = load('fanwire/orijs', '@sinclair/typebox/value', '@orijs/validation');

@@ -18,14 +18,15 @@ function bytesOf(message) {
 const payloadOf = (message, isBinary) => (isBinary ? Buffer.from(message, 'base64') : message);
 
 /**
- * {topic, payload}; undefined when it is JSON of something else. Nothing but three values is taken out of the JSON, and none
- * of them is an object: keys such as "__proto__" get nowhere.
+ * {topic, payload}; undefined when it is JSON of something else. Nothing but three values is taken out of the JSON, and
+ * none of them is an object: keys such as "__proto__" get nowhere.
  */
 function decode(text) {
   const envelope = decodeQuickly(text);
   if (envelope !== undefined) return envelope;
   const { topic, message, isBinary } = JSON.parse(text) ?? {};
-  if (typeof topic !== 'string' || topic === '' || typeof message !== 'string' || typeof isBinary !== 'boolean') return undefined;
+  if (typeof topic !== 'string' || topic === '') return undefined;
+  if (typeof message !== 'string' || typeof isBinary !== 'boolean') return undefined;
   return { topic, payload: payloadOf(message, isBinary) };
 }
 

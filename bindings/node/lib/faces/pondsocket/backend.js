@@ -116,7 +116,8 @@ class RedisDistributedBackend {
 
   #onEvent(event, payload) {
     if (event === 'connect') this.#onConnect?.();
-    if (event === 'error') this.#report('Redis client error', payload);
+    if (event !== 'error') return;
+    for (const label of ['publish', 'subscribe']) this.#report(`Redis ${label} client error`, payload);
   }
 
   // Waits for as long as trying again may help.
