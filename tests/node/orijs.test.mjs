@@ -417,6 +417,26 @@ for (const host of ['no.such.host.invalid', '127.0.0.1']) {
   });
 }
 
+test('a topic that Redis refuses: the log says why, and it comes once it is allowed', async () => {
+  const redis = await RespClient.connect(server.port);
+  await redis.command('ACL', 'SETUSER', 'bob', 'on', '>x', '+@all', 'resetchannels', '&ws:ok');
+  const connection = { host: '127.0.0.1', port: server.port, username: 'bob', password: 'x' };
+  await using({ connection, connectTimeout: 50 }, async (provider, seen, logger) => {
+    for (const topic of ['ok', 'no']) provider.subscribe(A, topic);
+    await provider.whenSubscribed('ok');
+    await until(() => logger.of('max retries').length === 1);
+    const [first, second] = logger.of('Redis subscribe failed, retrying').map((call) => call[2].error);
+    assert.match(first, /NOPERM/);
+    assert.deepEqual([second, logger.of('max retries')[0][2].error], [first, first]);
+    await assert.rejects(provider.publish('no', 'x'), /NOPERM/);
+    await redis.command('ACL', 'SETUSER', 'bob', 'allchannels');
+    await provider.whenSubscribed('no');
+    await provider.publish('no', 'x');
+    await until(() => seen.length === 1);
+  });
+  redis.close();
+});
+
 test('a Redis that hangs: the log hears of it, and stop() does not wait for it', async () => {
   const own = await RedisServer.start();
   try {

@@ -73,6 +73,16 @@ test('what a pattern gets from Redis is what matchTopic() says', () =>
     assert.deepEqual(seen.filter((one) => one !== 'end').sort(), expected.sort());
   }));
 
+test('within one process it needs no Redis', async () => {
+  const [one, other] = [new RedisPubSub('memory://pond'), new RedisPubSub({ url: 'memory://pond' })];
+  const seen = [];
+  await one.subscribe('a*.*', (topic, data) => seen.push([topic, ...data]));
+  for (const topic of ['ab', 'a*', 'a*b']) await other.publish(topic, new Uint8Array([0, 1]));
+  await until(() => seen.length === 2);
+  assert.deepEqual(seen, [['a*', 0, 1], ['a*b', 0, 1]]);
+  await Promise.all([one.close(), other.close()]);
+});
+
 test('any bytes arrive, also none', () =>
   using({}, async (pubsub) => {
     const seen = [];

@@ -174,8 +174,9 @@ class RedisWsProvider extends WsProvider {
     const isOver = () => this.#waits.get(channel) !== wait;
     this.#waits.set(channel, wait);
     this.pendingSubscriptions.add(channel);
+    let error;
     for (let attempt = 1; ; ++attempt) {
-      const error = await this.#outcome(link, channel);
+      error = await this.#outcome(link, channel, error);
       if (isOver()) return;
       if (error === undefined) break;
       const context = { channel, [attempt < kAttempts ? 'attempt' : 'attempts']: attempt };
@@ -193,10 +194,10 @@ class RedisWsProvider extends WsProvider {
     this.pendingSubscriptions.delete(channel);
   }
 
-  // The error of one attempt; none when the channel is confirmed.
-  async #outcome(link, channel) {
+  // The error of one attempt; none when the channel is confirmed. `before`: that of the attempt before.
+  async #outcome(link, channel, before) {
     try {
-      await within(link.channels.add(channel, this.#deliver), this.connectTimeout, () => this.#lastError);
+      await within(link.channels.add(channel, this.#deliver), this.connectTimeout, () => this.#lastError ?? before);
     } catch (error) {
       return error;
     }
