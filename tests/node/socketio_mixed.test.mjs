@@ -68,6 +68,9 @@ for (const publishOnSpecificResponseChannel of [false, true]) {
         assert.ok((await servers[0].adapter.allRooms()).has(there.socket.id));
         remote.leave('y');
         await until(() => !there.socket.rooms.has('y'));
+        ios[0].in(there.socket.id).socketsJoin('at once');
+        ios[0].to('at once').emit('at once');
+        await until(() => names(there.got).includes('at once'));
         remote.disconnect(true);
         await until(() => !there.client.connected);
       });

@@ -54,7 +54,7 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
       this.bus = link.acquire();
       this.#channels = new Channels(this.bus, (message) => this.#receive(message), (...told) => this.#tell(...told));
       try {
-        this.#wire = new Wire({ ...options, nsp: nsp.name, uid: this.uid, msgpack, isText: this.bus.isText });
+        this.#wire = new Wire({ ...options, nsp: nsp.name, uid: this.uid, msgpack, rooms: this.rooms, isText: this.bus.isText });
         for (const channel of this.#wire.channels) this.#channels.open(channel);
       } catch (error) {
         this.#channels.close();
@@ -293,7 +293,7 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
     #tell(event, rooms, detail) {
       if (this.#isClosed) return;
       for (const room of rooms.length > 0 ? rooms : [null, ...this.#roomsWithoutChannel()]) {
-        if (this.sids.has(room)) continue; // what is for one socket, as what is for all
+        if (this.sids.has(room)) continue; // what is for one socket is in what is for all
         this.emit(event, room, detail);
         if (event === 'gap' && this.#gapEvent !== undefined) this.#tellClients(room, detail);
       }

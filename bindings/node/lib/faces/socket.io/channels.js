@@ -21,10 +21,10 @@ class Channels {
   }
 
   /** `isQuiet`: nobody is told what happens to it. Throws what subscribing throws. */
-  open({ name, isQuiet = false }, room) {
+  open({ name, isPattern = false, isQuiet = false }, room) {
     const rooms = new Set();
     if (room !== undefined) rooms.add(room);
-    const subscription = this.#bus.subscribe(name, this.#deliver);
+    const subscription = this.#bus[isPattern ? 'psubscribe' : 'subscribe'](name, this.#deliver);
     let last;
     for (const event of isQuiet ? [] : ['lost', 'gap', 'resumed', 'failed', 'active']) {
       subscription.on(event, (detail) => {

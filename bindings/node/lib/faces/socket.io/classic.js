@@ -1,11 +1,10 @@
 'use strict';
 // The wire of @socket.io/redis-adapter and @socket.io/redis-emitter, to and from the messages of socket.io-adapter.
-// The originals subscribe to a pattern, so that every server gets every broadcast and looks at the channel's name. The channels
-// of the rooms that a server has are enough.
+// Every server gets every broadcast, and looks at the channel's name before it decodes one. The channels of its rooms alone
+// would cost less, but then what an original sends right after it has put a socket in a room would not arrive.
 
 const { bodies, isObject } = require('./bodies.js');
 const { broadcast } = require('./checked.js');
-const { FreshRooms } = require('./fresh.js');
 const types = require('./types.js');
 
 const requests = {
@@ -64,7 +63,9 @@ function fromResponse({ type, requestId, sockets, rooms, data, clientCount, pack
 }
 
 
-const kLongestChannel = 1024; // bytes that the engine takes; what is for a longer one goes to all, which the originals take too
+const escapeGlob = (text) => text.replace(/[*?[\]\\]/g, '\\$&');
+const isNumeric = (text) => text.trim() !== '' && Number.isFinite(Number(text));
+const kLongestChannel = 1024; // bytes that the engine takes; what is for a longer one goes where what is for all goes
 
 class ClassicWire {
   #nsp;
@@ -75,10 +76,10 @@ class ClassicWire {
   #answersOne;
   #msgpack;
   #bodies;
-  #fresh = new FreshRooms();
+  #rooms;
 
-  /** `publishOnSpecificResponseChannel` as the original's. */
-  constructor({ key = 'socket.io', nsp, uid, msgpack, isText, publishOnSpecificResponseChannel = false }) {
+  /** `rooms` are those of this server, by name; `publishOnSpecificResponseChannel` as the original's. */
+  constructor({ key = 'socket.io', nsp, uid, msgpack, rooms, isText, publishOnSpecificResponseChannel = false }) {
     if (isText) throw new TypeError('the classic wire is made of bytes, and the client that was passed in gives text only');
     this.#nsp = nsp;
     this.#uid = uid;
@@ -88,11 +89,12 @@ class ClassicWire {
     this.#answersOne = publishOnSpecificResponseChannel;
     this.#msgpack = msgpack;
     this.#bodies = bodies(msgpack);
+    this.#rooms = rooms;
   }
 
   get channels() {
     return [
-      { name: this.#base },
+      { name: `${escapeGlob(this.#base)}*`, isPattern: true },
       { name: this.#requests, isQuiet: true },
       { name: this.#responses, isQuiet: true },
       { name: `${this.#responses}${this.#uid}#`, isQuiet: true },
@@ -103,9 +105,8 @@ class ClassicWire {
     return this.#requests;
   }
 
-  roomChannel(room) {
-    const channel = `${this.#base}${room}#`;
-    return Buffer.byteLength(channel) <= kLongestChannel ? channel : undefined;
+  roomChannel() {
+    return undefined;
   }
 
   encode({ uid, type, data }) {
@@ -113,15 +114,14 @@ class ClassicWire {
       const { packet, opts } = data;
       return { channel: this.#channelOf(opts.rooms), body: this.#msgpack.encode([uid, { ...packet, nsp: this.#nsp }, opts]) };
     }
-    if (type === types.SOCKETS_JOIN) this.#fresh.add(data.rooms);
     const request = { uid, ...toRequest[type](data) };
     if (type === types.BROADCAST) request.packet = { ...request.packet, nsp: this.#nsp };
     return { channel: this.#requests, body: this.#bodies.encode(request) };
   }
 
   #channelOf(rooms) {
-    if (rooms.length !== 1 || this.#fresh.has(rooms[0])) return this.#base;
-    return this.roomChannel(rooms[0]) ?? this.#base;
+    const channel = rooms.length === 1 ? `${this.#base}${rooms[0]}#` : this.#base;
+    return Buffer.byteLength(channel) <= kLongestChannel ? channel : this.#base;
   }
 
   encodeResponse(uid, { type, data }) {
@@ -142,12 +142,19 @@ class ClassicWire {
   }
 
   /** {uid, nsp, opts, args} of a broadcast. Throws when it is not what it should be; undefined when it is something else. */
-  decodeBroadcast({ channel, data }) {
+  decodeBroadcast(received) {
+    const { channel } = received;
     if (!channel.startsWith(this.#base)) return undefined;
-    const body = this.#msgpack.decode(data);
+    const room = channel.slice(this.#base.length, -1);
+    if (room !== '' && !this.#hasRoom(room)) return undefined;
+    const body = this.#msgpack.decode(received.data);
     if (!Array.isArray(body)) throw new TypeError('it is no array');
     const [uid, packet, opts] = body;
     return broadcast({ uid, nsp: packet?.nsp ?? '/', packet, opts });
+  }
+
+  #hasRoom(room) {
+    return this.#rooms.has(room) || (isNumeric(room) && this.#rooms.has(Number(room)));
   }
 
   #object(received) {
