@@ -125,6 +125,13 @@ async def test_the_json_given_is_used(redis, raw, channel):
     assert received(raw, channel) == {"method": "emit", "mine": True}
 
 
+@pytest.mark.parametrize("kind", [FanwireManager, AsyncFanwireManager])
+def test_write_only_can_be_initialized_and_starts_nothing(kind, log):
+    manager = kind(write_only=True, logger=log)
+    manager.initialize()
+    assert not manager._engines and not hasattr(manager, "thread") and not log.errors
+
+
 def test_write_only_from_many_threads(raw, channel, manager):
     assert raw.command("SUBSCRIBE", channel)[0] == b"subscribe"
     threads = [threading.Thread(target=manager.emit, args=("event", i)) for i in range(8)]

@@ -171,9 +171,8 @@ class FanwireManager(_Face, _PubSubManager):
     """
 
     def initialize(self) -> None:
-        mode = self.server.async_mode
-        if not _is_patched(mode):
-            raise RuntimeError(f"Redis requires a monkey patched socket library to work with {mode}")
+        if self.server is not None and not _is_patched(self.server.async_mode):
+            raise RuntimeError(f"Redis requires a monkey patched socket library to work with {self.server.async_mode}")
         super().initialize()
 
     def _publish(self, data: dict[str, Any]) -> None:
