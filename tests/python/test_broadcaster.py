@@ -128,6 +128,8 @@ def test_what_is_no_client(conn):
 async def test_a_bus_or_an_engine_stays_open(redis, channel):
     async with fanwire.connect(redis.url, namespace="") as bus, fanwire.Engine(redis.url, namespace="") as engine:
         for conn in bus, engine:
+            with pytest.raises(fanwire.InvalidArgumentError, match="inbox_count would have no effect"):
+                FanwireBackend(conn=conn, inbox_count=1)
             async with Broadcast(backend=FanwireBackend(conn=conn)) as broadcast:
                 async with broadcast.subscribe(channel) as subscriber:
                     await bus.publish(channel, "hello")

@@ -131,6 +131,14 @@ async def test_a_pattern_that_is_not_subscribed(bus):
     assert str(error) == "Error in Channel pubsub: pattern not found (code: 404)"
 
 
+async def test_a_pattern_that_cannot_be(bus, handler):
+    for pattern in "", "x" * 2000 + ".*":
+        with pytest.raises(fanwire.InvalidChannelError):
+            await bus.subscribe(pattern, handler)
+        with pytest.raises(PondError, match="pattern not found"):
+            await bus.unsubscribe(pattern)
+
+
 async def test_after_unsubscribe_nothing_arrives(bus, handler):
     last = Handler()
     await bus.subscribe("t.*", handler)
@@ -303,6 +311,8 @@ async def test_what_it_takes_instead_of_a_url(redis, handler):
                 handler.got.clear()
             assert await client.ping() and bus.state == engine.state == "connected"
         for owned in bus, engine:
+            with pytest.raises(fanwire.InvalidArgumentError, match="inbox_count would have no effect"):
+                FanwirePubSub(owned, inbox_count=1)
             await FanwirePubSub(owned, owns_client=True).close()
             assert owned.state == "closed"
 

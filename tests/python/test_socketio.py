@@ -290,6 +290,8 @@ def test_a_process_sends_all_before_it_ends(redis, raw, channel):
 def test_a_shared_engine_stays_open(redis, raw, channel):
     assert raw.command("SUBSCRIBE", channel)[0] == b"subscribe"
     with fanwire.Engine(redis.url, namespace="") as engine:
+        with pytest.raises(fanwire.InvalidArgumentError, match="inbox_count would have no effect"):
+            FanwireManager(engine, channel, inbox_count=1)
         manager = FanwireManager(engine, channel, write_only=True)
         manager.emit("event", 1)
         assert received(raw, channel)["data"] == [1]
@@ -481,7 +483,8 @@ async def test_listening_waits_for_a_redis_that_is_not_there_yet(own_redis, chan
 async def test_listening_to_a_bad_url_does_not_spin(log):
     manager = Listening("http://h", logger=log)
     await until(lambda: log.errors)
-    await asyncio.sleep(0.05)
+    for _ in range(100):
+        await asyncio.sleep(0)
     assert len(log.errors) == 1 and not manager.task.done()
     manager.task.cancel()
     await asyncio.wait([manager.task])

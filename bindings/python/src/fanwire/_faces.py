@@ -88,6 +88,12 @@ def not_in_url(settings: NonUrlSettings, url: str) -> NonUrlSettings:
     return cast(NonUrlSettings, {name: value for name, value in settings.items() if not given.get(name)})
 
 
+def refuse_settings(settings: NonUrlSettings, given: object) -> None:
+    """Of a bus or an engine that is passed in: it is open already."""
+    if settings:
+        raise InvalidArgumentError(f"{given!r} has settings of its own: {', '.join(settings)} would have no effect")
+
+
 def missing(face: str, package: str) -> str:
     """What the ImportError of a face says."""
     return f"{face} needs the package {package}: pip install {package}, or fanwire[{face.removeprefix('fanwire.')}]"

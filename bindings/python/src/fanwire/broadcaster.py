@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Unpack
 
 from . import Bus, Engine, Event, FanwireError, Message, Subscription, UnsubscribedError, aio, effective_settings
-from ._faces import face_settings, log, missing, settings_of_client
+from ._faces import face_settings, log, missing, refuse_settings, settings_of_client
 from ._setting_types import NonUrlSettings
 
 try:
@@ -47,11 +47,13 @@ class FanwireBackend(broadcaster.BroadcastBackend):
         self, url: str | None = None, *, conn: Bus | Engine | Redis | None = None, **settings: Unpack[NonUrlSettings]
     ) -> None:
         assert url is not None or conn is not None, "conn must be provided if url is not"
-        self._given = conn if isinstance(conn, (Bus, Engine)) else None
+        self._given = conn if url is None and isinstance(conn, (Bus, Engine)) else None
         if url is not None:
             url = _to_engine_url(url)
         elif self._given is None:
             settings = settings_of_client(conn) | settings
+        else:
+            refuse_settings(settings, conn)
         self._url = url
         self._settings = face_settings(url, settings)
         # Raises what is wrong with them.

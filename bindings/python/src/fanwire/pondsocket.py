@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Unpack
 
 from . import Bus, Engine, Event, FanwireError, Stream, UnsubscribedError, aio, effective_settings
-from ._faces import face_settings, log, settings_of_client
+from ._faces import face_settings, log, refuse_settings, settings_of_client
 from ._pond import prefix_of
 from ._setting_types import NonUrlSettings
 
@@ -61,7 +61,9 @@ class FanwirePubSub:
         self._client = client
         self._url = client if isinstance(client, str) else None
         self._owns_client = owns_client
-        if not isinstance(client, (str, Bus, Engine)) and client is not None:
+        if isinstance(client, (Bus, Engine)):
+            refuse_settings(settings, client)
+        elif client is not None and not isinstance(client, str):
             settings = settings_of_client(client) | settings
         self._settings = face_settings(self._url, settings)
         effective_settings(self._url, **self._settings)  # raises what is wrong with them
@@ -79,14 +81,14 @@ class FanwirePubSub:
         several handlers, as when nodes of one process share the pub/sub; the same one twice is a PondError.
         """
         bus = self._use()
-        others = self._subscriptions.setdefault(pattern, [])
-        if any(handler == other for other, _ in others):
+        if any(handler == other for other, _ in self._subscriptions.get(pattern, ())):
             raise PondError("pattern already subscribed", _NOT_FOUND, channel_name="pubsub")
         prefix = prefix_of(pattern)
         if prefix is None:
             stream = bus.subscribe(pattern, on_event=_on_event)
         else:
             stream = bus.psubscribe(prefix.translate(_ESCAPES) + "*", on_event=_on_event)
+        others = self._subscriptions.setdefault(pattern, [])
         others.append((handler, stream))
         task = asyncio.create_task(_run(stream, handler), name=f"fanwire {pattern!r} of PondSocket")
         self._running.add(task)

@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from . import ClosedError, Engine, Event, FanwireError
-from ._faces import face_settings, log, missing, not_in_url, settings_of_options
+from ._faces import face_settings, log, missing, not_in_url, refuse_settings, settings_of_options
 from ._setting_types import NonUrlSettings
 
 try:
@@ -82,6 +82,8 @@ class _Face(_Manager):
     ) -> None:
         super().__init__(channel=channel, write_only=write_only, logger=logger, json=json)
         self.channel = channel
+        if isinstance(url, Engine):
+            refuse_settings(settings, url)
         self._given = url
         self._redis_options = dict(redis_options or {})
         self._settings = settings
