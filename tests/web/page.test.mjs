@@ -31,7 +31,10 @@ after(async () => {
   await browser?.close();
   await demo?.close();
 });
-afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
+afterEach(() => {
+  demo?.resume();
+  return Promise.all(browser.contexts().map((context) => context.close()));
+});
 
 async function open(server, options = {}) {
   const context = await browser.newContext({ viewport: desktop, reducedMotion: 'reduce', ...options });
@@ -157,6 +160,7 @@ test('three people on three servers talk, lose Redis, are told so, and have it b
 
   await ada.click('#kill');
   await ada.locator('#redis-back', { hasText: /^back in [1-4] s$/ }).waitFor();
+  demo.pause(); // Redis stays down until all this is seen
   for (const page of pages) {
     await page
       .locator('#reach[data-is=lost]', {
@@ -174,6 +178,7 @@ test('three people on three servers talk, lose Redis, are told so, and have it b
   assert.deepEqual(await accessibilityFaults(ada), []);
   assert.equal(await ada.getAttribute('#kill', 'aria-disabled'), 'true');
   await ada.locator('#verdict', { hasText: 'Cut off. The count comes later.' }).waitFor();
+  demo.resume();
 
   for (const page of pages) {
     await page.locator('#log .line.resumed', { hasText: 'RESUMED' }).waitFor();
@@ -339,11 +344,13 @@ test('a page whose server is killed says so and is in again', async () => {
   await enter(ada, 'Ada');
   await enter(cleo, 'Cleo');
   await person(ada, 'Cleo').waitFor();
+  demo.pause(); // server C stays away until this is seen
   process.kill(demo.pids.C, 'SIGKILL');
   await cleo.locator('#reach', { hasText: 'Server C is away. The page connects again by itself.' }).waitFor();
   await say(cleo, 'not lost');
   await cleo.locator('#text-error', { hasText: 'Server C does not answer.' }).waitFor();
   assert.equal(await cleo.inputValue('#text'), 'not lost');
+  demo.resume();
   await cleo.locator('#reach[data-is=whole]').waitFor();
   await person(ada, 'Cleo').waitFor();
   await cleo.locator('#log .line.resumed').waitFor();

@@ -18,7 +18,10 @@ const numbered = (name, count) => Array.from({ length: count }, (_, i) => `${nam
 let demo;
 before(async () => (demo = await startDemo()));
 after(() => demo?.close());
-afterEach(closePeople);
+afterEach(() => {
+  demo?.resume();
+  closePeople();
+});
 
 /** What the demo's Redis answers to a command. */
 const redis = (...command) => promisify(execFile)('redis-cli', ['-s', demo.redisSocket, ...command]);
@@ -192,6 +195,7 @@ test('Redis killed by hand: LOST, own people still hear, RESUMED, and what is mi
     'LOST in the room',
   );
   await until(() => ada.fleet.redis.up === false && ada.fleet.redis.backInMs > 0, 'the state of Redis');
+  demo.pause(); // Redis stays down until all this is seen
   assert.equal((await ada.ask('say', { text: 'meanwhile' })).reach, 'here');
   await until(() => textsOf(local, 'Ada').includes('meanwhile'), 'a message on the same server');
   assert.match(
@@ -204,6 +208,7 @@ test('Redis killed by hand: LOST, own people still hear, RESUMED, and what is mi
     () => local.losses.some(([event, room]) => event === 'lost' && room === 'room:made meanwhile'),
     'LOST in a new room',
   );
+  demo.resume();
   const late = connect(demo, 'C');
   await until(() => late.socket.connected, 'a connection');
   assert.match(
@@ -253,15 +258,16 @@ test('a server that is killed is back on its port, with its people', async () =>
 
 test('a server that is killed waits for its port, should somebody take it meanwhile', async () => {
   const [, bo] = await three();
-  const { B: port } = demo.ports;
-  const before = demo.said.length;
-  const find = (words) => demo.said.slice(before).find((line) => words.test(line));
+  demo.pause();
   process.kill(demo.pids.B, 'SIGKILL');
-  await until(() => find(/server B has ended/), 'the end of server B');
-  const blocker = net.createServer((socket) => socket.destroy()).listen(port, '127.0.0.1');
+  await until(() => !bo.socket.connected, 'the end of server B');
+  const before = demo.said.length;
+  const blocker = net.createServer((socket) => socket.destroy()).listen(demo.ports.B, '127.0.0.1');
   try {
     await once(blocker, 'listening');
-    await until(() => find(/server B waits for port/), 'server B to find its port taken');
+    demo.resume();
+    const waits = (line) => /server B waits for port/.test(line);
+    await until(() => demo.said.slice(before).some(waits), 'server B to find its port taken');
   } finally {
     blocker.close();
   }
@@ -297,11 +303,13 @@ test('a server that says nothing counts as out of reach until it speaks', async 
 });
 
 test('a second demo takes other ports, and ends without a trace', async () => {
-  const blocker = net.createServer().listen(demo.ports.A + 3, '127.0.0.1');
-  await once(blocker, 'listening');
+  // One of the ports that it would take next; maybe some other program has it already.
+  const taken = demo.ports.A + 3;
+  const blocker = net.createServer().listen(taken, '127.0.0.1');
+  await Promise.race([once(blocker, 'listening'), once(blocker, 'error')]).catch(() => {});
   const second = await startDemo(demo.ports.A);
   try {
-    const ports = [...Object.values(demo.ports), ...Object.values(second.ports), blocker.address().port];
+    const ports = [...Object.values(demo.ports), ...Object.values(second.ports), taken];
     assert.equal(new Set(ports).size, 7, String(ports));
     const [one, two] = [await enter(demo, 'A', 'One'), await enter(second, 'A', 'Two')];
     await until(() => sees(one, ['One']) && sees(two, ['Two']), 'both fleets');

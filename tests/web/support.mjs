@@ -34,7 +34,10 @@ export const isAlive = (pid) => {
   }
 };
 
-/** {ports, pids, said, url(server), close()} of a running demo; `said` has the lines that it printed. */
+/**
+ * {ports, pids, said, url(server), pause(), resume(), close()} of a running demo; `said` has the lines that it printed.
+ * While it is paused nothing that is down is started again.
+ */
 export async function startDemo(firstPort = 8081) {
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'fanwire-web.'));
   const said = [];
@@ -47,6 +50,8 @@ export async function startDemo(firstPort = 8081) {
     said,
     pid: run.pid,
     url: (server) => `http://127.0.0.1:${demo.ports[server]}`,
+    pause: () => run.kill('SIGSTOP'),
+    resume: () => run.kill('SIGCONT'),
     close,
   };
   const hear = (line) => {
@@ -58,6 +63,7 @@ export async function startDemo(firstPort = 8081) {
   async function close() {
     if (run.exitCode === null && run.signalCode === null) {
       const ended = new Promise((resolve) => run.once('exit', resolve));
+      run.kill('SIGCONT');
       run.kill('SIGTERM');
       await ended;
     }

@@ -49,6 +49,7 @@ process.on('SIGINT', () => {}); // of a terminal; run.mjs gets it too
 process.on('SIGTERM', () => {
   fleet.close();
   io.close(() => process.exit(0));
+  http.closeAllConnections(); // browsers keep some
 });
 
 let hasSaid = false;

@@ -189,6 +189,7 @@ for (const [event, [word, text]] of Object.entries(lines)) {
 
 socket.on('connect', async () => {
   isConnected = true;
+  const { id } = socket;
   const name = stored('name');
   try {
     if (name !== undefined) await enter(name);
@@ -198,7 +199,7 @@ socket.on('connect', async () => {
     }
     wasCut = false;
   } catch (error) {
-    leave(name, error.message);
+    if (socket.id === id) leave(name, error.message); // otherwise it is tried again
   }
   render();
 });
@@ -372,9 +373,10 @@ function render() {
   });
 }
 
-$('kill').addEventListener('click', () => canKill() && ask('kill redis').catch(({ message }) => sayText(message)));
-$('pace').addEventListener('change', ({ target }) =>
-  ask('pace', { perSecond: Number(target.value) }).catch(({ message }) => sayText(message)),
-);
-if (stored('name') === undefined) $('name').focus();
+const sayLive = ({ message }) => live.event('plain', 'Error', message);
+$('kill').addEventListener('click', () => canKill() && ask('kill redis').catch(sayLive));
+$('pace').addEventListener('change', ({ target }) => ask('pace', { perSecond: Number(target.value) }).catch(sayLive));
+// Whoever loads the page again is let in at once.
+$('enter').hidden = stored('name') !== undefined;
+$('name').focus();
 render();
