@@ -1,10 +1,16 @@
 """Channel layers in several processes: ours, channels_redis's, and both in one fleet."""
 
+import contextlib
+import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
-from conftest import until_blocking
+from conftest import DEADLINE_S, until_blocking
 from fleet import Member, heard_again
+from redis_server import free_port
+from websockets.sync.client import connect
 
 PROGRAM = pathlib.Path(__file__).with_name("channels_member.py").read_text(encoding="utf-8")
 
@@ -103,3 +109,65 @@ def test_consumers_in_a_mixed_fleet_whose_redis_is_killed(own_redis, fleet):
     own_redis.start()
     until_blocking(lambda: own_redis.cli("pubsub", "numsub", "asgi__group__room").split()[-1] == "3")
     chat("after", members[:2])  # a consumer over the original may end with its first publish on the old connection
+
+
+LAYERS = {
+    "fanwire": "fanwire.channels.FanwireChannelLayer",
+    "channels_redis": "channels_redis.pubsub.RedisPubSubChannelLayer",
+}
+
+
+@contextlib.contextmanager
+def daphne(backend, url):
+    """A server in a process of its own; gives its port."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "channels_server:application"],
+        cwd=pathlib.Path(__file__).parent,
+        env={**os.environ, "LAYER": LAYERS[backend], "REDIS_OF_LAYER": url},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield port
+        process.terminate()
+        assert process.wait(DEADLINE_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def browser(port):
+    """A WebSocket, once the server listens."""
+    opened = []
+
+    def is_open():
+        with contextlib.suppress(ConnectionRefusedError):
+            opened.append(connect(f"ws://127.0.0.1:{port}/", open_timeout=DEADLINE_S))
+        return opened
+
+    until_blocking(is_open)
+    return opened[0]
+
+
+@pytest.mark.timeout(180)
+def test_browsers_at_servers_of_a_mixed_fleet_whose_redis_is_killed(own_redis):
+    with contextlib.ExitStack() as stack:
+        backends = ("fanwire", "fanwire", "channels_redis")
+        ports = [stack.enter_context(daphne(backend, own_redis.url)) for backend in backends]
+        browsers = [stack.enter_context(browser(port)) for port in ports for _ in range(2)]
+
+        def chat(name, speakers):
+            for number, speaker in enumerate(speakers):
+                speaker.send(f"{name} {number}")
+                for listener in browsers:
+                    assert listener.recv(timeout=DEADLINE_S) == f"{name} {number}"
+
+        chat("before", browsers)
+        own_redis.kill()
+        own_redis.start()
+        until_blocking(lambda: own_redis.cli("pubsub", "numsub", "asgi__group__room").split()[-1] == "3")
+        chat("after", browsers[:4])
+        for one in browsers[:4]:
+            one.close()
+        until_blocking(lambda: own_redis.cli("pubsub", "numsub", "asgi__group__room").split()[-1] == "1")
