@@ -129,7 +129,7 @@ export class Chat {
     return socket.join(roomOf(room));
   }
 
-  // Of two who take a name at the same moment both may be refused, but never is it given to both while Redis is there.
+  // Of two who take a name at the same moment both may be refused, but never do both get it while Redis is there.
   async #isTaken(socket, { id, name }) {
     const isOther = (one) => one.id !== socket.id && one.data.person?.id !== id;
     const inRoom = this.#io.in(roomOfName(name));

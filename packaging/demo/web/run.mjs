@@ -137,7 +137,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => s
 try {
   if (!(await startRedis())) throw new Error('there is no Redis');
   await Promise.all(names.map((name, i) => startServer(name, String(Number(firstPort) + i), false)));
-  const title = 'Open these beside each other:';
+  const title = 'Open these side by side:';
   say(`\n  ${title}\n`);
   for (const [name, { port, child }] of servers)
     say(`    server ${name}   http://127.0.0.1:${port}   process ${child.pid}`);

@@ -32,7 +32,7 @@ const fleet = new Fleet(io, name, (told) => process.send?.(told));
 const chat = new Chat(io, fleet);
 io.on('connection', (socket) => chat.welcome(socket));
 
-// Clients are told what happens to their own rooms; null stands for what goes to all servers.
+// Clients get what happens to their own rooms; null stands for what goes to all servers.
 const { adapter } = io.of('/');
 for (const event of ['lost', 'resumed', 'gap', 'failed']) {
   adapter.on(event, (room, detail) => {
