@@ -176,6 +176,52 @@ test('an emitter over a client, and one server over a bus', async () => {
   assert.ok(client.isReady);
 });
 
+describe('over clients of a cluster', () => {
+  let cluster;
+  before(async () => {
+    cluster = await RedisServer.start('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1');
+    const admin = redis4.createClient({ url: cluster.url });
+    await admin.connect();
+    await admin.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383']);
+    await until(async () => (await admin.sendCommand(['CLUSTER', 'INFO'])).includes('cluster_state:ok'));
+    await admin.quit();
+  });
+  after(() => cluster.stop());
+
+  const clusterOf = {
+    'redis 4': ofClusterOf(redis4), 'redis 6': ofClusterOf(redis6),
+    async 'ioredis 5'() {
+      const client = new ioredis5.Cluster([{ host: '127.0.0.1', port: cluster.port }], { shardedSubscribers: true });
+      await until(() => client.status === 'ready');
+      closeAtEnd(() => client.disconnect());
+      return client;
+    },
+  };
+  function ofClusterOf({ createCluster }) {
+    return async () => {
+      const client = createCluster({ rootNodes: [{ url: cluster.url }] });
+      client.on('error', () => {});
+      await client.connect();
+      closeAtEnd(() => (client.close ?? client.disconnect).call(client));
+      return client;
+    };
+  }
+  for (const [name, make] of Object.entries(clusterOf)) {
+    for (const wire of ['sharded', 'interest']) {
+      test(`${name}, ${wire}`, async () => {
+        const [a, b] = await Promise.all([1, 2].map(async () => serve(createAdapter(await make(), { wire }))));
+        await until(async () => (await a.adapter.serverCount()) === 2 && (await b.adapter.serverCount()) === 2);
+        const people = await Promise.all([a.connect(), b.connect()]);
+        await people[1].socket.join('room');
+        a.io.to('room').emit('room', bytes);
+        await until(() => people[1].got.length === 1);
+        assert.deepEqual(people[1].got, [['room', bytes]]);
+        assert.equal((await b.io.fetchSockets()).length, 2);
+      });
+    }
+  }
+});
+
 test('the sharded wire needs a client', () => {
   assert.throws(() => createAdapter(redis.url, { wire: 'sharded' }), /^TypeError: the sharded wire needs a client/);
   assert.throws(() => createAdapter(null, { client: {} }),

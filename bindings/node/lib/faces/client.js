@@ -13,6 +13,7 @@ const kFew = 100; // "error" listeners of many faces on one client are no leak
 
 class ClientMessage {
   #received;
+  #text;
 
   constructor(channel, received) {
     this.channel = channel;
@@ -20,7 +21,7 @@ class ClientMessage {
   }
 
   get text() {
-    return typeof this.#received === 'string' ? this.#received : this.#received.toString();
+    return (this.#text ??= typeof this.#received === 'string' ? this.#received : this.#received.toString());
   }
 
   get data() {

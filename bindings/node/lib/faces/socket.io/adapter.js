@@ -214,11 +214,12 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
     #deliver({ opts, args, json }, received) {
       const packet = { type: kEvent, data: args, nsp: this.nsp.name };
       if (json !== undefined) this.#encoder.offer(packet, json);
-      this.#withHeldWrites(() => locally.broadcast.call(this, packet, opts), received);
+      this.#encode(() => locally.broadcast.call(this, packet, opts), received);
     }
 
-    #withHeldWrites(act, received) {
-      this.#isReceiving = true;
+    // `isBroadcast`: what goes to clients, who are many, is written with what else comes.
+    #encode(act, received, isBroadcast = true) {
+      this.#isReceiving = isBroadcast;
       try {
         return act();
       } catch (error) {
@@ -246,7 +247,7 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
         case types.SERVER_SIDE_EMIT:
           return this.onMessage(message);
         default:
-          return this.#withHeldWrites(() => this.onMessage(message, ''), received);
+          return this.#encode(() => this.onMessage(message, ''), received, type === types.BROADCAST);
       }
     }
 
