@@ -347,7 +347,7 @@ asyncio.run(main())
 
 
 def test_a_fleet_with_broadcasters_own(own_redis):
-    """Theirs never receives again once Redis was away, so that one is started anew."""
+    """Theirs never receives again once Redis was away, so that one is started again."""
     with Member(MEMBER, own_redis.url, "fanwire") as ours, Member(MEMBER, own_redis.url, "fanwire") as another:
         with Member(MEMBER, own_redis.url, "broadcaster") as theirs:
             everybody_hears([ours, another, theirs], "before")

@@ -32,7 +32,7 @@ logging.getLogger("fanwire").addHandler(handler)
 
 @asynccontextmanager
 async def lifespan(app: FastAPI):
-    # A client that reads too slowly fills its own inbox and nothing else: it misses messages, and is told so.
+    # A client that reads too slowly fills its own inbox and nothing else: it misses messages and gets a gap.
     async with fanwire.open(namespace="chat", inbox_count=1000) as app.state.bus:
         yield
 

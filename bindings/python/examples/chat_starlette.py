@@ -18,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 
 @asynccontextmanager
 async def lifespan(app):
-    # A client that reads too slowly fills its own inbox and nothing else: it misses messages, and is told so.
+    # A client that reads too slowly fills its own inbox and nothing else: it misses messages and gets a gap.
     async with fanwire.open(namespace="chat", inbox_count=1000) as app.state.bus:
         yield
 

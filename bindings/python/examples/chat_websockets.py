@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 
 async def main(port):
-    # A client that reads too slowly fills its own inbox and nothing else: it misses messages, and is told so.
+    # A client that reads too slowly fills its own inbox and nothing else: it misses messages and gets a gap.
     async with fanwire.open(namespace="chat", inbox_count=1000) as bus:
 
         async def room(socket):

@@ -99,7 +99,7 @@ class FanwireBackend(broadcaster.BroadcastBackend):
                     del self._subscriptions[channel]
                     subscription.close()
                 elif self._bus is not None and isinstance(error, UnsubscribedError):
-                    continue  # another one who waited for it has given up
+                    continue  # another task that waited for it was cancelled
                 raise
 
     async def unsubscribe(self, channel: str) -> None:

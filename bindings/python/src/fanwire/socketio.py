@@ -152,8 +152,9 @@ class _Face(_Manager):
             return True
         if self._refused % _REPORT_EVERY == 0:
             what = (
-                "a pickled message, as python-socketio sends before 5.14, or somebody who means harm"
-                if data[:1] == _PICKLE else "what is no message"
+                "a pickled message (python-socketio sends such before 5.14, and so can an attacker)"
+                if data[:1] == _PICKLE
+                else "what is no message"
             )
             self._get_logger().error(f"Refused {what}, on the channel {self.channel!r}; {self._refused + 1} so far")
         self._refused += 1
