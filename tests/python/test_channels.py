@@ -7,6 +7,7 @@ import os
 import random
 import re
 import threading
+import time
 
 import fanwire
 import msgpack
@@ -199,10 +200,10 @@ async def test_of_two_receivers_the_other_one_stays(layer, own_redis):
     assert subscribed(own_redis) == [channel]
 
 
-def _envelope(layer, message):
+def _envelope(layer, message, deadline=float("inf")):
     from fanwire.channels._topics import Envelope
 
-    return Envelope(layer.serialize(message), float("inf"), False, None)
+    return Envelope(layer.serialize(message), deadline, False, None)
 
 
 async def test_an_abandoned_channel_is_forgotten_and_taken_up_again(make_layer, own_redis, losses):
@@ -378,7 +379,7 @@ def test_a_full_channel_of_another_event_loop(own_redis):
 
 
 async def test_a_send_that_fails_takes_no_room(make_layer, own_redis):
-    layer = make_layer(capacity=1, publish_timeout_ms=50)
+    layer = make_layer(capacity=1, offline="fail")
     channel = await layer.new_channel()
     own_redis.kill()
     for _ in range(3):
@@ -442,18 +443,28 @@ async def test_a_break_does_not_leave_a_channel_full(make_layer, own_redis):
 
 
 async def test_messages_expire(make_layer, losses):
-    layer = make_layer(expiry=0.05, capacity=2, on_loss=losses.append)
+    layer = make_layer(capacity=2, on_loss=losses.append)
     channel = await layer.new_channel()
-    for _ in range(2):  # the second time in the place of the first ones
-        await layer.send(channel, {"n": 1})
-        await layer.send(channel, {"n": 2})
-        await until(lambda: len(layer.channels[channel].items) == 2)
-        last = layer.channels[channel].items[-1]
-        await until(lambda: last.deadline < asyncio.get_running_loop().time())
-    await layer.send(channel, {"n": 3})
-    assert (await within(layer.receive(channel)))["n"] == 3
-    await until(lambda: sum(loss.count for loss in losses) == 4)
-    assert {loss.reason for loss in losses} == {"expired"}
+    put = layer.channels[channel].put
+    put(_envelope(layer, "old", 0.0))
+    put(_envelope(layer, "old", 0.0))
+    await layer.send(channel, "takes their place")
+    assert await within(layer.receive(channel)) == "takes their place"
+    put(_envelope(layer, "old", 0.0))
+    receiving = asyncio.create_task(layer.receive(channel))
+    await until(lambda: layer.channels[channel].waiters)
+    await layer.send(channel, "comes after it")
+    assert await within(receiving) == "comes after it"
+    await until(lambda: sum(loss.count for loss in losses) == 3)
+    assert {(loss.reason, loss.channel) for loss in losses} == {("expired", channel)}
+
+
+async def test_how_long_messages_may_wait(make_layer):
+    layer = make_layer(expiry=7)
+    channel = await layer.new_channel()
+    await layer.send(channel, MESSAGE)
+    await until(lambda: layer.channels[channel].items)
+    assert time.monotonic() < layer.channels[channel].items[0].deadline <= time.monotonic() + 7
 
 
 async def test_a_channel_leaves_its_group_in_time(make_layer, own_redis, losses):
@@ -467,10 +478,12 @@ async def test_a_channel_leaves_its_group_in_time(make_layer, own_redis, losses)
             await layer.group_add("g", stays)
             await asyncio.sleep(0.01)
     await until(lambda: "asgi__group__other" not in layer.groups)
+    await layer.group_add("g", stays)
     assert list(layer.groups["asgi__group__g"]) == [stays]
     await until(lambda: not layer.groups and subscribed(own_redis) == sorted([stays, leaves]))
-    await until(lambda: len(losses) == 3)
-    assert losses[0] == Loss("group_expired", leaves, "g")
+    left = [(leaves, "g"), (leaves, "other"), (stays, "g")]
+    expected = {Loss("group_expired", channel, group) for channel, group in left}
+    await until(lambda: expected <= set(losses))
 
 
 # ---- Losses
@@ -591,11 +604,12 @@ async def test_losses_are_logged_when_nobody_asks(make_layer, own_redis, caplog)
     await until(lambda: "messages were lost: reconnect, unknown number, in channel" in caplog.text)
     await until(lambda: all(layer.channels[channel].subscription.state == "active" for channel in channels))
     caplog.clear()
-    for _ in range(50):
-        await layer.group_add("g", channels[0])
+    begin = time.monotonic()
+    await layer.group_add("g", channels[0])
+    for _ in range(200):
         await layer.group_send("g", MESSAGE)
     await until(lambda: re.search("full, [0-9]+, in channel", caplog.text))
-    assert caplog.text.count("WARNING") <= 3
+    assert caplog.text.count("full, ") <= 2 + time.monotonic() - begin  # not a line for each
 
 
 GARBAGE = [b"", b"garbage", b"\xc1", b"\x81", b"\x91" * 5000, b"\x00fanwire", b"\xdf\xff\xff\xff\xff"]
@@ -623,9 +637,10 @@ async def test_messages_of_another_key_reach_nobody(make_layer, losses):
     for sender in (make_layer(), make_layer(symmetric_encryption_keys=["b"]), ours):
         await sender.send(channel, MESSAGE)
     assert await within(ours.receive(channel)) == MESSAGE
-    await until(lambda: losses)
-    assert losses == [Loss("undecodable", channel, None, 2, losses[0].error)]
-    assert type(losses[0].error).__name__ == "InvalidToken"
+    await until(lambda: sum(loss.count for loss in losses) == 2)
+    assert {(loss.reason, loss.channel, type(loss.error).__name__) for loss in losses} == {
+        ("undecodable", channel, "InvalidToken")
+    }
 
 
 async def test_an_overflow_of_the_engine_is_reported(make_layer, own_redis, losses):
@@ -644,8 +659,8 @@ async def test_an_overflow_of_the_engine_is_reported(make_layer, own_redis, loss
 
 
 async def test_nothing_waits_for_ever_for_a_redis_that_is_not_there(make_layer):
-    layer = make_layer(hosts=["redis://127.0.0.1:1"], publish_timeout_ms=200)
-    with pytest.raises(TimeoutError, match="could not be subscribed within 0.2 s: .*refused"):
+    layer = make_layer(hosts=["redis://127.0.0.1:1"], publish_timeout_ms=1000)
+    with pytest.raises(TimeoutError, match="could not be subscribed within 1 s: .*refused"):
         await within(layer.new_channel())
     with pytest.raises(TimeoutError):
         await within(layer.receive("x"))
