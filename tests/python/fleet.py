@@ -1,6 +1,7 @@
 """Members of a fleet: programs in processes of their own that are told what to do line by line."""
 
 import json
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -41,7 +42,12 @@ class Member:
         command = [sys.executable, "-c", PRELUDE + textwrap.dedent(program), url, kind]
         self._errors = []
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=pathlib.Path(__file__).parent,  # programs import from the tests
         )
         self._readers = [threading.Thread(target=self._read), threading.Thread(target=self._read_errors)]
         for reader in self._readers:
