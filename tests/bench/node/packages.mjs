@@ -3,8 +3,10 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const folder = process.env.FANWIRE_BENCH_PACKAGES;
-const require = createRequire(folder === undefined ? import.meta.url : path.resolve(folder, 'package.json'));
+const given = process.env.FANWIRE_BENCH_PACKAGES;
+const folder = given && path.resolve(given);
+if (folder !== undefined) process.env.FANWIRE_BENCH_PACKAGES = folder; // for processes that are started elsewhere
+const require = createRequire(folder === undefined ? import.meta.url : path.join(folder, 'package.json'));
 
 /** The module `name` of the installed packages; `fallback` is a file to take when there is no such package. */
 export async function load(name, fallback) {
