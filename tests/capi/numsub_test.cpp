@@ -103,6 +103,12 @@ TEST(Numsub, OpenQuestionsAreLimitedAndEndWithTheEngine) {
     EXPECT_TRUE(inbox.drain().empty());
 }
 
+TEST(Numsub, AnsweredQuestionsNoLongerCount) {
+    Engine engine = open_engine({{"publish_buffer_bytes", "65536"}});
+    const std::vector<std::string> long_names(20, std::string(1000, 'c'));
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(numsub(engine, long_names), Counts(20, 0));
+}
+
 TEST(Numsub, OfflineFailDoesNotWait) {
     Options options({{"url", "unix:///nonexistent/fanwire"}, {"offline", "fail"}});
     Engine engine;

@@ -93,6 +93,25 @@ TEST(Request, ABreakLeavesWhatCameAndWhatIsMissing) {
     }
 }
 
+// In a break nobody would hear the replies: it is not even queued.
+TEST(Request, IsNotPublishedBeforeItsRepliesCanCome) {
+    RedisServer server;
+    Inbox inbox, messages;
+    Engine asker = open_on(server.url());
+    Subscription other = subscribe(asker, "other", messages);
+    Request first, request;
+    ASSERT_STATUS(FANWIRE_OK, ask(first, asker, "nobody", "q", inbox));
+    inbox.next(FANWIRE_EVENT_REQUEST_DONE);  // the reply channel is there
+    server.kill();
+    next_of(messages, FANWIRE_EVENT_LOST);
+    const std::uint64_t before = stats_of(asker).published;
+    ASSERT_STATUS(FANWIRE_OK, ask(request, asker, "c", "q", inbox, 1, 50));
+    const Seen done = inbox.next(FANWIRE_EVENT_REQUEST_DONE);
+    EXPECT_EQ(FANWIRE_TIMEOUT, done.status);
+    EXPECT_NE(std::string::npos, done.text.find("not confirmed")) << done.text;
+    EXPECT_EQ(before, stats_of(asker).published);
+}
+
 // Whether the server has published it, nobody knows: it ends in time, and says so.
 TEST(Request, WhoseOutcomeIsUnknownEndsInTime) {
     RedisServer server;

@@ -72,7 +72,7 @@ TEST_F(AddressesTest, WhenAllAreSickTheyGoRound) {
 TEST_F(AddressesTest, WhatIsGoodAgainHasItsOldPlace) {
     round(three, {"1", "2"});
     EXPECT_EQ(round(three, {"3"}), (Strings{"3", "1"}));
-    EXPECT_EQ(round(three, {}), Strings{"1"});
+    EXPECT_EQ(round({"1", "2", "3", "4"}, {"1"}), (Strings{"1", "4"})) << "before one that is new";
 }
 
 TEST_F(AddressesTest, WhatTheHostNoLongerHasIsForgotten) {

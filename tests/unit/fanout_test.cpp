@@ -87,6 +87,7 @@ TEST_F(FanoutTest, TakesTheHeadOffARequest) {
     };
     for (const Case& one : {Case{frame::request(address, "q"), "q", true}, Case{frame::request(address, ""), "", true},
                             Case{frame::request(address, user), user, true}, Case{frame::plain(user), user, false},
+                            Case{frame::plain(frame::plain("x")), frame::plain("x"), false},
                             Case{user, user, false}, Case{too_far, too_far, false}, Case{reply, reply, false}}) {
         // As Redis has it: a payload for each, copied or lying in what was received.
         Topic* const a = topics.find(TargetKind::channel, "ws:a");

@@ -204,6 +204,11 @@ TEST_F(RequestsTest, ARefusedChannelRefusesThemUntilItIsConfirmed) {
     requests->confirmed();
     ask(3, 1);
     EXPECT_EQ(1u, published.size());
+    requests->refused({Status::NO_PERMISSION, "NOPERM"});
+    requests->lost();
+    take();
+    ask(4, 1);
+    EXPECT_EQ(take(), Strings{}) << "the next link may allow it";
 }
 
 TEST_F(RequestsTest, GivingUpEndsThoseThatAreNotPublished) {
@@ -263,6 +268,7 @@ TEST_F(RequestsTest, WhatIsNoReplyOfOursIsIgnored) {
     requests->reply("x");
     requests->reply("");
     requests->reply(frame::plain("x"));
+    requests->reply(frame::plain(std::string("\0\0\0\0\0\0\0\1", 8)));  // where a reply has its number
     requests->reply(frame::request({}, "x"));
     EXPECT_EQ(take(), Strings{});
     reply(0, "");
