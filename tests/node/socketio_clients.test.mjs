@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { createAdapter as createRedisAdapter, createShardedAdapter } from '@socket.io/redis-adapter';
 import * as ioredis5 from 'ioredis';
 import * as ioredis6 from 'ioredis-6';
+import msgpack from 'notepack.io';
 import * as redis4 from 'redis';
 import * as redis5 from 'redis-5';
 import * as redis6 from 'redis-6';
@@ -220,6 +221,41 @@ describe('over clients of a cluster', () => {
       });
     }
   }
+});
+
+test("over a client of text alone, as Bun's is", async () => {
+  const sent = [];
+  const listeners = new Map();
+  const client = {
+    connected: true,
+    async connect() {},
+    duplicate: async () => ({ ...client }),
+    close() {},
+    psubscribe() {},
+    subscribe: async (name, listener) => listeners.set(name, listener),
+    unsubscribe: async (name) => listeners.delete(name),
+    publish: async (...args) => sent.push(args),
+    send: async () => ['x', 1],
+  };
+  const { io, adapter, connect } = await serve(createAdapter(client));
+  const { got } = await connect();
+  await until(() => listeners.has('fanwire:socket.io#/#'));
+  io.emit('text', 'é');
+  io.emit('bytes', bytes);
+  assert.ok(sent[0][1].startsWith('{"uid":') && sent[1][1].startsWith('~'));
+  await until(() => got.length === 2);
+  const invalid = event(adapter, 'invalid');
+  const receive = listeners.get('fanwire:socket.io#/#');
+  receive('\ufffd\ufffdbytes as text', 'fanwire:socket.io#/#');
+  assert.match((await invalid)[0].message, /it has bytes/);
+  receive(`~${Buffer.from(msgpack.encode({
+    uid: 'x', nsp: '/', type: 3, data: { packet: { type: 2, data: ['bytes', bytes] }, opts: { rooms: [], except: [] } },
+  })).toString('base64')}`, 'fanwire:socket.io#/#');
+  await until(() => got.length === 3);
+  assert.deepEqual(got, [['text', 'é'], ['bytes', bytes], ['bytes', bytes]]);
+  await assert.rejects(serve(createAdapter(client, { wire: 'classic' })), /^TypeError: the classic wire is made of bytes/);
+  await assert.rejects(serve(createAdapter(client, { wire: 'sharded' })), /^TypeError: Bun's RedisClient has no sharded/);
+  assert.throws(() => new Emitter(client, { wire: 'classic' }), /^TypeError: the classic wire is made of bytes/);
 });
 
 test('the sharded wire needs a client', () => {

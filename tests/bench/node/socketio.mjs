@@ -1,6 +1,6 @@
-// A Socket.IO server with the adapter that is measured: socketio.mjs ADAPTER WHAT --url URL --count N. ADAPTER: ours, ours-classic,
-// redis-adapter. WHAT: socketio-member or socketio-apart, see socketio_load.mjs, which publishes and is the client. The CPU time is
-// this process's, from the first publish to the client's last message.
+// A Socket.IO server with the adapter that is measured: socketio.mjs ADAPTER WHAT --url URL --count N. ADAPTER: ours,
+// ours-classic, redis-adapter. WHAT: socketio-member or socketio-apart, see socketio_load.mjs, which publishes and is the
+// client. The CPU time is this process's, from the first publish to the client's last message.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';

@@ -1,7 +1,8 @@
-// What a measured Socket.IO server gets to do, in a process of its own, so that its CPU time is not in the figures: a member of
-// the server, and a publisher that sends what another server of the fleet would. socketio_load.mjs PORT URL WIRE COUNT SIZE WHAT
-// WINDOW LOSE. WHAT: member: the client is in the room, checks each message, and WINDOW messages are under way at most; apart: it
-// is in another, and must get but the last message, which is for all. LOSE: a number that is left out, to show that it is noticed.
+// What a measured Socket.IO server gets to do, in a process of its own, so that its CPU time is not in the figures: a
+// client of the server, and a publisher that sends what another server of the fleet would. socketio_load.mjs PORT URL WIRE
+// COUNT SIZE WHAT WINDOW LOSE. WHAT: member: the client is in the room, checks each message, and WINDOW messages are under
+// way at most; apart: it is in another, and must get but the last message, which is for all. LOSE: a number that is left
+// out, to show that it is noticed.
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 
@@ -47,7 +48,9 @@ const text = digits(0) + 'x'.repeat(size - kDigits);
 const { channel, body } = await messageOf((emitter) => emitter.to(kRoom).emit('m', text));
 const end = await messageOf((emitter) => emitter.emit('end'));
 const command = ({ channel: name, body: payload }) => Buffer.concat([
-  Buffer.from(`*3\r\n$7\r\nPUBLISH\r\n$${Buffer.byteLength(name)}\r\n${name}\r\n$${payload.length}\r\n`), payload, Buffer.from('\r\n'),
+  Buffer.from(`*3\r\n$7\r\nPUBLISH\r\n$${Buffer.byteLength(name)}\r\n${name}\r\n$${payload.length}\r\n`),
+  payload,
+  Buffer.from('\r\n'),
 ]);
 const one = command({ channel, body });
 const at = one.indexOf(digits(0));
@@ -93,7 +96,8 @@ function onMessage(packet) {
   if (number !== received || packet.length !== size + 10) fail(`message ${number} came where ${received} was due`);
   ++received;
   if (received === count) return finish();
-  if (published < count && published - received <= window / 2) publish(Math.min(window - (published - received), count - published));
+  const underWay = published - received;
+  if (published < count && underWay <= window / 2) publish(Math.min(window - underWay, count - published));
 }
 
 function onEnd() {

@@ -171,7 +171,8 @@ class ClientBus extends EventEmitter {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#timer);
-    for (const [event, listener] of this.#listeners) (this.#client.off ?? this.#client.removeListener)?.call(this.#client, event, listener);
+    const off = this.#client.off ?? this.#client.removeListener;
+    for (const [event, listener] of this.#listeners) off?.call(this.#client, event, listener);
     const subscriber = this.#subscriber;
     this.#subscriber = undefined;
     this.#wanted.clear();

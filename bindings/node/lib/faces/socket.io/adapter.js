@@ -54,7 +54,8 @@ function makeAdapter({ ClusterAdapter, Adapter }) {
       this.bus = link.acquire();
       this.#channels = new Channels(this.bus, (message) => this.#receive(message), (...told) => this.#tell(...told));
       try {
-        this.#wire = new Wire({ ...options, nsp: nsp.name, uid: this.uid, msgpack, rooms: this.rooms, isText: this.bus.isText });
+        const { uid, rooms, bus } = this;
+        this.#wire = new Wire({ ...options, nsp: nsp.name, uid, msgpack, rooms, isText: bus.isText });
         for (const channel of this.#wire.channels) this.#channels.open(channel);
       } catch (error) {
         this.#channels.close();

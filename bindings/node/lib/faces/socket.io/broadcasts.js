@@ -11,7 +11,8 @@ const kHeads = 1000;
 const kLongest = 16 * 1024; // of arguments; longer ones are encoded again, which refuses what is nested too deeply
 
 /** The body of a broadcast: JSON of a message. `start` is bodyStart(). */
-const encodeBroadcast = (start, { packet, opts }) => `${start}${JSON.stringify(opts)}${kArgs}${JSON.stringify(packet.data)}${kEnd}`;
+const encodeBroadcast = (start, { packet, opts }) =>
+  `${start}${JSON.stringify(opts)}${kArgs}${JSON.stringify(packet.data)}${kEnd}`;
 
 /** How bodies of broadcasts of a server begin. */
 function bodyStart(uid, nsp) {

@@ -85,7 +85,13 @@ class Emitter extends BroadcastOperator {
     const more = { isSharded: Wire.isSharded, offline: 'queue' };
     const link = busOrUrl instanceof Link ? busOrUrl : new Link(busOrUrl, settings, more);
     const bus = link.acquire();
-    const encoder = new Wire({ key, nsp, uid: kUid, msgpack: parser ?? msgpack(), subscriptionMode, isText: bus.isText });
+    let encoder;
+    try {
+      encoder = new Wire({ key, nsp, uid: kUid, msgpack: parser ?? msgpack(), subscriptionMode, isText: bus.isText });
+    } catch (error) {
+      link.release();
+      throw error;
+    }
     const send = (type, data) => {
       const { channel, body } = encoder.encode({ uid: kUid, nsp, type, data });
       bus.publishNoWait(channel, body);
