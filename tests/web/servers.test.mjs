@@ -29,7 +29,8 @@ const redis = (...command) => promisify(execFile)('redis-cli', ['-s', demo.redis
 /** Ada on A, Bo on B and Cleo on C, who see each other. */
 async function three(room) {
   const all = await Promise.all(servers.map((server, i) => enter(demo, server, names[i], room)));
-  await Promise.all(all.map((person) => until(() => sees(person, names), `${person.name} sees all`)));
+  const ids = all.map(({ id }) => id);
+  await Promise.all(all.map((person) => until(() => sees(person, ids), `${person.name} sees all`)));
   return all;
 }
 
@@ -324,8 +325,11 @@ test('a second demo takes other ports, and ends without a trace', async () => {
 
 test('servers whose parent is gone end, too', async () => {
   const orphans = await startDemo(demo.ports.A);
-  process.kill(orphans.pid, 'SIGKILL');
-  await until(() => ['A', 'B', 'C'].every((name) => !isAlive(orphans.pids[name])), 'the end of the servers');
-  process.kill(orphans.pids.Redis, 'SIGKILL');
-  await orphans.close();
+  try {
+    process.kill(orphans.pid, 'SIGKILL');
+    await until(() => ['A', 'B', 'C'].every((name) => !isAlive(orphans.pids[name])), 'the end of the servers');
+  } finally {
+    for (const pid of Object.values(orphans.pids)) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    await orphans.close();
+  }
 });

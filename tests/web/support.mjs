@@ -143,13 +143,13 @@ export function closePeople() {
 export const textsOf = (person, name) =>
   person.messages.filter(({ from }) => from.name === name).map(({ text }) => text);
 
-/** All servers know of each other, and see nobody or everybody. */
-export const sees = (person, names) => {
+/** All servers are in reach, and these people there, by name or by id: that of before may have had the same name. */
+export const sees = (person, wanted) => {
   const { servers = [] } = person.fleet ?? {};
-  const there = servers.flatMap((server) => server.people.map(({ name }) => name));
+  const there = servers.flatMap((server) => server.people.flatMap(({ id, name }) => [id, name]));
   return (
     servers.length === kServers &&
     servers.every(({ isReached }) => isReached) &&
-    names.every((name) => there.includes(name))
+    wanted.every((one) => there.includes(one))
   );
 };
