@@ -1,6 +1,5 @@
 #include "core/base/decimal.h"
 
-#include <cmath>
 #include <cstdint>
 
 namespace fanwire::core {
@@ -14,6 +13,12 @@ double power_of_ten(int exponent) {
     double power = 1;
     while (exponent-- > 0) power *= 10;
     return power;
+}
+
+// As llround(), of what is not negative; that one would make users of the static library link libm.
+std::int64_t nearest(double number) {
+    const auto whole = static_cast<std::int64_t>(number);
+    return number - static_cast<double>(whole) >= 0.5 ? whole + 1 : whole;
 }
 
 bool is_digit(char c) {
@@ -45,12 +50,12 @@ std::optional<double> take_decimal(std::string_view& text) {
 
 std::string show_decimal(double number) {
     constexpr double exact_max = 9007199254740992;  // 2^53
-    std::int64_t digits = std::llround(number);
+    std::int64_t digits = nearest(number);
     int fraction = 0;
     while (static_cast<double>(digits) / power_of_ten(fraction) != number) {
         const double scaled = number * power_of_ten(fraction + 1);
         if (scaled > exact_max || fraction == fraction_max) break;
-        digits = std::llround(scaled);
+        digits = nearest(scaled);
         ++fraction;
     }
     std::string text = std::to_string(digits);
