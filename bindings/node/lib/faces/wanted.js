@@ -8,7 +8,7 @@
  */
 class Wanted {
   #options;
-  #entries = new Map(); // name -> {handlers, subscription, ready, settle}
+  #entries = new Map(); // name -> {handlers, list (of them, until they change), subscription, ready, settle}
 
   constructor(options) {
     this.#options = options;
@@ -39,6 +39,7 @@ class Wanted {
   add(name, handler) {
     const entry = this.#entries.get(name) ?? this.#open(name);
     entry.handlers.add(handler);
+    entry.list = undefined;
     if (entry.subscription.state === 'active') return Promise.resolve();
     if (entry.ready === undefined) this.#expect(entry);
     return entry.ready;
@@ -47,7 +48,9 @@ class Wanted {
   /** Whether it was the last handler: then nothing is delivered any more. */
   remove(name, handler) {
     const entry = this.#entries.get(name);
-    if (entry === undefined || !entry.handlers.delete(handler) || entry.handlers.size > 0) return false;
+    if (entry === undefined || !entry.handlers.delete(handler)) return false;
+    entry.list = undefined;
+    if (entry.handlers.size > 0) return false;
     this.#end(name, entry);
     return true;
   }
@@ -66,7 +69,7 @@ class Wanted {
   }
 
   #open(name) {
-    const entry = { handlers: new Set(), subscription: undefined, ready: undefined, settle: undefined };
+    const entry = { handlers: new Set(), list: undefined, subscription: undefined, ready: undefined, settle: undefined };
     const subscription = this.#options.subscribe(name, (message) => this.#deliver(name, entry, message));
     entry.subscription = subscription;
     const confirmed = () => {
@@ -105,8 +108,9 @@ class Wanted {
     } catch (error) {
       return onError(error, name);
     }
-    for (const handler of [...entry.handlers]) {
-      if (!entry.handlers.has(handler)) continue; // one before it took it away
+    const list = (entry.list ??= [...entry.handlers]);
+    for (const handler of list) {
+      if (entry.list !== list && !entry.handlers.has(handler)) continue; // one before it took it away
       try {
         const result = call(handler, value, message);
         if (typeof result?.then === 'function') result.then(undefined, (error) => onError(error, name));
