@@ -122,11 +122,11 @@ class Ending(RedisTest):
         self.assertEqual(process.wait(timeout=DEADLINE), 130)
 
     def test_timeout_without_count_is_no_failure(self):
-        done = run("sub", "--url", self.redis.url, "silent", "--timeout", "0.2")
+        done = run("sub", "--url", self.redis.url, "silent", "--timeout", "2")
         self.assertEqual((done.returncode, done.stdout), (0, b""))
 
     def test_timeout_before_the_count_is_a_failure(self):
-        done = run("sub", "--url", self.redis.url, "silent", "--timeout", "0.2", "--count", "3")
+        done = run("sub", "--url", self.redis.url, "silent", "--timeout", "2", "--count", "3")
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"fanwire: the time limit passed after 0 of 3 messages\n", done.stderr)
 
