@@ -1,4 +1,4 @@
-// Where the drivers' packages are: in the folder that FANWIRE_BENCH_PACKAGES names, else beside this file.
+// Where the drivers' packages are: in the folder that FANWIRE_BENCH_PACKAGES names, or else next to this file.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';

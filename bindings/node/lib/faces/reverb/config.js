@@ -44,7 +44,7 @@ function timeoutOf({ timeout }) {
   throw new TypeError(`timeout must be a number of seconds, not ${timeout}`);
 }
 
-// What the URL says has precedence over what stands beside it. `whole`: a URL that the engine is to read.
+// What the URL says has precedence over the other fields. `whole`: a URL that the engine is to read.
 function connectionOf(server) {
   const { url: text, host, port, username, password, database } = server;
   const scheme = String(server.driver || server.scheme || '').toLowerCase();

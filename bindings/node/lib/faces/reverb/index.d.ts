@@ -1,4 +1,4 @@
-/** Laravel's configuration of a Redis connection. What `url` says has precedence over what stands beside it. */
+/** Laravel's configuration of a Redis connection. What `url` says has precedence over the other fields. */
 export interface RedisServerConfig {
   /** redis://, rediss://, tcp:// or tls://, where username, password, database and timeout (milliseconds) may stand in the query. */
   url?: string | undefined;
