@@ -20,7 +20,7 @@ const Error closed_error{Status::CLOSED, "the engine is closed"};
 
 // Where publish_wait() waits.
 class WaitingSink : public OutcomeSink {
-   public:
+ public:
     bool settle(std::span<const Settled> publishes, const Error& error) noexcept override {
         std::lock_guard lock(mutex_);
         outcome_ = Outcome{error, publishes.front().receivers};
@@ -33,7 +33,7 @@ class WaitingSink : public OutcomeSink {
         return std::move(outcome_);
     }
 
-   private:
+ private:
     std::mutex mutex_;
     std::condition_variable settled_;
     std::optional<Outcome> outcome_;
@@ -55,7 +55,8 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
       fanout_(topics_, metrics_, names_.channel_prefix_size()),
       loop_([this] { woken(); }),
       flush_moderation_(static_cast<std::uint32_t>(settings_.max_flush_delay_us)),
-      questions_(static_cast<std::size_t>(settings_.max_requests), static_cast<std::size_t>(settings_.publish_buffer_bytes)),
+      questions_(static_cast<std::size_t>(settings_.max_requests),
+                 static_cast<std::size_t>(settings_.publish_buffer_bytes)),
       requests_(reply_id_, names_.channel_prefix_size(), static_cast<std::size_t>(settings_.max_requests),
                 static_cast<std::size_t>(settings_.publish_buffer_bytes), for_requests()) {
     BackendListener& listener = *this;
@@ -68,8 +69,8 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
         monitor_->was_up = true;
     } else {
         const Random random = [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine_); };
-        backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, random_engine_(), topics_,
-                                                  fanout_.pool(), listener);
+        backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, random_engine_(), topics_, fanout_.pool(),
+                                                  listener);
     }
     close_timer_ = std::make_unique<Loop::Timer>(loop_, [this] { woken(); });
     request_timer_ = std::make_unique<Loop::Timer>(loop_, [this] {
@@ -97,7 +98,9 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
     }
 }
 
-Engine::~Engine() { close(Deadline::min()); }
+Engine::~Engine() {
+    close(Deadline::min());
+}
 
 // ---- any thread ----------------------------------------------------------------------------------------------------
 
@@ -135,8 +138,9 @@ void Engine::check_size(std::string_view payload) const {
                                                      std::to_string(settings_.max_message_bytes));
 }
 
-[[gnu::always_inline]] inline void Engine::enqueue(std::string_view prefix, std::string_view channel, std::string_view payload,
-                     const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout) {
+[[gnu::always_inline]] inline void Engine::enqueue(std::string_view prefix, std::string_view channel,
+                                                   std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
+                                                   void* user_data, std::uint32_t timeout) {
     bool wanted;
     {
         std::lock_guard lock(publish_mutex_);
@@ -284,7 +288,9 @@ Health Engine::health() const {
     return judge(facts);
 }
 
-void Engine::abandon() const noexcept { backend_->abandon(); }
+void Engine::abandon() const noexcept {
+    backend_->abandon();
+}
 
 void Engine::wait_connected(Deadline deadline) {
     refuse_io_thread("wait_connected");
@@ -482,7 +488,9 @@ void Engine::refuse_the_rest() noexcept {
         on_unqueued(taken_.records.size(), taken_.bytes());
         for (const PublishRecord& record : taken_.records) {
             const Settled settled{record.user_data, 0};
-            on_settled({record.sink ? &taken_.sinks[record.sink - 1] : nullptr, taken_.accepted_us, {&settled, 1},
+            on_settled({record.sink ? &taken_.sinks[record.sink - 1] : nullptr,
+                        taken_.accepted_us,
+                        {&settled, 1},
                         closed_error});
         }
         left_without_outcome_ += taken_.records.size();

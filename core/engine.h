@@ -42,7 +42,7 @@ enum class EngineState {
 void refuse_io_thread(const char* what);
 
 class Engine : private BackendListener {
-   public:
+ public:
     using Deadline = std::chrono::steady_clock::time_point;
 
     // Starts the IO thread and begins to connect. Throws Failure.
@@ -54,9 +54,8 @@ class Engine : private BackendListener {
     // All of these: thread any; they throw Failure or std::bad_alloc and then have changed nothing.
 
     // `timeout`: ms; 0: publish_timeout_ms.
-    void publish(std::string_view channel, std::string_view payload,
-                 const std::shared_ptr<OutcomeSink>& sink = nullptr, void* user_data = nullptr,
-                 std::uint32_t timeout = 0);
+    void publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink = nullptr,
+                 void* user_data = nullptr, std::uint32_t timeout = 0);
     std::uint64_t publish_wait(std::string_view channel, std::string_view payload, Deadline deadline);
 
     // What subscribe() takes for an inbox: one for all subscriptions that use it.
@@ -66,8 +65,8 @@ class Engine : private BackendListener {
     // Ends the subscriptions that use retired inboxes.
     void end_retired() noexcept;
 
-    // How many subscribers Redis counts for each of the channels. `done` is called once, on the IO thread, with `answer` as the
-    // numbers (std::uint64_t) when there is no error. TIMEOUT after publish_timeout_ms.
+    // How many subscribers Redis counts for each of the channels. `done` is called once, on the IO thread, with
+    // `answer` as the numbers (std::uint64_t) when there is no error. TIMEOUT after publish_timeout_ms.
     using NumsubDone = std::function<void(const Error& why, const MessageRef& answer)>;
     void numsub(std::span<const std::string_view> channels, NumsubDone done);
     // The same, as one NUMSUB event; the inbox has a slot for it.
@@ -105,7 +104,7 @@ class Engine : private BackendListener {
     // Closes the child's copies of the sockets.
     void abandon() const noexcept;
 
-   private:
+ private:
     struct Credentials {
         std::string username, password;
     };
@@ -132,8 +131,7 @@ class Engine : private BackendListener {
     bool close_is_due() const;
     void finish();
 
-    void on_message(Topic* topic, std::string_view channel, std::string_view payload,
-                    MessageRef* shared) override;
+    void on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef* shared) override;
     void on_reply(std::string_view payload) override;
     void on_confirmed(Topic& topic) override;
     void on_refused(Topic& topic, const Error& why) override;
@@ -205,10 +203,11 @@ class Engine : private BackendListener {
     std::uint64_t accepted_count_ = 0, accepted_bytes_ = 0;  // ever
     bool publish_closed_ = false, publishable_ = false;
     Error publish_refusal_;  // after giving up
-    // While what is in batch_ is put off: accepted_bytes_ from which on the IO thread is woken for it all the same; else 0.
+    // While what is in batch_ is put off: accepted_bytes_ from which on the IO thread is woken for it all the same;
+    // else 0.
     std::uint64_t wake_at_bytes_ = 0;
-    bool wake_asked_ = false;              // whether it has been woken for it
-    std::uint64_t last_accepted_us_ = 0;   // of all that are put off, otherwise of the first in batch_
+    bool wake_asked_ = false;             // whether it has been woken for it
+    std::uint64_t last_accepted_us_ = 0;  // of all that are put off, otherwise of the first in batch_
     // Of those, what waits to be written no longer. Only the IO thread adds to them, without the mutex.
     std::atomic<std::uint64_t> unqueued_count_{0}, unqueued_bytes_{0};
 

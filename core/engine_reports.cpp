@@ -8,7 +8,9 @@ void Engine::on_message(Topic* topic, std::string_view channel, std::string_view
     if (topic) fanout_.message(*topic, channel, payload, read_us_, shared);
 }
 
-void Engine::on_confirmed(Topic& topic) { fanout_.active(topic); }
+void Engine::on_confirmed(Topic& topic) {
+    fanout_.active(topic);
+}
 
 void Engine::on_refused(Topic& topic, const Error& why) {
     log_.write(LogLevel::warn, why.text);
@@ -19,7 +21,9 @@ void Engine::on_refused(Topic& topic, const Error& why) {
     fanout_.failed(topic, why);
 }
 
-void Engine::on_reply(std::string_view payload) { requests_.reply(payload); }
+void Engine::on_reply(std::string_view payload) {
+    requests_.reply(payload);
+}
 
 void Engine::on_reply_channel(const Error& why) {
     if (!why) return requests_.confirmed();
@@ -166,7 +170,9 @@ void Engine::on_gap_reason(GapReason reason) {
     fanout_.set_gap_reason(reason);
 }
 
-void Engine::on_probe_sent() { metrics_.probes.add(); }
+void Engine::on_probe_sent() {
+    metrics_.probes.add();
+}
 
 void Engine::on_probe_returned(std::uint64_t round_trip_us) {
     probe_at_.store(now_ms(), std::memory_order_relaxed);
@@ -187,9 +193,13 @@ void Engine::on_probe_failed(const Error& why, bool refused) {
     probe_returned_.store(false, std::memory_order_relaxed);
 }
 
-void Engine::on_probe_reset() { probe_returned_.store(false, std::memory_order_relaxed); }
+void Engine::on_probe_reset() {
+    probe_returned_.store(false, std::memory_order_relaxed);
+}
 
-void Engine::on_heard() { heard_at_.store(now_ms(), std::memory_order_relaxed); }
+void Engine::on_heard() {
+    heard_at_.store(now_ms(), std::memory_order_relaxed);
+}
 
 void Engine::on_bytes(std::size_t in, std::size_t out) {
     if (in > 0) read_us_ = now_us();

@@ -45,7 +45,7 @@ void Engine::numsub(std::span<const std::string_view> channels, NumsubDone done)
 
 void Engine::numsub(std::span<const std::string_view> channels, std::shared_ptr<Inbox> inbox, void* user_data) {
     numsub(channels, [this, inbox = std::move(inbox), user_data, count = channels.size()](const Error& why,
-                                                                                        const MessageRef& answer) {
+                                                                                          const MessageRef& answer) {
         Event event = Event::of(EventKind::numsub, why);
         event.user_data = user_data;
         event.count = count;
@@ -71,8 +71,9 @@ void Engine::numsub_wait(std::span<const std::string_view> channels, std::uint64
     std::unique_lock lock(waiting->mutex);
     if (!waiting->answered.wait_until(lock, deadline, [&] { return waiting->outcome.has_value(); })) {
         std::lock_guard publishing(publish_mutex_);
-        throw Failure(Status::TIMEOUT, publishable_ ? "PUBSUB NUMSUB was not answered in time"
-                                                    : "PUBSUB NUMSUB could not be asked in time, there is no connection");
+        throw Failure(Status::TIMEOUT, publishable_
+                                           ? "PUBSUB NUMSUB was not answered in time"
+                                           : "PUBSUB NUMSUB could not be asked in time, there is no connection");
     }
     if (*waiting->outcome) throw Failure(*waiting->outcome);
     if (!channels.empty()) std::memcpy(counts, waiting->answer->payload().data(), waiting->answer->payload().size());
@@ -98,8 +99,8 @@ Requests::Engine Engine::for_requests() {
                                      names_.channel_prefix_size()));
     };
     engine.need = [this] { backend_->needed(); };
-    engine.publish = [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
-                            TimeMs deadline) {
+    engine.publish = [this](const std::string& channel, const std::string& framed,
+                            const std::shared_ptr<OutcomeSink>& sink, TimeMs deadline) {
         constexpr TimeMs longest = UINT32_MAX;
         const TimeMs left = deadline == never ? longest : std::clamp<TimeMs>(deadline - now_ms(), 1, longest);
         publish_framed(names_.channel_prefix(), channel, framed, sink, nullptr, static_cast<std::uint32_t>(left));
@@ -122,7 +123,8 @@ std::shared_ptr<Request> Engine::request(std::string_view channel, std::string_v
     }
     if (timeout == 0) timeout = static_cast<std::uint64_t>(settings_.publish_timeout_ms);
     const TimeMs now = now_ms();
-    const TimeMs deadline = timeout < static_cast<std::uint64_t>(never - now) ? now + static_cast<TimeMs>(timeout) : never;
+    const TimeMs deadline =
+        timeout < static_cast<std::uint64_t>(never - now) ? now + static_cast<TimeMs>(timeout) : never;
     std::shared_ptr<Request> request = requests_.open(channel, payload, expect, deadline, std::move(inbox), user_data);
     wake();
     return request;
@@ -135,13 +137,14 @@ bool Engine::cancel(const std::shared_ptr<Request>& request) noexcept {
 }
 
 void Engine::reply(const Message& request, std::string_view payload) {
-    if (!request.is_request()) throw Failure(Status::INVALID_ARGUMENT, "the message is no request: it cannot be answered");
+    if (!request.is_request())
+        throw Failure(Status::INVALID_ARGUMENT, "the message is no request: it cannot be answered");
     check_size(payload);
     const frame::Address address = frame::address_of(request.head(frame::request_size));
     // The namespace of whoever asked, which is ours or stands in the channel.
     const std::string wire = names_.channel_prefix() + std::string(request.channel());
     publish_framed(std::string_view(wire).substr(0, address.prefix_size), frame::reply_channel(address.id),
-            frame::reply(address.number, payload), nullptr, nullptr);
+                   frame::reply(address.number, payload), nullptr, nullptr);
 }
 
 }  // namespace fanwire::core

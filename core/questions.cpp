@@ -15,10 +15,11 @@ void Questions::ask(std::unique_ptr<Numsub> question) {
     std::lock_guard lock(mutex_);
     if (closed_) throw Failure(Status::CLOSED, "the engine is closed");
     if (count_.load() >= count_max_)
-        throw Failure(Status::LIMIT_REACHED, "max_requests (" + std::to_string(count_max_) + ") NUMSUBs have no answer yet");
+        throw Failure(Status::LIMIT_REACHED,
+                      "max_requests (" + std::to_string(count_max_) + ") NUMSUBs have no answer yet");
     if (bytes_.load() > 0 && bytes_.load() + size > bytes_max_)
-        throw Failure(Status::QUEUE_FULL, "NUMSUBs without an answer fill publish_buffer_bytes (" +
-                                              std::to_string(bytes_max_) + ")");
+        throw Failure(Status::QUEUE_FULL,
+                      "NUMSUBs without an answer fill publish_buffer_bytes (" + std::to_string(bytes_max_) + ")");
     asked_.push_back(std::move(question));
     count_.fetch_add(1);
     bytes_.fetch_add(size);

@@ -12,7 +12,7 @@
 namespace fanwire::core {
 
 class Questions {
-   public:
+ public:
     // `count_max`, `bytes_max`: of those that have no answer.
     Questions(std::size_t count_max, std::size_t bytes_max) : count_max_(count_max), bytes_max_(bytes_max) {}
 
@@ -30,7 +30,7 @@ class Questions {
     // Those that nobody has taken fail.
     void end(const Error& why) noexcept;
 
-   private:
+ private:
     const std::size_t count_max_, bytes_max_;
     std::atomic<std::size_t> count_{0}, bytes_{0};
     std::atomic<bool> any_{false};  // in asked_, perhaps: most turns find none, and need not lock

@@ -19,7 +19,8 @@ Requests::Requests(const frame::Address::Id& id, std::size_t prefix_size, std::s
       engine_(std::move(engine)) {}
 
 Requests::~Requests() {
-    while (cancelled_) cancelled_ = std::exchange(cancelled_->next_cancelled_, nullptr);  // one by one, not by recursion
+    while (cancelled_)
+        cancelled_ = std::exchange(cancelled_->next_cancelled_, nullptr);  // one by one, not by recursion
 }
 
 // ---- any thread ----------------------------------------------------------------------------------------------------
@@ -35,8 +36,9 @@ std::shared_ptr<Request> Requests::open(std::string_view channel, std::string_vi
         throw Failure(Status::QUEUE_FULL, "requests that are not published yet fill publish_buffer_bytes (" +
                                               std::to_string(bytes_max_) + ")");
     const frame::Address address{id_, last_number_ + 1, prefix_size_};
-    auto request = std::make_shared<Request>(*this, address.number, std::string(channel), frame::request(address, payload),
-                                             expect, deadline, std::move(inbox), user_data);
+    auto request =
+        std::make_shared<Request>(*this, address.number, std::string(channel), frame::request(address, payload), expect,
+                                  deadline, std::move(inbox), user_data);
     opened_.push_back(request);
     ++last_number_;
     count_.fetch_add(1);
@@ -188,8 +190,9 @@ void Requests::settled(Request& settled, std::uint64_t receivers, const Error& e
 void Requests::end_if_complete(const std::shared_ptr<Request>& request) noexcept {
     if (!request->wanted_known_ || request->came_ < request->wanted_) return;
     if (request->kept_ >= request->wanted_) return end(request, {});
-    end(request, Error::of(Status::LIMIT_REACHED, {"the inbox had no room for ",
-                                                   std::to_string(request->came_ - request->kept_), " of the replies"}));
+    end(request,
+        Error::of(Status::LIMIT_REACHED,
+                  {"the inbox had no room for ", std::to_string(request->came_ - request->kept_), " of the replies"}));
 }
 
 void Requests::end(const std::shared_ptr<Request>& ended, const Error& why) noexcept {
@@ -203,8 +206,8 @@ void Requests::end(const std::shared_ptr<Request>& ended, const Error& why) noex
     Event event = Event::of(EventKind::request_done, why);
     event.user_data = request->user_data_;
     event.count = request->kept_;
-    event.delay_ms = !request->wanted_known_ ? count_unknown
-                                             : request->wanted_ - std::min(request->wanted_, request->kept_);
+    event.delay_ms =
+        !request->wanted_known_ ? count_unknown : request->wanted_ - std::min(request->wanted_, request->kept_);
     engine_.tell(request->inbox_, std::move(event));
 }
 
@@ -212,9 +215,11 @@ void Requests::tick(TimeMs now) noexcept {
     while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
         const std::shared_ptr<Request> request = find(deadlines_.begin()->second);
         if (waiting_.contains(request->number_))
-            end(request, Error::of(Status::TIMEOUT, {"not published in time: the channel for replies is not confirmed"}));
+            end(request,
+                Error::of(Status::TIMEOUT, {"not published in time: the channel for replies is not confirmed"}));
         else if (request->doubt_)
-            end(request, Error::of(Status::TIMEOUT, {"the time for replies is over; the request itself: ", request->doubt_.text}));
+            end(request, Error::of(Status::TIMEOUT,
+                                   {"the time for replies is over; the request itself: ", request->doubt_.text}));
         else
             end(request, Error::of(Status::TIMEOUT, {"the time for replies is over"}));
     }

@@ -1,6 +1,6 @@
-// Requests: a message to a channel that carries the address of a private channel, the replies that come there, and the one
-// end of each. Callers open and cancel them from any thread; all else is on the IO thread, and pure: time comes in, and what is
-// to be published or told goes out by functions.
+// Requests: a message to a channel that carries the address of a private channel, the replies that come there, and the
+// one end of each. Callers open and cancel them from any thread; all else is on the IO thread, and pure: time comes in,
+// and what is to be published or told goes out by functions.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,7 @@ class Requests;
 
 // One request. It is the sink for the outcome of its own publish.
 class Request : public OutcomeSink {
-   public:
+ public:
     Request(Requests& requests, std::uint64_t number, std::string channel, std::string framed, std::uint64_t expect,
             TimeMs deadline, std::shared_ptr<Inbox> inbox, void* user_data)
         : number_(number),
@@ -45,7 +45,7 @@ class Request : public OutcomeSink {
     [[nodiscard]] bool settle(std::span<const Settled> publishes, const Error& error) noexcept override;
     void signal() noexcept override {}
 
-   private:
+ private:
     friend class Requests;
 
     const std::uint64_t number_, expect_;  // 0: as many as Redis counts
@@ -66,16 +66,17 @@ class Request : public OutcomeSink {
 };
 
 class Requests {
-   public:
+ public:
     // What it needs of the engine. On the IO thread.
     struct Engine {
-        // Subscribes the reply channel; confirmed() or refused() follow. May throw std::bad_alloc: then it is asked again.
+        // Subscribes the reply channel; confirmed() or refused() follow. May throw std::bad_alloc: then it is asked
+        // again.
         std::function<void()> listen;
         // A connection is wanted now.
         std::function<void()> need;
         // It is not sent after the deadline. Throws Failure or std::bad_alloc.
-        std::function<void(const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
-                           TimeMs deadline)>
+        std::function<void(const std::string& channel, const std::string& framed,
+                           const std::shared_ptr<OutcomeSink>& sink, TimeMs deadline)>
             publish;
         std::function<void(const std::shared_ptr<Inbox>& inbox, Event event)> tell;
         // False: the inbox has no room.
@@ -83,16 +84,18 @@ class Requests {
     };
 
     // `count_max`, `bytes_max`: open ones; payloads that are not published yet.
-    Requests(const frame::Address::Id& id, std::size_t prefix_size, std::size_t count_max, std::size_t bytes_max, Engine engine);
+    Requests(const frame::Address::Id& id, std::size_t prefix_size, std::size_t count_max, std::size_t bytes_max,
+             Engine engine);
     ~Requests();
     Requests(const Requests&) = delete;
     Requests& operator=(const Requests&) = delete;
 
     // ---- thread: any ----
 
-    // Throws Failure CLOSED, LIMIT_REACHED, QUEUE_FULL, or std::bad_alloc, and then has changed nothing. turn() must follow.
-    std::shared_ptr<Request> open(std::string_view channel, std::string_view payload, std::uint64_t expect, TimeMs deadline,
-                                  std::shared_ptr<Inbox> inbox, void* user_data);
+    // Throws Failure CLOSED, LIMIT_REACHED, QUEUE_FULL, or std::bad_alloc, and then has changed nothing. turn() must
+    // follow.
+    std::shared_ptr<Request> open(std::string_view channel, std::string_view payload, std::uint64_t expect,
+                                  TimeMs deadline, std::shared_ptr<Inbox> inbox, void* user_data);
     // False: it has ended, or was cancelled before. If true, turn() must follow.
     [[nodiscard]] bool cancel(const std::shared_ptr<Request>& request) noexcept;
     void shut() noexcept;
@@ -119,7 +122,7 @@ class Requests {
     void end_all(const Error& why) noexcept;
     std::size_t size() const { return open_.size(); }
 
-   private:
+ private:
     void adopt(const std::shared_ptr<Request>& request, TimeMs now);
     void publish(const std::shared_ptr<Request>& request) noexcept;
     void end(const std::shared_ptr<Request>& request, const Error& why) noexcept;

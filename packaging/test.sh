@@ -363,6 +363,7 @@ need valgrind have_file '/usr/include/valgrind/callgrind.h'
 need nlohmann-json3-dev have_file '/usr/include/nlohmann/json.hpp'
 need ccache command -v ccache
 need clang-14 command -v clang++-14
+need clang-format-14 command -v clang-format-14
 need llvm-14 have_file '/usr/lib/llvm-14/bin/llvm-symbolizer'
 need libclang-rt-14-dev have_file '/usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.asan*'
 case " ${suites[*]} " in *" demo "*) need_browser ;; esac

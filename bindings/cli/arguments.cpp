@@ -151,7 +151,8 @@ Arguments::Arguments(const Command& command, const std::vector<std::string>& wor
             }
             set(pair.substr(0, split), pair.substr(split + 1));
         } else if (const std::string setting = setting_of(name); !setting.empty()) {
-            const bool alone = !has_value && is_boolean(setting) && !(i + 1 < words.size() && is_choice(setting, words[i + 1]));
+            const bool alone =
+                !has_value && is_boolean(setting) && !(i + 1 < words.size() && is_choice(setting, words[i + 1]));
             set(setting, alone ? "true" : value());
         } else if (const std::string negated = name.compare(0, 3, "no-") == 0 ? setting_of(name.substr(3)) : "";
                    !negated.empty() && is_boolean(negated) && !has_value) {

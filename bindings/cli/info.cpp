@@ -130,8 +130,8 @@ std::string as_text(const std::vector<Setting>& all, const Check& result) {
         text += std::string(setting.row.help) + "\n";
     }
     if (result.connected) {
-        text += "\nconnected in " + std::to_string(result.milliseconds) + " ms\n" +
-                "health: " + result.seen.verdict() + ": " + result.seen.health.text + "\n";
+        text += "\nconnected in " + std::to_string(result.milliseconds) + " ms\n" + "health: " + result.seen.verdict() +
+                ": " + result.seen.health.text + "\n";
     }
     return text;
 }
@@ -158,8 +158,8 @@ std::string as_json(const std::vector<Setting>& all, const Check& result) {
         const auto probe_us = result.seen.probe_us();
         text += std::string(",\"check\":{\"connected\":") + (result.connected ? "true" : "false") +
                 ",\"milliseconds\":" + std::to_string(result.milliseconds) +
-                ",\"error\":" + (result.error.empty() ? "null" : json_string(result.error)) +
-                ",\"health\":{" + json_member("verdict", result.seen.verdict()) + "," +
+                ",\"error\":" + (result.error.empty() ? "null" : json_string(result.error)) + ",\"health\":{" +
+                json_member("verdict", result.seen.verdict()) + "," +
                 json_member("status", fanwire_status_name(result.seen.health.status)) + "," +
                 json_member("text", result.seen.health.text) +
                 ",\"probe_us\":" + (probe_us ? std::to_string(*probe_us) : "null") + "}}";

@@ -54,7 +54,8 @@ void LinePublisher::outcome(const fanwire_event& event) {
         ++published_;
         receivers_ += event.count;
     } else {
-        fail(static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(event.user_data)), event.status, event.text != nullptr ? event.text : "");
+        fail(static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(event.user_data)), event.status,
+             event.text != nullptr ? event.text : "");
     }
     if (line_waits_ && !stopped_) publish_lines();
 }
@@ -65,9 +66,9 @@ void LinePublisher::publish_lines() {
         const unsigned long long number = line_number_ + 1;
         if (line.size > line_size_max_) {
             line_number_ = number;
-            fail(number, FANWIRE_MESSAGE_TOO_LARGE, "the message has " + std::to_string(line.size) +
-                                                        " bytes, max_message_bytes is " +
-                                                        std::to_string(line_size_max_));
+            fail(number, FANWIRE_MESSAGE_TOO_LARGE,
+                 "the message has " + std::to_string(line.size) + " bytes, max_message_bytes is " +
+                     std::to_string(line_size_max_));
             lines_.pop();
             continue;
         }

@@ -35,9 +35,9 @@ class LineSplitter {
     void end_line();
 
     std::string buffer_;
-    size_t start_ = 0;       // of the line that peek() gives
-    size_t searched_ = 0;    // no newline stands between start_ and here
-    size_t unfinished_ = 0;  // bytes of the last line, when its newline has not come yet
+    size_t start_ = 0;                           // of the line that peek() gives
+    size_t searched_ = 0;                        // no newline stands between start_ and here
+    size_t unfinished_ = 0;                      // bytes of the last line, when its newline has not come yet
     unsigned long long ended_ = 0, popped_ = 0;  // lines
     std::deque<Overlong> overlong_;              // of those that are not popped
     size_t line_size_max_;

@@ -33,7 +33,8 @@ int run_numsub(Arguments& arguments) {
         names.push_back(channel.data());
         sizes.push_back(channel.size());
     }
-    check(fanwire_numsub_async(session.engine(), names.data(), sizes.data(), channels.size(), session.inbox(), nullptr));
+    check(
+        fanwire_numsub_async(session.engine(), names.data(), sizes.data(), channels.size(), session.inbox(), nullptr));
     Output output;
     std::vector<pollfd> none;
     bool answered = false;

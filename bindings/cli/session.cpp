@@ -14,7 +14,8 @@ void show_log_if_wanted(fanwire_options* options) {
     const char* source = nullptr;
     check(fanwire_options_source(options, "log_level", &source));
     if (std::string_view(source) == "default") return;
-    check(fanwire_options_set_log(options, [](void*, int, const char* text) { say(std::string("log: ") + text); }, nullptr));
+    check(fanwire_options_set_log(
+        options, [](void*, int, const char* text) { say(std::string("log: ") + text); }, nullptr));
 }
 
 }  // namespace

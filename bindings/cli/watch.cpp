@@ -102,8 +102,8 @@ std::vector<std::string> as_block(const Interval& interval, const std::string& t
     lines.push_back(title + ", " + now_as("%H:%M:%S", false));
     row("health", std::string(now.verdict()) + ": " + printable(now.health.text));
     row("links", std::string("publish ") + up(now.health.publish_link) + ", subscribe " +
-                     up(now.health.subscribe_link) + "; since the start " + number(now.stats.connects) +
-                     " connects, " + number(now.stats.disconnects) + " breaks, " + number(now.stats.connect_errors) +
+                     up(now.health.subscribe_link) + "; since the start " + number(now.stats.connects) + " connects, " +
+                     number(now.stats.disconnects) + " breaks, " + number(now.stats.connect_errors) +
                      " failed attempts");
     row("", right("per second") + right("total"));
     for (const Rate& rate : kRates) {

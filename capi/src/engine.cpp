@@ -106,9 +106,8 @@ int fanwire_publish_with(fanwire_engine* engine, const fanwire_publish_args* arg
 int fanwire_publish_wait(fanwire_engine* engine, const char* channel, size_t channel_size, const char* payload,
                          size_t payload_size, uint64_t timeout_ms, uint64_t* receivers) {
     return guarded_wait([&] {
-        const uint64_t count = checked(engine).engine->publish_wait(bytes(channel, channel_size, "channel"),
-                                                                    bytes(payload, payload_size, "payload"),
-                                                                    deadline_in(timeout_ms));
+        const uint64_t count = checked(engine).engine->publish_wait(
+            bytes(channel, channel_size, "channel"), bytes(payload, payload_size, "payload"), deadline_in(timeout_ms));
         if (receivers) *receivers = count;
     });
 }

@@ -1,5 +1,5 @@
-// How large the structs of fanwire.h were in their first version: what their oldest callers pass. Literals, since sizeof
-// grows with each new field. A struct that gets one keeps its row here.
+// How large the structs of fanwire.h were in their first version: what their oldest callers pass. Literals, since
+// sizeof grows with each new field. A struct that gets one keeps its row here.
 #pragma once
 
 #include <cstddef>

@@ -50,7 +50,9 @@ int guarded_wait(Body&& body) noexcept {
     return guarded(std::forward<Body>(body));
 }
 
-[[noreturn]] inline void reject(std::string text) { throw Failure(Status::INVALID_ARGUMENT, std::move(text)); }
+[[noreturn]] inline void reject(std::string text) {
+    throw Failure(Status::INVALID_ARGUMENT, std::move(text));
+}
 
 template <class Handle>
 Handle& checked_kind(Handle* handle) {
@@ -62,8 +64,8 @@ Handle& checked_kind(Handle* handle) {
 template <class Handle>
 void refuse_if(bool forked) {
     if (forked)
-        throw Failure(Status::FORKED, std::string(Handle::kind) +
-                                          " was made by the parent process: after fork() make one of your own");
+        throw Failure(Status::FORKED,
+                      std::string(Handle::kind) + " was made by the parent process: after fork() make one of your own");
 }
 
 // The handle, or INVALID_ARGUMENT when it is NULL or of another type, or FORKED when it is the parent process's.
@@ -93,7 +95,8 @@ inline std::string_view bytes(const char* data, size_t size, const char* name) {
     return {data ? data : "", size};
 }
 
-// Copies the text with a NUL into a buffer of *size bytes; *size becomes the bytes needed. No buffer only asks for that.
+// Copies the text with a NUL into a buffer of *size bytes; *size becomes the bytes needed. No buffer only asks for
+// that.
 inline void copy_text(const std::string& text, char* buffer, size_t* size, const std::string& what) {
     const size_t room = buffer ? *size : 0;
     *size = text.size() + 1;
@@ -153,7 +156,7 @@ inline core::Subscription& checked(fanwire_subscription* handle) {
 
 // A slot of an inbox for one outcome, given back unless keep() is called.
 class OutcomeSlot {
-   public:
+ public:
     explicit OutcomeSlot(core::Inbox& inbox) : inbox_(inbox) {
         if (!inbox.reserve_outcome())
             throw Failure(Status::QUEUE_FULL, "the inbox waits for " + std::to_string(core::Inbox::outcomes_max) +
@@ -166,15 +169,15 @@ class OutcomeSlot {
     OutcomeSlot& operator=(const OutcomeSlot&) = delete;
     void keep() { kept_ = true; }
 
-   private:
+ private:
     core::Inbox& inbox_;
     bool kept_ = false;
 };
 
 // Of a handle that is one: the message itself.
 const core::Message& message_of(const fanwire_message* handle);
-// Where the subscriptions of the engine that use the inbox lead. The inbox has to know its engines, to end what they have for it
-// when it is destroyed.
+// Where the subscriptions of the engine that use the inbox lead. The inbox has to know its engines, to end what they
+// have for it when it is destroyed.
 core::OutletRef outlet_of(fanwire_inbox& inbox, const std::shared_ptr<core::Engine>& engine);
 
 // Destroys *handle if there is one of the right type.
@@ -188,7 +191,9 @@ void destroy(Handle** handle) noexcept {
 // The event as C sees it; its message stays owned by `event`.
 fanwire_event to_c(const core::Event& event);
 
-inline fanwire_message* to_c(core::Message* message) { return reinterpret_cast<fanwire_message*>(message); }
+inline fanwire_message* to_c(core::Message* message) {
+    return reinterpret_cast<fanwire_message*>(message);
+}
 
 }  // namespace fanwire::capi
 
@@ -211,7 +216,7 @@ struct fanwire_inbox {
     static constexpr uint32_t tag_value = 0x696e6231;  // "inb1"
     uint32_t tag = tag_value;
     std::shared_ptr<fanwire::core::Inbox> inbox;
-    std::mutex mutex;                                           // of what follows
+    std::mutex mutex;  // of what follows
     struct User {
         std::weak_ptr<fanwire::core::Engine> engine;
         fanwire::core::OutletRef outlet;

@@ -102,8 +102,8 @@ void refuse_dispatched(const fanwire_inbox& handle) {
 int fanwire_inbox_create(fanwire_inbox** inbox, const fanwire_options* options) {
     return guarded_wait([&] {
         required(inbox, "inbox");
-        const Settings settings =
-            options ? checked(options).options.resolve(process_environment()) : Options().resolve(process_environment());
+        const Settings settings = options ? checked(options).options.resolve(process_environment())
+                                          : Options().resolve(process_environment());
         InboxLimits limits;
         limits.count = static_cast<size_t>(settings.inbox_count);
         limits.bytes = static_cast<size_t>(settings.inbox_bytes);
@@ -114,7 +114,9 @@ int fanwire_inbox_create(fanwire_inbox** inbox, const fanwire_options* options) 
     });
 }
 
-void fanwire_inbox_destroy(fanwire_inbox** inbox) { destroy(inbox); }
+void fanwire_inbox_destroy(fanwire_inbox** inbox) {
+    destroy(inbox);
+}
 
 fanwire_inbox::~fanwire_inbox() {
     if (!inbox) return;  // there was no memory for it

@@ -50,7 +50,8 @@ constexpr fanwire_name_info metrics_formats[] = {
 };
 
 // Those of options.def are core's.
-#define FANWIRE_LOG_LEVEL(upper, name, code, help) static_assert(static_cast<int>(fanwire::core::LogLevel::name) == (code));
+#define FANWIRE_LOG_LEVEL(upper, name, code, help) \
+    static_assert(static_cast<int>(fanwire::core::LogLevel::name) == (code));
 #include "core/base/names.def"
 
 std::span<const fanwire_name_info> rows_of(int set) noexcept {
@@ -84,7 +85,9 @@ constexpr fanwire_stat_info stats[] = {
 
 }  // namespace
 
-size_t fanwire_name_count(int set) { return rows_of(set).size(); }
+size_t fanwire_name_count(int set) {
+    return rows_of(set).size();
+}
 
 int fanwire_name_at(int set, size_t index, fanwire_name_info* info, size_t info_size) {
     return guarded([&] {
@@ -101,7 +104,9 @@ const char* fanwire_name(int set, int code) {
     return "unknown";
 }
 
-size_t fanwire_stat_count(void) { return std::size(stats); }
+size_t fanwire_stat_count(void) {
+    return std::size(stats);
+}
 
 int fanwire_stat_at(size_t index, fanwire_stat_info* info, size_t info_size) {
     return guarded([&] {

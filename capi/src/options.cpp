@@ -15,8 +15,8 @@ int fanwire_option_at(size_t index, fanwire_option_info* info, size_t info_size)
     return guarded([&] {
         if (index >= option_rows().size()) reject("index is beyond the table of settings");
         const auto& row = option_rows()[index];
-        const fanwire_option_info found{row.name, row.type, row.default_value, row.range.c_str(), row.help,
-                                        row.secret ? 1 : 0};
+        const fanwire_option_info found{row.name,          row.type, row.default_value,
+                                        row.range.c_str(), row.help, row.secret ? 1 : 0};
         copy_out(info, info_size, found, "info");
     });
 }
@@ -28,7 +28,9 @@ int fanwire_options_create(fanwire_options** options) {
     });
 }
 
-void fanwire_options_destroy(fanwire_options** options) { destroy(options); }
+void fanwire_options_destroy(fanwire_options** options) {
+    destroy(options);
+}
 
 fanwire_options::~fanwire_options() {
     if (forked()) guarded([&] { leak(std::move(events.inbox)); });

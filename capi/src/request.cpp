@@ -44,7 +44,8 @@ int fanwire_numsub_async(fanwire_engine* engine, const char* const* channels, co
     });
 }
 
-int fanwire_request_open(fanwire_request** request, fanwire_engine* engine, const fanwire_request_args* args, size_t args_size) {
+int fanwire_request_open(fanwire_request** request, fanwire_engine* engine, const fanwire_request_args* args,
+                         size_t args_size) {
     return guarded([&] {
         required(request, "request");
         const auto& target = checked(engine).engine;
@@ -56,7 +57,8 @@ int fanwire_request_open(fanwire_request** request, fanwire_engine* engine, cons
         auto handle = std::make_unique<fanwire_request>();
         OutcomeSlot slot(*inbox.inbox);
         handle->engine = target;
-        handle->request = target->request(channel, payload, asked.expect, asked.timeout_ms, inbox.inbox, asked.user_data);
+        handle->request =
+            target->request(channel, payload, asked.expect, asked.timeout_ms, inbox.inbox, asked.user_data);
         slot.keep();
         *request = handle.release();
     });
@@ -70,7 +72,9 @@ int fanwire_request_cancel(fanwire_request* request) {
     });
 }
 
-void fanwire_request_destroy(fanwire_request** request) { destroy(request); }
+void fanwire_request_destroy(fanwire_request** request) {
+    destroy(request);
+}
 
 fanwire_request::~fanwire_request() {
     if (!request) return;  // it could not be opened
@@ -85,7 +89,6 @@ fanwire_request::~fanwire_request() {
 }
 
 int fanwire_reply(fanwire_engine* engine, const fanwire_message* message, const char* payload, size_t payload_size) {
-    return guarded([&] {
-        checked(engine).engine->reply(message_of(message), bytes(payload, payload_size, "payload"));
-    });
+    return guarded(
+        [&] { checked(engine).engine->reply(message_of(message), bytes(payload, payload_size, "payload")); });
 }

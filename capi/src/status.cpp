@@ -65,9 +65,13 @@ const char* fanwire_status_text(int status) {
     return row ? row->text : "unknown status";
 }
 
-const char* fanwire_last_error(void) { return last_error; }
+const char* fanwire_last_error(void) {
+    return last_error;
+}
 
-const char* fanwire_version(void) { return version; }
+const char* fanwire_version(void) {
+    return version;
+}
 
 int fanwire_check_version(int major, int minor, int patch) {
     const bool compatible = major == FANWIRE_VERSION_MAJOR && minor <= FANWIRE_VERSION_MINOR &&
@@ -95,8 +99,8 @@ int fanwire_dependency_at(size_t index, const char** name, const char** version_
             const char* name;
             const char* version;
         } all[] = {{"hiredis", fanwire::core::hiredis_version()},
-                     {"libevent", fanwire::core::libevent_version()},
-                     {"openssl", fanwire::core::openssl_version()}};
+                   {"libevent", fanwire::core::libevent_version()},
+                   {"openssl", fanwire::core::openssl_version()}};
         required(name, "name");
         required(version_out, "version");
         if (index >= std::size(all)) reject("index is beyond the list of dependencies");

@@ -13,11 +13,11 @@ namespace fanwire::core {
 
 // What a backend tells the engine, from within the loop. Names are wire names; views are valid during the call.
 class BackendListener {
-   public:
+ public:
     virtual ~BackendListener() = default;
 
-    // `topic`: that by which it came; null: it is not known any more. `shared`: null, or the message that the payload lies in
-    // and may be kept by; nothing yet, when other topics of the same payload follow: it may be set.
+    // `topic`: that by which it came; null: it is not known any more. `shared`: null, or the message that the payload
+    // lies in and may be kept by; nothing yet, when other topics of the same payload follow: it may be set.
     virtual void on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef* shared) = 0;
     // On the reply channel.
     virtual void on_reply(std::string_view payload) = 0;
@@ -66,7 +66,7 @@ class BackendListener {
 };
 
 class Backend {
-   public:
+ public:
     virtual ~Backend() = default;
     virtual void start() = 0;
     // The loop was woken: before what callers want is looked at.
@@ -74,8 +74,8 @@ class Backend {
     // May throw std::bad_alloc, as may publish(), and then has changed nothing. All others never throw.
     virtual void subscribe(Topic& topic) = 0;
     virtual void unsubscribe(Topic& topic) = 0;
-    // Subscribes the engine's reply channel, which is none of the fan-out's topics. Once. May throw std::bad_alloc, and then has
-    // changed nothing.
+    // Subscribes the engine's reply channel, which is none of the fan-out's topics. Once. May throw std::bad_alloc, and
+    // then has changed nothing.
     virtual void listen(const TopicRef& replies) = 0;
     // Leaves the batch empty, with memory for the next.
     virtual void publish(PublishBatch& batch) = 0;

@@ -9,7 +9,7 @@
 namespace fanwire::core {
 
 class Connection : public Transport::Owner {
-   public:
+ public:
     // `traffic` is told of bytes in and out; `turn_end` follows everything that came from the loop.
     using Traffic = std::function<void(std::size_t in, std::size_t out)>;
 
@@ -23,7 +23,7 @@ class Connection : public Transport::Owner {
     void flush();
     const std::string& peer() const { return transport_.peer(); }
 
-   private:
+ private:
     void transport_opened() override;
     void transport_received(std::string_view bytes) override;
     std::span<char> transport_room() override { return link_.room(); }
@@ -50,7 +50,7 @@ class Connection : public Transport::Owner {
     TimeMs armed_ = never;
     // Of this connection: bytes written, and how many of them had arrived at the last look.
     std::int64_t written_ = 0, arrived_ = 0;
-    bool waited_ = false;  // others had not
+    bool waited_ = false;                  // others had not
     bool greeted_ = false, good_ = false;  // the transport knows that this connection was greeted; that it has worked
 };
 

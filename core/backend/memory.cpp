@@ -60,9 +60,10 @@ std::uint64_t MemoryBackend::deliver_reply(std::string_view channel, std::string
     return 1;
 }
 
-// To our own subscribers; returns how many. `shared`: what the payload lies in; null: it becomes the message that has the
-// copy.
-[[gnu::always_inline]] inline std::uint64_t MemoryBackend::deliver(std::string_view channel, std::string_view payload, MessageRef& shared) {
+// To our own subscribers; returns how many. `shared`: what the payload lies in; null: it becomes the message that has
+// the copy.
+[[gnu::always_inline]] inline std::uint64_t MemoryBackend::deliver(std::string_view channel, std::string_view payload,
+                                                                   MessageRef& shared) {
     std::uint64_t receivers = 0;
     const bool lies_there = static_cast<bool>(shared);
     Topic* const exact = topics_.find(TargetKind::channel, channel);
@@ -111,11 +112,12 @@ void MemoryBackend::woken() noexcept {
     return true;
 }
 
-[[gnu::always_inline]] inline void MemoryBackend::settle(const PublishBatch& batch, const PublishRecord& record, std::uint64_t receivers,
-                           const Error& error) {
+[[gnu::always_inline]] inline void MemoryBackend::settle(const PublishBatch& batch, const PublishRecord& record,
+                                                         std::uint64_t receivers, const Error& error) {
     const Settled settled{record.user_data, receivers};
     listener_.on_unqueued(1, record.size);
-    listener_.on_settled({record.sink ? &batch.sinks[record.sink - 1] : nullptr, batch.accepted_us, {&settled, 1}, error});
+    listener_.on_settled(
+        {record.sink ? &batch.sinks[record.sink - 1] : nullptr, batch.accepted_us, {&settled, 1}, error});
 }
 
 // False: the others have no room for the first one that is left in the batch.

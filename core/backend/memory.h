@@ -1,6 +1,6 @@
-// memory://: no server, no links. An engine without a name for its bus is alone: its own subscribers are all there is. The
-// others of the same name are met on a MemoryBus. Receivers are counted as Redis would count its clients: in each engine one
-// for the channel, one for each matching pattern.
+// memory://: no server, no links. An engine without a name for its bus is alone: its own subscribers are all there is.
+// The others of the same name are met on a MemoryBus. Receivers are counted as Redis would count its clients: in each
+// engine one for the channel, one for each matching pattern.
 #pragma once
 
 #include <deque>
@@ -14,9 +14,10 @@
 namespace fanwire::core {
 
 class MemoryBackend : public Backend {
-   public:
+ public:
     // `name`: of the bus; empty: alone. `wake`: has woken() called soon; from any thread. Throws std::bad_alloc.
-    MemoryBackend(Topics& topics, BackendListener& listener, Loop& loop, std::string_view name, std::function<void()> wake);
+    MemoryBackend(Topics& topics, BackendListener& listener, Loop& loop, std::string_view name,
+                  std::function<void()> wake);
 
     void start() override;
     void subscribe(Topic& topic) override;
@@ -33,7 +34,7 @@ class MemoryBackend : public Backend {
     void stop(const Error&) override;
     void abandon() noexcept override {}
 
-   private:
+ private:
     bool publish(const EncodedPublish& publish, std::uint64_t& receivers);
     bool try_publish(PublishBatch& batch);
     void try_waiting();
@@ -49,8 +50,8 @@ class MemoryBackend : public Backend {
     PatternIndex patterns_;
     TopicRef reply_topic_;
     std::optional<MemoryBus::Member> member_;
-    MemoryBus::Letters letters_;  // taken from the mailbox
-    Loop::Timer room_timer_;      // until which a publish waits for room in the others' mailboxes
+    MemoryBus::Letters letters_;        // taken from the mailbox
+    Loop::Timer room_timer_;            // until which a publish waits for room in the others' mailboxes
     std::deque<PublishBatch> waiting_;  // that found none, in order
 };
 

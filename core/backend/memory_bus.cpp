@@ -14,8 +14,8 @@ namespace fanwire::core {
 
 // ---- all buses -----------------------------------------------------------------------------------------------------
 
-// A child of fork() may not touch its parent's: the mutex may be held by a thread that is not there, and the buses are full
-// of the parent's engines. It begins one of its own, and leaves the parent's as it is.
+// A child of fork() may not touch its parent's: the mutex may be held by a thread that is not there, and the buses are
+// full of the parent's engines. It begins one of its own, and leaves the parent's as it is.
 MemoryBus::Registry& MemoryBus::registry() {
     static constinit Registry first;
     static constinit std::atomic<int> first_process{0};
@@ -72,7 +72,8 @@ void MemoryBus::gave_room() noexcept {
         if (std::exchange(member->wants_room_, false)) member->wake_();
 }
 
-MemoryBus::Member::Member(std::string_view name, std::function<void()> wake) : wake_(std::move(wake)), bus_(&join(name)) {
+MemoryBus::Member::Member(std::string_view name, std::function<void()> wake)
+    : wake_(std::move(wake)), bus_(&join(name)) {
     try {
         std::lock_guard lock(bus_->mutex_);
         bus_->addressees_.reserve(bus_->members_.size() + 1);

@@ -1,10 +1,10 @@
-// Named memory buses: what the engines of one process share when they open memory:// with the same name. Each of them is a
-// member: the bus knows its channels and patterns, and has a mailbox for what the others publish there, which the member
-// empties on its own IO thread.
+// Named memory buses: what the engines of one process share when they open memory:// with the same name. Each of them
+// is a member: the bus knows its channels and patterns, and has a mailbox for what the others publish there, which the
+// member empties on its own IO thread.
 //
-// One mutex orders everything: a publish finds the members, puts itself into their mailboxes and takes what waits in the
-// publisher's own, all at once. So all engines of a bus see its messages in one order, as with one Redis, and a subscription
-// receives what is published after it was confirmed and nothing older.
+// One mutex orders everything: a publish finds the members, puts itself into their mailboxes and takes what waits in
+// the publisher's own, all at once. So all engines of a bus see its messages in one order, as with one Redis, and a
+// subscription receives what is published after it was confirmed and nothing older.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@
 namespace fanwire::core {
 
 class MemoryBus {
-   public:
+ public:
     // A message on its way to a member. `storage` holds the channel, then the payload.
     struct Letter {
         MessageRef storage;
@@ -38,7 +38,7 @@ class MemoryBus {
 
     // One engine's place on a bus. Everything but the constructor: its IO thread.
     class Member {
-       public:
+     public:
         // On the bus of that name, which is made if there is none. `wake`: called from other engines' IO threads when
         // something has come into an empty mailbox, or when there is room again for a publish that found none. Throws
         // std::bad_alloc.
@@ -49,8 +49,8 @@ class MemoryBus {
         // For good: no wake follows. The bus is freed with its last member.
         void leave() noexcept;
 
-        // From now on the topic's messages come. `earlier` becomes what waits from before. Throws std::bad_alloc, and then
-        // has changed nothing.
+        // From now on the topic's messages come. `earlier` becomes what waits from before. Throws std::bad_alloc, and
+        // then has changed nothing.
         void add(Topic& topic, Letters& earlier);
         void remove(Topic& topic) noexcept;
 
@@ -63,7 +63,7 @@ class MemoryBus {
         // The others' subscriptions of the channel, as Redis counts them for NUMSUB: patterns are not.
         std::uint64_t count(std::string_view channel) const;
 
-       private:
+     private:
         friend class MemoryBus;
         void take_locked(Letters& letters) noexcept;
 
@@ -72,13 +72,14 @@ class MemoryBus {
         // Under the bus's mutex:
         PatternIndex patterns_;
         Letters mailbox_;
-        std::size_t bytes_ = 0;     // in it
-        bool wants_room_ = false;   // it has found a mailbox full
+        std::size_t bytes_ = 0;        // in it
+        bool wants_room_ = false;      // it has found a mailbox full
         std::uint64_t addressed_ = 0;  // the number of the publish that last came here
     };
 
-   private:
-    // All buses of this process: the only state that is global. It needs no destructor, so that engines may outlive exit().
+ private:
+    // All buses of this process: the only state that is global. It needs no destructor, so that engines may outlive
+    // exit().
     struct Registry {
         std::mutex mutex;
         MemoryBus* first = nullptr;
@@ -109,7 +110,7 @@ class MemoryBus {
     Channels channels_{0, Hash(random_seed())};
     std::vector<Member*> addressees_;  // of the publish at hand, whose number is:
     std::uint64_t publish_ = 0;
-    bool somebody_waits_ = false;      // for room
+    bool somebody_waits_ = false;  // for room
 };
 
 }  // namespace fanwire::core

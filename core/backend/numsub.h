@@ -21,19 +21,19 @@ struct Numsub {
         : channels(std::move(wire_names)),
           space_(Message::make_space((channels.size() + 1) * sizeof(std::uint64_t))),
           counts(aligned(space_->space())),
-          answer(Message::make_sharing({}, space_, {reinterpret_cast<const char*>(counts),
-                                                    channels.size() * sizeof(std::uint64_t)})) {}
+          answer(Message::make_sharing(
+              {}, space_, {reinterpret_cast<const char*>(counts), channels.size() * sizeof(std::uint64_t)})) {}
 
     const std::vector<std::string> channels;  // as Redis knows them
 
-   private:
+ private:
     static std::uint64_t* aligned(char* bytes) {
         const auto address = reinterpret_cast<std::uintptr_t>(bytes);
         return reinterpret_cast<std::uint64_t*>(bytes + (sizeof(std::uint64_t) - address % sizeof(std::uint64_t)));
     }
     MessageRef space_;
 
-   public:
+ public:
     std::uint64_t* const counts;  // one for each channel
     const MessageRef answer;      // whose payload they are
     TimeMs deadline = never;

@@ -59,15 +59,17 @@ void Numsubs::answered(const Reply& reply) {
         fits = reply[2 * i].text() == question->channels[i] && reply[2 * i + 1].is(ReplyType::integer);
         question->counts[i] = static_cast<std::uint64_t>(std::max<std::int64_t>(reply[2 * i + 1].integer(), 0));
     }
-    question->done(fits ? Error() : Error::of(Status::PROTOCOL_ERROR, {"PUBSUB NUMSUB was answered by something else"}));
+    question->done(fits ? Error()
+                        : Error::of(Status::PROTOCOL_ERROR, {"PUBSUB NUMSUB was answered by something else"}));
 }
 
 void Numsubs::tick(TimeMs now) {
     if (deadline() > now) return;
     const auto late = [now](const auto& question) { return question && question->deadline <= now; };
-    const Error error = ready_ ? Error::of(Status::TIMEOUT, {"PUBSUB NUMSUB was not answered in time"})
-                               : Error::of(Status::TIMEOUT, {"PUBSUB NUMSUB could not be asked in time, there is no connection",
-                                                             link_error_ ? ": " : "", link_error_.text});
+    const Error error =
+        ready_ ? Error::of(Status::TIMEOUT, {"PUBSUB NUMSUB was not answered in time"})
+               : Error::of(Status::TIMEOUT, {"PUBSUB NUMSUB could not be asked in time, there is no connection",
+                                             link_error_ ? ": " : "", link_error_.text});
     for (std::size_t i = 0; i < open_.size(); ++i)
         if (late(open_[i])) std::exchange(open_[i], nullptr)->done(error);
     deadline_ = never;

@@ -1,5 +1,5 @@
-// Questions for PUBSUB NUMSUB on a link: asked in order when there is one, again on the next when it breaks, since asking
-// changes nothing, and until their deadline. Pure: commands go out by a function, answers and time come in.
+// Questions for PUBSUB NUMSUB on a link: asked in order when there is one, again on the next when it breaks, since
+// asking changes nothing, and until their deadline. Pure: commands go out by a function, answers and time come in.
 #pragma once
 
 #include <deque>
@@ -13,7 +13,7 @@
 namespace fanwire::core {
 
 class Numsubs {
-   public:
+ public:
     // `send`: one command to the link that is ready. May throw std::bad_alloc.
     using Send = std::function<void(std::string_view command)>;
     explicit Numsubs(Send send) : send_(std::move(send)) {}
@@ -34,7 +34,7 @@ class Numsubs {
     void fail_all(const Error& why);
     std::size_t size() const { return open_.size(); }
 
-   private:
+ private:
     void send(const Numsub& question);
 
     const Send send_;

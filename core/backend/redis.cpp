@@ -51,8 +51,12 @@ Endpoint endpoint(const Settings& settings) {
         tls = std::make_shared<TlsContext>(TlsContext::Config{
             settings.tls_server_name.empty() ? settings.host : settings.tls_server_name, settings.tls_ca_file,
             settings.tls_cert_file, settings.tls_key_file, settings.tls_verify});
-    return {settings.host, static_cast<std::uint16_t>(settings.port), settings.unix_path, settings.connect_timeout_ms,
-            static_cast<std::uint32_t>(settings.max_read_delay_us), std::move(tls)};
+    return {settings.host,
+            static_cast<std::uint16_t>(settings.port),
+            settings.unix_path,
+            settings.connect_timeout_ms,
+            static_cast<std::uint32_t>(settings.max_read_delay_us),
+            std::move(tls)};
 }
 
 }  // namespace
@@ -81,11 +85,12 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
       probe_topic_(Topic::make(TargetKind::channel, probe_channel(probe_id), 0)),
       probe_timer_(loop, [this] { check_probe(); }),
       numsubs_([this](std::string_view command) { publisher_.ask_numsub(command); }),
-      numsub_timer_(loop, [this] {
-          numsubs_.tick(now_ms());
-          numsub_timer_.at(numsubs_.deadline());
-          listener_.on_turn_end();
-      }),
+      numsub_timer_(loop,
+                    [this] {
+                        numsubs_.tick(now_ms());
+                        numsub_timer_.at(numsubs_.deadline());
+                        listener_.on_turn_end();
+                    }),
       revive_on_use_(settings.revive_on_use),
       drain_wait_(settings.drain_wait_ms) {
     if (probe_.enabled()) subscriber_.want(*probe_topic_, now_ms());
@@ -207,7 +212,8 @@ void RedisBackend::check_probe() {
                 Error::of(Status::CONNECTION_LOST,
                           {"the server answers, but a message to ourselves did not come back: delivery is broken"});
             listener_.on_probe_failed(why, false);
-            subscriber_.renew(why, now);  // which of the two is to blame cannot be known: they may have led to two servers
+            subscriber_.renew(why,
+                              now);  // which of the two is to blame cannot be known: they may have led to two servers
             publisher_.renew(why, now);
         }
     }
@@ -373,7 +379,8 @@ bool RedisBackend::SubscribeSide::is_own(const PushFrame& frame) {
     if (!frame.channel.starts_with(probe_prefix)) return false;
     Probe& probe = backend_.probe_;
     std::uint64_t round_trip_us = 0;
-    if (frame.target != backend_.probe_topic_->view() || !probe.returned(frame.payload, now_ms(), now_us(), round_trip_us))
+    if (frame.target != backend_.probe_topic_->view() ||
+        !probe.returned(frame.payload, now_ms(), now_us(), round_trip_us))
         return true;
     backend_.listener_.on_probe_returned(round_trip_us);
     backend_.probe_timer_.at(probe.deadline());

@@ -12,11 +12,11 @@
 namespace fanwire::core {
 
 class RedisBackend : public Backend {
-   public:
+ public:
     // `probe_id`: what tells our probes from other engines'. Throws Failure INVALID_OPTION (a unix_path that is too
     // long, a file of TLS that is of no use).
-    RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics, MessagePool& pool,
-                 BackendListener& listener);
+    RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics,
+                 MessagePool& pool, BackendListener& listener);
 
     void start() override;
     void subscribe(Topic& topic) override;
@@ -32,9 +32,9 @@ class RedisBackend : public Backend {
     void stop(const Error& why) override;
     void abandon() noexcept override;
 
-   private:
+ private:
     class PublishSide : public Publisher::Listener {
-       public:
+     public:
         explicit PublishSide(RedisBackend& backend) : backend_(backend) {}
         void link_ready() override;
         void link_lost(const Error& why) override;
@@ -45,12 +45,12 @@ class RedisBackend : public Backend {
         void probe_answered(const Outcome& outcome) override;
         void numsub_answered(const Reply& reply) override;
 
-       private:
+     private:
         RedisBackend& backend_;
     };
 
     class SubscribeSide : public Subscriber::Listener {
-       public:
+     public:
         explicit SubscribeSide(RedisBackend& backend) : backend_(backend) {}
         void link_ready() override;
         void link_lost(const Error& why) override;
@@ -61,7 +61,7 @@ class RedisBackend : public Backend {
         void confirmed(Topic& topic) override;
         void refused(Topic& topic, const Error& why) override;
 
-       private:
+     private:
         bool is_own(const PushFrame& frame);
 
         RedisBackend& backend_;
@@ -90,7 +90,7 @@ class RedisBackend : public Backend {
     Connection publish_connection_, subscribe_connection_;
     Probe probe_;
     const TopicRef probe_topic_;  // of none of the fan-out's
-    TopicRef reply_topic_;         // nor is this; null until it is wanted
+    TopicRef reply_topic_;        // nor is this; null until it is wanted
     bool probe_confirmed_ = false;
     bool credentials_accepted_ = false;  // by the publish link: those that were set last
     Loop::Timer probe_timer_;

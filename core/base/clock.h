@@ -1,4 +1,5 @@
-// Monotonic time, in milliseconds and, for measuring, microseconds. Pure logic takes it as an argument; only net/ and engine read the clock.
+// Monotonic time, in milliseconds and, for measuring, microseconds. Pure logic takes it as an argument; only net/ and
+// engine read the clock.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// Places between two steps of one thread where the steps of another may come. Tests compile the files that have them with
-// FANWIRE_DOORS and have those steps made there, not by luck. Otherwise nothing stands there.
+// Places between two steps of one thread where the steps of another may come. Tests compile the files that have them
+// with FANWIRE_DOORS and have those steps made there, not by luck. Otherwise nothing stands there.
 #pragma once
 
 #ifdef FANWIRE_DOORS

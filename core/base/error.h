@@ -34,8 +34,8 @@ const StatusRow* find_status(int code);
 // "NO_MEMORY"; static.
 const char* status_name(Status status);
 
-// An asynchronous failure, as a value: for outcomes and events. Copying it never throws: where there is no memory for the
-// text, the status goes without.
+// An asynchronous failure, as a value: for outcomes and events. Copying it never throws: where there is no memory for
+// the text, the status goes without.
 struct Error {
     Status status = Status::OK;
     std::string text;
@@ -59,7 +59,7 @@ struct Error {
 
     explicit operator bool() const { return status != Status::OK; }
 
-   private:
+ private:
     void keep(std::initializer_list<std::string_view> pieces) noexcept {
         try {
             for (const std::string_view piece : pieces) text += piece;
@@ -71,7 +71,7 @@ struct Error {
 
 // A failed call, as an exception: thrown by synchronous code, caught at the C boundary.
 class Failure : public std::exception {
-   public:
+ public:
     Failure(Status status, std::string text) : error_{status, std::move(text)} {}
     explicit Failure(Error error) : error_(std::move(error)) {}
 
@@ -79,7 +79,7 @@ class Failure : public std::exception {
     Status status() const { return error_.status; }
     const char* what() const noexcept override { return error_.text.c_str(); }
 
-   private:
+ private:
     Error error_;
 };
 

@@ -25,6 +25,8 @@ ForkGuard::~ForkGuard() {
     if (page_) munmap(const_cast<unsigned char*>(page_), size_);
 }
 
-bool ForkGuard::forked() const { return page_ ? *page_ == 0 : getpid() != pid_; }
+bool ForkGuard::forked() const {
+    return page_ ? *page_ == 0 : getpid() != pid_;
+}
 
 }  // namespace fanwire::core

@@ -15,7 +15,9 @@ void set(Health& health, Verdict verdict, Status status, std::string text) {
     health.text = std::move(text);
 }
 
-std::string because(const Error& why) { return why ? ": " + why.text : ""; }
+std::string because(const Error& why) {
+    return why ? ": " + why.text : "";
+}
 
 }  // namespace
 
@@ -46,7 +48,7 @@ Health judge(const HealthFacts& facts) {
     }
     if (!facts.publish_link || !facts.subscribe_link) {
         const std::string which = facts.gave_up          ? "gave up connecting"
-                                  : facts.publish_link     ? "the subscribe link is down"
+                                  : facts.publish_link   ? "the subscribe link is down"
                                   : facts.subscribe_link ? "the publish link is down"
                                                          : "not connected";
         set(health, Verdict::down, facts.connection ? facts.connection.status : Status::NOT_CONNECTED,

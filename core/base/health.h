@@ -24,12 +24,12 @@ struct HealthFacts {
     bool gave_up = false;
     std::uint64_t desired = 0, confirmed = 0, refused = 0;
     std::uint64_t unseen = 0;  // subscriptions that the IO thread has not taken up yet
-    Error refusal;  // why one was refused last
+    Error refusal;             // why one was refused last
     TimeMs now = 0;
     TimeMs received_at = never;  // when anything last came in on the subscribe link
     TimeMs heartbeat_timeout = 0;
-    TimeMs probe_interval = 0;  // 0: no probe
-    TimeMs probe_deadline = 0;  // how long a probe may take
+    TimeMs probe_interval = 0;    // 0: no probe
+    TimeMs probe_deadline = 0;    // how long a probe may take
     bool probe_returned = false;  // on the present links
     TimeMs probe_at = never;      // when one last came back
     std::uint64_t probe_us = 0;

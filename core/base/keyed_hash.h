@@ -12,7 +12,7 @@ namespace fanwire::core {
 std::uint64_t random_seed();
 
 class KeyedHash {
-   public:
+ public:
     explicit KeyedHash(std::uint64_t seed)
         : start_(fold(seed ^ 0xa0761d6478bd642f, odd)), mask_(fold(seed ^ 0xd6e8feb86659fd93, odd)) {}
 
@@ -33,12 +33,13 @@ class KeyedHash {
         return fold(hash ^ with * odd, odd ^ bytes.size());
     }
 
-   private:
+ private:
     static constexpr std::uint64_t odd = 0x9e3779b97f4a7c15;
     __extension__ using Wide = unsigned __int128;
 
-    // Both halves of the product, folded: no difference of two inputs survives it at a place that can be foreseen without
-    // the seed. But a factor of zero leaves nothing of the other: both depend on the seed wherever bytes are chosen.
+    // Both halves of the product, folded: no difference of two inputs survives it at a place that can be foreseen
+    // without the seed. But a factor of zero leaves nothing of the other: both depend on the seed wherever bytes are
+    // chosen.
     static std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
         const Wide product = static_cast<Wide>(a) * b;
         return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);

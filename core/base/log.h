@@ -13,7 +13,7 @@ namespace fanwire::core {
 using LogSink = std::function<void(LogLevel level, const std::string& text)>;
 
 class Log {
-   public:
+ public:
     Log() = default;
     Log(LogLevel level, LogSink sink) : level_(level), sink_(std::move(sink)) {}
 
@@ -32,7 +32,7 @@ class Log {
     }
     void write(LogLevel level, std::string_view text) const noexcept { write(level, {text}); }
 
-   private:
+ private:
     LogLevel level_ = LogLevel::off;
     LogSink sink_;
 };

@@ -17,7 +17,9 @@ struct Row {
     const Counter Metrics::*member;
 };
 
-constexpr bool is_counter(std::string_view kind) { return kind == "counter"; }
+constexpr bool is_counter(std::string_view kind) {
+    return kind == "counter";
+}
 
 constexpr Row rows[] = {
 #define FANWIRE_METRIC(member, kind, help) {#member, is_counter(#kind), help, &Metrics::member},
@@ -25,7 +27,9 @@ constexpr Row rows[] = {
 #undef FANWIRE_METRIC
 };
 
-std::string number(std::uint64_t value) { return std::to_string(value); }
+std::string number(std::uint64_t value) {
+    return std::to_string(value);
+}
 
 // RFC 8259, section 7. Bytes above 0x7f are passed on: texts are UTF-8 or ASCII.
 std::string json_string(std::string_view text) {
@@ -46,7 +50,9 @@ std::string json_string(std::string_view text) {
     return out + '"';
 }
 
-std::string json_age(std::uint64_t value) { return value == Health::unknown ? "null" : number(value); }
+std::string json_age(std::uint64_t value) {
+    return value == Health::unknown ? "null" : number(value);
+}
 
 std::string latency_json(const LatencySnapshot& latency) {
     return "{\"count\":" + number(latency.count) + ",\"sum_us\":" + number(latency.sum_us) +
@@ -76,7 +82,7 @@ std::string seconds(std::uint64_t us) {
 }
 
 class Exposition {
-   public:
+ public:
     explicit Exposition(std::string labels) : labels_(std::move(labels)) {}
 
     void head(const std::string& name, const char* type, const std::string& help) {
@@ -98,7 +104,7 @@ class Exposition {
     }
     std::string text() && { return std::move(text_); }
 
-   private:
+ private:
     std::string labels_, text_;
 };
 

@@ -13,7 +13,7 @@
 namespace fanwire::core {
 
 class Counter {
-   public:
+ public:
     void add(std::uint64_t n = 1) { value_.fetch_add(n, std::memory_order_relaxed); }
     // Where one thread is the only one that ever writes.
     void add_alone(std::uint64_t n = 1) { value_.store(get() + n, std::memory_order_relaxed); }
@@ -26,7 +26,7 @@ class Counter {
     }
     std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
 
-   private:
+ private:
     std::atomic<std::uint64_t> value_{0};
 };
 
@@ -42,7 +42,7 @@ struct LatencySnapshot {
 
 // A histogram of microseconds: bucket i holds what took more than 2^(i-1) and at most 2^i, the last all above too.
 class Latency {
-   public:
+ public:
     void add(std::uint64_t us, std::uint64_t n = 1) {
         const auto bucket = static_cast<std::size_t>(us <= 1 ? 0 : std::bit_width(us - 1));
         buckets_[bucket < buckets_.size() ? bucket : buckets_.size() - 1].add(n);
@@ -51,7 +51,7 @@ class Latency {
     }
     LatencySnapshot snapshot() const;
 
-   private:
+ private:
     std::array<Counter, LatencySnapshot::bucket_count> buckets_;
     Counter sum_us_, max_us_;
 };

@@ -59,8 +59,8 @@ std::vector<Option> make_table() {
     };
 }
 
-// What follows "there is no such setting": what another client's parameter is here, the setting that was probably meant,
-// or all of them.
+// What follows "there is no such setting": what another client's parameter is here, the setting that was probably
+// meant, or all of them.
 std::string hint_for(std::string_view unknown) {
     if (std::string theirs = other_clients_hint(unknown); !theirs.empty()) return theirs;
     constexpr size_t longest = 64;

@@ -15,19 +15,19 @@ namespace {
 
 // How a value becomes one of ours.
 enum class Meaning {
-    nothing,         // passed over
-    same,            // as it is
-    name,            // of connections; empty: none given
-    database,        // perhaps as a path, "/1"
-    seconds,         // "0.5"
+    nothing,   // passed over
+    same,      // as it is
+    name,      // of connections; empty: none given
+    database,  // perhaps as a path, "/1"
+    seconds,   // "0.5"
     milliseconds,
-    duration,        // "5s", "500ms"; a bare number is seconds
-    yes,             // a word for true or false
-    skip_verify,     // true: tls_verify=false
-    verify,          // false: tls_verify=false
-    check_name,      // false: tls_verify=ca
-    cert_reqs,       // none, optional, required
-    verify_peer,     // NONE, CA, FULL
+    duration,     // "5s", "500ms"; a bare number is seconds
+    yes,          // a word for true or false
+    skip_verify,  // true: tls_verify=false
+    verify,       // false: tls_verify=false
+    check_name,   // false: tls_verify=ca
+    cert_reqs,    // none, optional, required
+    verify_peer,  // NONE, CA, FULL
 };
 
 struct Row {
@@ -123,7 +123,8 @@ constexpr Row rows[] = {
     {"lazyConnect", node, nullptr, Meaning::nothing, "an engine connects when it is opened"},
     {"lazy", php, nullptr, Meaning::nothing, "an engine connects when it is opened"},
     {"autoResubscribe", node, nullptr, Meaning::nothing, "what is wanted is always subscribed again"},
-    {"autoResendUnfulfilledCommands", node, nullptr, Meaning::nothing, "what may have been executed is never sent again"},
+    {"autoResendUnfulfilledCommands", node, nullptr, Meaning::nothing,
+     "what may have been executed is never sent again"},
 
     // Pools
     {"max_connections", py, nullptr, Meaning::nothing, pool},
@@ -177,13 +178,15 @@ constexpr Row rows[] = {
 constexpr std::string_view secret_names[] = {"ssl_password", "pass", "auth"};
 
 const Row* find_row(std::string_view name) {
-    const auto* found = std::find_if(std::begin(rows), std::end(rows), [&](const Row& row) { return row.name == name; });
+    const auto* found =
+        std::find_if(std::begin(rows), std::end(rows), [&](const Row& row) { return row.name == name; });
     return found == std::end(rows) ? nullptr : found;
 }
 
 const Option* find_ours(std::string_view name) {
     const std::vector<Option>& table = option_table();
-    const auto found = std::find_if(table.begin(), table.end(), [&](const Option& option) { return option.name == name; });
+    const auto found =
+        std::find_if(table.begin(), table.end(), [&](const Option& option) { return option.name == name; });
     return found == table.end() ? nullptr : &*found;
 }
 
@@ -232,8 +235,8 @@ std::optional<std::string> duration_of(std::string_view text) {
     double sum = 0;
     do {
         const std::optional<double> number = number_of(text);
-        const auto* unit =
-            std::find_if(std::begin(units), std::end(units), [&](const Unit& one) { return text.starts_with(one.suffix); });
+        const auto* unit = std::find_if(std::begin(units), std::end(units),
+                                        [&](const Unit& one) { return text.starts_with(one.suffix); });
         if (!number || unit == std::end(units)) return std::nullopt;
         sum += *number * unit->ms;
         text.remove_prefix(unit->suffix.size());
@@ -242,7 +245,9 @@ std::optional<std::string> duration_of(std::string_view text) {
     return rounded_up(sum);
 }
 
-const char* word_for(bool yes, const char* if_yes, const char* if_not) { return yes ? if_yes : if_not; }
+const char* word_for(bool yes, const char* if_yes, const char* if_not) {
+    return yes ? if_yes : if_not;
+}
 
 // The value of our setting; nothing when it cannot be read.
 std::optional<std::string> translate(Meaning meaning, std::string_view value) {
@@ -290,7 +295,9 @@ std::optional<std::string> translate(Meaning meaning, std::string_view value) {
     return std::nullopt;
 }
 
-int leniency(std::string_view tls_verify) { return tls_verify == "true" ? 0 : tls_verify == "ca" ? 1 : 2; }
+int leniency(std::string_view tls_verify) {
+    return tls_verify == "true" ? 0 : tls_verify == "ca" ? 1 : 2;
+}
 
 UrlPart* find_part(std::vector<UrlPart>& parts, std::string_view setting) {
     const auto found =
@@ -330,7 +337,8 @@ void understand_other_clients(Url& url, const std::string& context, std::vector<
         Settings scratch;
         if (!ours || !option.assign(scratch, *ours)) {
             const bool shown = !option.secret && is_shown_of_other_clients(row->name);
-            note(std::string("its value") + (shown ? " " + quote(value) : "") + " is none of our setting " + option.name);
+            note(std::string("its value") + (shown ? " " + quote(value) : "") + " is none of our setting " +
+                 option.name);
             continue;
         }
         const UrlPart* mine = find_part(url.parts, option.name);
@@ -359,12 +367,14 @@ std::string other_clients_hint(std::string_view name) {
     if (!row->setting) return name_of(*row) + " has no like here: " + row->why;
     const Option& option = *find_ours(row->setting);
     const std::string range = option.range.empty() ? "" : " (" + option.range + ")";
-    if (row->meaning == Meaning::nothing) return "in the place of " + name_of(*row) + " see our setting " + option.name + range;
+    if (row->meaning == Meaning::nothing)
+        return "in the place of " + name_of(*row) + " see our setting " + option.name + range;
     return name_of(*row) + " is our setting " + option.name + range;
 }
 
 bool is_shown_of_other_clients(std::string_view name) {
-    return find_row(name) && std::find(std::begin(secret_names), std::end(secret_names), name) == std::end(secret_names);
+    return find_row(name) &&
+           std::find(std::begin(secret_names), std::end(secret_names), name) == std::end(secret_names);
 }
 
 }  // namespace fanwire::core

@@ -4,7 +4,7 @@
 namespace fanwire::core {
 
 class Pollable {
-   public:
+ public:
     virtual ~Pollable() = default;
     virtual int fd() const = 0;
     virtual void set() = 0;

@@ -10,7 +10,7 @@ namespace fanwire::core {
 // T has retain() and release(); release() frees with the last reference.
 template <class T>
 class Ref {
-   public:
+ public:
     Ref() = default;
     Ref(std::nullptr_t) {}
     Ref(const Ref& other) : target_(other.target_) {
@@ -46,12 +46,12 @@ class Ref {
     explicit operator bool() const { return target_ != nullptr; }
     bool operator==(const Ref& other) const { return target_ == other.target_; }
 
-   private:
+ private:
     T* target_ = nullptr;
 };
 
 class RefCount {
-   public:
+ public:
     void retain(std::uint32_t count = 1) { count_.fetch_add(count, std::memory_order_relaxed); }
     // True when this was the last reference.
     bool release() {
@@ -60,7 +60,7 @@ class RefCount {
         return count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
     }
 
-   private:
+ private:
     std::atomic<std::uint32_t> count_{1};
 };
 

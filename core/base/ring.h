@@ -10,7 +10,7 @@ namespace fanwire::core {
 
 template <class T>
 class Ring {
-   public:
+ public:
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
     T& operator[](std::size_t i) { return slots_[(first_ + i) & (slots_.size() - 1)]; }
@@ -48,7 +48,7 @@ class Ring {
         if (size_ == 0 && slots_.size() > keep) std::vector<T>().swap(slots_);
     }
 
-   private:
+ private:
     std::vector<T> slots_;  // a power of two of them
     std::size_t first_ = 0, size_ = 0;
 };

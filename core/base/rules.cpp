@@ -148,7 +148,11 @@ Rule<double> decimal(double min, double max) {
         return number;
     };
     std::string from = show_decimal(min), to = show_decimal(max);
-    return {"number", from + ".." + to, "must be a number from " + from + " to " + to, false, parse,
+    return {"number",
+            from + ".." + to,
+            "must be a number from " + from + " to " + to,
+            false,
+            parse,
             [](const double& value) { return show_decimal(value); }};
 }
 

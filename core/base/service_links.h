@@ -1,5 +1,5 @@
-// Variables that nobody set: Kubernetes puts some into every container of a namespace for each Service there, and Docker
-// does for links. A Service named "fanwire" gives FANWIRE_PORT=tcp://10.0.0.1:6379, which is no port. Pure.
+// Variables that nobody set: Kubernetes puts some into every container of a namespace for each Service there, and
+// Docker does for links. A Service named "fanwire" gives FANWIRE_PORT=tcp://10.0.0.1:6379, which is no port. Pure.
 #pragma once
 
 #include <string_view>

@@ -64,8 +64,9 @@ void check_url(const Url& url, const std::string& context) {
     if (scratch.tls && url.transport == UrlTransport::memory)
         throw Failure(Status::INVALID_URL, context + "the URL is not valid: memory:// takes no tls");
     if (scratch.tls && !scratch.unix_path.empty())
-        throw Failure(Status::INVALID_URL,
-                      context + "the URL is not valid: tls and unix_path exclude each other; Redis speaks TLS over TCP only");
+        throw Failure(
+            Status::INVALID_URL,
+            context + "the URL is not valid: tls and unix_path exclude each other; Redis speaks TLS over TCP only");
 }
 
 struct EnvironmentValue {
@@ -176,8 +177,8 @@ void resolve_transport(Resolved& resolved, const Url& url) {
     if (tcp < sources[unix_path]) return;
     if (tcp == sources[unix_path]) {
         const char* which = sources[host] == tcp ? "host" : "port";
-        fail_contradiction(std::string(which) + " and unix_path are both set (" +
-                           name_of(tcp) + "); only one of them can be used");
+        fail_contradiction(std::string(which) + " and unix_path are both set (" + name_of(tcp) +
+                           "); only one of them can be used");
     }
     resolved.settings.unix_path.clear();
     sources[unix_path] = tcp;

@@ -9,20 +9,22 @@
 
 namespace fanwire::core {
 
-// No call of ours is a cancellation point: a thread that pthread_cancel() ended in the middle of one would leave a lock, a
-// wake or a count behind. A request to cancel that comes meanwhile is kept until the thread's next cancellation point.
+// No call of ours is a cancellation point: a thread that pthread_cancel() ended in the middle of one would leave a
+// lock, a wake or a count behind. A request to cancel that comes meanwhile is kept until the thread's next cancellation
+// point.
 class CancellationOff {
-   public:
+ public:
     CancellationOff() { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
     ~CancellationOff() { pthread_setcancelstate(before_, nullptr); }
     CancellationOff(const CancellationOff&) = delete;
     CancellationOff& operator=(const CancellationOff&) = delete;
 
-   private:
+ private:
     int before_ = PTHREAD_CANCEL_ENABLE;
 };
 
-// Starts a thread that cannot be cancelled, with all signals blocked. `name`: at most 15 characters. Throws std::system_error.
+// Starts a thread that cannot be cancelled, with all signals blocked. `name`: at most 15 characters. Throws
+// std::system_error.
 template <class Function>
 std::thread start_thread(const char* name, Function&& function) {
     sigset_t all, before;

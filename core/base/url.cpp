@@ -28,12 +28,9 @@ struct Scheme {
     bool tls;
 };
 constexpr Scheme schemes[] = {
-    {"redis", UrlTransport::tcp, false},
-    {"rediss", UrlTransport::tcp, true},
-    {"valkey", UrlTransport::tcp, false},
-    {"valkeys", UrlTransport::tcp, true},
-    {"unix", UrlTransport::unix_socket, false},
-    {"memory", UrlTransport::memory, false},
+    {"redis", UrlTransport::tcp, false},        {"rediss", UrlTransport::tcp, true},
+    {"valkey", UrlTransport::tcp, false},       {"valkeys", UrlTransport::tcp, true},
+    {"unix", UrlTransport::unix_socket, false}, {"memory", UrlTransport::memory, false},
 };
 
 [[noreturn]] void fail(const std::string& what) {

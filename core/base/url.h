@@ -26,7 +26,8 @@ struct Url {
 };
 
 // scheme://[[user]:password@]host[:port][/db][?setting=value&...] and its forms unix://[...@]/path[?...] and
-// memory://[name][?...]. rediss:// and valkeys:// say tls=true; redis:// and valkey:// leave it to others. Throws INVALID_URL with a text that never repeats anything that could be a password.
+// memory://[name][?...]. rediss:// and valkeys:// say tls=true; redis:// and valkey:// leave it to others. Throws
+// INVALID_URL with a text that never repeats anything that could be a password.
 Url parse_url(std::string_view url, UrlUse use = UrlUse::ours);
 
 // The URL with "***" for the password and for all in the query that is not known to be no secret. For what is no URL at

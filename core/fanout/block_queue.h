@@ -1,6 +1,6 @@
-// A queue in blocks: what is in it does not move, and taking from it needs no memory. Whenever it is empty it keeps as many
-// blocks as append() has used since it was empty before, at least one and at most `spare_max`, so that bursts of the same
-// size need no new memory and one large burst is forgotten with the next small one.
+// A queue in blocks: what is in it does not move, and taking from it needs no memory. Whenever it is empty it keeps as
+// many blocks as append() has used since it was empty before, at least one and at most `spare_max`, so that bursts of
+// the same size need no new memory and one large burst is forgotten with the next small one.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace fanwire::core {
 
 template <class T, std::size_t block_size, std::size_t spare_max = 2>
 class BlockQueue {
-   public:
+ public:
     BlockQueue() = default;
     ~BlockQueue() { clear(); }
     BlockQueue(const BlockQueue&) = delete;
@@ -87,7 +87,7 @@ class BlockQueue {
         while (spare_) take_spare();
     }
 
-   private:
+ private:
     struct Block {
         T entries[block_size]{};
         std::unique_ptr<Block> next_spare;

@@ -1,5 +1,5 @@
-// For the overflow policy conflate: where the newest message of each subscription and channel stands in a queue, and how
-// many messages were replaced where. Places are sequence numbers.
+// For the overflow policy conflate: where the newest message of each subscription and channel stands in a queue, and
+// how many messages were replaced where. Places are sequence numbers.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace fanwire::core {
 
 class Conflation {
-   public:
+ public:
     // `seed`: as for KeyedHash.
     explicit Conflation(std::uint64_t seed) : latest_(0, Hash{KeyedHash(seed)}) {}
 
@@ -38,7 +38,7 @@ class Conflation {
         replaced_.clear();
     }
 
-   private:
+ private:
     // The channel's bytes are those of the message in the queue.
     struct Key {
         const Subscription* subscription;

@@ -9,7 +9,7 @@
 namespace fanwire::core {
 
 class DeliveryTimes {
-   public:
+ public:
     DeliveryTimes() = default;
     ~DeliveryTimes() { flush(); }
     DeliveryTimes(const DeliveryTimes&) = delete;
@@ -25,7 +25,7 @@ class DeliveryTimes {
         ++count_;
     }
 
-   private:
+ private:
     void flush() {
         if (count_ == 0) return;
         if (now_ == 0) now_ = now_us();

@@ -58,13 +58,14 @@ void Dispatcher::run(const std::shared_ptr<State>& state) {
             try {
                 state->callback(event);
 #ifdef __GLIBCXX__
-            } catch (const abi::__forced_unwind&) {  // the callback ends its thread (pthread_exit): nobody may stop that
+            } catch (
+                const abi::__forced_unwind&) {  // the callback ends its thread (pthread_exit): nobody may stop that
                 throw;
 #endif
             } catch (...) {
 #ifndef __GLIBCXX__
-                // Other libraries have no name for it, and cannot throw it on: here it is what is no exception of C++. Leaving
-                // this block by its end would end the process, and so would ending the thread in it.
+                // Other libraries have no name for it, and cannot throw it on: here it is what is no exception of C++.
+                // Leaving this block by its end would end the process, and so would ending the thread in it.
                 if (!std::current_exception()) std::longjmp(end_of_thread, 1);
 #endif
                 state->errors.fetch_add(1, std::memory_order_relaxed);

@@ -11,7 +11,7 @@
 namespace fanwire::core {
 
 class Dispatcher {
-   public:
+ public:
     using Callback = std::function<void(const Event&)>;
 
     // Throws std::bad_alloc, and std::system_error when no thread can be had.
@@ -21,7 +21,7 @@ class Dispatcher {
 
     std::uint64_t callback_errors() const { return state_->errors.load(std::memory_order_relaxed); }
 
-   private:
+ private:
     struct Item {
         Event event;
         Subscription* subscription;  // kept alive by the batch once it has ended

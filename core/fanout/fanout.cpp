@@ -89,7 +89,7 @@ void Fanout::end(Subscription& subscription, const Reason& why) {
 }
 
 inline MessageRef Fanout::make_message(const Topic& topic, std::string_view channel, std::string_view payload,
-                                std::uint64_t received_us, const MessageRef* shared) const {
+                                       std::uint64_t received_us, const MessageRef* shared) const {
     MessageNames names{topic.user_view(), {}};
     if (topic.kind() == TargetKind::pattern)
         names = {channel.substr(std::min<std::size_t>(channel.size(), channel_prefix_size_)), names.channel, true};
@@ -193,7 +193,9 @@ void Fanout::become_active(Subscription& subscription) {
     }
 }
 
-void Fanout::failed(Topic& topic, const Error& why) noexcept { become_failed(topic, Reason(why)); }
+void Fanout::failed(Topic& topic, const Error& why) noexcept {
+    become_failed(topic, Reason(why));
+}
 
 void Fanout::failed_all(const Error& why) noexcept {
     const Reason reason(why);
@@ -274,7 +276,7 @@ void Fanout::push(Subscription& subscription, Event event) noexcept {
 }
 
 void Fanout::settle(const std::shared_ptr<OutcomeSink>& sink, std::span<const Settled> publishes,
-                     const Error& error) noexcept {
+                    const Error& error) noexcept {
     flush_stage_of(sink.get());
     if (sink->settle(publishes, error)) wake_later(sink);
 }

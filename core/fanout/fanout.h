@@ -15,7 +15,7 @@
 namespace fanwire::core {
 
 class Fanout {
-   public:
+ public:
     // `channel_prefix_size`: how many first bytes of every channel on the wire are the namespace.
     Fanout(Topics& topics, Metrics& metrics, std::size_t channel_prefix_size)
         : topics_(topics), metrics_(metrics), channel_prefix_size_(static_cast<std::uint32_t>(channel_prefix_size)) {}
@@ -23,9 +23,9 @@ class Fanout {
     Fanout(const Fanout&) = delete;
     Fanout& operator=(const Fanout&) = delete;
 
-    // Adds a subscription; returns its topic if it is the first of it, else nullptr. ACTIVE is told at once if the topic
-    // is confirmed already. Throws std::bad_alloc, and then has changed nothing; nothing else here throws: an event for
-    // which there is no memory is kept by its subscription (see inbox.h).
+    // Adds a subscription; returns its topic if it is the first of it, else nullptr. ACTIVE is told at once if the
+    // topic is confirmed already. Throws std::bad_alloc, and then has changed nothing; nothing else here throws: an
+    // event for which there is no memory is kept by its subscription (see inbox.h).
     Topic* add(SubscriptionRef subscription);
     // Takes back an add() that has just returned a topic.
     void take_back(Subscription& subscription) noexcept;
@@ -46,7 +46,8 @@ class Fanout {
     // `shared`: null, or what the payload lies in, so that it need not be copied; nothing yet, when others of the same
     // payload follow: then it is set to the message that has the copy.
     // `received_us`: when it was read.
-    void message(Topic& topic, std::string_view channel, std::string_view payload, std::uint64_t received_us, MessageRef* shared) noexcept;
+    void message(Topic& topic, std::string_view channel, std::string_view payload, std::uint64_t received_us,
+                 MessageRef* shared) noexcept;
     void active(Topic& topic) noexcept;
     void failed(Topic& topic, const Error& why) noexcept;
     void failed_all(const Error& why) noexcept;
@@ -70,7 +71,7 @@ class Fanout {
     // after each batch.
     void commit() noexcept;
 
-   private:
+ private:
     // Messages for one inbox that it has not been given yet, so that it is locked once for many. Other events of that
     // inbox go behind them.
     struct Stage {
@@ -81,8 +82,8 @@ class Fanout {
     };
     static constexpr std::size_t stages_count = 16;
 
-    MessageRef make_sharing(const MessageNames& names, const MessageRef& owner, std::string_view channel, std::string_view payload,
-                            std::uint64_t received_us) const;
+    MessageRef make_sharing(const MessageNames& names, const MessageRef& owner, std::string_view channel,
+                            std::string_view payload, std::uint64_t received_us) const;
     static MessageRef without_head(MessageRef message, std::string_view channel) noexcept;
     MessageRef make_message(const Topic& topic, std::string_view channel, std::string_view payload,
                             std::uint64_t received_us, const MessageRef* shared) const;

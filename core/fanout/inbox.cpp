@@ -9,7 +9,8 @@ namespace fanwire::core {
 namespace {
 
 constexpr std::size_t ahead = 8;  // of what is drained: subscriptions that are fetched into the cache
-constexpr std::size_t late_kept_max = 4096;  // more slots for outcomes than this are given back when none is outstanding
+constexpr std::size_t late_kept_max =
+    4096;  // more slots for outcomes than this are given back when none is outstanding
 
 }  // namespace
 
@@ -18,7 +19,9 @@ Inbox::Inbox(InboxLimits limits, MakePollable make_pollable, std::uint64_t seed)
       make_pollable_(std::move(make_pollable)),
       conflation_(limits.overflow == Overflow::conflate ? std::make_unique<Conflation>(seed) : nullptr) {}
 
-Inbox::~Inbox() { close(); }
+Inbox::~Inbox() {
+    close();
+}
 
 // Whether there is room for one more message. Those that are being drained do not keep one out when nothing else does.
 bool Inbox::message_fits(std::size_t cost) {
@@ -313,8 +316,8 @@ bool Inbox::take_one(Batch& batch) {
         Other other = front_.pop_front();
         ++front_first_;
         const bool next_is_its = front_.empty() && !queue_.empty() && queue_.front().subscription == other.subscription;
-        if (next_is_its && other.event.kind == EventKind::gap && conflation_ && conflation_->replaced_at(queue_first_) > 0)
-        {  // one GAP for one place
+        if (next_is_its && other.event.kind == EventKind::gap && conflation_ &&
+            conflation_->replaced_at(queue_first_) > 0) {  // one GAP for one place
             add_to_gap(other.event, overflow_gap(nullptr, conflation_->take_replaced(queue_first_)));
             other.subscription->metrics().gaps.sub();
         }
@@ -324,7 +327,8 @@ bool Inbox::take_one(Batch& batch) {
         if (!queue_.front().message)
             took(batch, pop_other());
         else if (conflation_ && conflation_->replaced_at(queue_first_) > 0)
-            took(batch, {overflow_gap(subscription->user_data(), conflation_->take_replaced(queue_first_)), subscription});
+            took(batch,
+                 {overflow_gap(subscription->user_data(), conflation_->take_replaced(queue_first_)), subscription});
         else
             batch.places.push_back({pop_message(), subscription});
     } else if (said_late_ < late_.size()) {
@@ -440,7 +444,8 @@ InboxStats Inbox::stats() const {
     std::lock_guard lock(mutex_);
     const std::size_t replaced = conflation_ ? conflation_->replaced_places() : 0;
     return {front_.size() + queue_.size() + replaced + count_unsaid(),
-            bytes_ - released_bytes_.load(std::memory_order_relaxed), drained_.load(std::memory_order_relaxed), dropped_};
+            bytes_ - released_bytes_.load(std::memory_order_relaxed), drained_.load(std::memory_order_relaxed),
+            dropped_};
 }
 
 }  // namespace fanwire::core

@@ -6,18 +6,19 @@
 // Full means: `count` messages or `bytes` of them wait. Then, with drop_oldest, entries leave at the queue's front into
 // `front_`; with drop_newest, what comes is folded at the back. With conflate a message takes the place of the newest
 // queued one of its subscription and channel, if nothing else of the subscription stands behind that, and the place
-// remembers how many it has replaced: a GAP with that count is drained before it. Otherwise conflate is drop_oldest. Folding keeps, for each subscription, one GAP that
-// counts the dropped messages and the newest of its state changes, which stands behind the GAP when it is newer: a break is
-// GAP, then RESUMED, however it is folded. State changes never push out a message: beyond
-// `count` of them they are folded at the back. ENDED and outcomes are always kept. So memory stays bounded by the limits
-// plus a few entries for each subscription, and whatever is missing has a GAP in its place.
+// remembers how many it has replaced: a GAP with that count is drained before it. Otherwise conflate is drop_oldest.
+// Folding keeps, for each subscription, one GAP that counts the dropped messages and the newest of its state changes,
+// which stands behind the GAP when it is newer: a break is GAP, then RESUMED, however it is folded. State changes never
+// push out a message: beyond `count` of them they are folded at the back. ENDED and outcomes are always kept. So memory
+// stays bounded by the limits plus a few entries for each subscription, and whatever is missing has a GAP in its place.
 //
-// Pushing never fails. An event for which there is no memory is noted in its subscription itself, folded as above, or for
-// an outcome in the slot that reserve_outcome() has kept; the inbox says it, without its text, before anything newer.
+// Pushing never fails. An event for which there is no memory is noted in its subscription itself, folded as above, or
+// for an outcome in the slot that reserve_outcome() has kept; the inbox says it, without its text, before anything
+// newer.
 //
-// A message's place in the queue is two pointers. What else there is to tell stands in a queue of its own, `others_`, and
-// has an empty place among the messages. Both sides move many places under one lock; what a drained message is and what
-// it cost is looked up without it.
+// A message's place in the queue is two pointers. What else there is to tell stands in a queue of its own, `others_`,
+// and has an empty place among the messages. Both sides move many places under one lock; what a drained message is and
+// what it cost is looked up without it.
 #pragma once
 
 #include <algorithm>
@@ -61,7 +62,7 @@ struct Delivery {
 };
 
 class Inbox : public OutcomeSink {
-   public:
+ public:
     using MakePollable = std::function<std::unique_ptr<Pollable>()>;
     using Wake = std::function<void()>;
 
@@ -85,11 +86,11 @@ class Inbox : public OutcomeSink {
     [[nodiscard]] bool push(const Delivery* deliveries, std::size_t count) noexcept;
     // A message of it that could not be made: one more that is missing.
     [[nodiscard]] bool push_missing(Subscription& subscription) noexcept;
-    // An event of no subscription: of an engine, or an outcome that has its slot. An engine's is not kept when there is no
-    // memory for it.
+    // An event of no subscription: of an engine, or an outcome that has its slot. An engine's is not kept when there is
+    // no memory for it.
     [[nodiscard]] bool push(Event event) noexcept;
-    // A reply to a request. They have limits of their own, as large as those of messages: `kept` becomes false when one of
-    // them is reached, or when there is no memory, and then there is no event.
+    // A reply to a request. They have limits of their own, as large as those of messages: `kept` becomes false when one
+    // of them is reached, or when there is no memory, and then there is no event.
     [[nodiscard]] bool push_reply(Event event, bool& kept) noexcept;
     // Wakes the consumer, unless it has drained already.
     void signal() noexcept override;
@@ -110,7 +111,7 @@ class Inbox : public OutcomeSink {
     // Where drain() moves events to; its memory serves the next drain. It keeps the subscriptions alive whose ENDED was
     // drained, until the next drain or its own end.
     class Batch {
-       public:
+     public:
         Batch() = default;
         ~Batch() { release(); }
         Batch(Batch&& other) noexcept
@@ -125,7 +126,7 @@ class Inbox : public OutcomeSink {
             events.reserve(std::min(capacity, events_max));
         }
 
-       private:
+     private:
         friend class Inbox;
         std::vector<Delivery> places;  // those without a message: the next of `events`
         std::vector<Event> events;
@@ -133,8 +134,8 @@ class Inbox : public OutcomeSink {
         bool settled = false;           // the cost of its messages no longer counts as queued
     };
 
-    // Gives up to `capacity` events, oldest first, to `sink`: sink.message(Subscription&, Message*) with the reference, or
-    // sink.event(Subscription*, Event&&), which may not throw. Returns how many. Throws std::bad_alloc, having taken
+    // Gives up to `capacity` events, oldest first, to `sink`: sink.message(Subscription&, Message*) with the reference,
+    // or sink.event(Subscription*, Event&&), which may not throw. Returns how many. Throws std::bad_alloc, having taken
     // nothing, when the batch cannot grow.
     template <class Sink>
     std::size_t drain(Batch& batch, std::size_t capacity, Sink&& sink);
@@ -151,7 +152,7 @@ class Inbox : public OutcomeSink {
     void close();
     InboxStats stats() const;
 
-   private:
+ private:
     // Whatever is not simply a message.
     struct Other {
         Event event;
@@ -163,8 +164,8 @@ class Inbox : public OutcomeSink {
         Status status;
         EventKind kind;
     };
-    // Where the folded entries of a subscription stand, as long as it has any. In blocks that go back as a whole: when a
-    // link breaks, all subscriptions may have some for a moment.
+    // Where the folded entries of a subscription stand, as long as it has any. In blocks that go back as a whole: when
+    // a link breaks, all subscriptions may have some for a moment.
     struct FoldPlaces {
         std::uint64_t gap = 0;
         std::uint64_t state = 0;
@@ -221,19 +222,19 @@ class Inbox : public OutcomeSink {
 
     mutable std::mutex mutex_;
     std::condition_variable arrived_;
-    // Older than everything in queue_; only folded and always-kept events. Sequence numbers, beginning with that of [0],
-    // name places that outlive pops.
+    // Older than everything in queue_; only folded and always-kept events. Sequence numbers, beginning with that of
+    // [0], name places that outlive pops.
     BlockQueue<Other, 16> front_;
     BlockQueue<Delivery, 64, 2048> queue_;  // keeps up to 2 MiB of blocks
-    BlockQueue<Other, 16> others_;  // for each place of queue_ that has no message, in order
+    BlockQueue<Other, 16> others_;          // for each place of queue_ that has no message, in order
     std::uint64_t front_first_ = 1, queue_first_ = 1, others_first_ = 1;
     std::deque<Places> places_;
     std::uint32_t free_places_ = 0;  // 1 + the first that nobody has; the next one's stands in behind_states
     std::size_t used_places_ = 0;
     std::unique_ptr<Conflation> conflation_;  // only for conflate
-    std::size_t messages_ = 0;  // of queue_
-    std::size_t bytes_ = 0;     // of those messages and of the drained ones in released_bytes_
-    std::size_t states_ = 0;    // of queue_: its state changes and GAPs
+    std::size_t messages_ = 0;                // of queue_
+    std::size_t bytes_ = 0;                   // of those messages and of the drained ones in released_bytes_
+    std::size_t states_ = 0;                  // of queue_: its state changes and GAPs
     Subscription *unsaid_first_ = nullptr, *unsaid_last_ = nullptr;  // behind everything in queue_
     std::vector<LateOutcome> late_;  // has room for outcomes_; behind everything in queue_
     std::size_t said_late_ = 0;      // of late_: drained
@@ -242,7 +243,7 @@ class Inbox : public OutcomeSink {
     std::size_t engine_events_ = 0;
     std::size_t replies_ = 0, reply_bytes_ = 0;
     std::uint64_t dropped_ = 0;
-    bool signalled_ = false;     // the consumer knows, or will by the signal() that is due
+    bool signalled_ = false;  // the consumer knows, or will by the signal() that is due
     bool signal_is_due_ = false;
     bool interrupted_ = false;
     bool closed_ = false;

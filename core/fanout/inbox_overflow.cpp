@@ -95,8 +95,8 @@ void Inbox::fold(Where where, Subscription& subscription, Event& event) {
         place = add_folded(where, subscription, std::move(event));
     } else if (state) {
         *kept = std::move(event);
-        // The newest state is newer than all that is in the GAP. In front of it, RESUMED would be followed by the GAP of
-        // the break that it ends, and whoever is stale from that on would stay so.
+        // The newest state is newer than all that is in the GAP. In front of it, RESUMED would be followed by the GAP
+        // of the break that it ends, and whoever is stale from that on would stay so.
         Event* const gap = folded(where, places.gap);
         if (gap && places.state < places.gap) {
             std::swap(*kept, *gap);
@@ -163,7 +163,8 @@ bool Inbox::has_state_behind(std::uint64_t place, const Subscription& subscripti
 void Inbox::add_late(const Event& event) noexcept {
     late_.erase(late_.begin(), late_.begin() + static_cast<std::ptrdiff_t>(std::exchange(said_late_, 0)));
     const bool lost = event.kind == EventKind::numsub && event.status == Status::OK;  // the numbers themselves
-    late_.push_back({event.user_data, event.count, event.delay_ms, lost ? Status::NO_MEMORY : event.status, event.kind});
+    late_.push_back(
+        {event.user_data, event.count, event.delay_ms, lost ? Status::NO_MEMORY : event.status, event.kind});
 }
 
 // There is no memory for a place: the subscription itself keeps what has to be said.

@@ -27,9 +27,12 @@ void Subscription::open() {
 
 void Subscription::unsubscribe() {
     switch (end()) {
-        case Status::OK: return;
-        case Status::CLOSED: throw Failure(closed_error);
-        default: throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed before");
+        case Status::OK:
+            return;
+        case Status::CLOSED:
+            throw Failure(closed_error);
+        default:
+            throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed before");
     }
 }
 

@@ -35,12 +35,13 @@ struct Monitor {
 
     std::mutex mutex;
     std::condition_variable changed;
-    std::atomic<std::uint32_t> waiting{0};  // threads; who changes what they wait for need not call where there are none
+    std::atomic<std::uint32_t> waiting{
+        0};  // threads; who changes what they wait for need not call where there are none
     enum class Connection : std::uint8_t { pending, up, failed, closed };
-    Connection connection = Connection::pending;  // under the mutex, as is what follows
-    Error connection_error;                       // why it is not up, if that is known
-    bool was_up = false;                          // ever
-    bool gave_up = false;                         // connecting
+    Connection connection = Connection::pending;                  // under the mutex, as is what follows
+    Error connection_error;                                       // why it is not up, if that is known
+    bool was_up = false;                                          // ever
+    bool gave_up = false;                                         // connecting
     std::unordered_map<const Subscription*, MessageRef> reasons;  // why they failed, as far as there was memory for it
 
     // Waits until `decided`, which is asked under the mutex; false: the deadline passed.
@@ -61,13 +62,13 @@ struct Monitor {
     std::mutex queue_mutex;
     Subscription *queued_first = nullptr, *queued_last = nullptr;
     bool queue_closed = false;
-    std::function<void()> wake;  // the IO thread; called under queue_mutex, until the queue is closed
+    std::function<void()> wake;                   // the IO thread; called under queue_mutex, until the queue is closed
     std::atomic<std::uint64_t> subscriptions{0};  // open ones
 };
 
 // Where the subscriptions of one engine that use one inbox lead; they share it.
 class Outlet {
-   public:
+ public:
     Outlet(std::shared_ptr<Inbox> to, std::shared_ptr<Monitor> of) : inbox(std::move(to)), monitor(std::move(of)) {}
 
     const std::shared_ptr<Inbox> inbox;
@@ -78,22 +79,22 @@ class Outlet {
         if (refs_.release()) delete this;
     }
 
-   private:
+ private:
     RefCount refs_;
 };
 
 using OutletRef = Ref<Outlet>;
 
 class Subscription {
-   public:
+ public:
     // First in memory, so that the C boundary can tell it from another handle. Zero when the handle was destroyed.
     static constexpr std::uint32_t tag_value = 0x73756231;  // "sub1"
     std::uint32_t tag = tag_value;
 
-   private:
+ private:
     RefCount refs_;
 
-   public:
+ public:
     using Deadline = std::chrono::steady_clock::time_point;
 
     Subscription(TopicRef topic, OutletRef outlet, void* user_data)
@@ -173,7 +174,7 @@ class Subscription {
     bool added : 1 = false;
     bool was_active : 1 = false;
 
-   private:
+ private:
     Reason why_locked() const noexcept;  // under the monitor's mutex
 
     bool has_reason_ : 1 = false;  // its monitor has one
@@ -183,10 +184,10 @@ class Subscription {
     static constexpr std::uint8_t asked_to_end = 1, queued = 2;
     std::atomic<std::uint8_t> asked_{0};
 
-   public:
+ public:
     std::uint32_t place = 0;  // of the fan-out: among the subscriptions of its topic
 
-   private:
+ private:
     TopicRef topic_;
     OutletRef outlet_;
     void* user_data_;

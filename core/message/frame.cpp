@@ -90,10 +90,17 @@ std::optional<Head> head_of(std::string_view payload) {
     if (!begins(payload) || payload.size() < plain_size || payload[4] != version) return std::nullopt;
     Head head{static_cast<Kind>(payload[5]), 0};
     switch (head.kind) {
-        case Kind::plain: head.size = plain_size; break;
-        case Kind::request: head.size = request_size; break;
-        case Kind::reply: head.size = reply_size; break;
-        default: return std::nullopt;
+        case Kind::plain:
+            head.size = plain_size;
+            break;
+        case Kind::request:
+            head.size = request_size;
+            break;
+        case Kind::reply:
+            head.size = reply_size;
+            break;
+        default:
+            return std::nullopt;
     }
     if (payload.size() < head.size) return std::nullopt;
     return head;
@@ -107,6 +114,8 @@ Address address_of(std::string_view head) {
     return address;
 }
 
-std::uint64_t number_of(std::string_view head) { return number_at_front<std::uint64_t>(head.substr(6)); }
+std::uint64_t number_of(std::string_view head) {
+    return number_at_front<std::uint64_t>(head.substr(6));
+}
 
 }  // namespace fanwire::core::frame

@@ -1,5 +1,6 @@
-// What stands in front of a payload that is more than a payload: a request, which says where replies go, or a reply, which
-// says what it answers. "The frame" in core/DESIGN.md has it byte by byte. Payloads without a frame are as they are.
+// What stands in front of a payload that is more than a payload: a request, which says where replies go, or a reply,
+// which says what it answers. "The frame" in core/DESIGN.md has it byte by byte. Payloads without a frame are as they
+// are.
 #pragma once
 
 #include <array>

@@ -11,8 +11,12 @@ namespace {
 constexpr std::array<std::string_view, 3> quoted_keys = {"\"__proto__\"", "\"constructor\"", "\"prototype\""};
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 
-bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_space(char c) {
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 // The value of a hexadecimal digit, or -1.
 int hex_value(char c) {
@@ -35,9 +39,12 @@ bool may_be_key(std::string_view text, std::size_t at) {
         return at >= behind && text.substr(at - behind, key.size()) == key;
     };
     switch (text[at]) {
-        case 'r': return stands(quoted_keys[0], "roto") || stands(quoted_keys[2], "roto");
-        case 'u': return stands(quoted_keys[1], "ucto");
-        default: return at + 4 < text.size() && text[at + 4] >= '5' && text[at + 4] <= '7';
+        case 'r':
+            return stands(quoted_keys[0], "roto") || stands(quoted_keys[2], "roto");
+        case 'u':
+            return stands(quoted_keys[1], "ucto");
+        default:
+            return at + 4 < text.size() && text[at + 4] >= '5' && text[at + 4] <= '7';
     }
 }
 
@@ -57,7 +64,8 @@ Block load(const char* from) {
 bool block_may_have_key(std::string_view text, std::size_t at) {
     const char* const from = text.data() + at;
     const Block first = load(from), second = load(from + 1), third = load(from + 2), fourth = load(from + 3);
-    const Mask word = (((first == 'r') & (second == 'o')) | ((first == 'u') & (second == 'c'))) & (third == 't') & (fourth == 'o');
+    const Mask word =
+        (((first == 'r') & (second == 'o')) | ((first == 'u') & (second == 'c'))) & (third == 't') & (fourth == 'o');
     const Mask escape = (first == '\\') & (second == 'u') & (third == '0') & (fourth == '0');
     const Mask candidates = word | escape;
     const Words both = reinterpret_cast<Words>(candidates);
@@ -71,7 +79,7 @@ bool block_may_have_key(std::string_view text, std::size_t at) {
 
 // For each open bracket two bits: is it an object's, and has that object a member that stays?
 class Brackets {
-   public:
+ public:
     explicit Brackets(std::vector<std::uint64_t>& deep) : deep_(deep) { deep_.clear(); }
 
     bool empty() const { return depth_ == 0; }
@@ -90,7 +98,7 @@ class Brackets {
     }
     void keep_a_member() { word() |= std::uint64_t{2} << shift(); }
 
-   private:
+ private:
     static constexpr std::size_t per_word = 32, inline_words = 64;
 
     std::size_t shift() const { return (depth_ - 1) % per_word * 2; }
@@ -131,7 +139,7 @@ bool is_forbidden(std::string_view inside) {
 // itself, so that no depth is too deep.
 template <class Cut>
 class Walk {
-   public:
+ public:
     Walk(std::string_view text, std::vector<std::uint64_t>& deep_brackets, Cut cut)
         : end_(text.data() + text.size()), at_(text.data()), cut_(std::move(cut)), brackets_(deep_brackets) {}
 
@@ -160,7 +168,7 @@ class Walk {
         return at_ == end_;
     }
 
-   private:
+ private:
     void skip_space() {
         while (at_ != end_ && is_space(*at_)) ++at_;
     }
@@ -192,11 +200,16 @@ class Walk {
 
     bool scalar(char first) {
         switch (first) {
-            case '"': return string();
-            case 't': return literal("true");
-            case 'f': return literal("false");
-            case 'n': return literal("null");
-            default: return number();
+            case '"':
+                return string();
+            case 't':
+                return literal("true");
+            case 'f':
+                return literal("false");
+            case 'n':
+                return literal("null");
+            default:
+                return number();
         }
     }
 

@@ -23,10 +23,10 @@ namespace fanwire::core {
 bool json_certainly_clean(std::string_view text);
 
 class JsonGuard {
-   public:
-    // Looks at `text`, which must outlive this: one pass if it is certainly clean, else two. Memory beyond that: two bits
-    // for each open bracket, none of it from the heap up to a depth of 2048. There is no limit of depth, as JSON.parse
-    // has none. Throws std::bad_alloc.
+ public:
+    // Looks at `text`, which must outlive this: one pass if it is certainly clean, else two. Memory beyond that: two
+    // bits for each open bracket, none of it from the heap up to a depth of 2048. There is no limit of depth, as
+    // JSON.parse has none. Throws std::bad_alloc.
     explicit JsonGuard(std::string_view text);
 
     // Whether there is something to take out.
@@ -38,7 +38,7 @@ class JsonGuard {
     // there is something to take out.
     void write(char* out) noexcept;
 
-   private:
+ private:
     std::string_view text_;
     std::size_t size_;
     std::vector<std::uint64_t> deep_brackets_;  // kept, so that write() allocates nothing

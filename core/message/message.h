@@ -21,13 +21,13 @@ struct MessageNames {
 };
 
 class Message {
-   public:
-    // First in memory, so that the C boundary can tell a message from another handle. It says as well whether the message is
-    // a request.
+ public:
+    // First in memory, so that the C boundary can tell a message from another handle. It says as well whether the
+    // message is a request.
     static constexpr std::uint32_t tag_value = 0x6d736731, request_tag = 0x6d736732;  // "msg1", "msg2"
 
-    // Copies names and payload. `received_us`: when it was read. `pool`: for its memory when it is not too large for it;
-    // the caller is its taking thread.
+    // Copies names and payload. `received_us`: when it was read. `pool`: for its memory when it is not too large for
+    // it; the caller is its taking thread.
     static MessageRef make(const MessageNames& names, std::string_view payload, std::uint64_t received_us = 0,
                            MessagePool* pool = nullptr);
 
@@ -35,7 +35,8 @@ class Message {
     static MessageRef make_sharing(const MessageNames& names, MessageRef owner, std::string_view payload,
                                    std::uint64_t received_us = 0, MessagePool* pool = nullptr);
 
-    // One without names whose payload, of `size` bytes, is still to be written by the caller, who shows it to nobody before.
+    // One without names whose payload, of `size` bytes, is still to be written by the caller, who shows it to nobody
+    // before.
     static MessageRef make_space(std::size_t size, MessagePool* pool = nullptr);
     char* space() { return bytes() + names_size(); }
 
@@ -69,12 +70,13 @@ class Message {
     void retain(std::uint32_t count = 1) { refs_.retain(count); }
     void release() noexcept;
 
-   private:
+ private:
     friend class MessageReleaser;
     static constexpr std::uint32_t no_pattern = UINT32_MAX;
 
     Message() = default;
-    static Message* allocate(const MessageNames& names, std::size_t payload_size, MessagePool* pool, char*& behind_names);
+    static Message* allocate(const MessageNames& names, std::size_t payload_size, MessagePool* pool,
+                             char*& behind_names);
     char* bytes() { return reinterpret_cast<char*>(this + 1); }
     const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
     std::size_t names_size() const { return channel_size_ + (has_pattern() ? pattern_size_ + 2u : 1u); }
@@ -96,7 +98,7 @@ class Message {
 
 // Releases many messages: their memory goes back to its pool in blocks.
 class MessageReleaser {
-   public:
+ public:
     MessageReleaser() = default;
     ~MessageReleaser() { flush(); }
     MessageReleaser(const MessageReleaser&) = delete;
@@ -106,7 +108,7 @@ class MessageReleaser {
         if (message && message->refs_.release()) dispose(*message);
     }
 
-   private:
+ private:
     friend class Message;
     void dispose(Message& message) noexcept;
     void flush() noexcept;

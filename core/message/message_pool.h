@@ -14,8 +14,9 @@
 namespace fanwire::core {
 
 class MessagePool {
-   public:
-    // Sizes are rounded up: to a multiple of granule up to small_max, beyond to one of an eighth of the power of two below.
+ public:
+    // Sizes are rounded up: to a multiple of granule up to small_max, beyond to one of an eighth of the power of two
+    // below.
     static constexpr std::size_t granule = 32, small_max = 1024;
     static constexpr std::size_t piece_max = std::size_t{1} << 20;  // what is larger is nothing for a pool
     // What has been given back waits for its next use up to this many bytes, and at most as many on the taking thread.
@@ -55,7 +56,7 @@ class MessagePool {
     // Those that are. The taking thread.
     std::size_t ready() const { return ready_bytes_; }
 
-   private:
+ private:
     static constexpr std::size_t small_classes = small_max / granule + 1;
     static constexpr std::size_t classes =
         small_classes + 8 * static_cast<std::size_t>(std::countr_zero(piece_max) - std::countr_zero(small_max));

@@ -27,14 +27,15 @@ bool is_glob_byte(char byte) {
 // What fanwire sends itself, apart from replies; in no namespace, so that patterns of a namespace do not match it.
 constexpr std::string_view reserved = "__fanwire:";
 
-std::string_view name_of(TargetKind kind) { return kind == TargetKind::channel ? "channel" : "pattern"; }
+std::string_view name_of(TargetKind kind) {
+    return kind == TargetKind::channel ? "channel" : "pattern";
+}
 
 void check_reserved(std::string_view prefix, std::string_view name, TargetKind kind) {
     const std::size_t ours = std::min(prefix.size(), reserved.size());
     if (prefix.substr(0, ours) != reserved.substr(0, ours) || !name.starts_with(reserved.substr(ours))) return;
-    throw Failure(Status::INVALID_CHANNEL, std::string(name_of(kind)) + " " + quote(name) +
-                                               ": names that begin with " + std::string(reserved) +
-                                               " in Redis are fanwire's own");
+    throw Failure(Status::INVALID_CHANNEL, std::string(name_of(kind)) + " " + quote(name) + ": names that begin with " +
+                                               std::string(reserved) + " in Redis are fanwire's own");
 }
 
 void check(std::string_view name, ChannelRules rules, TargetKind kind) {
@@ -46,16 +47,16 @@ void check(std::string_view name, ChannelRules rules, TargetKind kind) {
     if (frame::is_reply_channel(name))
         throw Failure(Status::INVALID_CHANNEL, what() + " " + quote(name) + ": reply channels are fanwire's own");
     if (name.size() > max)
-        throw Failure(Status::INVALID_CHANNEL, what() + " " + quote(name) + " is longer than the " +
-                                                   std::to_string(max) + " bytes that channel_rules=" +
-                                                   (strict ? "strict" : "lax") + " allows");
+        throw Failure(Status::INVALID_CHANNEL,
+                      what() + " " + quote(name) + " is longer than the " + std::to_string(max) +
+                          " bytes that channel_rules=" + (strict ? "strict" : "lax") + " allows");
     if (!strict) return;
     const auto fits = [&](char byte) { return is_strict_byte(byte) || (pattern && is_glob_byte(byte)); };
     const auto wrong = std::find_if_not(name.begin(), name.end(), fits);
     if (wrong == name.end()) return;
-    throw Failure(Status::INVALID_CHANNEL, what() + " " + quote(name) + " holds " + quote(std::string_view(&*wrong, 1)) +
-                                               "; channel_rules=strict allows a-z A-Z 0-9 _ : . -" +
-                                               (pattern ? " and * ? [ ] ^ \\" : ""));
+    throw Failure(Status::INVALID_CHANNEL,
+                  what() + " " + quote(name) + " holds " + quote(std::string_view(&*wrong, 1)) +
+                      "; channel_rules=strict allows a-z A-Z 0-9 _ : . -" + (pattern ? " and * ? [ ] ^ \\" : ""));
 }
 
 // Outside a class only these four are special to Redis. No others are escaped: ACL rules compare patterns as text, and

@@ -21,7 +21,7 @@ struct Settled {
 };
 
 class OutcomeSink {
-   public:
+ public:
     virtual ~OutcomeSink() = default;
     // Called once for each publish that was accepted with this sink, on the IO thread: in their order, several at once.
     // True when signal() must follow at the end of the turn.

@@ -9,7 +9,7 @@ namespace {
 
 // The bytes that whatever a pattern matches begins with; not more than these, which is as good.
 class LiteralPrefix {
-   public:
+ public:
     explicit LiteralPrefix(std::string_view pattern) {
         for (std::size_t i = 0; i < pattern.size() && size_ < sizeof bytes_; ++i) {
             const char element = pattern[i];
@@ -20,7 +20,7 @@ class LiteralPrefix {
     }
     std::string_view view() const { return {bytes_, size_}; }
 
-   private:
+ private:
     char bytes_[1024];  // on the stack: to remove a pattern needs no memory
     std::size_t size_ = 0;
 };

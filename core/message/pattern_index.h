@@ -12,7 +12,7 @@
 namespace fanwire::core {
 
 class PatternIndex {
-   public:
+ public:
     // The topic stays alive until it is removed. Throws std::bad_alloc, and then has changed nothing.
     void add(Topic& pattern);
     void remove(Topic& pattern) noexcept;
@@ -32,8 +32,8 @@ class PatternIndex {
     // Those whose literal beginning is that of the channel.
     template <class Function>
     void for_each_candidate(std::string_view channel, Function&& function) const {
-        // Of the prefixes of `rest`, the longest that is there is the last entry up to `rest` or a prefix of what that has
-        // in common with it: whatever stands between a prefix and `rest` begins with that prefix.
+        // Of the prefixes of `rest`, the longest that is there is the last entry up to `rest` or a prefix of what that
+        // has in common with it: whatever stands between a prefix and `rest` begins with that prefix.
         for (std::string_view rest = channel;;) {
             auto entry = by_prefix_.upper_bound(rest);
             if (entry == by_prefix_.begin()) return;
@@ -47,7 +47,7 @@ class PatternIndex {
         }
     }
 
-   private:
+ private:
     static std::size_t common_size(std::string_view a, std::string_view b);
 
     std::map<std::string, std::vector<Topic*>, std::less<>> by_prefix_;

@@ -11,8 +11,8 @@ static_assert(sizeof(void*) != 8 || sizeof(Topic) == 48);
 
 TopicRef Topic::make(TargetKind kind, std::string_view wire_name, std::size_t prefix_size) {
     void* memory = ::operator new(sizeof(Topic) + wire_name.size() + 1);
-    Topic* topic = new (memory)
-        Topic(kind, static_cast<std::uint32_t>(prefix_size), static_cast<std::uint32_t>(wire_name.size()));
+    Topic* topic =
+        new (memory) Topic(kind, static_cast<std::uint32_t>(prefix_size), static_cast<std::uint32_t>(wire_name.size()));
     char* const name = reinterpret_cast<char*>(topic + 1);
     if (!wire_name.empty()) std::memcpy(name, wire_name.data(), wire_name.size());
     name[wire_name.size()] = '\0';
@@ -25,7 +25,9 @@ void Topic::release() {
     ::operator delete(this);
 }
 
-Topic::~Topic() { clear(); }
+Topic::~Topic() {
+    clear();
+}
 
 void Topic::clear() noexcept {
     if (count_ > 1) ::operator delete(many_);

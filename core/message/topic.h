@@ -19,7 +19,7 @@ using TopicRef = Ref<Topic>;
 
 // A place in a list of topics. A topic stands in one at most.
 class TopicLink {
-   public:
+ public:
     bool linked() const { return next_ != nullptr; }
     void unlink() {
         previous_->next_ = next_;
@@ -27,13 +27,13 @@ class TopicLink {
         next_ = previous_ = nullptr;
     }
 
-   private:
+ private:
     friend class TopicList;
     TopicLink *next_ = nullptr, *previous_ = nullptr;
 };
 
 class Topic : public TopicLink {
-   public:
+ public:
     // `prefix_size`: how many first bytes of the wire name are the namespace. Thread: any. Throws std::bad_alloc.
     static TopicRef make(TargetKind kind, std::string_view wire_name, std::size_t prefix_size);
 
@@ -61,11 +61,11 @@ class Topic : public TopicLink {
 
     enum class Phase : std::uint8_t { none, subscribing, subscribed, unsubscribing };
 
-    // Of the tracker, as is the link (in no list: the tracker has nothing to do with it): when its time comes there (the
-    // low half of a TimeMs).
+    // Of the tracker, as is the link (in no list: the tracker has nothing to do with it): when its time comes there
+    // (the low half of a TimeMs).
     std::uint32_t due = 0;
 
-   private:
+ private:
     friend class Topics;
     struct Many {
         std::uint32_t capacity, unused;
@@ -80,9 +80,9 @@ class Topic : public TopicLink {
     const std::uint16_t pattern_ : 1;
     const std::uint16_t prefix_size_ : 15;
 
-   public:
-    // Of the tracker: how often it was refused in a row; whether it was wanted before the connection was ready, and has no
-    // answer on it yet.
+ public:
+    // Of the tracker: how often it was refused in a row; whether it was wanted before the connection was ready, and has
+    // no answer on it yet.
     std::uint8_t refusals : 7 = 0;
     bool awaited : 1 = false;
     Phase phase : 2 = Phase::none;
@@ -93,7 +93,7 @@ class Topic : public TopicLink {
     bool confirmed : 1 = false;
     bool refused : 1 = false;
 
-   private:
+ private:
     bool listed_ : 1 = false;  // in the table
     std::uint32_t hash_ = 0;
     std::uint32_t count_ = 0;
@@ -107,7 +107,7 @@ class Topic : public TopicLink {
 
 // A list of topics, threaded through them.
 class TopicList {
-   public:
+ public:
     TopicList() { end_.next_ = end_.previous_ = &end_; }
     TopicList(const TopicList&) = delete;
     TopicList& operator=(const TopicList&) = delete;
@@ -116,9 +116,7 @@ class TopicList {
     Topic& front() const { return *static_cast<Topic*>(end_.next_); }
     Topic* first() const { return empty() ? nullptr : &front(); }
     // The one behind it; nullptr: it is the last.
-    Topic* after(const Topic& topic) const {
-        return topic.next_ == &end_ ? nullptr : static_cast<Topic*>(topic.next_);
-    }
+    Topic* after(const Topic& topic) const { return topic.next_ == &end_ ? nullptr : static_cast<Topic*>(topic.next_); }
     void append(Topic& topic) {
         topic.next_ = &end_;
         topic.previous_ = end_.previous_;
@@ -142,14 +140,14 @@ class TopicList {
         other.end_.next_ = other.end_.previous_ = &other.end_;
     }
 
-   private:
+ private:
     TopicLink end_;  // in front of the first and behind the last
 };
 
-// The topics by their names: open addressing over pointers that carry four bits of the hash, so that finding one looks into
-// hardly any other. It owns a reference to each.
+// The topics by their names: open addressing over pointers that carry four bits of the hash, so that finding one looks
+// into hardly any other. It owns a reference to each.
 class Topics {
-   public:
+ public:
     // `seed`: what makes the hashes ones that nobody else can aim at.
     explicit Topics(std::uint64_t seed = 0) : keyed_hash_(seed) {}
     ~Topics();
@@ -188,7 +186,7 @@ class Topics {
     // All that are not in use.
     void forget_unused() noexcept;
 
-   private:
+ private:
     using Slot = std::uintptr_t;
     static constexpr Slot tag_mask = 15;
     static constexpr std::size_t ahead = 8;

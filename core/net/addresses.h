@@ -9,10 +9,10 @@
 namespace fanwire::core {
 
 class Addresses {
-   public:
-    // Begins a round, in which each has one turn: those that are not known to be sick first, in the order given, then the sick
-    // ones, the one that failed first in front. So sick ones go round as well. Those that are not given are forgotten.
-    // Throws std::bad_alloc.
+ public:
+    // Begins a round, in which each has one turn: those that are not known to be sick first, in the order given, then
+    // the sick ones, the one that failed first in front. So sick ones go round as well. Those that are not given are
+    // forgotten. Throws std::bad_alloc.
     void begin(std::vector<Address> of_host);
     void end() noexcept;
 
@@ -26,11 +26,12 @@ class Addresses {
     // Whether one of them is not known to be sick.
     bool healthy_behind() const noexcept;
 
-    // What became of the current one; if there is none, nothing did. An only address is never sick: nothing is gained by that.
+    // What became of the current one; if there is none, nothing did. An only address is never sick: nothing is gained
+    // by that.
     void failed() noexcept;
     void good() noexcept;
 
-   private:
+ private:
     std::vector<Address> all_;
     std::size_t next_ = 0;
     std::vector<Address> sick_;  // those of the host that failed and were not good since, longest ago first

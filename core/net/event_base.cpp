@@ -1,12 +1,14 @@
-// libevent 2.1 makes a pipe for signals in every event_base, also for those that never watch any, and calls exit(1) when it
-// cannot; before that it writes to stderr. There is no setting for it. So it is only asked when the descriptors are there:
+// libevent 2.1 makes a pipe for signals in every event_base, also for those that never watch any, and calls exit(1)
+// when it cannot; before that it writes to stderr. There is no setting for it. So it is only asked when the descriptors
+// are there:
 //
 //  - All that it needs, and some more, is opened and closed again first. Without what it needs it is not asked.
-//  - Others may take what was closed in between. Where there was plenty they would have to take many at once, in no time.
-//    Where there was little, libevent is asked with a callback that leaves it by longjmp() instead of letting it exit. That
-//    callback is the whole process's, and so it is set then alone, and for as long as the call takes; on other threads it
-//    changes nothing. What libevent had made until then is lost, some 2 KB of memory. So that no descriptor is, such a loop
-//    uses poll() and has no epoll set, which is made before the pipe.
+//  - Others may take what was closed in between. Where there was plenty they would have to take many at once, in no
+//  time.
+//    Where there was little, libevent is asked with a callback that leaves it by longjmp() instead of letting it exit.
+//    That callback is the whole process's, and so it is set then alone, and for as long as the call takes; on other
+//    threads it changes nothing. What libevent had made until then is lost, some 2 KB of memory. So that no descriptor
+//    is, such a loop uses poll() and has no epoll set, which is made before the pipe.
 #include "core/net/event_base.h"
 
 #include <event2/event.h>
@@ -38,7 +40,7 @@ constexpr int spare = 12;
 
 // Descriptors of the kinds that libevent will open, and more of them.
 class Trial {
-   public:
+ public:
     Trial() {
 #ifdef __linux__
         keep(epoll_create1(EPOLL_CLOEXEC));
@@ -63,10 +65,14 @@ class Trial {
     Trial& operator=(const Trial&) = delete;
 
     // Why there are too few, or 0.
-    int error() const { return error_; }
-    bool plenty() const { return count_ == needed + spare; }
+    int error() const {
+        return error_;
+    }
+    bool plenty() const {
+        return count_ == needed + spare;
+    }
 
-   private:
+ private:
     void keep(int fd) {
         if (fd < 0) error_ = errno;
         keep_one(fd);

@@ -26,7 +26,7 @@ namespace {
 #ifdef __linux__
 
 class EventFd : public Pollable {
-   public:
+ public:
     EventFd() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
         if (fd_ < 0) fail("eventfd");
     }
@@ -46,7 +46,7 @@ class EventFd : public Pollable {
         [[maybe_unused]] const auto n = read(fd_, &count, sizeof count);  // fails only when not set
     }
 
-   private:
+ private:
     int fd_;
 };
 
@@ -55,7 +55,7 @@ using Native = EventFd;
 #else
 
 class PipeFd : public Pollable {
-   public:
+ public:
     PipeFd() {
         if (pipe(ends_) != 0) fail("pipe");
         for (const int end : ends_) {
@@ -82,7 +82,7 @@ class PipeFd : public Pollable {
         }
     }
 
-   private:
+ private:
     int ends_[2];
 };
 
@@ -92,6 +92,8 @@ using Native = PipeFd;
 
 }  // namespace
 
-std::unique_ptr<Pollable> make_event_fd() { return std::make_unique<Native>(); }
+std::unique_ptr<Pollable> make_event_fd() {
+    return std::make_unique<Native>();
+}
 
 }  // namespace fanwire::core

@@ -89,9 +89,15 @@ Loop::~Loop() {
     event_base_free(base_);
 }
 
-void Loop::run() { event_base_loop(base_, EVLOOP_NO_EXIT_ON_EMPTY); }
-void Loop::stop() { event_base_loopbreak(base_); }
-void Loop::wake() { wakeup_->signal->set(); }
+void Loop::run() {
+    event_base_loop(base_, EVLOOP_NO_EXIT_ON_EMPTY);
+}
+void Loop::stop() {
+    event_base_loopbreak(base_);
+}
+void Loop::wake() {
+    wakeup_->signal->set();
+}
 
 void Loop::post(Callback callback) {
     {
@@ -127,7 +133,9 @@ Loop::Timer::Timer(Loop& loop, Callback callback)
     throw std::bad_alloc();
 }
 
-Loop::Timer::~Timer() { event_free(event_); }
+Loop::Timer::~Timer() {
+    event_free(event_);
+}
 
 void Loop::Timer::at(TimeMs time) {
     if (time == time_) return;
@@ -166,7 +174,8 @@ Loop::PreciseTimer::PreciseTimer(Loop& loop, Callback callback)
             [](evutil_socket_t, short, void* self) {
                 auto* timer = static_cast<PreciseTimer*>(self);
                 set_timer_fd(timer->fd_, 0);
-                if (std::exchange(timer->on_, false)) run_guarded(timer->callback_);  // else turned off in this very turn
+                if (std::exchange(timer->on_, false))
+                    run_guarded(timer->callback_);  // else turned off in this very turn
             },
             this);
         add_event(event_, nullptr);
@@ -205,7 +214,9 @@ Loop::PreciseTimer::PreciseTimer(Loop& loop, Callback callback)
           },
           this)) {}
 
-Loop::PreciseTimer::~PreciseTimer() { event_free(event_); }
+Loop::PreciseTimer::~PreciseTimer() {
+    event_free(event_);
+}
 
 void Loop::PreciseTimer::in(std::uint32_t delay_us) {
     const timeval in{static_cast<time_t>(delay_us / 1000000), static_cast<suseconds_t>(delay_us % 1000000)};
@@ -240,9 +251,15 @@ Loop::Watch::~Watch() {
     event_free(write_);
 }
 
-const char* libevent_version() { return event_get_version(); }
+const char* libevent_version() {
+    return event_get_version();
+}
 
-void Loop::Watch::read(bool on) { switch_event(read_, on); }
-void Loop::Watch::write(bool on) { switch_event(write_, on); }
+void Loop::Watch::read(bool on) {
+    switch_event(read_, on);
+}
+void Loop::Watch::write(bool on) {
+    switch_event(write_, on);
+}
 
 }  // namespace fanwire::core

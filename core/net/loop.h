@@ -16,7 +16,7 @@ struct event_base;
 namespace fanwire::core {
 
 class Loop {
-   public:
+ public:
     using Callback = std::function<void()>;
 
     // `woken` is called in the loop once after each wake(), or several. Throws Failure SYSTEM_ERROR.
@@ -36,14 +36,14 @@ class Loop {
     // A timer that is off until set; calls back once for each at(). Not to be called back is one at(never). at() never
     // fails.
     class Timer {
-       public:
+     public:
         Timer(Loop& loop, Callback callback);
         ~Timer();
         Timer(const Timer&) = delete;
         Timer& operator=(const Timer&) = delete;
         void at(TimeMs time);
 
-       private:
+     private:
         Callback callback_;
         event* event_;
         TimeMs time_ = never;
@@ -52,7 +52,7 @@ class Loop {
     // A timer in microseconds, which those of libevent are not where it waits in milliseconds. Calls back once for each
     // in(). Throws Failure SYSTEM_ERROR when there is no descriptor for it.
     class PreciseTimer {
-       public:
+     public:
         PreciseTimer(Loop& loop, Callback callback);
         ~PreciseTimer();
         PreciseTimer(const PreciseTimer&) = delete;
@@ -60,17 +60,17 @@ class Loop {
         void in(std::uint32_t delay_us);
         void off();
 
-       private:
+     private:
         Callback callback_;
         [[maybe_unused]] int fd_ = -1;
         event* event_ = nullptr;
         bool on_ = false;
     };
 
-    // Watches a descriptor that somebody else owns and closes after this is gone. To watch may throw std::bad_alloc, not
-    // to watch does not.
+    // Watches a descriptor that somebody else owns and closes after this is gone. To watch may throw std::bad_alloc,
+    // not to watch does not.
     class Watch {
-       public:
+     public:
         Watch(Loop& loop, int fd, Callback readable, Callback writable);
         ~Watch();
         Watch(const Watch&) = delete;
@@ -78,12 +78,12 @@ class Loop {
         void read(bool on);
         void write(bool on);
 
-       private:
+     private:
         Callback readable_, writable_;
         event *read_, *write_;
     };
 
-   private:
+ private:
     struct Wakeup;
 
     void run_posted();

@@ -15,7 +15,8 @@ PlaintextProbe::PlaintextProbe(Loop& loop, const Address& address, std::function
     if (fd_ < 0) return;
     if (connect(fd_, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 && errno != EINPROGRESS)
         return;
-    watch_ = std::make_unique<Loop::Watch>(loop, fd_, [this] { readable(); }, [this] { connected(); });
+    watch_ = std::make_unique<Loop::Watch>(
+        loop, fd_, [this] { readable(); }, [this] { connected(); });
     watch_->write(true);
     watch_->read(true);
 }

@@ -12,7 +12,7 @@
 namespace fanwire::core {
 
 class PlaintextProbe {
-   public:
+ public:
     // Connects and sends a PING, which tells nothing of us. `answered` is called from the loop, once, with the first
     // line of an answer that is RESP; never for anything else. It may not destroy the probe.
     PlaintextProbe(Loop& loop, const Address& address, std::function<void(std::string)> answered);
@@ -22,7 +22,7 @@ class PlaintextProbe {
     PlaintextProbe(const PlaintextProbe&) = delete;
     PlaintextProbe& operator=(const PlaintextProbe&) = delete;
 
-   private:
+ private:
     void connected();
     void readable();
 

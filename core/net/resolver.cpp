@@ -24,8 +24,8 @@ namespace fanwire::core {
 namespace {
 
 constexpr std::size_t waiting_max = 16;
-// Not AI_ADDRCONFIG: it hides a whole family when no interface but loopback has an address of it, also from "localhost" and
-// from routes that need none. An address that cannot be reached is put last by getaddrinfo() and fails at once.
+// Not AI_ADDRCONFIG: it hides a whole family when no interface but loopback has an address of it, also from "localhost"
+// and from routes that need none. An address that cannot be reached is put last by getaddrinfo() and fails at once.
 constexpr int name_flags = 0;
 
 }  // namespace

@@ -35,7 +35,7 @@ struct Resolved {
 Resolved look_up(const std::string& host, std::uint16_t port, int flags);
 
 class Resolver {
-   public:
+ public:
     // Called on the resolver's thread.
     using Done = std::function<void(Resolved)>;
     // How names are looked up, and the time; tests have their own.
@@ -55,7 +55,7 @@ class Resolver {
     // kept for the next one to ask within a minute, so that slow name servers delay a connection and do not prevent it.
     void resolve(const std::string& host, std::uint16_t port, Done done);
 
-   private:
+ private:
     struct Shared;
     std::shared_ptr<Shared> shared_;
 };

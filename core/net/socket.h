@@ -30,6 +30,8 @@ inline int make_socket(int family) {
 #endif
 }
 
-inline bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+inline bool would_block(int error) {
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
 
 }  // namespace fanwire::core

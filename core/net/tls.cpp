@@ -29,7 +29,7 @@ constexpr std::size_t names_shown = 8;           // of a certificate
 
 // Leaves the error queue of a thread that is not ours as it was found.
 class ErrorMark {
-   public:
+ public:
     ErrorMark() { ERR_set_mark(); }
     ~ErrorMark() { ERR_pop_to_mark(); }
     ErrorMark(const ErrorMark&) = delete;
@@ -118,8 +118,10 @@ std::string names_of(const X509* cert) {
 std::string system_authorities_text() {
     const Authorities found = system_authorities();
     if (found.file.empty() && found.directory.empty())
-        return "nobody: the system has no authorities (a package such as ca-certificates brings them; tls_ca_file names others)";
-    return "the system, " + quote(found.file.empty() ? found.directory : found.file, 256) + " (tls_ca_file names others)";
+        return "nobody: the system has no authorities (a package such as ca-certificates brings them; tls_ca_file "
+               "names others)";
+    return "the system, " + quote(found.file.empty() ? found.directory : found.file, 256) +
+           " (tls_ca_file names others)";
 }
 
 // Whether the common name of its subject is this one.
@@ -143,17 +145,20 @@ Error wrong_name(const X509* cert, const std::string& expected) {
                     " in the CN of its subject alone, which is not looked at: the certificate needs subjectAltName=" +
                     (is_ip_address(expected) ? "IP:" : "DNS:") + expected +
                     "; without it, tls_verify=ca checks the authority and no name"};
-    return {Status::TLS_WRONG_NAME, "the server's certificate is for " + names_of(cert) + ", not for " + quote(expected) +
+    return {Status::TLS_WRONG_NAME, "the server's certificate is for " + names_of(cert) + ", not for " +
+                                        quote(expected) +
                                         "; tls_server_name sets the name to expect, tls_verify=ca expects none"};
 }
 
 // What X509_verify_cert() found wrong with `cert`, at `depth` above the server's own.
 Error verification_error(int code, int depth, const X509* cert, const TlsContext::Config& config) {
     if (code == X509_V_ERR_OUT_OF_MEM) return {Status::NO_MEMORY, "out of memory"};
-    if (!cert) return {Status::TLS_UNTRUSTED, std::string("the server showed no certificate that can be checked: ") +
-                                                  X509_verify_cert_error_string(code)};
-    const std::string whose = depth == 0 ? "the server's certificate, of " + names_of(cert) + ","
-                                         : "the certificate of its authority, " + text_of(X509_get_subject_name(cert)) + ",";
+    if (!cert)
+        return {Status::TLS_UNTRUSTED, std::string("the server showed no certificate that can be checked: ") +
+                                           X509_verify_cert_error_string(code)};
+    const std::string whose = depth == 0
+                                  ? "the server's certificate, of " + names_of(cert) + ","
+                                  : "the certificate of its authority, " + text_of(X509_get_subject_name(cert)) + ",";
     switch (code) {
         case X509_V_ERR_HOSTNAME_MISMATCH:
         case X509_V_ERR_IP_ADDRESS_MISMATCH:
@@ -163,11 +168,11 @@ Error verification_error(int code, int depth, const X509* cert, const TlsContext
         case X509_V_ERR_CERT_NOT_YET_VALID:
             return {Status::TLS_EXPIRED, whose + " is not valid before " + text_of(X509_get0_notBefore(cert))};
         default:
-            return {Status::TLS_UNTRUSTED,
-                    whose + " issued by " + text_of(X509_get_issuer_name(cert)) + ", is not trusted: " +
-                        X509_verify_cert_error_string(code) + "; trusted are the authorities of " +
-                        (config.ca_file.empty() ? system_authorities_text()
-                                                : "tls_ca_file " + quote(config.ca_file, 256))};
+            return {
+                Status::TLS_UNTRUSTED,
+                whose + " issued by " + text_of(X509_get_issuer_name(cert)) +
+                    ", is not trusted: " + X509_verify_cert_error_string(code) + "; trusted are the authorities of " +
+                    (config.ca_file.empty() ? system_authorities_text() : "tls_ca_file " + quote(config.ca_file, 256))};
     }
 }
 
@@ -241,8 +246,7 @@ struct TlsSession::Callbacks {
 
     static int verify(int fine, X509_STORE_CTX* verification) {
         if (fine) return 1;
-        auto* ssl = static_cast<SSL*>(
-            X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
+        auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
         auto& self = *static_cast<TlsSession*>(SSL_get_app_data(ssl));
         try {
             self.untrusted_ =
@@ -264,9 +268,9 @@ struct TlsSession::Callbacks {
 // ---- TlsContext ---------------------------------------------------------------------------------------------------
 
 TlsContext::TlsContext(Config config) : config_(normalised(std::move(config))) {
-    // Who initialises OpenSSL first decides whether it tears itself down at exit(). It must not while an engine that the
-    // program left open is still at work on its thread; the process's end frees everything anyway. Before anything else:
-    // even ERR_set_mark() initialises.
+    // Who initialises OpenSSL first decides whether it tears itself down at exit(). It must not while an engine that
+    // the program left open is still at work on its thread; the process's end frees everything anyway. Before anything
+    // else: even ERR_set_mark() initialises.
     OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, nullptr);
     const ErrorMark mark;
     try {
@@ -303,7 +307,8 @@ void TlsContext::trust() {
         if (SSL_CTX_load_verify_file(context_, config_.ca_file.c_str()) != 1)
             reject_content("tls_ca_file", config_.ca_file, "has no certificates in PEM form");
     } else {
-        // When there are none, nobody is trusted. Those that cannot be read are no error of ours: the handshake says it.
+        // When there are none, nobody is trusted. Those that cannot be read are no error of ours: the handshake says
+        // it.
         const Authorities found = system_authorities();
         if (!found.file.empty()) SSL_CTX_load_verify_file(context_, found.file.c_str());
         if (!found.directory.empty()) SSL_CTX_load_verify_dir(context_, found.directory.c_str());
@@ -322,8 +327,8 @@ void TlsContext::trust() {
                    : X509_VERIFY_PARAM_set1_host(expected, config_.server_name.data(), config_.server_name.size());
     };
     if (!usable || set() != 1)
-        throw Failure(Status::INVALID_OPTION, "tls_server_name must be a host name or an IP address, not " +
-                                                  quote(config_.server_name));
+        throw Failure(Status::INVALID_OPTION,
+                      "tls_server_name must be a host name or an IP address, not " + quote(config_.server_name));
 }
 
 void TlsContext::use_certificate() {
@@ -338,8 +343,8 @@ void TlsContext::use_certificate() {
     if (SSL_CTX_use_PrivateKey_file(context_, config_.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
         if (encrypted) reject("tls_key_file", config_.key_file, "is encrypted, which is not supported");
         const unsigned long code = ERR_peek_last_error();
-        if (ERR_GET_LIB(code) == ERR_LIB_X509 && (ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH ||
-                                                  ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH))
+        if (ERR_GET_LIB(code) == ERR_LIB_X509 &&
+            (ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH))
             reject("tls_key_file", config_.key_file, "is not the key of the certificate in tls_cert_file");
         reject_content("tls_key_file", config_.key_file, "has no private key in PEM form");
     }
@@ -370,7 +375,9 @@ TlsSession::TlsSession(std::shared_ptr<const TlsContext> context) : context_(std
     SSL_set_connect_state(ssl_);
 }
 
-TlsSession::~TlsSession() { SSL_free(ssl_); }
+TlsSession::~TlsSession() {
+    SSL_free(ssl_);
+}
 
 std::string TlsSession::not_spoken(std::string_view answer) {
     return "the server does not speak TLS, it answered " + quote(answer.substr(0, answer.find_first_of("\r\n")), 40) +
@@ -383,8 +390,7 @@ void TlsSession::advance() {
         first_input_ = false;
         // A record's type and version: an alert or a part of the handshake, 3.x.
         const bool record = (input_[0] == 0x15 || input_[0] == 0x16) && (input_.size() < 2 || input_[1] == 0x03);
-        if (!record)
-            return fail({Status::TLS_NOT_SPOKEN, not_spoken(input_)});
+        if (!record) return fail({Status::TLS_NOT_SPOKEN, not_spoken(input_)});
     }
     ERR_clear_error();
     const int result = SSL_do_handshake(ssl_);
@@ -500,6 +506,8 @@ Error TlsSession::explain_end(Error why) const {
     return why;
 }
 
-const char* openssl_version() { return OpenSSL_version(OPENSSL_VERSION_STRING); }
+const char* openssl_version() {
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
 
 }  // namespace fanwire::core

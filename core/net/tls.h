@@ -19,7 +19,7 @@ namespace fanwire::core {
 
 // What to expect of the server and how to answer it. Immutable; shared by the connections to one endpoint.
 class TlsContext {
-   public:
+ public:
     struct Config {
         std::string server_name;  // a DNS name, which is the SNI too, or an IP address
         std::string ca_file;      // empty: the system's authorities
@@ -35,7 +35,7 @@ class TlsContext {
 
     const Config& config() const { return config_; }
 
-   private:
+ private:
     friend class TlsSession;
 
     void trust();
@@ -48,7 +48,7 @@ class TlsContext {
 
 // One connection. What write() took is out of the caller's hands, as with a socket: it waits in output() at most.
 class TlsSession {
-   public:
+ public:
     explicit TlsSession(std::shared_ptr<const TlsContext> context);
     ~TlsSession();  // says nothing to the server: after a fork the connection is another process's
     TlsSession(const TlsSession&) = delete;
@@ -91,7 +91,7 @@ class TlsSession {
     // What it means that the connection ended now, for `why`.
     Error explain_end(Error why) const;
 
-   private:
+ private:
     friend class TlsContext;
     struct Callbacks;  // what OpenSSL calls
 
@@ -103,15 +103,15 @@ class TlsSession {
     ssl_st* ssl_ = nullptr;
     State state_ = State::handshaking;
     Error error_;
-    Error untrusted_;           // what the verification of the certificate found
-    Error unsaid_;              // why output() could not take something
-    bool cert_asked_ = false;   // the server wants a certificate of ours
-    bool received_ = false;     // bytes of the application came
+    Error untrusted_;          // what the verification of the certificate found
+    Error unsaid_;             // why output() could not take something
+    bool cert_asked_ = false;  // the server wants a certificate of ours
+    bool received_ = false;    // bytes of the application came
     bool first_input_ = true;
-    bool more_ = false;         // there is more to read() of what was fed
+    bool more_ = false;  // there is more to read() of what was fed
     std::string_view input_;
     std::vector<char> output_;
-    std::size_t sent_ = 0;      // of output_
+    std::size_t sent_ = 0;  // of output_
 };
 
 // The version of OpenSSL in use, "3.0.15"; static.

@@ -30,8 +30,8 @@ void set_tcp_options(int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-// Linux makes room for the mark below which a socket is not readable (tcp_set_rcvlowat), and goes on to fit the buffer to
-// the connection, which it would not if SO_RCVBUF was set.
+// Linux makes room for the mark below which a socket is not readable (tcp_set_rcvlowat), and goes on to fit the buffer
+// to the connection, which it would not if SO_RCVBUF was set.
 void grow_receive_buffer([[maybe_unused]] int fd) {
 #ifdef __linux__
     for (const int mark : {static_cast<int>(ReadModeration::bytes_wanted * ReadModeration::buffer_part / 2), 1})
@@ -52,7 +52,9 @@ Transport::Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& o
       moderation_(endpoint_.unix_path.empty() ? endpoint_.read_delay_max_us : 0),
       wire_buffer_(endpoint_.tls ? read_size : 0) {}
 
-Transport::~Transport() { forget(); }
+Transport::~Transport() {
+    forget();
+}
 
 // Calls back from the loop, if the connection is still the one that it is now.
 void Transport::later(Loop::Callback callback) {
@@ -186,7 +188,9 @@ void Transport::try_next() {
     broken(failure_, "cannot connect to " + failures_);
 }
 
-TimeMs Transport::time_left() const { return opened_at_ + endpoint_.connect_timeout - now_ms(); }
+TimeMs Transport::time_left() const {
+    return opened_at_ + endpoint_.connect_timeout - now_ms();
+}
 
 void Transport::address_timed_out() {
     if (connected_) return move_on({Status::TIMEOUT, "connected, but no greeting"});
@@ -268,7 +272,8 @@ std::size_t Transport::receive_buffer() const {
     return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
-// Whether to read on when there is something, or later. The timer is one more descriptor: without it there is no waiting.
+// Whether to read on when there is something, or later. The timer is one more descriptor: without it there is no
+// waiting.
 void Transport::moderate() {
     const bool before = moderation_.moderating();
     const std::uint64_t now = now_us();

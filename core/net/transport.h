@@ -27,10 +27,10 @@ struct Endpoint {
 };
 
 class Transport {
-   public:
+ public:
     // Called from the loop, never from within the calls below. The owner may close() from within.
     class Owner {
-       public:
+     public:
         virtual ~Owner() = default;
         virtual void transport_opened() = 0;
         virtual void transport_received(std::string_view bytes) = 0;
@@ -38,8 +38,8 @@ class Transport {
         virtual std::span<char> transport_room() = 0;
         virtual void transport_writable() = 0;
         virtual void transport_broken(Error why) = 0;
-        // The opened connection is given up for the next address, before greeted(): transport_opened() or transport_broken()
-        // follows. Returns `why` with what the owner knows of it.
+        // The opened connection is given up for the next address, before greeted(): transport_opened() or
+        // transport_broken() follows. Returns `why` with what the owner knows of it.
         virtual Error transport_moving_on(Error why) = 0;
     };
 
@@ -49,18 +49,19 @@ class Transport {
     Transport(const Transport&) = delete;
     Transport& operator=(const Transport&) = delete;
 
-    // Looks the host up and tries its addresses, one after the other, until one is connected. They share the time that there
-    // is, and until greeted() the connected one has its share alone while a healthy one may be behind it; when it closes, the
-    // next one has its turn at once. One that failed since it last was good has its turn after those that did
-    // not, and of several the one that failed first: so the attempts go round. Failed is also an address whose connection
-    // ends before good() was called, however far it came.
+    // Looks the host up and tries its addresses, one after the other, until one is connected. They share the time that
+    // there is, and until greeted() the connected one has its share alone while a healthy one may be behind it; when it
+    // closes, the next one has its turn at once. One that failed since it last was good has its turn after those that
+    // did not, and of several the one that failed first: so the attempts go round. Failed is also an address whose
+    // connection ends before good() was called, however far it came.
     void open();
     void close();
     // The server has answered: it is not another one's turn.
     void greeted();
     // The connection does what it is for.
     void good();
-    // In the child of a fork(): closes its copy of the socket and touches nothing else. The loop and TLS are the parent's.
+    // In the child of a fork(): closes its copy of the socket and touches nothing else. The loop and TLS are the
+    // parent's.
     void abandon() noexcept;
     // Writes what the system, or TLS before it, takes without blocking. When that is not all, transport_writable()
     // follows.
@@ -72,7 +73,7 @@ class Transport {
     // "127.0.0.1:6379", for texts; the endpoint as configured until connected.
     const std::string& peer() const { return peer_; }
 
-   private:
+ private:
     void later(Loop::Callback callback);
     template <class Step>
     void attempt(Step&& step);
@@ -121,13 +122,13 @@ class Transport {
     int fd_ = -1;
     bool connected_ = false;  // with TLS, when its handshake is done
     bool greeted_ = false, good_ = false;
-    bool received_ = false;   // anything
+    bool received_ = false;  // anything
     std::unique_ptr<Loop::Watch> watch_;
     std::vector<char> buffer_;
-    std::size_t turn_bytes_ = 0;  // that readable() has read since there was nothing left
+    std::size_t turn_bytes_ = 0;       // that readable() has read since there was nothing left
     std::uint64_t turn_began_us_ = 0;  // while moderating
-    bool drained_ = true;         // there was nothing left
-    bool in_large_ = false;       // the owner had room of its own for what was read last
+    bool drained_ = true;              // there was nothing left
+    bool in_large_ = false;            // the owner had room of its own for what was read last
     ReadModeration moderation_;
     std::unique_ptr<Loop::PreciseTimer> read_timer_;  // the first time that reading is put off
     std::unique_ptr<TlsSession> tls_;

@@ -1,5 +1,5 @@
-// Delays between attempts to connect: they grow by a factor, and part of each is random, so that a fleet that lost Redis
-// together does not come back together.
+// Delays between attempts to connect: they grow by a factor, and part of each is random, so that a fleet that lost
+// Redis together does not come back together.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace fanwire::core {
 using Random = std::function<double()>;
 
 class Backoff {
-   public:
+ public:
     struct Policy {
         TimeMs first = 100, max = 30000;
         double factor = 2;
@@ -42,7 +42,7 @@ class Backoff {
         last_ = 0;
     }
 
-   private:
+ private:
     // From `low` to `high`, both included.
     TimeMs between(TimeMs low, TimeMs high) const {
         return low + static_cast<TimeMs>(random_() * static_cast<double>(high - low + 1));
@@ -54,7 +54,8 @@ class Backoff {
                 return delay;
             case Jitter::full:
                 return between(0, delay);
-            case Jitter::decorrelated: {  // from the first delay to three times the last one, whatever the number of failures
+            case Jitter::decorrelated: {  // from the first delay to three times the last one, whatever the number of
+                                          // failures
                 const TimeMs first = std::min(policy_.first, policy_.max);
                 return std::min(policy_.max, between(first, std::max(first, std::min(policy_.max, last_) * 3)));
             }

@@ -1,10 +1,10 @@
 // The first words on a new connection: AUTH, SELECT, CLIENT SETNAME, perhaps INFO stats, and a PING as the fence,
 // pipelined.
 //
-// CLIENT SETNAME and INFO are optional. Some proxies close the connection at a command that they do not know, and so the
-// greeting after one that was closed goes without them. One that succeeds so has shown little: a server that is being
-// restarted closes greetings, too. The next connection is greeted in full again, and only when that was closed a second
-// time do all others go without.
+// CLIENT SETNAME and INFO are optional. Some proxies close the connection at a command that they do not know, and so
+// the greeting after one that was closed goes without them. One that succeeds so has shown little: a server that is
+// being restarted closes greetings, too. The next connection is greeted in full again, and only when that was closed a
+// second time do all others go without.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +34,12 @@ struct ServerStats {
 
 // AUTH for these; nothing when both are empty.
 void append_auth(std::string& out, const std::string& username, const std::string& password);
-// What the error reply to an AUTH says to a person. Servers that do not know AUTH quote its arguments: not repeated. Of a
-// password that was refused it is said what does not show in it: white space at its ends, a byte order mark, quotes.
+// What the error reply to an AUTH says to a person. Servers that do not know AUTH quote its arguments: not repeated. Of
+// a password that was refused it is said what does not show in it: white space at its ends, a byte order mark, quotes.
 Error auth_error(std::string_view reply, const std::string& password);
 
 class Handshake {
-   public:
+ public:
     enum class Progress { more, done, failed };
 
     explicit Handshake(HandshakeConfig config) : config_(std::move(config)) {}
@@ -62,7 +62,7 @@ class Handshake {
     // What the server said of itself, if it was asked and answered.
     const ServerStats& stats() const { return stats_; }
 
-   private:
+ private:
     enum class Step { auth, select, setname, stats, ping };
 
     bool has_optional() const { return !config_.client_name.empty() || config_.ask_stats; }
@@ -72,9 +72,9 @@ class Handshake {
     HandshakeConfig config_;
     std::string sent_password_;  // config_'s may be another by the time of the answer
     std::deque<Step> expected_;
-    bool bare_ = false;         // the next greeting goes without what is optional
-    bool bare_sent_ = false;    // this one does
-    int full_in_vain_ = 0;      // those with it that were closed, each followed by one without it that succeeded
+    bool bare_ = false;       // the next greeting goes without what is optional
+    bool bare_sent_ = false;  // this one does
+    int full_in_vain_ = 0;    // those with it that were closed, each followed by one without it that succeeded
     Error error_;
     ServerStats stats_;
 };

@@ -6,7 +6,7 @@
 namespace fanwire::core {
 
 class Heartbeat {
-   public:
+ public:
     enum class Verdict { fine, ping, dead };
 
     // `interval`: how long a link may be idle before it is asked; `timeout`: how long it may be silent in all once
@@ -39,7 +39,7 @@ class Heartbeat {
         return expecting_since_ != never ? expecting_since_ + timeout_ : last_received_ + interval_;
     }
 
-   private:
+ private:
     TimeMs interval_, timeout_;
     TimeMs last_received_ = 0;
     TimeMs expecting_since_ = never;

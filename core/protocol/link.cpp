@@ -55,7 +55,9 @@ void Link::stop() {
     deadline_ = never;
 }
 
-Link::Request Link::request() { return std::exchange(request_, Request::none); }
+Link::Request Link::request() {
+    return std::exchange(request_, Request::none);
+}
 
 void Link::opened(TimeMs) {
     if (state_ != State::opening) return;
@@ -75,7 +77,8 @@ void Link::received(std::string_view bytes, TimeMs now) {
         first_bytes_ = false;
         if (std::string_view("+-:$*").find(bytes.front()) == std::string_view::npos) {
             protocol_error("the server does not speak the Redis protocol: it answered " +
-                               quote(bytes.substr(0, bytes.find_first_of("\r\n")), 40), now);
+                               quote(bytes.substr(0, bytes.find_first_of("\r\n")), 40),
+                           now);
             return;
         }
     }
@@ -144,7 +147,9 @@ bool Link::take_replies(TimeMs now) {
     return any;
 }
 
-void Link::protocol_error(std::string text, TimeMs now) { fail({Status::PROTOCOL_ERROR, std::move(text)}, now); }
+void Link::protocol_error(std::string text, TimeMs now) {
+    fail({Status::PROTOCOL_ERROR, std::move(text)}, now);
+}
 
 Error Link::reopening(Error why) {
     if (state_ != State::greeting) return why;
@@ -246,7 +251,9 @@ TimeMs Link::deadline() const {
     return deadline_;
 }
 
-std::string_view Link::output(TimeMs) { return std::string_view(out_).substr(out_sent_); }
+std::string_view Link::output(TimeMs) {
+    return std::string_view(out_).substr(out_sent_);
+}
 
 void Link::wrote(std::size_t size, TimeMs) {
     out_sent_ += size;

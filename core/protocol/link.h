@@ -31,7 +31,7 @@ struct LinkConfig {
 };
 
 class Link {
-   public:
+ public:
     // The shortest wait that needed() leaves, unless the first delay is longer.
     static constexpr TimeMs needed_after = 1000;
 
@@ -40,13 +40,13 @@ class Link {
 
     // What a link tells its owner, from within the calls below.
     class Listener {
-       public:
+     public:
         virtual ~Listener() = default;
         virtual void link_ready() = 0;
         // It was ready and is no longer.
         virtual void link_lost(const Error& why) = 0;
-        // An attempt to become ready failed; without `will_retry` it was the last. The last one may have become ready, and
-        // then lost, before it could do anything.
+        // An attempt to become ready failed; without `will_retry` it was the last. The last one may have become ready,
+        // and then lost, before it could do anything.
         virtual void link_failed(const Error& why, bool will_retry) = 0;
         // Attempt number `attempt` in a row follows in `delay` ms.
         virtual void link_retry(std::uint32_t attempt, TimeMs delay) = 0;
@@ -72,8 +72,8 @@ class Link {
     void needed(TimeMs now);
     // Ends as after the last attempt. The connection may be closed without further ado.
     void give_up(const Error& why, TimeMs now);
-    // Something shows that the server is back: an attempt that waits is made at once. Does nothing from then on until this
-    // link has worked, so that two links that come and go do not drive each other round without a delay.
+    // Something shows that the server is back: an attempt that waits is made at once. Does nothing from then on until
+    // this link has worked, so that two links that come and go do not drive each other round without a delay.
     void hurry(TimeMs now);
     // For good. The connection may be closed without further ado.
     void stop();
@@ -89,8 +89,8 @@ class Link {
     virtual std::span<char> room() { return {}; }
     // The connection broke, could not be made, or was closed on request.
     void closed(Error why, TimeMs now);
-    // The connection is given up for another one in the same attempt, because of `why`: opened() follows, or closed(). Returns
-    // `why` with what was not answered.
+    // The connection is given up for another one in the same attempt, because of `why`: opened() follows, or closed().
+    // Returns `why` with what was not answered.
     Error reopening(Error why);
     // What was written is still on its way to the server, and moving.
     void moving(TimeMs now) { heartbeat_.moving(now); }
@@ -104,7 +104,7 @@ class Link {
     virtual std::string_view output(TimeMs now);
     virtual void wrote(std::size_t size, TimeMs now);
 
-   protected:
+ protected:
     // Of the part that knows what the link is for.
     virtual void on_start() {}
     virtual void on_ready(TimeMs now) = 0;
@@ -138,8 +138,8 @@ class Link {
     // Whether the other end closed the connection that on_down() is about.
     bool closed_by_peer() const { return closed_by_peer_; }
 
-    // The server has done what the link is for: only then the connection is a good one, and the delays begin again. One that
-    // greets well and ends before that is a failed attempt.
+    // The server has done what the link is for: only then the connection is a good one, and the delays begin again. One
+    // that greets well and ends before that is a failed attempt.
     void worked() {
         if (worked_) return;
         worked_ = true;
@@ -155,7 +155,7 @@ class Link {
     std::string out_;
     Heartbeat heartbeat_;
 
-   private:
+ private:
     std::size_t read(std::string_view piece, TimeMs now);
     bool take_replies(TimeMs now);
     void open(TimeMs now);
@@ -177,7 +177,7 @@ class Link {
     bool closed_by_peer_ = false;
     bool refused_ = false;                  // the credentials that were set last; they may be set again
     std::optional<bool> late_credentials_;  // set while greeting: they are for when it is ready. Other username?
-    std::int64_t failed_attempts_ = 0;  // in a row
+    std::int64_t failed_attempts_ = 0;      // in a row
 };
 
 }  // namespace fanwire::core

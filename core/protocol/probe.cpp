@@ -18,7 +18,9 @@ Probe::Verdict Probe::check(TimeMs now) const {
     return state_ == State::waiting ? Verdict::send : Verdict::failed;
 }
 
-TimeMs Probe::deadline() const { return deadline_; }
+TimeMs Probe::deadline() const {
+    return deadline_;
+}
 
 void Probe::sent(std::uint64_t now_us) {
     state_ = State::awaited;

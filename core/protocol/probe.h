@@ -15,7 +15,7 @@
 namespace fanwire::core {
 
 class Probe {
-   public:
+ public:
     enum class Verdict { fine, send, failed };
 
     // interval 0: none is ever due.
@@ -44,14 +44,14 @@ class Probe {
     // A message came in on the probe's channel. True when it is the one that is awaited; `round_trip_us` is set then.
     bool returned(std::string_view payload, TimeMs now, std::uint64_t now_us, std::uint64_t& round_trip_us);
 
-   private:
+ private:
     enum class State { off, waiting, awaited };
 
     bool answers_the_last();
 
     TimeMs interval_, timeout_;
     State state_ = State::off;
-    TimeMs deadline_ = never;  // of the next one, or of the one that is awaited
+    TimeMs deadline_ = never;       // of the next one, or of the one that is awaited
     std::uint32_t unanswered_ = 0;  // probes sent on the publish link; answers come in order
     bool answered_ = false;
     std::uint64_t number_ = 0;

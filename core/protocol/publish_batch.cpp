@@ -13,7 +13,7 @@ constexpr std::size_t records_kept_max = 16 * 1024, sinks_kept_max = 1024;
 
 // A count as it stands behind `$`.
 class Digits {
-   public:
+ public:
     explicit Digits(std::size_t n) {
         do text_[--begin_] = static_cast<char>('0' + n % 10);
         while ((n /= 10) > 0);
@@ -21,7 +21,7 @@ class Digits {
     std::string_view view() const { return {text_ + begin_, size()}; }
     std::size_t size() const { return sizeof text_ - begin_; }
 
-   private:
+ private:
     char text_[20];
     std::size_t begin_ = sizeof text_;
 };
@@ -43,8 +43,8 @@ std::uint32_t PublishBatch::add(std::string_view prefix, std::string_view channe
                                 const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout) {
     const std::size_t channel_size = prefix.size() + channel.size();
     const Digits channel_digits(channel_size), payload_digits(payload.size());
-    const std::size_t size = head.size() + channel_digits.size() + 2 + channel_size + 3 +
-                             payload_digits.size() + 2 + payload.size() + 2;
+    const std::size_t size =
+        head.size() + channel_digits.size() + 2 + channel_size + 3 + payload_digits.size() + 2 + payload.size() + 2;
 
     // What needs memory, so that what follows does not.
     if (records.size() == records.capacity()) records.reserve(std::max<std::size_t>(64, records.capacity() * 2));

@@ -15,8 +15,8 @@
 namespace fanwire::core {
 
 struct PublishRecord {
-    // What is not a publish is of the link's own making, not counted and not settled; or a publish that was settled before
-    // its answer came.
+    // What is not a publish is of the link's own making, not counted and not settled; or a publish that was settled
+    // before its answer came.
     enum class Kind : std::uint8_t { publish, ping, auth, probe, numsub, expired };
 
     std::uint32_t size = 0;  // of the encoded command
@@ -31,7 +31,7 @@ static_assert(sizeof(void*) != 8 || sizeof(PublishRecord) == 24);
 
 // Whole commands back to back in a block of memory.
 class CommandChunk {
-   public:
+ public:
     // Of this size they are used again. A larger command has one of its own.
     static constexpr std::size_t usual = 64 * 1024;
 
@@ -66,13 +66,13 @@ class CommandChunk {
     // Takes out commands in place: each is passed by its size to keep() or leave_out(), and then finish() is called.
     class Sieve;
 
-   private:
+ private:
     std::unique_ptr<char[]> memory_;
     std::size_t capacity_ = 0, begin_ = 0, end_ = 0;
 };
 
 class CommandChunk::Sieve {
-   public:
+ public:
     explicit Sieve(CommandChunk& chunk) : chunk_(chunk), from_(chunk.begin_), to_(chunk.begin_) {}
     bool done() const { return from_ == chunk_.end_; }
     void keep(std::size_t size) {
@@ -87,7 +87,7 @@ class CommandChunk::Sieve {
     }
     void finish() { chunk_.end_ = to_; }
 
-   private:
+ private:
     CommandChunk& chunk_;
     std::size_t from_, to_;
 };

@@ -44,7 +44,7 @@ bool take_number(std::string_view& bytes, std::uint64_t& number) {
 
 // Gathers what ends alike, so that it is told at once.
 class PublishQueue::Settling {
-   public:
+ public:
     Settling(PublishQueue& queue, const Error& error) : queue_(queue), error_(error) {}
     ~Settling() { flush(); }
     Settling(const Settling&) = delete;
@@ -66,7 +66,7 @@ class PublishQueue::Settling {
         queue_.settled_({sink_ ? &group_->sinks[sink_ - 1] : nullptr, group_->accepted_us, {run_, count}, error_});
     }
 
-   private:
+ private:
     static constexpr std::size_t max = 128;
 
     PublishQueue& queue_;
@@ -298,12 +298,13 @@ void PublishQueue::link_down(const Error& why) {
     }
     marked_ = 0;
     if (part_of_publish() && std::exchange(records_[0].begun, true))
-        settle_front_unsent(Error::of(Status::CONNECTION_LOST,
-                                      {"not sent: two connections have broken while it was being written: ", why.text}));
+        settle_front_unsent(Error::of(
+            Status::CONNECTION_LOST, {"not sent: two connections have broken while it was being written: ", why.text}));
     front_sent_ = 0;
     if (own_unsent_ == 0) return;
     // What the link said for itself was for the connection that is gone.
-    erase_unsent(nullptr, [](const PublishRecord& record, std::size_t, const Group&) { return record.kind != Kind::publish; });
+    erase_unsent(nullptr,
+                 [](const PublishRecord& record, std::size_t, const Group&) { return record.kind != Kind::publish; });
     own_unsent_ = 0;
 }
 
@@ -348,8 +349,8 @@ void PublishQueue::tick(TimeMs now) {
     expire_unsent(now);
 }
 
-// When some have timeouts of their own they are due in any order, and all have to be looked at. The more there are the more
-// seldom that is done: a few thousand of them for each millisecond that passes.
+// When some have timeouts of their own they are due in any order, and all have to be looked at. The more there are the
+// more seldom that is done: a few thousand of them for each millisecond that passes.
 void PublishQueue::expire_one_by_one(TimeMs now) noexcept {
     constexpr std::size_t looks_per_ms = 4096;
     const std::size_t looks = records_.size() - expired_;
@@ -418,8 +419,8 @@ void PublishQueue::expire_unsent(TimeMs now) noexcept {
     Settling settling(*this, error);
     std::size_t count = 0, bytes = 0;
     if (in_flight_ == 0 && front_sent_ == 0 && own_unsent_ == 0) {
-        // As always while there is no link: whole batches, from the front on, and nothing else is looked at. In an outage
-        // there may be a million of them, of which some expire in each millisecond.
+        // As always while there is no link: whole batches, from the front on, and nothing else is looked at. In an
+        // outage there may be a million of them, of which some expire in each millisecond.
         while (!groups_.empty() && groups_.front().deadline <= now) {
             const Group& group = groups_.front();
             std::size_t size = 0;
@@ -451,7 +452,9 @@ void PublishQueue::expire_unsent(TimeMs now) noexcept {
     if (count) unqueued_(count, bytes);
 }
 
-TimeMs PublishQueue::deadline() const { return timed_ > 0 ? next_look_ : first_deadline(false); }
+TimeMs PublishQueue::deadline() const {
+    return timed_ > 0 ? next_look_ : first_deadline(false);
+}
 
 // Of the first group that has a record that may expire, or, if `part`, will when it is written.
 TimeMs PublishQueue::first_deadline(bool part) const {

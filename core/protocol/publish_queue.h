@@ -3,8 +3,8 @@
 //   unsent --written--> in flight --reply--> settled
 //
 // When the connection breaks, those in flight may or may not have been executed (OUTCOME_UNKNOWN); one that was written
-// only in part cannot have been, since its last byte never left, and is sent again, once: what breaks two connections would
-// break them all, and nothing behind it would ever be sent.
+// only in part cannot have been, since its last byte never left, and is sent again, once: what breaks two connections
+// would break them all, and nothing behind it would ever be sent.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@
 namespace fanwire::core {
 
 class PublishQueue {
-   public:
+ public:
     // Told of each publish once, in runs: what became of them.
     using OnSettled = std::function<void(const SettledRun& run)>;
     // Told of publishes that are unsent no longer.
@@ -53,8 +53,8 @@ class PublishQueue {
     static bool answers(PublishRecord::Kind kind, const Reply& reply);
     // False if nothing was asked, or that.
     [[nodiscard]] bool reply(const Reply& reply);
-    // Settles by the whole plain numbers of receivers in front of `bytes`, which begin a reply; how many bytes those are.
-    // What is anything else, or answers nothing, is left to reply().
+    // Settles by the whole plain numbers of receivers in front of `bytes`, which begin a reply; how many bytes those
+    // are. What is anything else, or answers nothing, is left to reply().
     [[nodiscard]] std::size_t scan(std::string_view bytes);
     // Whether it would take anything.
     bool can_scan(std::string_view bytes) const;
@@ -64,7 +64,9 @@ class PublishQueue {
     // connection is of no use any more. False if nothing is written in part.
     [[nodiscard]] bool refuse_part(const Error& why);
     // What the server is to answer next; publish if nothing.
-    PublishRecord::Kind awaited() const { return in_flight_ > 0 ? records_.front().kind : PublishRecord::Kind::publish; }
+    PublishRecord::Kind awaited() const {
+        return in_flight_ > 0 ? records_.front().kind : PublishRecord::Kind::publish;
+    }
 
     // Settles what has waited too long.
     void tick(TimeMs now);
@@ -72,7 +74,7 @@ class PublishQueue {
     // Unsent records that were looked at because something of the unsent had to go, ever: what that cost.
     std::uint64_t looked_at() const { return looked_at_; }
 
-   private:
+ private:
     // What came in one batch.
     struct Group {
         std::size_t records = 0;  // that are still in records_
@@ -106,15 +108,15 @@ class PublishQueue {
     OnSettled settled_;
     Unqueued unqueued_;
     Answered answered_;
-    Ring<CommandChunk> chunks_;    // of the unsent; none is empty
+    Ring<CommandChunk> chunks_;  // of the unsent; none is empty
     std::vector<CommandChunk> spare_;
     std::size_t front_sent_ = 0;   // how much of the front unsent one is written
     Ring<PublishRecord> records_;  // in flight, then unsent
     Ring<Group> groups_;           // of all of them; none is empty
     std::size_t in_flight_ = 0;
-    std::size_t expired_ = 0;  // of those in flight, at the front: settled already, their replies are still to come
-    std::size_t marked_ = 0;   // of those in flight: of the kind that says so
-    std::size_t timed_ = 0;    // that have a timeout of their own and no outcome
+    std::size_t expired_ = 0;   // of those in flight, at the front: settled already, their replies are still to come
+    std::size_t marked_ = 0;    // of those in flight: of the kind that says so
+    std::size_t timed_ = 0;     // that have a timeout of their own and no outcome
     TimeMs next_look_ = never;  // if there are such: when to look which are due
     std::size_t unsettled_ = 0;
     std::size_t own_unsent_ = 0;

@@ -42,7 +42,8 @@ void Publisher::on_reply(const Reply& reply, TimeMs now) {
     if (reply.is(ReplyType::error) && early_.empty()) {
         const Error refusal = error_of_reply("PUBLISH", reply.text());
         if (queue_.refuse_part(refusal))
-            return renew(Error::of(Status::CONNECTION_LOST, {"the server refused what was being sent: ", refusal.text}), now);
+            return renew(Error::of(Status::CONNECTION_LOST, {"the server refused what was being sent: ", refusal.text}),
+                         now);
     }
     if (early_.empty() ? !queue_.reply(reply) : !take_early(reply))
         protocol_error("the server sent a reply that answers nothing we asked", now);

@@ -11,9 +11,9 @@
 namespace fanwire::core {
 
 class Publisher : public Link {
-   public:
+ public:
     class Listener : public Link::Listener {
-       public:
+     public:
         // Redis's answer to probe(): how many receivers, or why not.
         virtual void probe_answered(const Outcome&) {}
         // Redis's answer to the first ask_numsub() that has none: an array or an error.
@@ -51,7 +51,7 @@ class Publisher : public Link {
     void tick(TimeMs now) override;
     TimeMs deadline() const override;
 
-   private:
+ private:
     void on_start() override { given_up_ = {}; }
     void on_ready(TimeMs) override {}
     void on_reply(const Reply& reply, TimeMs now) override;
@@ -75,7 +75,7 @@ class Publisher : public Link {
     PublishQueue queue_;
     Error given_up_;
     TimeMs held_until_ = released;
-    std::deque<PublishRecord::Kind> early_;  // the link's own commands that were written while it was held, unanswered
+    std::deque<PublishRecord::Kind> early_;   // the link's own commands that were written while it was held, unanswered
     std::deque<std::string> sent_passwords_;  // of each AUTH that is not answered
 };
 

@@ -16,7 +16,7 @@ constexpr std::size_t reserved_max = std::size_t{1} << 20;
 // How much is added to a kept beginning that does not say its size yet. The rest goes back if it was too much.
 constexpr std::size_t step = 512;
 constexpr std::size_t names_max = 4096;  // of a large frame that is kept whole: all of it but the payload
-constexpr std::size_t digits_max = 9;  // of ReplyReader::string_max
+constexpr std::size_t digits_max = 9;    // of ReplyReader::string_max
 
 // A bulk string's "$<size>\r\n" at `at`, which moves behind it.
 PushScan read_size(std::string_view bytes, std::size_t& at, std::size_t& size) {

@@ -1,6 +1,7 @@
-// Reads what nearly all bytes of a subscribed link are, ["message", channel, payload] and ["pmessage", pattern, channel,
-// payload], and when many names are subscribed their acknowledgements, in place and without the reply reader. What is not
-// exactly one of these, as Redis writes them, is left to the reader, which stays the only judge of what is wrong.
+// Reads what nearly all bytes of a subscribed link are, ["message", channel, payload] and ["pmessage", pattern,
+// channel, payload], and when many names are subscribed their acknowledgements, in place and without the reply reader.
+// What is not exactly one of these, as Redis writes them, is left to the reader, which stays the only judge of what is
+// wrong.
 #pragma once
 
 #include <array>
@@ -18,7 +19,8 @@ struct PushFrame {
     TargetKind kind = TargetKind::channel;
     std::string_view target;  // the channel or the pattern
     std::string_view channel, payload;
-    Message* storage = nullptr;  // in which the payload lies, with a NUL behind it, and may be kept; null: it has to be copied
+    Message* storage =
+        nullptr;  // in which the payload lies, with a NUL behind it, and may be kept; null: it has to be copied
     std::size_t size = 0;  // of the whole frame; of a part of one: the same once that is known, else 0
 };
 
@@ -46,20 +48,21 @@ bool scan_acknowledgement(std::string_view bytes, Acknowledgement& acknowledgeme
 // A large frame that comes in parts is collected in a message, of which the one that is delivered becomes a part: its
 // payload is copied once, and what is received into room() not even that.
 class PushScanner {
-   public:
+ public:
     static constexpr std::size_t frames_max = 16;
     static constexpr std::size_t large_min = std::size_t{16} << 10;
 
     // `pool`: for the memory of large frames.
     explicit PushScanner(MessagePool* pool = nullptr) : pool_(pool) {}
 
-    // Where the next bytes of a large frame belong; empty: there is none under way, or not much of it is missing. Bytes that
-    // are written there, from its beginning on, and then given to scan() need not be copied. Throws std::bad_alloc.
+    // Where the next bytes of a large frame belong; empty: there is none under way, or not much of it is missing. Bytes
+    // that are written there, from its beginning on, and then given to scan() need not be copied. Throws
+    // std::bad_alloc.
     std::span<char> room();
 
     // Calls `take` with the whole frames, up to frames_max at once; it returns how many of them it has taken, and when
-    // those are not all, that is the end. The views are valid during the call. Returns how many bytes it has used: part of
-    // a frame at their end is kept. Throws std::bad_alloc.
+    // those are not all, that is the end. The views are valid during the call. Returns how many bytes it has used: part
+    // of a frame at their end is kept. Throws std::bad_alloc.
     template <class Take>
     std::size_t scan(std::string_view bytes, Take&& take) {
         std::array<PushFrame, frames_max> frames;
@@ -99,7 +102,7 @@ class PushScanner {
     std::string_view left() const { return other_ ? kept() : std::string_view(); }
     void forget();
 
-   private:
+ private:
     std::string_view kept() const { return large_ ? std::string_view(large_->space(), filled_) : kept_; }
     bool complete(std::string_view bytes, PushFrame& frame, std::size_t& taken);
     void keep(std::string_view bytes, const PushFrame& frame);
@@ -109,9 +112,9 @@ class PushScanner {
 
     MessagePool* const pool_;
     std::string kept_;
-    MessageRef large_;  // instead of kept_, when the frame is large
+    MessageRef large_;        // instead of kept_, when the frame is large
     std::size_t filled_ = 0;  // of large_
-    std::size_t size_ = 0;  // of the frame that is kept in part; 0: not known yet
+    std::size_t size_ = 0;    // of the frame that is kept in part; 0: not known yet
     bool other_ = false;
 };
 

@@ -198,7 +198,8 @@ static int type_under_way(const Reader& reader) {
         return reader.rstack[reader.ridx].type;
 }
 
-// What is wrong with a reply that is not all there yet, if anything: so that nothing is collected that can come to no good.
+// What is wrong with a reply that is not all there yet, if anything: so that nothing is collected that can come to no
+// good.
 std::string ReplyReader::excess() const {
     const redisReader& reader = *hiredis_->reader;
     constexpr int verbatim = 14;  // REDIS_REPLY_VERB of hiredis 1.x
@@ -225,11 +226,17 @@ std::string ReplyReader::excess() const {
 
 #define FANWIRE_TEXT(x) #x
 #define FANWIRE_VERSION_TEXT(major, minor, patch) FANWIRE_TEXT(major) "." FANWIRE_TEXT(minor) "." FANWIRE_TEXT(patch)
-const char* hiredis_version() { return FANWIRE_VERSION_TEXT(HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH); }
+const char* hiredis_version() {
+    return FANWIRE_VERSION_TEXT(HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
+}
 
-ReplyType Reply::type() const { return reader_->nodes_[node_].type; }
+ReplyType Reply::type() const {
+    return reader_->nodes_[node_].type;
+}
 
-std::int64_t Reply::integer() const { return is(ReplyType::integer) ? reader_->nodes_[node_].integer : 0; }
+std::int64_t Reply::integer() const {
+    return is(ReplyType::integer) ? reader_->nodes_[node_].integer : 0;
+}
 
 std::string_view Reply::text() const {
     const auto& node = reader_->nodes_[node_];

@@ -1,4 +1,5 @@
-// Replies of a Redis server, read incrementally from bytes (RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/).
+// Replies of a Redis server, read incrementally from bytes (RESP2,
+// https://redis.io/docs/latest/develop/reference/protocol-spec/).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@ class ReplyReader;
 
 // One reply, or one element of an array; valid until the reader's next call.
 class Reply {
-   public:
+ public:
     ReplyType type() const;
     bool is(ReplyType wanted) const { return type() == wanted; }
     std::int64_t integer() const;   // 0 unless an integer
@@ -23,7 +24,7 @@ class Reply {
     std::size_t size() const;       // of arrays; else 0
     Reply operator[](std::size_t i) const;
 
-   private:
+ private:
     friend class ReplyReader;
     Reply(const ReplyReader* reader, std::size_t node) : reader_(reader), node_(node) {}
     const ReplyReader* reader_;
@@ -31,7 +32,7 @@ class Reply {
 };
 
 class ReplyReader {
-   public:
+ public:
     enum class Result { reply, more, broken };
 
     ReplyReader();
@@ -44,16 +45,17 @@ class ReplyReader {
     static constexpr std::size_t feed_max = 16 * 1024;
     void feed(std::string_view bytes);
 
-    // Redis's own limit for a string (proto-max-bulk-len may raise it, for nobody's good); for a status, an error or a number,
-    // and for the size of something else; for the elements of a reply, those of nested arrays included.
+    // Redis's own limit for a string (proto-max-bulk-len may raise it, for nobody's good); for a status, an error or a
+    // number, and for the size of something else; for the elements of a reply, those of nested arrays included.
     static constexpr std::size_t string_max = std::size_t{512} << 20, line_max = 64 * 1024, elements_max = 4096;
-    // A reply of more bytes breaks the stream, as does one that only announces them. Until the next reset(), which leaves
-    // room for any string.
+    // A reply of more bytes breaks the stream, as does one that only announces them. Until the next reset(), which
+    // leaves room for any string.
     void limit(std::size_t bytes) { limit_ = bytes; }
 
     // Whether it holds nothing: what is fed next begins a reply.
     bool idle() const;
-    // What was fed and belongs to no reply so far: nothing, if one has begun. Valid until the next call that changes it.
+    // What was fed and belongs to no reply so far: nothing, if one has begun. Valid until the next call that changes
+    // it.
     std::string_view unread() const;
     // Forgets that; how many bytes.
     std::size_t drop_unread();
@@ -69,7 +71,7 @@ class ReplyReader {
     // Forgets everything, for a new connection.
     void reset();
 
-   private:
+ private:
     friend class Reply;
     friend struct ReplyFunctions;
     struct Node {

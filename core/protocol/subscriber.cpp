@@ -61,8 +61,8 @@ bool Subscriber::take(const Acknowledgement& acknowledgement, TimeMs now) {
     return tracker_.acknowledged(acknowledgement.subscribed, acknowledgement.kind, acknowledgement.name, now);
 }
 
-// Each look-up leads to places in memory that no cache may hold: those of all frames are fetched at once. What one channel
-// has many of in a row is looked up once.
+// Each look-up leads to places in memory that no cache may hold: those of all frames are fetched at once. What one
+// channel has many of in a row is looked up once.
 std::size_t Subscriber::take(std::span<const PushFrame> frames) {
     std::array<std::uint32_t, PushScanner::frames_max> hashes;
     std::array<std::uint8_t, PushScanner::frames_max> other;  // which have another target than the one before
@@ -149,7 +149,9 @@ void Subscriber::on_down(const Error&, TimeMs) {
 }
 
 // Redis lets no subscribed connection log in again, and keeps one that has logged in whatever becomes of its password.
-void Subscriber::on_credentials(bool username_changed, TimeMs) { other_user_ = other_user_ || username_changed; }
+void Subscriber::on_credentials(bool username_changed, TimeMs) {
+    other_user_ = other_user_ || username_changed;
+}
 
 void Subscriber::credentials_accepted(TimeMs now) {
     if (std::exchange(other_user_, false))

@@ -8,9 +8,9 @@
 namespace fanwire::core {
 
 class Subscriber : public Link {
-   public:
+ public:
     class Listener : public Link::Listener, public SubscriptionTracker::Listener {
-       public:
+     public:
         // `topic`: that of the frame's target; null: it is not known any more. Views are valid during the call. No
         // topic may come or go.
         virtual void message(const PushFrame& frame, Topic* topic) = 0;
@@ -43,7 +43,7 @@ class Subscriber : public Link {
     void tick(TimeMs now) override;
     TimeMs deadline() const override;
 
-   private:
+ private:
     void on_ready(TimeMs) override;
     void on_reply(const Reply& reply, TimeMs now) override;
     std::size_t scan(std::string_view bytes, TimeMs now) override;
@@ -64,7 +64,7 @@ class Subscriber : public Link {
     PushScanner scanner_;
     const Topics& topics_;
     Listener& listener_;
-    ServerStats stats_;          // as they were when the present connection, or the one before it, began
+    ServerStats stats_;        // as they were when the present connection, or the one before it, began
     bool other_user_ = false;  // the connection is not that of the user who was set
     bool closed_by_server_ = false;
     bool output_buffer_killed_ = false;

@@ -66,7 +66,9 @@ bool SubscriptionTracker::next_command(std::string& out) {
     return true;
 }
 
-void SubscriptionTracker::pinged() { commands_.push_back({Verb::ping, TargetKind::channel}); }
+void SubscriptionTracker::pinged() {
+    commands_.push_back({Verb::ping, TargetKind::channel});
+}
 
 std::string_view SubscriptionTracker::unanswered() const {
     if (commands_.empty() || commands_.front().verb == Verb::ping) return "PING";
@@ -135,7 +137,9 @@ bool SubscriptionTracker::refused(std::string_view error, TimeMs now) {
     return true;
 }
 
-void SubscriptionTracker::begin() { live_ = true; }
+void SubscriptionTracker::begin() {
+    live_ = true;
+}
 
 void SubscriptionTracker::end() noexcept {
     live_ = false;

@@ -5,11 +5,12 @@
 //
 //   none -> subscribing -> subscribed -> unsubscribing -> none
 //
-// The tracker has no memory of its own for a name: the topics (message/topic.h) stand in its lists, each in the one that
-// says what comes next for it. Redis answers a command of n names with n acknowledgements in order, or with one error. The commands under way stand
-// in a queue, and their names in a list of the same order; an acknowledgement that does not fit its front is a fault of the stream. A new connection begins with
-// begin(): nothing is under way, nothing confirmed, everything wanted is queued. An acknowledgement of the old connection
-// cannot come any more, since its bytes are gone with it. Between end() and begin() only what is wanted is kept.
+// The tracker has no memory of its own for a name: the topics (message/topic.h) stand in its lists, each in the one
+// that says what comes next for it. Redis answers a command of n names with n acknowledgements in order, or with one
+// error. The commands under way stand in a queue, and their names in a list of the same order; an acknowledgement that
+// does not fit its front is a fault of the stream. A new connection begins with begin(): nothing is under way, nothing
+// confirmed, everything wanted is queued. An acknowledgement of the old connection cannot come any more, since its
+// bytes are gone with it. Between end() and begin() only what is wanted is kept.
 #pragma once
 
 #include <array>
@@ -26,9 +27,9 @@
 namespace fanwire::core {
 
 class SubscriptionTracker {
-   public:
+ public:
     class Listener {
-       public:
+     public:
         virtual ~Listener() = default;
         virtual void confirmed(Topic& topic) = 0;
         virtual void refused(Topic& topic, const Error& why) = 0;
@@ -79,7 +80,7 @@ class SubscriptionTracker {
     // For tests: whether every wanted name is confirmed and nothing else is.
     bool settled() const { return queue_.empty() && commands_.empty() && timed_ == 0; }
 
-   private:
+ private:
     using Phase = Topic::Phase;
     enum class Verb : std::uint8_t { subscribe, unsubscribe, ping };
     struct Command {
@@ -103,9 +104,9 @@ class SubscriptionTracker {
     const TimeMs linger_, retry_max_;
     Topics& topics_;
     Listener& listener_;
-    TopicList queue_;         // need a command
-    TopicList under_way_;     // of commands_, oldest first, without those that are acknowledged
-    TopicList subscribed_;    // confirmed and wanted: need nothing
+    TopicList queue_;                        // need a command
+    TopicList under_way_;                    // of commands_, oldest first, without those that are acknowledged
+    TopicList subscribed_;                   // confirmed and wanted: need nothing
     std::array<TopicList, delays> waiting_;  // the first: those that linger
     std::deque<Command> commands_;           // under way, oldest first
     std::size_t size_ = 0, timed_ = 0, awaited_ = 0;

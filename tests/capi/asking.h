@@ -10,8 +10,9 @@ namespace capi_test {
 using Request = Owned<fanwire_request, fanwire_request_destroy>;
 using Payloads = std::multiset<std::string>;
 
-inline int ask(Request& request, fanwire_engine* engine, std::string_view channel, std::string_view payload, fanwire_inbox* inbox,
-               std::uint64_t expect = 0, std::uint64_t timeout_ms = deadline_ms, void* user_data = nullptr) {
+inline int ask(Request& request, fanwire_engine* engine, std::string_view channel, std::string_view payload,
+               fanwire_inbox* inbox, std::uint64_t expect = 0, std::uint64_t timeout_ms = deadline_ms,
+               void* user_data = nullptr) {
     fanwire_request_args args{};
     args.channel = channel.data();
     args.channel_size = channel.size();
@@ -33,7 +34,8 @@ class Responder {
         : engine_(engine), name_(std::move(name)), times_(times) {
         EXPECT_STATUS(FANWIRE_OK, fanwire_inbox_create(inbox_.out(), nullptr));
         EXPECT_STATUS(FANWIRE_OK, fanwire_inbox_dispatch(inbox_, see, this));
-        EXPECT_STATUS(FANWIRE_OK, fanwire_subscribe(subscription_.out(), engine, channel.data(), channel.size(), inbox_, nullptr));
+        EXPECT_STATUS(FANWIRE_OK,
+                      fanwire_subscribe(subscription_.out(), engine, channel.data(), channel.size(), inbox_, nullptr));
         EXPECT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(subscription_, deadline_ms));
     }
 
@@ -45,7 +47,8 @@ class Responder {
         if (event->kind == FANWIRE_EVENT_RESUMED) self.resumed = true;
         if (event->kind != FANWIRE_EVENT_MESSAGE || !fanwire_message_is_request(event->message)) return;
         const std::string payload = self.name_ + std::string(event->payload, event->payload_size);
-        for (int i = 0; i < self.times_; ++i) fanwire_reply(self.engine_, event->message, payload.data(), payload.size());
+        for (int i = 0; i < self.times_; ++i)
+            fanwire_reply(self.engine_, event->message, payload.data(), payload.size());
     }
 
     fanwire_engine* engine_;
@@ -87,8 +90,8 @@ using Counts = std::vector<std::uint64_t>;
 inline Counts numsub(fanwire_engine* engine, const std::vector<std::string>& channels) {
     const Names names(channels);
     Counts counts(channels.size(), 99);
-    EXPECT_STATUS(FANWIRE_OK, fanwire_numsub(engine, names.data.data(), names.sizes.data(), channels.size(), counts.data(),
-                                             deadline_ms));
+    EXPECT_STATUS(FANWIRE_OK, fanwire_numsub(engine, names.data.data(), names.sizes.data(), channels.size(),
+                                             counts.data(), deadline_ms));
     return counts;
 }
 

@@ -248,7 +248,8 @@ TEST(Connect, GivenUpItRefusesAndKeepsWhatIsWanted) {
     EXPECT_NE(nullptr, std::strstr(health.text, "gave up connecting")) << health.text;
 
     ASSERT_STATUS(FANWIRE_OK, fanwire_engine_reconnect(attempt.engine));
-    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_reconnect(attempt.engine)) << "no more than once, or it has given up again";
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_reconnect(attempt.engine))
+        << "no more than once, or it has given up again";
     EXPECT_EQ(FANWIRE_EVENT_FAILED, inbox.next().kind) << "there is still no server";
     EXPECT_EQ(FANWIRE_EVENT_FAILED, inbox.next().kind);
     EXPECT_STATUS(FANWIRE_CONNECT_FAILED, fanwire_engine_wait_connected(attempt.engine, deadline_ms));
@@ -280,7 +281,8 @@ TEST(Connect, OfflinePublishesFailOrWait) {
     own.inbox = outcomes;
     ASSERT_STATUS(FANWIRE_OK, publish_async(patient.engine, "a", "b", outcomes));
     ASSERT_STATUS(FANWIRE_OK, fanwire_publish_with(patient.engine, &own, sizeof own));
-    EXPECT_EQ(FANWIRE_TIMEOUT, outcomes.next(FANWIRE_EVENT_PUBLISHED).status) << "its own timeout, and the other one waits";
+    EXPECT_EQ(FANWIRE_TIMEOUT, outcomes.next(FANWIRE_EVENT_PUBLISHED).status)
+        << "its own timeout, and the other one waits";
     EXPECT_EQ(0u, outcomes.drain().size());
     EXPECT_STATUS(FANWIRE_TIMEOUT, fanwire_engine_close(patient.engine, 0));
     EXPECT_EQ(FANWIRE_CLOSED, outcomes.next(FANWIRE_EVENT_PUBLISHED).status);

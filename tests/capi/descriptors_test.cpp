@@ -1,4 +1,5 @@
-// Processes that have no descriptors left: an engine says so, and nothing of it ends the process or writes to its stderr.
+// Processes that have no descriptors left: an engine says so, and nothing of it ends the process or writes to its
+// stderr.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -53,7 +54,9 @@ void use_up_all_but(int free) {
     for (int i = 0; i < free; ++i) close(last - i);
 }
 
-int end_of(int status) { return status == FANWIRE_OK ? fine : status == FANWIRE_SYSTEM_ERROR ? refused : otherwise; }
+int end_of(int status) {
+    return status == FANWIRE_OK ? fine : status == FANWIRE_SYSTEM_ERROR ? refused : otherwise;
+}
 
 // Opens an engine, uses it as far as that is possible and closes it.
 int open_and_use(const char* url) {

@@ -12,12 +12,14 @@
 
 #include "fanwire/fanwire.h"
 
+/* clang-format off */
 #define FUNCTIONS(X)                                                                                       \
     X(fanwire_options_create) X(fanwire_options_set) X(fanwire_options_destroy) X(fanwire_engine_open)     \
     X(fanwire_engine_wait_connected) X(fanwire_engine_close) X(fanwire_engine_destroy)                     \
     X(fanwire_inbox_create) X(fanwire_inbox_destroy) X(fanwire_inbox_dispatch) X(fanwire_subscribe)        \
     X(fanwire_subscription_wait_active) X(fanwire_subscription_destroy) X(fanwire_publish)                 \
     X(fanwire_publish_wait)
+/* clang-format on */
 
 static struct {
 #define X(name) __typeof__(&name) name;
@@ -25,23 +27,23 @@ static struct {
 #undef X
 } f;
 
-static fanwire_engine *engine;
-static fanwire_inbox *inbox;
-static fanwire_subscription *subscription;
-static const char *mode;
+static fanwire_engine* engine;
+static fanwire_inbox* inbox;
+static fanwire_subscription* subscription;
+static const char* mode;
 
-static void check(int status, const char *what) {
+static void check(int status, const char* what) {
     if (status == FANWIRE_OK) return;
     fprintf(stderr, "%s gave %d\n", what, status);
     _exit(1);
 }
 
-static void on_event(void *user_data, const fanwire_event *event) {
+static void on_event(void* user_data, const fanwire_event* event) {
     (void)user_data;
     if (event->kind == FANWIRE_EVENT_MESSAGE && strcmp(mode, "exit-in-callback") == 0) exit(0);
 }
 
-static void *publishes(void *unused) {
+static void* publishes(void* unused) {
     int i = 0;
     while (1) { /* one of a hundred waits, so that the others do not fill the queue */
         int status = ++i % 100 ? f.fanwire_publish(engine, "c", 1, "x", 1)
@@ -51,20 +53,20 @@ static void *publishes(void *unused) {
     return unused;
 }
 
-static void *load(const char *path) {
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+static void* load(const char* path) {
+    void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         fprintf(stderr, "%s\n", dlerror());
         _exit(1);
     }
-#define X(name) memcpy(&f.name, (void *[]){dlsym(library, #name)}, sizeof f.name);
+#define X(name) memcpy(&f.name, (void*[]){dlsym(library, #name)}, sizeof f.name);
     FUNCTIONS(X)
 #undef X
     return library;
 }
 
-static void open_all(const char *url) {
-    fanwire_options *options = NULL;
+static void open_all(const char* url) {
+    fanwire_options* options = NULL;
     check(f.fanwire_options_create(&options), "options_create");
     check(f.fanwire_options_set(options, "url", url), "options_set");
     check(f.fanwire_engine_open(&engine, options), "engine_open");
@@ -77,7 +79,7 @@ static void open_all(const char *url) {
     check(f.fanwire_publish_wait(engine, "c", 1, "x", 1, 20000, NULL), "publish_wait");
 }
 
-static void destroy_in(const char *order) {
+static void destroy_in(const char* order) {
     for (; *order; ++order) {
         if (*order == 'e') f.fanwire_engine_destroy(&engine);
         if (*order == 'i') f.fanwire_inbox_destroy(&inbox);
@@ -85,9 +87,9 @@ static void destroy_in(const char *order) {
     }
 }
 
-int main(int argc, char **argv) {
-    const char *url = argc > 3 ? argv[3] : "memory://x";
-    void *library;
+int main(int argc, char** argv) {
+    const char* url = argc > 3 ? argv[3] : "memory://x";
+    void* library;
     pthread_t thread;
     if (argc < 3) return 2;
     mode = argv[1];
@@ -95,7 +97,7 @@ int main(int argc, char **argv) {
     library = load(argv[2]);
 
     if (strcmp(mode, "unload") == 0) { /* loaded, used and unloaded in every order, again and again */
-        static const char *orders[] = {"eis", "esi", "ies", "ise", "sei", "sie"};
+        static const char* orders[] = {"eis", "esi", "ies", "ise", "sei", "sie"};
         int i;
         for (i = 0; i < 12; ++i) {
             open_all(url);

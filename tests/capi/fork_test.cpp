@@ -2,14 +2,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support.h"
 #include "../support/sanitized.h"
+#include "support.h"
 
 namespace capi_test {
 namespace {
 
-// Runs `body` in a child of fork(); its result becomes the exit code, which is returned. A child that hangs is killed by
-// its alarm.
+// Runs `body` in a child of fork(); its result becomes the exit code, which is returned. A child that hangs is killed
+// by its alarm.
 int in_child(const std::function<int()>& body) {
     const pid_t child = fork();
     if (child == 0) {
@@ -78,7 +78,8 @@ TEST_F(ForkTest, EveryCallOnAnInheritedHandleSaysForked) {
             fanwire_inbox_set_wake(inbox, nullptr, nullptr),
             fanwire_inbox_drain(inbox, &event, sizeof event, 1, &count),
             fanwire_inbox_wait(inbox, FANWIRE_FOREVER),
-            fanwire_inbox_dispatch(inbox, [](void*, const fanwire_event*) {}, nullptr),
+            fanwire_inbox_dispatch(
+                inbox, [](void*, const fanwire_event*) {}, nullptr),
             fanwire_inbox_stats_get(inbox, &inbox_stats, sizeof inbox_stats),
             fanwire_engine_open(other.out(), options),  // its engine inbox is the parent's
         };
@@ -93,12 +94,12 @@ TEST_F(ForkTest, DestroyingInheritedHandlesInTheChildIsHarmless) {
     ASSERT_STATUS(FANWIRE_OK, publish(engine, "c", "waits"));
     ASSERT_TRUE(until([&] { return inbox.stats().queued == 1; }));
     EXPECT_EQ(0, in_child([&] {
-        subscription.reset();
-        engine.reset();
-        inbox.reset();
-        options.reset();
-        return engine || inbox || subscription || options ? 1 : 0;
-    }));
+                  subscription.reset();
+                  engine.reset();
+                  inbox.reset();
+                  options.reset();
+                  return engine || inbox || subscription || options ? 1 : 0;
+              }));
     EXPECT_EQ("waits", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
     EXPECT_EQ(1u, publish_wait(engine, "c", "after"));
     EXPECT_EQ("after", inbox.next(FANWIRE_EVENT_MESSAGE).payload);
@@ -107,13 +108,13 @@ TEST_F(ForkTest, DestroyingInheritedHandlesInTheChildIsHarmless) {
 #ifndef __SANITIZE_THREAD__  // which keeps no account of threads that are started in a child of fork()
 TEST_F(ForkTest, TheChildMayOpenItsOwnEngine) {
     EXPECT_EQ(0, in_child([&] {
-        Inbox own_inbox;
-        Engine own = open_engine();
-        Subscription own_subscription = subscribe(own, "c", own_inbox);
-        publish_wait(own, "c", "in the child");
-        const bool came = own_inbox.next(FANWIRE_EVENT_MESSAGE).payload == "in the child";
-        return came && !HasFailure() ? 0 : 1;
-    }));
+                  Inbox own_inbox;
+                  Engine own = open_engine();
+                  Subscription own_subscription = subscribe(own, "c", own_inbox);
+                  publish_wait(own, "c", "in the child");
+                  const bool came = own_inbox.next(FANWIRE_EVENT_MESSAGE).payload == "in the child";
+                  return came && !HasFailure() ? 0 : 1;
+              }));
 }
 
 // Though another engine has published into it before, perhaps one whose address the child's own engine gets.
@@ -125,14 +126,14 @@ TEST_F(ForkTest, TheChildsOwnEngineDoesNotPublishIntoAnInheritedInbox) {
         outcomes.next(FANWIRE_EVENT_PUBLISHED);
     }
     EXPECT_EQ(0, in_child([&] {
-        Engine own = open_engine();
-        Inbox own_outcomes;
-        EXPECT_EQ(FANWIRE_FORKED, fanwire_publish_async(own, "c", 1, "x", 1, outcomes, nullptr));
-        EXPECT_EQ(FANWIRE_OK, fanwire_publish_async(own, "c", 1, "x", 1, own_outcomes, nullptr));
-        EXPECT_EQ(FANWIRE_FORKED, fanwire_publish_async(own, "c", 1, "x", 1, outcomes, nullptr));
-        own_outcomes.next(FANWIRE_EVENT_PUBLISHED);
-        return HasFailure() ? 1 : 0;
-    }));
+                  Engine own = open_engine();
+                  Inbox own_outcomes;
+                  EXPECT_EQ(FANWIRE_FORKED, fanwire_publish_async(own, "c", 1, "x", 1, outcomes, nullptr));
+                  EXPECT_EQ(FANWIRE_OK, fanwire_publish_async(own, "c", 1, "x", 1, own_outcomes, nullptr));
+                  EXPECT_EQ(FANWIRE_FORKED, fanwire_publish_async(own, "c", 1, "x", 1, outcomes, nullptr));
+                  own_outcomes.next(FANWIRE_EVENT_PUBLISHED);
+                  return HasFailure() ? 1 : 0;
+              }));
 }
 #endif
 
@@ -148,15 +149,15 @@ TEST_F(ForkTest, AtAnyMomentNothingHangs) {
     });
     for (int i = 0; i < 30; ++i) {
         EXPECT_EQ(0, in_child([&] {
-            if (publish(engine, "c", "x") != FANWIRE_FORKED) return 1;
-            fanwire_event event;
-            std::size_t count = 0;
-            if (fanwire_inbox_drain(inbox, &event, sizeof event, 1, &count) != FANWIRE_FORKED) return 2;
-            engine.reset();
-            inbox.reset();
-            subscription.reset();
-            return 0;
-        }));
+                      if (publish(engine, "c", "x") != FANWIRE_FORKED) return 1;
+                      fanwire_event event;
+                      std::size_t count = 0;
+                      if (fanwire_inbox_drain(inbox, &event, sizeof event, 1, &count) != FANWIRE_FORKED) return 2;
+                      engine.reset();
+                      inbox.reset();
+                      subscription.reset();
+                      return 0;
+                  }));
     }
     stop = true;
     busy.join();
@@ -165,23 +166,26 @@ TEST_F(ForkTest, AtAnyMomentNothingHangs) {
 #endif
 
 TEST_F(ForkTest, AGrandchildIsForkedToo) {
-    EXPECT_EQ(0, in_child([&] {
-        return in_child([&] { return publish(engine, "c", "x") == FANWIRE_FORKED ? 0 : 1; });
-    }));
+    EXPECT_EQ(0,
+              in_child([&] { return in_child([&] { return publish(engine, "c", "x") == FANWIRE_FORKED ? 0 : 1; }); }));
 }
 
 TEST_F(ForkTest, ADispatcherStaysWithTheParent) {
     std::atomic<int> called{0};
-    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_dispatch(inbox, [](void* user_data, const fanwire_event* event) {
-        if (event->kind == FANWIRE_EVENT_MESSAGE) ++*static_cast<std::atomic<int>*>(user_data);
-    }, &called));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_dispatch(
+                                  inbox,
+                                  [](void* user_data, const fanwire_event* event) {
+                                      if (event->kind == FANWIRE_EVENT_MESSAGE)
+                                          ++*static_cast<std::atomic<int>*>(user_data);
+                                  },
+                                  &called));
     // The callback's user_data is the inbox's here, not the subscription's.
     publish_wait(engine, "c", "x");
     EXPECT_TRUE(until([&] { return called == 1; }));
     EXPECT_EQ(0, in_child([&] {
-        inbox.reset();
-        return 0;
-    }));
+                  inbox.reset();
+                  return 0;
+              }));
     publish_wait(engine, "c", "x");
     EXPECT_TRUE(until([&] { return called == 2; }));
 }

@@ -158,8 +158,7 @@ TEST(Credentials, AreCheckedLikeTheSettings) {
     EXPECT_STATUS(FANWIRE_INVALID_OPTION,
                   fanwire_engine_set_credentials(engine, std::string(513, 'u').c_str(), "hunter2"));
     EXPECT_EQ(std::string(fanwire_last_error()).find("hunter2"), std::string::npos);
-    EXPECT_STATUS(FANWIRE_INVALID_OPTION,
-                  fanwire_engine_set_credentials(engine, "me", std::string(4097, 'p').c_str()));
+    EXPECT_STATUS(FANWIRE_INVALID_OPTION, fanwire_engine_set_credentials(engine, "me", std::string(4097, 'p').c_str()));
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_engine_set_credentials(nullptr, "me", "secret"));
     EXPECT_STATUS(FANWIRE_OK, fanwire_engine_close(engine, 0));
     EXPECT_STATUS(FANWIRE_CLOSED, fanwire_engine_set_credentials(engine, "me", "secret"));
@@ -170,7 +169,8 @@ TEST(Names, FanwiresOwnAreReserved) {
     EXPECT_STATUS(FANWIRE_INVALID_CHANNEL, publish(engine, "__fanwire:probe:1", "x"));
     Inbox inbox;
     Subscription subscription;
-    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL, fanwire_psubscribe(subscription.out(), engine, "__fanwire:*", 11, inbox, nullptr));
+    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL,
+                  fanwire_psubscribe(subscription.out(), engine, "__fanwire:*", 11, inbox, nullptr));
     Engine other = open_engine();
     EXPECT_STATUS(FANWIRE_OK, publish(other, "__fanwire:probe:1", "x"));  // within a namespace it is a name like others
 }

@@ -229,7 +229,8 @@ TEST(Hpp, Metrics) {
     EXPECT_EQ('}', json.back());
     EXPECT_NE(std::string::npos, json.find("\"publish_ok\":1")) << json;
     const std::string text = engine.metrics(FANWIRE_METRICS_PROMETHEUS);
-    EXPECT_NE(std::string::npos, text.find("\nfanwire_publish_ok_total{client=\"gateway\",namespace=\"chat\"} 1\n")) << text;
+    EXPECT_NE(std::string::npos, text.find("\nfanwire_publish_ok_total{client=\"gateway\",namespace=\"chat\"} 1\n"))
+        << text;
     EXPECT_EQ('\n', text.back());
     EXPECT_EQ(FANWIRE_INVALID_ARGUMENT, thrown_by([&] { engine.metrics(0); }));
     engine.close(deadline);

@@ -4,8 +4,8 @@
 
 #include <memory>
 
-#include "support.h"
 #include "../support/sanitized.h"
+#include "support.h"
 
 namespace capi_test {
 namespace {

@@ -1,7 +1,6 @@
 // What a subscription costs, with its channel and its handle, and that it is given back.
-#include "support.h"
-
 #include "../support/heap.h"
+#include "support.h"
 
 namespace capi_test {
 namespace {
@@ -25,7 +24,9 @@ TEST(Memory, AnInboxKeepsNothingOfEnginesThatAreGone) {
     EXPECT_LT((static_cast<double>(fanwire::test::bytes_in_use()) - before) / engines, 500) << "bytes for each";
 }
 
-double bytes_in_use() { return static_cast<double>(fanwire::test::bytes_in_use()); }
+double bytes_in_use() {
+    return static_cast<double>(fanwire::test::bytes_in_use());
+}
 
 struct Cost {
     double each = 0, left = 0;
@@ -52,7 +53,8 @@ Cost cost_of(std::size_t channels, std::size_t subscriptions_each, bool patterns
     const double before = bytes_in_use();
     for (std::size_t i = 0; i < count; ++i) {
         char name[24];
-        const int size = std::snprintf(name, sizeof name, patterns ? "pattern:%09zu:*" : "channel:%012zu", i / subscriptions_each);
+        const int size =
+            std::snprintf(name, sizeof name, patterns ? "pattern:%09zu:*" : "channel:%012zu", i / subscriptions_each);
         EXPECT_EQ(FANWIRE_OK, (patterns ? fanwire_psubscribe : fanwire_subscribe)(
                                   &all[i], engine, name, static_cast<std::size_t>(size), inbox, nullptr));
     }

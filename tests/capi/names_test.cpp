@@ -91,8 +91,12 @@ TEST(Stats, ARowLeadsToItsField) {
     for (std::size_t i = 0; fanwire_stat_at(i, &row, sizeof row) == FANWIRE_OK; ++i) {
         std::uint64_t value = 0;
         std::memcpy(&value, reinterpret_cast<const char*>(&stats) + row.offset, sizeof value);
-        if (std::string(row.name) == "published") { EXPECT_EQ(1u, value); }
-        if (std::string(row.kind) == "flag") { EXPECT_LE(value, 1u) << row.name; }
+        if (std::string(row.name) == "published") {
+            EXPECT_EQ(1u, value);
+        }
+        if (std::string(row.kind) == "flag") {
+            EXPECT_LE(value, 1u) << row.name;
+        }
     }
     fanwire_engine_destroy(&engine);
 }

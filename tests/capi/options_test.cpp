@@ -69,11 +69,13 @@ TEST(OptionTable, RangesAreEnforced) {
                 EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), row.name)) << fanwire_last_error();
             }
         } else if (type == "number") {
-            ASSERT_TRUE(std::regex_match(range, ends, std::regex("([0-9.]+)\\.\\.([0-9.]+)"))) << row.name << " " << range;
+            ASSERT_TRUE(std::regex_match(range, ends, std::regex("([0-9.]+)\\.\\.([0-9.]+)")))
+                << row.name << " " << range;
             const double low = std::stod(ends[1]), high = std::stod(ends[2]);
             EXPECT_STATUS(FANWIRE_OK, fanwire_options_set(options, row.name, std::to_string((low + high) / 2).c_str()));
-            for (auto bad : {std::to_string(low - 0.1), std::to_string(high + 0.1), std::string("ten"), std::string(),
-                             std::string("inf"), std::string("nan"), std::string("1e0"), std::string("."), std::string("1.5 ")})
+            for (auto bad :
+                 {std::to_string(low - 0.1), std::to_string(high + 0.1), std::string("ten"), std::string(),
+                  std::string("inf"), std::string("nan"), std::string("1e0"), std::string("."), std::string("1.5 ")})
                 EXPECT_STATUS(FANWIRE_INVALID_OPTION, fanwire_options_set(options, row.name, bad.c_str()))
                     << row.name << "=" << bad;
         } else if (type == "enum") {

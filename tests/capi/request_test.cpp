@@ -78,15 +78,22 @@ TEST(Request, PayloadsStayAsTheyAre) {
     Engine a = open_on("memory://bytes"), b = open_on("memory://bytes");
     Inbox at_a, at_b, replies_inbox;
     Subscription of_a = subscribe(a, "c", at_a), of_b = psubscribe(b, "*", at_b), also_b = subscribe(b, "c", at_b);
-    std::vector<std::string> payloads = {"", "x", std::string("\0", 1), std::string("\0fwr", 4), std::string("\0fwr\1\0", 6),
-                                         std::string("\0fwr\1\1", 6) + std::string(40, '\2'), std::string("\0fwr\1\2", 6) + std::string(40, '\2'),
-                                         std::string("\0fwr\2\1", 6) + std::string(40, '\2'), std::string(3000000, '\0')};
+    std::vector<std::string> payloads = {"",
+                                         "x",
+                                         std::string("\0", 1),
+                                         std::string("\0fwr", 4),
+                                         std::string("\0fwr\1\0", 6),
+                                         std::string("\0fwr\1\1", 6) + std::string(40, '\2'),
+                                         std::string("\0fwr\1\2", 6) + std::string(40, '\2'),
+                                         std::string("\0fwr\2\1", 6) + std::string(40, '\2'),
+                                         std::string(3000000, '\0')};
     for (const std::string& payload : payloads) {
         EXPECT_EQ(3u, publish_wait(a, "c", payload));
         Request request;
         ASSERT_STATUS(FANWIRE_OK, ask(request, a, "c", payload, replies_inbox, 3));
         for (Inbox* inbox : {&at_a, &at_b})
-            for (int i = 0; i < (inbox == &at_a ? 2 : 4); ++i) EXPECT_TRUE(payload == inbox->next(FANWIRE_EVENT_MESSAGE).payload);
+            for (int i = 0; i < (inbox == &at_a ? 2 : 4); ++i)
+                EXPECT_TRUE(payload == inbox->next(FANWIRE_EVENT_MESSAGE).payload);
     }
 }
 
@@ -252,7 +259,8 @@ TEST(Request, IsAnsweredFromOutsideItsNamespace) {
 }
 
 TEST(Request, WithoutAServerItEndsInTimeAndSaysWhy) {
-    Options options({{"url", "unix:///nonexistent/fanwire"}}), fail({{"url", "unix:///nonexistent/fanwire"}, {"offline", "fail"}});
+    Options options({{"url", "unix:///nonexistent/fanwire"}}),
+        fail({{"url", "unix:///nonexistent/fanwire"}, {"offline", "fail"}});
     Engine engine, failing;
     ASSERT_STATUS(FANWIRE_OK, fanwire_engine_open(engine.out(), options));
     ASSERT_STATUS(FANWIRE_OK, fanwire_engine_open(failing.out(), fail));
@@ -278,8 +286,9 @@ TEST(Request, ManyAtOnceDoNotMixUp) {
             std::vector<Request> requests(count);
             for (int i = 0; i < count; ++i) {
                 const std::string payload = std::to_string(t * count + i);
-                EXPECT_STATUS(FANWIRE_OK, ask(requests[static_cast<std::size_t>(i)], asker, "c", payload, inbox, 2, deadline_ms,
-                                              reinterpret_cast<void*>(static_cast<std::uintptr_t>(t * count + i))));
+                EXPECT_STATUS(FANWIRE_OK,
+                              ask(requests[static_cast<std::size_t>(i)], asker, "c", payload, inbox, 2, deadline_ms,
+                                  reinterpret_cast<void*>(static_cast<std::uintptr_t>(t * count + i))));
             }
             std::map<void*, int> came;
             for (int done = 0; done < count;) {

@@ -137,13 +137,16 @@ TEST(Threads, ACancelledThreadEndsBehindItsCall) {
         std::atomic<int> waits{0}, result{-1};
     } waiting{inbox};
     pthread_t thread;
-    ASSERT_EQ(0, pthread_create(&thread, nullptr, [](void* data) -> void* {
-        auto& all = *static_cast<Waiting*>(data);
-        all.waits = 1;
-        all.result = fanwire_inbox_wait(all.inbox, FANWIRE_FOREVER);
-        pthread_testcancel();
-        return nullptr;
-    }, &waiting));
+    ASSERT_EQ(0, pthread_create(
+                     &thread, nullptr,
+                     [](void* data) -> void* {
+                         auto& all = *static_cast<Waiting*>(data);
+                         all.waits = 1;
+                         all.result = fanwire_inbox_wait(all.inbox, FANWIRE_FOREVER);
+                         pthread_testcancel();
+                         return nullptr;
+                     },
+                     &waiting));
     ASSERT_TRUE(until([&] { return waiting.waits.load() == 1; }));
     ASSERT_EQ(0, pthread_cancel(thread));
     Subscription subscription;
@@ -164,15 +167,18 @@ TEST(Threads, CancelledPublishersLeaveAWorkingEngine) {
             std::atomic<std::uint64_t> calls{0};
         } publishing{engine};
         pthread_t thread;
-        ASSERT_EQ(0, pthread_create(&thread, nullptr, [](void* data) -> void* {
-            auto& all = *static_cast<Publishing*>(data);
-            while (true) {
-                fanwire_publish(all.engine, "a", 1, "x", 1);
-                fanwire_publish_wait(all.engine, "a", 1, "y", 1, FANWIRE_FOREVER, nullptr);
-                ++all.calls;
-                pthread_testcancel();
-            }
-        }, &publishing));
+        ASSERT_EQ(0, pthread_create(
+                         &thread, nullptr,
+                         [](void* data) -> void* {
+                             auto& all = *static_cast<Publishing*>(data);
+                             while (true) {
+                                 fanwire_publish(all.engine, "a", 1, "x", 1);
+                                 fanwire_publish_wait(all.engine, "a", 1, "y", 1, FANWIRE_FOREVER, nullptr);
+                                 ++all.calls;
+                                 pthread_testcancel();
+                             }
+                         },
+                         &publishing));
         ASSERT_TRUE(until([&] { return publishing.calls.load() > 3; }));
         ASSERT_EQ(0, pthread_cancel(thread));
         void* ended = nullptr;
@@ -188,10 +194,13 @@ TEST(Threads, ACallbackThatEndsItsThreadEndsDelivery) {
     Engine engine = open_engine();
     std::atomic<int> called{0};
     Inbox inbox;
-    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_dispatch(inbox, [](void* data, const fanwire_event*) {
-        ++*static_cast<std::atomic<int>*>(data);
-        pthread_exit(nullptr);
-    }, &called));
+    ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_dispatch(
+                                  inbox,
+                                  [](void* data, const fanwire_event*) {
+                                      ++*static_cast<std::atomic<int>*>(data);
+                                      pthread_exit(nullptr);
+                                  },
+                                  &called));
     Subscription subscription;
     ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(subscription.out(), engine, "a", 1, inbox, nullptr));
     ASSERT_TRUE(until([&] { return called.load() == 1; }));
@@ -203,7 +212,8 @@ TEST(Threads, ACallbackThatEndsItsThreadEndsDelivery) {
 
 // A handler that runs is no answer: each wait goes on until its timeout.
 TEST(Threads, ASignalEndsNoWait) {
-    struct sigaction action{}, before{};
+    struct sigaction action {
+    }, before{};
     action.sa_handler = [](int) {};
     ASSERT_EQ(0, sigaction(SIGUSR2, &action, &before));
     Engine engine = open_engine();

@@ -38,7 +38,8 @@ Answerer::Answerer(std::size_t index, const std::string& url, const Settings& se
     : index_(index), engine_(open_engine(url, settings)), inbox_(make_inbox({})) {
     check(fanwire_inbox_dispatch(inbox_.get(), see, this), "dispatch");
     fanwire_subscription* subscription = nullptr;
-    check(fanwire_subscribe(&subscription, engine_.get(), channel.data(), channel.size(), inbox_.get(), nullptr), "subscribe");
+    check(fanwire_subscribe(&subscription, engine_.get(), channel.data(), channel.size(), inbox_.get(), nullptr),
+          "subscribe");
     subscription_.reset(subscription);
 }
 
@@ -75,7 +76,9 @@ void Answerer::see(void* self, const fanwire_event* event) {
 Asker::Asker(const std::string& url, const Settings& settings, std::uint64_t seed, Violations& violations)
     : violations_(violations), inbox_(make_inbox({})), engine_(open_engine(url, settings)), random_(seed) {}
 
-Asker::~Asker() { stop(); }
+Asker::~Asker() {
+    stop();
+}
 
 void Asker::start() {
     stop_ = false;
@@ -126,7 +129,8 @@ std::uintptr_t Asker::count() {
     const std::uintptr_t number = ++last_number_;
     const char* const name = channel.data();
     const std::size_t size = channel.size();
-    const int status = fanwire_numsub_async(engine_.get(), &name, &size, 1, inbox_.get(), reinterpret_cast<void*>(number));
+    const int status =
+        fanwire_numsub_async(engine_.get(), &name, &size, 1, inbox_.get(), reinterpret_cast<void*>(number));
     if (status == FANWIRE_OK) return *counting_.insert(number).first;
     expect_too_many(status);
     return 0;
@@ -148,7 +152,8 @@ void Asker::take_events() {
             if (events[i].kind != FANWIRE_EVENT_REPLY)
                 take_end(number, events[i]);
             else if (asked == asked_.end())
-                violations_.add(Violation::wrong_event, "a reply to request " + std::to_string(number) + ", which has ended");
+                violations_.add(Violation::wrong_event,
+                                "a reply to request " + std::to_string(number) + ", which has ended");
             else
                 take_reply(asked->second, number, {events[i].payload, events[i].payload_size});
         }
@@ -162,8 +167,10 @@ void Asker::take_reply(Asked& asked, std::uintptr_t number, std::string_view pay
     std::size_t answerer = 0;
     unsigned long long answered = 0;
     int which = 0;
-    if (std::sscanf(std::string(payload).c_str(), "%zu %llu %d", &answerer, &answered, &which) != 3 || answered != number)
-        return violations_.add(Violation::wrong_event, "request " + std::to_string(number) + " has the reply " + std::string(payload));
+    if (std::sscanf(std::string(payload).c_str(), "%zu %llu %d", &answerer, &answered, &which) != 3 ||
+        answered != number)
+        return violations_.add(Violation::wrong_event,
+                               "request " + std::to_string(number) + " has the reply " + std::string(payload));
     // Not always in order: Redis may read an answerer's old connection after its new one.
     if (!asked.seen.emplace(payload).second) violations_.add(Violation::duplicate, "the reply " + std::string(payload));
 }
@@ -190,9 +197,10 @@ void Asker::take_end(std::uintptr_t number, const fanwire_event& event) {
     const std::uint64_t missing = asked.expect > asked.replies ? asked.expect - asked.replies : 0;
     if (event.count != asked.replies || (asked.expect > 0 && event.missing != missing) ||
         (event.status == FANWIRE_OK && event.missing != 0))
-        violations_.add(Violation::wrong_count, "request " + what + ": of " + std::to_string(asked.expect) + " replies " +
-                                                    std::to_string(asked.replies) + " came; it says " + std::to_string(event.count) +
-                                                    ", and " + std::to_string(event.missing) + " missing");
+        violations_.add(Violation::wrong_count, "request " + what + ": of " + std::to_string(asked.expect) +
+                                                    " replies " + std::to_string(asked.replies) + " came; it says " +
+                                                    std::to_string(event.count) + ", and " +
+                                                    std::to_string(event.missing) + " missing");
     asked_.erase(found);
 }
 
@@ -231,7 +239,8 @@ void Asker::close() {
     if (fanwire_engine_close(engine_.get(), 10000) != FANWIRE_OK)
         violations_.add(Violation::outcomes, std::string("close: ") + fanwire_last_error());
     take_events();
-    if (!asked_.empty() || !counting_.empty()) violations_.add(Violation::outcomes, "requests or NUMSUBs without an end");
+    if (!asked_.empty() || !counting_.empty())
+        violations_.add(Violation::outcomes, "requests or NUMSUBs without an end");
 }
 
 }  // namespace fanwire::chaos

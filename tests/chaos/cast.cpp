@@ -14,7 +14,9 @@ constexpr std::uint64_t waiting_max =
 constexpr std::size_t passing_max = 40;
 
 // No pattern of a subscriber matches it.
-std::string own_channel(std::size_t publisher) { return "of publisher " + std::to_string(publisher); }
+std::string own_channel(std::size_t publisher) {
+    return "of publisher " + std::to_string(publisher);
+}
 
 // A publish's name in its outcome.
 void* token_of(StreamId stream, Number number) {
@@ -74,7 +76,8 @@ Publisher::Publisher(std::size_t index, const std::string& url, const Settings& 
       random_(seed) {
     const std::string name = own_channel(index);
     fanwire_subscription* subscription = nullptr;
-    check(fanwire_subscribe(&subscription, engine_.get(), name.data(), name.size(), own_messages_.get(), nullptr), "subscribe");
+    check(fanwire_subscribe(&subscription, engine_.get(), name.data(), name.size(), own_messages_.get(), nullptr),
+          "subscribe");
     own_.reset(subscription);
 }
 
@@ -189,9 +192,10 @@ void Publisher::queue_for_itself(test::FaultProxy& proxy) {
         check(fanwire_inbox_drain(own_outcomes_.get(), events, sizeof events[0], count, &came), "drain");
         for (std::size_t i = 0; i < came; ++i)
             if (events[i].status != FANWIRE_OK || events[i].count == 0)
-                violations_.add(Violation::not_recovered,
-                                std::string("what was queued in a break ended as ") + fanwire_status_name(events[i].status) +
-                                    " and was received by " + std::to_string(events[i].count));
+                violations_.add(Violation::not_recovered, std::string("what was queued in a break ended as ") +
+                                                              fanwire_status_name(events[i].status) +
+                                                              " and was received by " +
+                                                              std::to_string(events[i].count));
         fanwire_events_release(events, sizeof events[0], came);
         settled += came;
     }

@@ -47,8 +47,8 @@ class Publisher {
     void stop();
     // One message, whose outcome is waited for: its number, once Redis has confirmed one.
     Number publish_for_certain(std::size_t channel, std::chrono::steady_clock::time_point deadline);
-    // Breaks its connections, has it queue messages for a subscription of its own, and lets it connect again: each must reach
-    // that subscription, though the publish link may be back first. When it is stopped and everything works.
+    // Breaks its connections, has it queue messages for a subscription of its own, and lets it connect again: each must
+    // reach that subscription, though the publish link may be back first. When it is stopped and everything works.
     void queue_for_itself(test::FaultProxy& proxy);
     // Closes the engine; everything has an outcome then.
     void close();

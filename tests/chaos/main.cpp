@@ -104,8 +104,10 @@ class Run {
             subscribers_.push_back(std::make_unique<Subscriber>(
                 configs[i], add_proxy(), with(network, {{"unsubscribe_linger_ms", i % 2 ? "20" : "0"}}),
                 arguments.seed * 103 + i, ledger_, violations_));
-        for (std::size_t i = 0; i < answerers; ++i) answerers_.push_back(std::make_unique<Answerer>(i, add_proxy(), network));
-        asker_ = std::make_unique<Asker>(add_proxy(), with(network, {{"publish_timeout_ms", "400"}, {"max_requests", "100"}}),
+        for (std::size_t i = 0; i < answerers; ++i)
+            answerers_.push_back(std::make_unique<Answerer>(i, add_proxy(), network));
+        asker_ = std::make_unique<Asker>(add_proxy(),
+                                         with(network, {{"publish_timeout_ms", "400"}, {"max_requests", "100"}}),
                                          arguments.seed * 107, violations_);
         std::vector<test::FaultProxy*> proxies;
         for (const auto& proxy : proxies_) proxies.push_back(proxy.get());

@@ -39,7 +39,8 @@ constexpr const char* usage =
     "grow.\n";
 
 constexpr std::size_t exact = 250, patterns = 50;
-[[maybe_unused]] constexpr std::size_t growth_max = 1024 * 1024;  // bytes: what the allocator may hold on to, whatever the number
+[[maybe_unused]] constexpr std::size_t growth_max =
+    1024 * 1024;  // bytes: what the allocator may hold on to, whatever the number
 
 void check(int status, const char* what) {
     if (status != FANWIRE_OK)

@@ -7,14 +7,14 @@
 static const char channel[] = "greetings";
 static const char payload[] = "hello\0world";
 
-static void check(int status, const char *what) {
+static void check(int status, const char* what) {
     if (status == FANWIRE_OK) return;
     fprintf(stderr, "%s: %s: %s\n", what, fanwire_status_name(status), fanwire_last_error());
     exit(1);
 }
 
 /* Fills *event with the next event, which must be of this kind. */
-static void expect(fanwire_inbox *inbox, int kind, fanwire_event *event) {
+static void expect(fanwire_inbox* inbox, int kind, fanwire_event* event) {
     size_t count = 0;
     check(fanwire_inbox_wait(inbox, 10000), "wait");
     check(fanwire_inbox_drain(inbox, event, sizeof *event, 1, &count), "drain");
@@ -24,10 +24,10 @@ static void expect(fanwire_inbox *inbox, int kind, fanwire_event *event) {
 }
 
 int main(void) {
-    fanwire_options *options = NULL;
-    fanwire_engine *engine = NULL;
-    fanwire_inbox *inbox = NULL;
-    fanwire_subscription *subscription = NULL;
+    fanwire_options* options = NULL;
+    fanwire_engine* engine = NULL;
+    fanwire_inbox* inbox = NULL;
+    fanwire_subscription* subscription = NULL;
     fanwire_event event;
     uint64_t receivers = 0;
 

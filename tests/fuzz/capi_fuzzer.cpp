@@ -1,14 +1,15 @@
 // fanwire.h by any sequence of calls: engines in memory and on servers that are not there, inboxes with tiny limits,
 // handles destroyed in any order.
 //
-// Steps, with E I S R for the digit of an engine, inbox, subscription or request: i I COUNT: an inbox for so many messages
-// (odd: drop_newest); I I: destroy it; e E KIND: open an engine, m in memory, b on a bus that those of the kind share, p on
-// a closed port, g the same and giving up at once, u on a socket that is not there, n the same and offline=fail; its events
-// go to inbox 0. v E: reconnect; c E: close; E E: destroy. s SEI NAME, g SEI PATTERN: subscribe; x S: unsubscribe; X S:
-// destroy. p E NAME, q EI NAME: publish without and with an outcome, t EIM NAME: for so many milliseconds; P E NAME: wait
-// for it, for no time. r REIXM NAME: a request for X replies within M milliseconds; y R: cancel; Y R: destroy; a E: answer
-// the request that was received last. n E NAME: how many subscribers; N EI NAME: the same as an event. d I COUNT: drain;
-// D I: a dispatcher; k I: a wake function; w: waits of no time; l: look at all there is; b: calls that must be refused.
+// Steps, with E I S R for the digit of an engine, inbox, subscription or request: i I COUNT: an inbox for so many
+// messages (odd: drop_newest); I I: destroy it; e E KIND: open an engine, m in memory, b on a bus that those of the
+// kind share, p on a closed port, g the same and giving up at once, u on a socket that is not there, n the same and
+// offline=fail; its events go to inbox 0. v E: reconnect; c E: close; E E: destroy. s SEI NAME, g SEI PATTERN:
+// subscribe; x S: unsubscribe; X S: destroy. p E NAME, q EI NAME: publish without and with an outcome, t EIM NAME: for
+// so many milliseconds; P E NAME: wait for it, for no time. r REIXM NAME: a request for X replies within M
+// milliseconds; y R: cancel; Y R: destroy; a E: answer the request that was received last. n E NAME: how many
+// subscribers; N EI NAME: the same as an event. d I COUNT: drain; D I: a dispatcher; k I: a wake function; w: waits of
+// no time; l: look at all there is; b: calls that must be refused.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -35,7 +36,9 @@ int checked(int status) {
     return status;
 }
 
-void must(int status) { require(checked(status) == FANWIRE_OK, "must succeed", fanwire_last_error()); }
+void must(int status) {
+    require(checked(status) == FANWIRE_OK, "must succeed", fanwire_last_error());
+}
 
 // What an event's user_data points to. They live until the end of the run.
 struct Record {
@@ -47,7 +50,6 @@ struct Record {
     bool pattern = false, in_memory = false, bus = false, given_up = false, active = false, ended = false;
     std::uint64_t last = 0, missing = 0;  // the number of the last message; how many GAPs have told of since
     bool known = false;                   // there was a message since the last GAP of unknown size
-
 
     std::shared_ptr<const bool> asked{};  // whether its engine sends requests, too, which have no number
 
@@ -63,7 +65,7 @@ struct Record {
 constexpr std::string_view question = "?", reply = "!";
 
 class Run {
-   public:
+ public:
     Run() {
         must(fanwire_options_create(&inbox_options_));
         must(fanwire_options_create(&engine_options_));
@@ -71,47 +73,97 @@ class Run {
 
     void step(const Script::Step& step) {
         const auto digit = [&](std::size_t at, std::size_t count) {
-            return at < step.argument.size() ? static_cast<std::size_t>(static_cast<unsigned char>(step.argument[at])) % count : 0;
+            return at < step.argument.size()
+                       ? static_cast<std::size_t>(static_cast<unsigned char>(step.argument[at])) % count
+                       : 0;
         };
         const auto rest = [&](std::size_t at) { return step.argument.substr(std::min(at, step.argument.size())); };
         const std::size_t engine = digit(0, engines_.size()), inbox = digit(0, inboxes_.size());
         switch (step.verb) {
-            case 'i': create_inbox(inbox, digit(1, 10)); break;
-            case 'I': destroy_inbox(inbox); break;
-            case 'e': open(engine, rest(1).starts_with(' ') ? rest(2) : rest(1)); break;
+            case 'i':
+                create_inbox(inbox, digit(1, 10));
+                break;
+            case 'I':
+                destroy_inbox(inbox);
+                break;
+            case 'e':
+                open(engine, rest(1).starts_with(' ') ? rest(2) : rest(1));
+                break;
             case 'c':
                 checked(fanwire_engine_close(engines_[engine].handle, 0));
                 *engines_[engine].closed = true;
                 break;
-            case 'E': destroy_engine(engine); break;
-            case 's': case 'g':
-                subscribe(digit(0, subscriptions_.size()), digit(1, engines_.size()), digit(2, inboxes_.size()), rest(3), step.verb == 'g');
+            case 'E':
+                destroy_engine(engine);
                 break;
-            case 'x': unsubscribe(digit(0, subscriptions_.size()), false); break;
-            case 'X': unsubscribe(digit(0, subscriptions_.size()), true); break;
-            case 'v': checked(fanwire_engine_reconnect(engines_[engine].handle)); break;
-            case 'p': publish(engine, rest(1), nullptr); break;
-            case 'q': publish(engine, rest(2), &inboxes_[digit(1, inboxes_.size())]); break;
-            case 't': publish(engine, rest(3), digit(1, 10) % 2 ? &inboxes_[digit(1, inboxes_.size())] : nullptr, digit(2, 10)); break;
-            case 'P': publish_and_wait(engine, rest(1)); break;
+            case 's':
+            case 'g':
+                subscribe(digit(0, subscriptions_.size()), digit(1, engines_.size()), digit(2, inboxes_.size()),
+                          rest(3), step.verb == 'g');
+                break;
+            case 'x':
+                unsubscribe(digit(0, subscriptions_.size()), false);
+                break;
+            case 'X':
+                unsubscribe(digit(0, subscriptions_.size()), true);
+                break;
+            case 'v':
+                checked(fanwire_engine_reconnect(engines_[engine].handle));
+                break;
+            case 'p':
+                publish(engine, rest(1), nullptr);
+                break;
+            case 'q':
+                publish(engine, rest(2), &inboxes_[digit(1, inboxes_.size())]);
+                break;
+            case 't':
+                publish(engine, rest(3), digit(1, 10) % 2 ? &inboxes_[digit(1, inboxes_.size())] : nullptr,
+                        digit(2, 10));
+                break;
+            case 'P':
+                publish_and_wait(engine, rest(1));
+                break;
             case 'r':
-                ask(digit(0, requests_.size()), digit(1, engines_.size()), digit(2, inboxes_.size()), digit(3, 10), digit(4, 10), rest(5));
+                ask(digit(0, requests_.size()), digit(1, engines_.size()), digit(2, inboxes_.size()), digit(3, 10),
+                    digit(4, 10), rest(5));
                 break;
-            case 'y': checked(fanwire_request_cancel(requests_[digit(0, requests_.size())])); break;
+            case 'y':
+                checked(fanwire_request_cancel(requests_[digit(0, requests_.size())]));
+                break;
             case 'Y':
                 fanwire_request_destroy(&requests_[digit(0, requests_.size())]);
                 require(!requests_[digit(0, requests_.size())], "destroying nulls");
                 break;
-            case 'a': answer(engine); break;
-            case 'n': count(engine, rest(1), nullptr); break;
-            case 'N': count(engine, rest(2), &inboxes_[digit(1, inboxes_.size())]); break;
-            case 'd': drain(inbox, 1 + digit(1, 20)); break;
-            case 'D': dispatch(inbox); break;
-            case 'k': checked(fanwire_inbox_set_wake(inboxes_[inbox].handle, [](void*) {}, nullptr)); break;
-            case 'w': wait(); break;
-            case 'l': look(); break;
-            case 'b': be_refused(); break;
-            default: break;
+            case 'a':
+                answer(engine);
+                break;
+            case 'n':
+                count(engine, rest(1), nullptr);
+                break;
+            case 'N':
+                count(engine, rest(2), &inboxes_[digit(1, inboxes_.size())]);
+                break;
+            case 'd':
+                drain(inbox, 1 + digit(1, 20));
+                break;
+            case 'D':
+                dispatch(inbox);
+                break;
+            case 'k':
+                checked(fanwire_inbox_set_wake(
+                    inboxes_[inbox].handle, [](void*) {}, nullptr));
+                break;
+            case 'w':
+                wait();
+                break;
+            case 'l':
+                look();
+                break;
+            case 'b':
+                be_refused();
+                break;
+            default:
+                break;
         }
     }
 
@@ -123,7 +175,9 @@ class Run {
                 while (drain(i, 20) == 20) {
                 }
         std::unique_lock lock(mutex_);
-        const auto all_done = [&] { return std::all_of(records_.begin(), records_.end(), [](const auto& record) { return record->done(); }); };
+        const auto all_done = [&] {
+            return std::all_of(records_.begin(), records_.end(), [](const auto& record) { return record->done(); });
+        };
         require(ended_.wait_for(lock, std::chrono::seconds(10), all_done), "ENDED and PUBLISHED come once for each");
         lock.unlock();
         for (std::size_t i = 0; i < subscriptions_.size(); ++i) fanwire_subscription_destroy(&subscriptions_[i].handle);
@@ -134,14 +188,14 @@ class Run {
         fanwire_options_destroy(&engine_options_);
     }
 
-   private:
+ private:
     struct Engine {
         fanwire_engine* handle = nullptr;
         bool in_memory = false, bus = false;
         std::shared_ptr<bool> closed = std::make_shared<bool>(false);
         // How many publishes it has accepted: at least these, and perhaps those.
         std::uint64_t published = 0, perhaps = 0;
-        std::uint64_t numbered = 0;  // with the number of each in its payload
+        std::uint64_t numbered = 0;                        // with the number of each in its payload
         std::map<std::string, std::uint64_t> numbered_on;  // by channel
         std::shared_ptr<bool> asked = std::make_shared<bool>(false);
     };
@@ -156,7 +210,9 @@ class Run {
         std::shared_ptr<bool> engine_closed;
     };
 
-    static void set(fanwire_options* options, const char* name, const char* value) { must(fanwire_options_set(options, name, value)); }
+    static void set(fanwire_options* options, const char* name, const char* value) {
+        must(fanwire_options_set(options, name, value));
+    }
 
     Record* add_record(Record::Kind kind, int inbox) {
         const std::lock_guard lock(mutex_);
@@ -196,7 +252,8 @@ class Run {
         set(engine_options_, "max_reconnect_attempts", what == 'g' ? "1" : "0");
         set(engine_options_, "offline", what == 'n' ? "fail" : "queue");
         if (inboxes_[0].handle)
-            must(fanwire_options_set_engine_inbox(engine_options_, inboxes_[0].handle, add_record(Record::Kind::engine, inboxes_[0].number)));
+            must(fanwire_options_set_engine_inbox(engine_options_, inboxes_[0].handle,
+                                                  add_record(Record::Kind::engine, inboxes_[0].number)));
         must(fanwire_engine_open(&engine.handle, engine_options_));
         fanwire_options_destroy(&engine_options_);  // they name an inbox that may be destroyed soon
         must(fanwire_options_create(&engine_options_));
@@ -266,10 +323,11 @@ class Run {
             args.user_data = record;
             status = checked(fanwire_publish_with(engine.handle, &args, sizeof args));
         } else if (inbox) {
-            status = checked(fanwire_publish_async(engine.handle, channel.data(), channel.size(), payload.data(), payload.size(),
-                                                   inbox->handle, record));
+            status = checked(fanwire_publish_async(engine.handle, channel.data(), channel.size(), payload.data(),
+                                                   payload.size(), inbox->handle, record));
         } else {
-            status = checked(fanwire_publish(engine.handle, channel.data(), channel.size(), payload.data(), payload.size()));
+            status =
+                checked(fanwire_publish(engine.handle, channel.data(), channel.size(), payload.data(), payload.size()));
         }
         if (record && (nowhere || status != FANWIRE_OK)) discard(record);
         if (status == FANWIRE_OK) accepted(engine, channel);
@@ -286,7 +344,8 @@ class Run {
         fanwire_engine_stats before{}, after{};
         if (fanwire_engine_stats_get(engine.handle, &before, sizeof before) != FANWIRE_OK) return;
         std::uint64_t receivers = 0;
-        checked(fanwire_publish_wait(engine.handle, channel.data(), channel.size(), payload.data(), payload.size(), 0, &receivers));
+        checked(fanwire_publish_wait(engine.handle, channel.data(), channel.size(), payload.data(), payload.size(), 0,
+                                     &receivers));
         must(fanwire_engine_stats_get(engine.handle, &after, sizeof after));
         if (engine.perhaps == 0) {
             if (after.published > before.published) accepted(engine, channel);
@@ -296,7 +355,8 @@ class Run {
         number_used(engine, channel);
     }
 
-    void ask(std::size_t at, std::size_t engine_at, std::size_t inbox, std::uint64_t expect, std::uint64_t timeout, std::string_view name) {
+    void ask(std::size_t at, std::size_t engine_at, std::size_t inbox, std::uint64_t expect, std::uint64_t timeout,
+             std::string_view name) {
         if (requests_[at]) return;
         Engine& engine = engines_[engine_at];
         Record* const record = add_record(Record::Kind::request, inboxes_[inbox].number);
@@ -336,7 +396,8 @@ class Run {
         std::array<std::uint64_t, 3> counts{99, 99, 99};
         if (!inbox) {
             const std::uint64_t timeout_ms = engines_[at].in_memory ? 20 : 0;
-            const int status = checked(fanwire_numsub(engines_[at].handle, channels, sizes, 3, counts.data(), timeout_ms));
+            const int status =
+                checked(fanwire_numsub(engines_[at].handle, channels, sizes, 3, counts.data(), timeout_ms));
             if (status == FANWIRE_OK)
                 require(counts[0] == counts[2] && counts[0] <= engines_.size(), "an engine counts once");
             else
@@ -351,8 +412,10 @@ class Run {
     std::size_t drain(std::size_t at, std::size_t capacity) {
         std::array<fanwire_event, 20> events;
         std::size_t count = 99;
-        const int status = checked(fanwire_inbox_drain(inboxes_[at].handle, events.data(), sizeof events[0], capacity, &count));
-        require((status == FANWIRE_OK) == (inboxes_[at].handle && !inboxes_[at].dispatching), "drains unless a dispatcher does");
+        const int status =
+            checked(fanwire_inbox_drain(inboxes_[at].handle, events.data(), sizeof events[0], capacity, &count));
+        require((status == FANWIRE_OK) == (inboxes_[at].handle && !inboxes_[at].dispatching),
+                "drains unless a dispatcher does");
         if (status != FANWIRE_OK) return 0;
         require(count <= capacity, "no more than asked for");
         for (std::size_t i = 0; i < count; ++i) see(events[i], true);
@@ -374,7 +437,8 @@ class Run {
         require(!event.message || has_payload || event.text != nullptr, "a message for a reason");
         switch (record.kind) {
             case Record::Kind::engine:
-                require(event.kind >= FANWIRE_EVENT_CONNECTED && event.kind <= FANWIRE_EVENT_GAVE_UP, "an engine's event");
+                require(event.kind >= FANWIRE_EVENT_CONNECTED && event.kind <= FANWIRE_EVENT_GAVE_UP,
+                        "an engine's event");
                 return;
             case Record::Kind::publish:
                 require(event.kind == FANWIRE_EVENT_PUBLISHED, "a publish's event");
@@ -383,12 +447,17 @@ class Run {
             case Record::Kind::question:
                 require(event.kind == FANWIRE_EVENT_NUMSUB, "a question's event");
                 require(++record.outcomes == 1, "NUMSUB once");
-                require(event.count == 3 && event.payload_size == (event.status == FANWIRE_OK ? 24 : 0), "a number for each channel");
-                require(reinterpret_cast<std::uintptr_t>(event.payload) % sizeof(std::uint64_t) == 0, "aligned numbers");
+                require(event.count == 3 && event.payload_size == (event.status == FANWIRE_OK ? 24 : 0),
+                        "a number for each channel");
+                require(reinterpret_cast<std::uintptr_t>(event.payload) % sizeof(std::uint64_t) == 0,
+                        "aligned numbers");
                 break;
-            case Record::Kind::request: see_of_request(record, event); break;
+            case Record::Kind::request:
+                see_of_request(record, event);
+                break;
             case Record::Kind::subscription:
-                if (event.kind == FANWIRE_EVENT_MESSAGE && fanwire_message_is_request(event.message)) keep(event.message);
+                if (event.kind == FANWIRE_EVENT_MESSAGE && fanwire_message_is_request(event.message))
+                    keep(event.message);
                 see_of_subscription(record, event, drained);
         }
         if (record.done()) ended_.notify_all();
@@ -410,16 +479,23 @@ class Run {
         require(event.count == record.replies, "it counts the replies that came");
         require(event.status != FANWIRE_OK || event.missing == 0, "OK when none is missing");
         if (record.expected > 0)
-            require(event.missing == record.expected - std::min(record.expected, record.replies), "and those that did not");
+            require(event.missing == record.expected - std::min(record.expected, record.replies),
+                    "and those that did not");
     }
     static void see_of_subscription(Record& record, const fanwire_event& event, bool drained) {
         require(!record.ended, "nothing after ENDED");
         require(!drained || !record.given_up || event.kind == FANWIRE_EVENT_ENDED, "only ENDED once it is given up");
         switch (event.kind) {
             case FANWIRE_EVENT_ACTIVE:
-            case FANWIRE_EVENT_RESUMED: record.active = true; break;
-            case FANWIRE_EVENT_LOST: record.active = false; break;
-            case FANWIRE_EVENT_ENDED: record.ended = true; break;
+            case FANWIRE_EVENT_RESUMED:
+                record.active = true;
+                break;
+            case FANWIRE_EVENT_LOST:
+                record.active = false;
+                break;
+            case FANWIRE_EVENT_ENDED:
+                record.ended = true;
+                break;
             case FANWIRE_EVENT_GAP:
                 require(event.count > 0, "a GAP counts something");
                 require(!record.in_memory || event.reason == FANWIRE_GAP_OVERFLOW, "memory:// has no other GAP");
@@ -439,10 +515,12 @@ class Run {
                 require(space != payload.npos, "the payload as it was", payload);
                 // Only "*" sees every message of an engine.
                 const bool all = record.pattern && std::string_view(event.pattern, event.pattern_size) == "*";
-                const std::uint64_t number = std::stoull(record.pattern ? payload.substr(0, space) : payload.substr(space + 1));
+                const std::uint64_t number =
+                    std::stoull(record.pattern ? payload.substr(0, space) : payload.substr(space + 1));
                 if (record.bus) break;  // where others have numbers of their own
                 if (record.known && !*record.asked && (all || !record.pattern))
-                    require(number == record.last + record.missing + 1, "the next message, or a GAP that counts what is missing", payload);
+                    require(number == record.last + record.missing + 1,
+                            "the next message, or a GAP that counts what is missing", payload);
                 else
                     require(!record.known || number > record.last, "in order, and none twice", payload);
                 record.last = number;
@@ -450,14 +528,17 @@ class Run {
                 record.known = true;
                 break;
             }
-            case FANWIRE_EVENT_FAILED: break;
-            default: fanwire::fuzz::fail("a subscription's event");
+            case FANWIRE_EVENT_FAILED:
+                break;
+            default:
+                fanwire::fuzz::fail("a subscription's event");
         }
     }
 
     void wait() {
         for (Inbox& inbox : inboxes_) checked(fanwire_inbox_wait(inbox.handle, 0));
-        for (Subscription& subscription : subscriptions_) checked(fanwire_subscription_wait_active(subscription.handle, 0));
+        for (Subscription& subscription : subscriptions_)
+            checked(fanwire_subscription_wait_active(subscription.handle, 0));
         for (Engine& engine : engines_) checked(fanwire_engine_wait_connected(engine.handle, engine.in_memory ? 1 : 0));
     }
     void look() {

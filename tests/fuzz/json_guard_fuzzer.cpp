@@ -28,7 +28,9 @@ std::string clean(const std::string& text) {
     return apart;
 }
 
-bool is_forbidden(const std::string& key) { return key == "__proto__" || key == "constructor" || key == "prototype"; }
+bool is_forbidden(const std::string& key) {
+    return key == "__proto__" || key == "constructor" || key == "prototype";
+}
 
 // By its events, which also has what later members of the same key hide. `keep`: leave the forbidden keys out.
 struct Rebuild : nlohmann::json_sax<Json> {
@@ -40,12 +42,30 @@ struct Rebuild : nlohmann::json_sax<Json> {
     void put(const std::string& what) {
         if (skipping == 0 && !std::exchange(skip_next, false)) out += what + "\n";
     }
-    bool null() override { put("null"); return true; }
-    bool boolean(bool value) override { put(value ? "true" : "false"); return true; }
-    bool number_integer(number_integer_t value) override { put("i" + std::to_string(value)); return true; }
-    bool number_unsigned(number_unsigned_t value) override { put("u" + std::to_string(value)); return true; }
-    bool number_float(number_float_t, const string_t& spelled) override { put("f" + spelled); return true; }
-    bool string(string_t& value) override { put("s" + value); return true; }
+    bool null() override {
+        put("null");
+        return true;
+    }
+    bool boolean(bool value) override {
+        put(value ? "true" : "false");
+        return true;
+    }
+    bool number_integer(number_integer_t value) override {
+        put("i" + std::to_string(value));
+        return true;
+    }
+    bool number_unsigned(number_unsigned_t value) override {
+        put("u" + std::to_string(value));
+        return true;
+    }
+    bool number_float(number_float_t, const string_t& spelled) override {
+        put("f" + spelled);
+        return true;
+    }
+    bool string(string_t& value) override {
+        put("s" + value);
+        return true;
+    }
     bool binary(binary_t&) override { return false; }
     bool start(const char* bracket) {
         ++depth;
@@ -73,7 +93,9 @@ struct Rebuild : nlohmann::json_sax<Json> {
     bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
 };
 
-bool rebuild(const std::string& text, Rebuild& into) { return Json::sax_parse(text, &into); }
+bool rebuild(const std::string& text, Rebuild& into) {
+    return Json::sax_parse(text, &into);
+}
 
 // Whether the other parser may refuse what JSON.parse takes.
 bool may_be_too_strict(const std::string& text) {

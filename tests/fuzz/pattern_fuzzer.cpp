@@ -11,14 +11,14 @@ using fanwire::fuzz::require;
 // Redis's rules, spelled anew: each '*' tries every length; what is not '*' takes one byte. Empty when that takes too
 // many steps.
 class Backtracking {
-   public:
+ public:
     std::optional<bool> match(std::string_view pattern, std::string_view text) {
         if (text.empty()) return pattern.empty();
         const bool matched = run(pattern, text);
         return steps_left_ > 0 ? std::optional(matched) : std::nullopt;
     }
 
-   private:
+ private:
     bool run(std::string_view pattern, std::string_view text) {
         if (--steps_left_ <= 0) return false;
         if (pattern.empty()) return text.empty();
@@ -78,6 +78,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view pattern = input.substr(0, line);
     const std::string_view text = line == input.npos ? std::string_view() : input.substr(line + 1);
     const bool matched = fanwire::core::glob_match(pattern, text);
-    if (const auto expected = Backtracking().match(pattern, text)) require(matched == *expected, "matches as in Redis", input);
+    if (const auto expected = Backtracking().match(pattern, text))
+        require(matched == *expected, "matches as in Redis", input);
     return 0;
 }

@@ -4,10 +4,10 @@
 //
 // Steps: C BITS first: how to begin (see Config). P and S: the following ones are about the publishing or the
 // subscribing link. o: its connection is made; r: refused; x: broken. < BYTES: the server says this. a N: it answers N
-// commands as Redis would; e TEXT: it answers one by an error; E: it sends back what we sent. m: a message for the first
-// channel that Redis has, M SIZE: a large one in parts, as far as it gets. h: from now on nothing can be written, or again; k N: N bytes can. w/u NAME, W/U PATTERN: want
-// or no longer; p BYTES: publish; b BYTES: probe; c USER: log in otherwise; n: both
-// links renew their connections; t MS: time passes.
+// commands as Redis would; e TEXT: it answers one by an error; E: it sends back what we sent. m: a message for the
+// first channel that Redis has, M SIZE: a large one in parts, as far as it gets. h: from now on nothing can be written,
+// or again; k N: N bytes can. w/u NAME, W/U PATTERN: want or no longer; p BYTES: publish; b BYTES: probe; c USER: log
+// in otherwise; n: both links renew their connections; t MS: time passes.
 #include <algorithm>
 #include <deque>
 #include <memory>
@@ -80,7 +80,8 @@ struct Connection {
         if (words[0] == "PING") return subscribed.empty() ? "+PONG\r\n" : "*2\r\n$4\r\npong\r\n$0\r\n\r\n";
         if (words[0] == "INFO") {
             std::string out;
-            append_bulk(out, "# Stats\r\ntotal_connections_received:7\r\nclient_output_buffer_limit_disconnections:1\r\n");
+            append_bulk(out,
+                        "# Stats\r\ntotal_connections_received:7\r\nclient_output_buffer_limit_disconnections:1\r\n");
             return out;
         }
         if (!words[0].ends_with("SUBSCRIBE")) return "+OK\r\n";
@@ -160,26 +161,31 @@ struct SubscriberListener : LinkListener<Subscriber::Listener> {
 
 // Reads every message by the reader, none in place.
 class ByReader : public Subscriber {
-   public:
+ public:
     using Subscriber::Subscriber;
 
-   private:
+ private:
     std::size_t scan(std::string_view, TimeMs) override { return 0; }
     bool can_scan(std::string_view) const override { return false; }
 };
 
 // A link and its connection.
 class Side {
-   public:
+ public:
     explicit Side(Link& link) : link_(link) {}
 
     // Does what the link wishes, as its driver would after each call.
     void attend(TimeMs now) {
         for (int turn = 0; turn < 3; ++turn) {
             switch (link_.request()) {
-                case Link::Request::open: opening_ = true; break;
-                case Link::Request::close: opening_ = connected_ = false; break;
-                case Link::Request::none: break;
+                case Link::Request::open:
+                    opening_ = true;
+                    break;
+                case Link::Request::close:
+                    opening_ = connected_ = false;
+                    break;
+                case Link::Request::none:
+                    break;
             }
             if (connected_ && !held_) write(SIZE_MAX, now);
             if (link_.deadline() > now) break;
@@ -190,7 +196,8 @@ class Side {
         }
         const Link::State state = link_.state();
         require(state == Link::State::stopped || link_.deadline() != never, "whoever is not at rest has a deadline");
-        require(connected_ == (state == Link::State::greeting || state == Link::State::ready), "connected as it thinks");
+        require(connected_ == (state == Link::State::greeting || state == Link::State::ready),
+                "connected as it thinks");
     }
 
     void open(TimeMs now) {
@@ -259,26 +266,27 @@ class Side {
     Link& link() { return link_; }
     const Names& subscribed() const { return connection_->subscribed; }
 
-   private:
+ private:
     Link& link_;
     std::unique_ptr<Connection> connection_ = std::make_unique<Connection>();
     bool opening_ = false, connected_ = false, held_ = false;
 };
 
 class Run {
-   public:
+ public:
     Run(const Config& config, bool by_reader)
         : config_(config),
-          publisher_(config.link, config.offline, [] { return 0.5; }, publisher_listener_,
-                     [this](const SettledRun& run) {
-                         for (const Settled& publish : run.publishes) {
-                             const auto number = reinterpret_cast<std::uintptr_t>(publish.user_data);
-                             require(number < settled_.size() && !settled_[number], "a publish is settled once");
-                             settled_[number] = true;
-                             ++settled_count_;
-                         }
-                     },
-                     [this](std::size_t count, std::size_t) { unqueued_ += count; }),
+          publisher_(
+              config.link, config.offline, [] { return 0.5; }, publisher_listener_,
+              [this](const SettledRun& run) {
+                  for (const Settled& publish : run.publishes) {
+                      const auto number = reinterpret_cast<std::uintptr_t>(publish.user_data);
+                      require(number < settled_.size() && !settled_[number], "a publish is settled once");
+                      settled_[number] = true;
+                      ++settled_count_;
+                  }
+              },
+              [this](std::size_t count, std::size_t) { unqueued_ += count; }),
           made_(by_reader ? make<ByReader>() : make<Subscriber>()) {
         publisher_.start(now_);
         subscriber_.start(now_);
@@ -288,19 +296,45 @@ class Run {
     void step(const Script::Step& step) {
         const std::string name(step.argument.substr(0, 1024));
         switch (step.verb) {
-            case 'P': side_ = &publishing_; break;
-            case 'S': side_ = &subscribing_; break;
-            case 'o': side_->open(now_); break;
-            case 'r': side_->refuse(now_); break;
-            case 'x': side_->break_off(now_); break;
-            case '<': side_->say(step.argument, now_); break;
-            case 'a': side_->answer(std::max<std::uint64_t>(step.number(1000), 1), now_); break;
-            case 'e': side_->answer_error(step.argument, now_); break;
-            case 'E': side_->echo(now_); break;
-            case 'm': side_->send_message(now_); break;
-            case 'M': side_->send_large(step.number(100000), now_); break;
-            case 'h': side_->hold(!side_->held()); break;
-            case 'k': side_->write(step.number(100000), now_); break;
+            case 'P':
+                side_ = &publishing_;
+                break;
+            case 'S':
+                side_ = &subscribing_;
+                break;
+            case 'o':
+                side_->open(now_);
+                break;
+            case 'r':
+                side_->refuse(now_);
+                break;
+            case 'x':
+                side_->break_off(now_);
+                break;
+            case '<':
+                side_->say(step.argument, now_);
+                break;
+            case 'a':
+                side_->answer(std::max<std::uint64_t>(step.number(1000), 1), now_);
+                break;
+            case 'e':
+                side_->answer_error(step.argument, now_);
+                break;
+            case 'E':
+                side_->echo(now_);
+                break;
+            case 'm':
+                side_->send_message(now_);
+                break;
+            case 'M':
+                side_->send_large(step.number(100000), now_);
+                break;
+            case 'h':
+                side_->hold(!side_->held());
+                break;
+            case 'k':
+                side_->write(step.number(100000), now_);
+                break;
             case 'c':
                 side_->link().set_credentials(name, std::string(password), now_);
                 break;
@@ -312,13 +346,26 @@ class Run {
                 ++publisher_listener_.probes;
                 publisher_.probe("probe", step.argument);
                 break;
-            case 'w': want(TargetKind::channel, name); break;
-            case 'W': want(TargetKind::pattern, name); break;
-            case 'u': unwant(TargetKind::channel, name); break;
-            case 'U': unwant(TargetKind::pattern, name); break;
-            case 'p': publish(step.argument); break;
-            case 't': pass(static_cast<TimeMs>(step.number(100000))); break;
-            default: break;
+            case 'w':
+                want(TargetKind::channel, name);
+                break;
+            case 'W':
+                want(TargetKind::pattern, name);
+                break;
+            case 'u':
+                unwant(TargetKind::channel, name);
+                break;
+            case 'U':
+                unwant(TargetKind::pattern, name);
+                break;
+            case 'p':
+                publish(step.argument);
+                break;
+            case 't':
+                pass(static_cast<TimeMs>(step.number(100000)));
+                break;
+            default:
+                break;
         }
         attend();
     }
@@ -350,10 +397,11 @@ class Run {
 
     const SubscriberListener& listener() const { return listener_; }
 
-   private:
+ private:
     template <class Kind>
     std::unique_ptr<Subscriber> make() {
-        return std::make_unique<Kind>(config_.link, config_.linger, [] { return 0.5; }, topics_, listener_);
+        return std::make_unique<Kind>(
+            config_.link, config_.linger, [] { return 0.5; }, topics_, listener_);
     }
     bool at_rest() const {
         const bool publisher = publisher_.state() == Link::State::stopped || publisher_.state() == Link::State::ready;
@@ -425,6 +473,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const SubscriberListener heard = play(false);
     // All again by the reader, if there was anything to read in place.
     if (heard.messages > 0 || input.find("~M") != input.npos || input.find("essage") != input.npos)
-        require(heard.heard == play(true).heard, "messages read in place are what the reader makes of them", heard.heard);
+        require(heard.heard == play(true).heard, "messages read in place are what the reader makes of them",
+                heard.heard);
     return 0;
 }

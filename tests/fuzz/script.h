@@ -26,7 +26,7 @@ inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
 // An input as steps that '~' ends: a letter that says what to do, and its argument. So seeds can be read and written by
 // people, and a mutation mostly changes one step.
 class Script {
-   public:
+ public:
     explicit Script(std::string_view text) : rest_(text) {}
 
     struct Step {
@@ -55,7 +55,7 @@ class Script {
         return true;
     }
 
-   private:
+ private:
     std::string_view rest_;
 };
 

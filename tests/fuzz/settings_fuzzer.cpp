@@ -55,7 +55,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             } catch (const Failure& failure) {
                 require_known(failure.status(), failure.what());
                 for (const char* row : {"url", "port"})
-                    require(shown(options, row, environment) == shown(before, row, environment), "a refused setting changes nothing", name);
+                    require(shown(options, row, environment) == shown(before, row, environment),
+                            "a refused setting changes nothing", name);
             }
         }
     }

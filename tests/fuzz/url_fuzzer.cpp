@@ -15,21 +15,20 @@ using fanwire::fuzz::require;
 
 namespace {
 
-// Whether the text can be told from everything else that is shown: without an asterisk, so that it has no part in "***" and
-// does not reach across it; not a piece of "password" itself; and only once in the URL.
+// Whether the text can be told from everything else that is shown: without an asterisk, so that it has no part in "***"
+// and does not reach across it; not a piece of "password" itself; and only once in the URL.
 bool can_be_told(const std::string& secret, const std::string& text) {
     return secret.size() >= 6 && secret.find('*') == secret.npos &&
-           std::string_view("password").find(secret) == std::string_view::npos &&
-           text.find(secret) != text.npos && text.find(secret) == text.rfind(secret);
+           std::string_view("password").find(secret) == std::string_view::npos && text.find(secret) != text.npos &&
+           text.find(secret) == text.rfind(secret);
 }
 
-// Whether the value of such a parameter is shown: of the settings that are no secret, and of the names of other clients. A
-// name that nobody knows may be a misspelt password.
+// Whether the value of such a parameter is shown: of the settings that are no secret, and of the names of other
+// clients. A name that nobody knows may be a misspelt password.
 bool is_shown(const std::string& name) {
     const auto& rows = option_rows();
-    return is_shown_of_other_clients(name) || std::any_of(rows.begin(), rows.end(), [&](const OptionRow& row) {
-               return !row.secret && name == row.name;
-           });
+    return is_shown_of_other_clients(name) ||
+           std::any_of(rows.begin(), rows.end(), [&](const OptionRow& row) { return !row.secret && name == row.name; });
 }
 
 std::string password_of(const Url& url) {
@@ -38,7 +37,8 @@ std::string password_of(const Url& url) {
     return {};
 }
 
-// The value of the first "password=" in what is or could be a query; empty when an '@' leaves it open where that begins.
+// The value of the first "password=" in what is or could be a query; empty when an '@' leaves it open where that
+// begins.
 std::string query_password_of(const std::string& text) {
     if (text.find('@') != text.npos) return {};
     const std::size_t query = text.find('?', std::min(text.find("://"), text.size()));
@@ -61,7 +61,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const Url url = parse_url(text);
         require(redact_url(shown) == shown, "a redacted URL is redacted", shown);
         std::set<std::string> seen;
-        for (const UrlPart& part : url.parts) require(seen.insert(part.setting).second, "no setting comes twice", part.setting);
+        for (const UrlPart& part : url.parts)
+            require(seen.insert(part.setting).second, "no setting comes twice", part.setting);
         require(url.transport == UrlTransport::memory || url.memory_name.empty(), "only memory:// has that name", text);
 
         // What is shown is a URL still, and says the same but for what is hidden.

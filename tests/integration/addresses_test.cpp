@@ -1,5 +1,5 @@
-// Hosts with several addresses, of which some are of no use. Each test has a network and an /etc/hosts of its own, in a child
-// process; where the system does not allow that, it is left out.
+// Hosts with several addresses, of which some are of no use. Each test has a network and an /etc/hosts of its own, in a
+// child process; where the system does not allow that, it is left out.
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -25,13 +25,14 @@ bool write_file(const std::string& path, const std::string& text) {
     return file.good();
 }
 
-// A network with a loopback interface and nothing else, where names are what `hosts` says. Of this thread and those that it
-// starts.
+// A network with a loopback interface and nothing else, where names are what `hosts` says. Of this thread and those
+// that it starts.
 bool enter_namespaces(const std::string& hosts) {
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) {
         const std::string user = std::to_string(getuid()), group = std::to_string(getgid());
         if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) != 0 || !write_file("/proc/self/setgroups", "deny") ||
-            !write_file("/proc/self/uid_map", "0 " + user + " 1") || !write_file("/proc/self/gid_map", "0 " + group + " 1"))
+            !write_file("/proc/self/uid_map", "0 " + user + " 1") ||
+            !write_file("/proc/self/gid_map", "0 " + group + " 1"))
             return false;
     }
     char path[] = "/tmp/fanwire-hosts-XXXXXX";
@@ -99,7 +100,9 @@ void expect_roundtrip(const std::string& url) {
     EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "hello");
 }
 
-[[noreturn]] void report() { std::_Exit(testing::Test::HasFailure() ? 1 : as_expected); }
+[[noreturn]] void report() {
+    std::_Exit(testing::Test::HasFailure() ? 1 : as_expected);
+}
 
 [[noreturn]] void on_ipv4_alone_where_only_ipv6_has_an_address() {
     alarm(60);

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 // What handlers have been called with, for the test's thread to wait for.
 class Record {
-   public:
+ public:
     void add(const std::string& what) {
         {
             std::lock_guard lock(mutex_);
@@ -30,7 +30,7 @@ class Record {
         return first;
     }
 
-   private:
+ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::string> all_;
@@ -71,11 +71,20 @@ TEST(Cpp, ReceivesAgainAfterACrash) {
     fanwire::Dispatcher dispatcher;
     const auto rooms = dispatcher.psubscribe(engine, "room:*", [&](const fanwire::Event& event) {
         switch (event.kind()) {
-            case FANWIRE_EVENT_MESSAGE: record.add(std::string(event.payload())); break;
-            case FANWIRE_EVENT_LOST: record.add("lost"); break;
-            case FANWIRE_EVENT_GAP: record.add("gap"); break;
-            case FANWIRE_EVENT_RESUMED: record.add("resumed"); break;
-            default: break;
+            case FANWIRE_EVENT_MESSAGE:
+                record.add(std::string(event.payload()));
+                break;
+            case FANWIRE_EVENT_LOST:
+                record.add("lost");
+                break;
+            case FANWIRE_EVENT_GAP:
+                record.add("gap");
+                break;
+            case FANWIRE_EVENT_RESUMED:
+                record.add("resumed");
+                break;
+            default:
+                break;
         }
     });
     rooms.wait_active(30s);
@@ -89,8 +98,8 @@ TEST(Cpp, ReceivesAgainAfterACrash) {
 }
 
 TEST(Cpp, AnotherUserIsLoggedInWhilePublishingGoesOn) {
-    RedisServer server({"--user", "bob", "on", ">one", "~*", "&*", "+@all", "--user", "carol", "on", ">two", "~*", "&*",
-                        "+@all"});
+    RedisServer server(
+        {"--user", "bob", "on", ">one", "~*", "&*", "+@all", "--user", "carol", "on", ">two", "~*", "&*", "+@all"});
     fanwire::Engine engine(options_for("redis://bob:one@127.0.0.1:" + std::to_string(server.port())));
     engine.wait_connected(30s);
     Record record;

@@ -19,7 +19,10 @@ struct Credentials : testing::Test {
     }
     Engine open(const std::string& user, const std::string& password) {
         return open_on(server.url(),
-                       {{"username", user}, {"password", password}, {"reconnect_delay_ms", "10"}, {"max_reconnect_delay_ms", "50"}},
+                       {{"username", user},
+                        {"password", password},
+                        {"reconnect_delay_ms", "10"},
+                        {"max_reconnect_delay_ms", "50"}},
                        &events);
     }
     // Who is logged in on our connections, "pub:user sub:user".
@@ -107,15 +110,16 @@ TEST_F(Credentials, AnUnknownUserDoesNotTakeTheLiveLinksDown) {
     EXPECT_EQ(users(), "pub:two sub:two");
 }
 
-// They come while both links greet with the old ones, and are wrong: the publish link finds out, the subscribe link is not
-// risked for them.
+// They come while both links greet with the old ones, and are wrong: the publish link finds out, the subscribe link is
+// not risked for them.
 TEST_F(Credentials, WhatNothingHasProvedRenewsNoLink) {
     acl({"SETUSER", "app", "on", ">right", "~*", "&*", "+@all"});
     FaultProxy proxy(server.port());
     FaultProxy::Shape slow;
     slow.latency = std::chrono::milliseconds(300);
     proxy.shape(slow);
-    Options options({{"url", proxy.url()}, {"username", "app"}, {"password", "right"}, {"connect_timeout_ms", "30000"}});
+    Options options(
+        {{"url", proxy.url()}, {"username", "app"}, {"password", "right"}, {"connect_timeout_ms", "30000"}});
     ASSERT_STATUS(FANWIRE_OK, fanwire_options_set_engine_inbox(options, events, nullptr));
     Engine engine;
     Subscription subscription;
@@ -135,8 +139,11 @@ TEST_F(Credentials, WhatNothingHasProvedRenewsNoLink) {
 
 TEST_F(Credentials, TheyEndTheWaitOfAnEngineThatCouldNotLogIn) {
     acl({"SETUSER", "app", "on", ">right", "~*", "&*", "+@all"});
-    Options options({{"url", server.url()}, {"username", "app"}, {"password", "wrong"},
-                     {"reconnect_delay_ms", "600000"}, {"max_reconnect_delay_ms", "600000"}});
+    Options options({{"url", server.url()},
+                     {"username", "app"},
+                     {"password", "wrong"},
+                     {"reconnect_delay_ms", "600000"},
+                     {"max_reconnect_delay_ms", "600000"}});
     Engine engine;
     ASSERT_STATUS(FANWIRE_OK, fanwire_engine_open(engine.out(), options));
     EXPECT_STATUS(FANWIRE_AUTH_FAILED, fanwire_engine_wait_connected(engine, deadline_ms));

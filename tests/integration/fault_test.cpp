@@ -61,7 +61,8 @@ TEST(Fault, AfterABreakNobodyIsConnected) {
     RedisServer server;
     Inbox events;
     // The next attempt is half a minute away: what is told is told of the break.
-    Engine engine = open_on(server.url(), {{"reconnect_delay_ms", "60000"}, {"max_reconnect_delay_ms", "60000"}}, &events);
+    Engine engine =
+        open_on(server.url(), {{"reconnect_delay_ms", "60000"}, {"max_reconnect_delay_ms", "60000"}}, &events);
     EXPECT_STATUS(FANWIRE_OK, fanwire_engine_wait_connected(engine, 0));
     server.kill();
     next_of(events, FANWIRE_EVENT_DISCONNECTED);
@@ -97,7 +98,8 @@ TEST(Fault, TheSecondLinkThatBreaksIsNotAnotherAttempt) {
     RedisServer server;
     RawClient admin(server.port());
     Inbox events, inbox;
-    Engine engine = open_on(server.url(), {{"reconnect_delay_ms", "60000"}, {"max_reconnect_delay_ms", "60000"}}, &events);
+    Engine engine =
+        open_on(server.url(), {{"reconnect_delay_ms", "60000"}, {"max_reconnect_delay_ms", "60000"}}, &events);
     Subscription sub = subscribe(engine, "chat", inbox);
     EXPECT_EQ(events.next().kind, FANWIRE_EVENT_CONNECTED);
     admin.call({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
@@ -122,8 +124,7 @@ TEST(Fault, PublishesMadeOfflineAreSentInOrder) {
         return stats.connected == 0;
     }));
     int keys[100];
-    for (int& key : keys)
-        ASSERT_STATUS(FANWIRE_OK, fanwire_publish_async(engine, "chat", 4, "x", 1, outcomes, &key));
+    for (int& key : keys) ASSERT_STATUS(FANWIRE_OK, fanwire_publish_async(engine, "chat", 4, "x", 1, outcomes, &key));
     server.start();
     for (int& key : keys) {
         const Seen outcome = outcomes.next();
@@ -138,9 +139,7 @@ TEST(Fault, OfflineLimitsAndPolicies) {
     Engine waits = open_on(server.url(), {{"offline_count", "3"}, {"publish_timeout_ms", "200"}});
     Engine fails = open_on(server.url(), {{"offline", "fail"}});
     server.kill();
-    ASSERT_TRUE(until([&] {
-        return fanwire_publish(fails, "chat", 4, "x", 1) == FANWIRE_NOT_CONNECTED;
-    }));
+    ASSERT_TRUE(until([&] { return fanwire_publish(fails, "chat", 4, "x", 1) == FANWIRE_NOT_CONNECTED; }));
     ASSERT_TRUE(until([&] {
         fanwire_engine_stats stats{};
         fanwire_engine_stats_get(waits, &stats, sizeof stats);

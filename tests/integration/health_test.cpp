@@ -69,7 +69,7 @@ TEST(HealthOnRedis, AProbeThatIsForbiddenSaysSo) {
 // master looks like. It can also close its subscribers as Redis 7.2 does when their output buffers are too large, and
 // counts them in INFO stats.
 class Mute {
-   public:
+ public:
     Mute() : listener_(socket(AF_INET, SOCK_STREAM, 0)), port_(fanwire::test::free_port()) {
         sockaddr_in address{};
         address.sin_family = AF_INET;
@@ -91,7 +91,7 @@ class Mute {
     // The next PUBLISH is not answered: its connection is closed.
     void end_at_publish() { end_.store(true); }
 
-   private:
+ private:
     struct Client {
         int fd;
         std::string in;
@@ -159,8 +159,8 @@ class Mute {
                 client.subscribed = true;
                 out.clear();
                 for (std::size_t i = 1; i < words.size(); ++i)
-                    out += "*3\r\n$9\r\nsubscribe\r\n$" + std::to_string(words[i].size()) + "\r\n" + words[i] + "\r\n:" +
-                           std::to_string(i) + "\r\n";
+                    out += "*3\r\n$9\r\nsubscribe\r\n$" + std::to_string(words[i].size()) + "\r\n" + words[i] +
+                           "\r\n:" + std::to_string(i) + "\r\n";
             }
             if (send(client.fd, out.data(), out.size(), MSG_NOSIGNAL) < 0) return false;
         }

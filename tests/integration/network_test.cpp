@@ -110,7 +110,8 @@ TEST(Network, CutAtEachByteOfTheGreetingAndTheAcknowledgement) {
     }
 }
 
-// The whole greeting, of which more than a thousand bytes are INFO's: one that was cut is followed by one that gets through.
+// The whole greeting, of which more than a thousand bytes are INFO's: one that was cut is followed by one that gets
+// through.
 TEST(Network, CutInsideTheWholeGreeting) {
     RedisServer server;
     FaultProxy proxy(server.port());

@@ -7,11 +7,13 @@ namespace {
 
 TEST(Numsub, IsWhatRedisCounts) {
     RedisServer server;
-    Engine a = open_on(server.url()), b = open_on(server.url()), other = open_on(server.url(), {{"namespace", "other"}});
+    Engine a = open_on(server.url()), b = open_on(server.url()),
+           other = open_on(server.url(), {{"namespace", "other"}});
     Inbox inbox;
     const std::string binary("b\0\r\nb", 5);
     Subscription x = subscribe(a, "x", inbox), again = subscribe(a, "x", inbox), more = subscribe(b, "x", inbox),
-                 pattern = psubscribe(b, "*", inbox), bytes = subscribe(b, binary, inbox), apart = subscribe(other, "x", inbox);
+                 pattern = psubscribe(b, "*", inbox), bytes = subscribe(b, binary, inbox),
+                 apart = subscribe(other, "x", inbox);
     RawClient foreign(server.port());
     foreign.call({"SUBSCRIBE", "ws:x"});
     EXPECT_EQ(numsub(a, {"x", "y", binary, "x"}), (Counts{3, 0, 1, 3}));
@@ -25,7 +27,8 @@ TEST(Numsub, StandsAmongPublishes) {
     Engine engine = open_on(server.url());
     Inbox outcomes;
     for (int i = 0; i < 300; ++i) {
-        ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "x", std::string(static_cast<std::size_t>(i * 50), 'x'), outcomes));
+        ASSERT_STATUS(FANWIRE_OK,
+                      publish_async(engine, "x", std::string(static_cast<std::size_t>(i * 50), 'x'), outcomes));
         if (i % 3 == 0) {
             ASSERT_STATUS(FANWIRE_OK, numsub_async(engine, {"x"}, outcomes));
         }
@@ -67,8 +70,9 @@ TEST(Numsub, IsAskedAgainAfterABreak) {
 TEST(Numsub, WhatIsForbiddenSaysSoAndHurtsNothingElse) {
     RedisServer server;
     RawClient admin(server.port());
-    ASSERT_EQ("OK", admin.call({"ACL", "SETUSER", "app", "on", ">secret", "resetchannels", "-@all", "&ws:*", "+publish", "+subscribe",
-                                "+psubscribe", "+unsubscribe", "+punsubscribe", "+ping", "+client|setname", "+info"}));
+    ASSERT_EQ("OK", admin.call({"ACL", "SETUSER", "app", "on", ">secret", "resetchannels", "-@all", "&ws:*", "+publish",
+                                "+subscribe", "+psubscribe", "+unsubscribe", "+punsubscribe", "+ping",
+                                "+client|setname", "+info"}));
     Engine engine = open_on(server.url(), {{"username", "app"}, {"password", "secret"}});
     Inbox numbers;
     ASSERT_STATUS(FANWIRE_OK, numsub_async(engine, {"x"}, numbers));

@@ -139,10 +139,12 @@ TEST(Request, WhoseOutcomeIsUnknownEndsInTime) {
 TEST(Request, NeedsNoMoreRightsThanTheNamespace) {
     RedisServer server;
     RawClient admin(server.port());
-    ASSERT_EQ("OK", admin.call({"ACL", "SETUSER", "app", "on", ">secret", "resetchannels", "-@all", "&ws:*", "+publish", "+subscribe",
-                                "+psubscribe", "+unsubscribe", "+punsubscribe", "+ping", "+client|setname", "+info"}));
-    ASSERT_EQ("OK", admin.call({"ACL", "SETUSER", "narrow", "on", ">secret", "resetchannels", "-@all", "&ws:c", "+publish", "+subscribe",
-                                "+psubscribe", "+unsubscribe", "+punsubscribe", "+ping", "+client|setname", "+info"}));
+    ASSERT_EQ("OK", admin.call({"ACL", "SETUSER", "app", "on", ">secret", "resetchannels", "-@all", "&ws:*", "+publish",
+                                "+subscribe", "+psubscribe", "+unsubscribe", "+punsubscribe", "+ping",
+                                "+client|setname", "+info"}));
+    ASSERT_EQ("OK", admin.call({"ACL", "SETUSER", "narrow", "on", ">secret", "resetchannels", "-@all", "&ws:c",
+                                "+publish", "+subscribe", "+psubscribe", "+unsubscribe", "+punsubscribe", "+ping",
+                                "+client|setname", "+info"}));
     Engine app = open_on(server.url(), {{"username", "app"}, {"password", "secret"}}),
            narrow = open_on(server.url(), {{"username", "narrow"}, {"password", "secret"}});
     Responder responder(app, "c", "app:");

@@ -87,8 +87,7 @@ TEST_F(Roundtrip, LargeMessages) {
         ASSERT_EQ(next_of(inbox, FANWIRE_EVENT_MESSAGE).payload, payload) << size;
     }
     const std::string too_large(16 * 1024 * 1024 + 1, 'x');
-    EXPECT_STATUS(FANWIRE_MESSAGE_TOO_LARGE,
-                  fanwire_publish(engine, "big", 3, too_large.data(), too_large.size()));
+    EXPECT_STATUS(FANWIRE_MESSAGE_TOO_LARGE, fanwire_publish(engine, "big", 3, too_large.data(), too_large.size()));
 }
 
 TEST_F(Roundtrip, PatternsAndOverlaps) {
@@ -219,8 +218,7 @@ TEST_F(Roundtrip, OutcomesComeOnceForEachPublish) {
     Engine engine = open_on(server->url());
     Subscription sub = subscribe(engine, "chat", inbox);
     int keys[1000];
-    for (int& key : keys)
-        ASSERT_STATUS(FANWIRE_OK, fanwire_publish_async(engine, "chat", 4, "x", 1, outcomes, &key));
+    for (int& key : keys) ASSERT_STATUS(FANWIRE_OK, fanwire_publish_async(engine, "chat", 4, "x", 1, outcomes, &key));
     for (int& key : keys) {
         const Seen outcome = outcomes.next();
         ASSERT_EQ(outcome.kind, FANWIRE_EVENT_PUBLISHED);

@@ -21,7 +21,8 @@ TEST(ServerFault, AServerThatClosesAtSubscribeIsGivenUp) {
     FaultProxy proxy(server.port());
     Inbox inbox, events;
     Engine engine = open_on(
-        proxy.url(), {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "5"}, {"max_reconnect_attempts", "3"}}, &events);
+        proxy.url(), {{"reconnect_delay_ms", "1"}, {"max_reconnect_delay_ms", "5"}, {"max_reconnect_attempts", "3"}},
+        &events);
     Subscription sub = subscribe(engine, "chat", inbox);
     events.next(FANWIRE_EVENT_CONNECTED);
     const std::string command = "*2\r\n$9\r\nSUBSCRIBE\r\n$7\r\nws:chat\r\n";
@@ -114,18 +115,20 @@ TEST(ServerFault, UseRevivesAnEngineIfItIsToldSo) {
     }
 }
 
-// The wait would last for ten seconds, and the next one longer: whoever publishes, also if that is refused at once, or subscribes ends it.
+// The wait would last for ten seconds, and the next one longer: whoever publishes, also if that is refused at once, or
+// subscribes ends it.
 TEST(ServerFault, UseEndsALongWait) {
     for (const char* offline : {"queue", "fail"}) {
         RedisServer server;
         FaultProxy proxy(server.port());
         Inbox inbox, events;
-        Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "1"},
-                                              {"max_reconnect_delay_ms", "3600000"},
-                                              {"reconnect_factor", "10"},
-                                              {"reconnect_jitter", "none"},
-                                              {"publish_timeout_ms", "60000"},
-                                              {"offline", offline}},
+        Engine engine = open_on(proxy.url(),
+                                {{"reconnect_delay_ms", "1"},
+                                 {"max_reconnect_delay_ms", "3600000"},
+                                 {"reconnect_factor", "10"},
+                                 {"reconnect_jitter", "none"},
+                                 {"publish_timeout_ms", "60000"},
+                                 {"offline", offline}},
                                 &events);
         proxy.door(FaultProxy::Door::refuse);
         proxy.end();
@@ -144,7 +147,8 @@ TEST(ServerFault, ReconnectEndsALongWait) {
     RedisServer server;
     FaultProxy proxy(server.port());
     Inbox events;
-    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "3600000"}, {"max_reconnect_delay_ms", "3600000"}}, &events);
+    Engine engine =
+        open_on(proxy.url(), {{"reconnect_delay_ms", "3600000"}, {"max_reconnect_delay_ms", "3600000"}}, &events);
     proxy.end();
     next_of(events, FANWIRE_EVENT_RECONNECTING);
     EXPECT_EQ(state_of(engine), FANWIRE_ENGINE_RECONNECTING);
@@ -170,14 +174,18 @@ TEST(ServerFault, RevivedItTellsOfItsAttemptsAgain) {
     }
 }
 
-// In each outage all that was queued reaches our own subscriptions, which come back on the other link: those that are asked
-// for last, long after the queue could have been sent.
+// In each outage all that was queued reaches our own subscriptions, which come back on the other link: those that are
+// asked for last, long after the queue could have been sent.
 TEST(ServerFault, QueuedPublishesWaitForOurOwnSubscriptions) {
     RedisServer server;
     FaultProxy proxy(server.port());
     Inbox inbox{{"inbox_count", "10"}}, events, outcomes;
-    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "10"}, {"max_reconnect_delay_ms", "20"},
-                                          {"publish_timeout_ms", "60000"}, {"drain_wait_ms", "60000"}}, &events);
+    Engine engine = open_on(proxy.url(),
+                            {{"reconnect_delay_ms", "10"},
+                             {"max_reconnect_delay_ms", "20"},
+                             {"publish_timeout_ms", "60000"},
+                             {"drain_wait_ms", "60000"}},
+                            &events);
     constexpr int count = 20000, queued = 20;
     std::vector<Subscription> subs(count);
     for (std::size_t i = 0; i < subs.size(); ++i) {
@@ -208,9 +216,14 @@ TEST(ServerFault, ARefusedSubscriptionHoldsNoPublishes) {
     ASSERT_EQ(admin.call({"ACL", "SETUSER", "app", "on", ">secret", "resetchannels", "&ws:chat", "+@all"}), "OK");
     FaultProxy proxy(server.port());
     Inbox inbox, events, outcomes;
-    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "10"}, {"max_reconnect_delay_ms", "20"},
-                                          {"username", "app"}, {"password", "secret"},
-                                          {"publish_timeout_ms", "3600000"}, {"drain_wait_ms", "600000"}}, &events);
+    Engine engine = open_on(proxy.url(),
+                            {{"reconnect_delay_ms", "10"},
+                             {"max_reconnect_delay_ms", "20"},
+                             {"username", "app"},
+                             {"password", "secret"},
+                             {"publish_timeout_ms", "3600000"},
+                             {"drain_wait_ms", "600000"}},
+                            &events);
     Subscription chat = subscribe(engine, "chat", inbox), forbidden;
     ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe(forbidden.out(), engine, "other", 5, inbox, nullptr));
     next_of(inbox, FANWIRE_EVENT_FAILED);
@@ -229,10 +242,11 @@ TEST(ServerFault, ALinkThatSucceedsWakesTheOther) {
     RedisServer server;
     FaultProxy proxy(server.port());
     Inbox inbox, events;
-    Engine engine = open_on(proxy.url(), {{"reconnect_delay_ms", "40"},
-                                          {"max_reconnect_delay_ms", "3600000"},
-                                          {"reconnect_factor", "10"},
-                                          {"reconnect_jitter", "none"}},
+    Engine engine = open_on(proxy.url(),
+                            {{"reconnect_delay_ms", "40"},
+                             {"max_reconnect_delay_ms", "3600000"},
+                             {"reconnect_factor", "10"},
+                             {"reconnect_jitter", "none"}},
                             &events);
     Subscription sub = subscribe(engine, "chat", inbox);
     EXPECT_EQ(publish(engine, "chat", "x"), 1u);
@@ -247,13 +261,13 @@ TEST(ServerFault, ALinkThatSucceedsWakesTheOther) {
     EXPECT_EQ(publish(engine, "chat", "after"), 1u);
 }
 
-// Redis says no to a command that is too large as soon as it reads its size, and closes. That is the outcome of this publish,
-// and the others go on: none is sent for ever.
+// Redis says no to a command that is too large as soon as it reads its size, and closes. That is the outcome of this
+// publish, and the others go on: none is sent for ever.
 TEST(ServerFault, APublishThatTheServerDoesNotTake) {
     RedisServer server({"--proto-max-bulk-len", "1mb"});
     Inbox inbox, outcomes;
-    Engine engine = open_on(
-        server.url(), {{"reconnect_delay_ms", "1"}, {"publish_timeout_ms", "60000"}, {"offline_bytes", "64MiB"}});
+    Engine engine = open_on(server.url(),
+                            {{"reconnect_delay_ms", "1"}, {"publish_timeout_ms", "60000"}, {"offline_bytes", "64MiB"}});
     Subscription sub = subscribe(engine, "chat", inbox);
     constexpr int rounds = 5;
     for (int i = 0; i < rounds; ++i) {
@@ -273,8 +287,8 @@ TEST(ServerFault, APublishThatBreaksItsConnections) {
     RedisServer server;
     FaultProxy proxy(server.port());
     Inbox outcomes;
-    Engine engine = open_on(
-        proxy.url(), {{"reconnect_delay_ms", "1"}, {"publish_timeout_ms", "60000"}, {"offline_bytes", "64MiB"}});
+    Engine engine = open_on(proxy.url(),
+                            {{"reconnect_delay_ms", "1"}, {"publish_timeout_ms", "60000"}, {"offline_bytes", "64MiB"}});
     publish(engine, "chat", "the first");
     proxy.cut_new_after(FaultProxy::to_server, 100000, FaultProxy::Ending::close);
     proxy.cut_after(Which::publishers, FaultProxy::to_server, 100000, FaultProxy::Ending::close);

@@ -9,12 +9,14 @@
 namespace integration_test {
 namespace {
 
-std::string file(const std::string& name) { return std::string(FANWIRE_CERTIFICATES) + "/" + name; }
+std::string file(const std::string& name) {
+    return std::string(FANWIRE_CERTIFICATES) + "/" + name;
+}
 
 // A Redis that shows this certificate.
 RedisServer server_with(const std::string& certificate = "server", std::vector<std::string> more = {}) {
-    std::vector<std::string> words = {"--tls-cert-file", file(certificate + ".pem"), "--tls-key-file",
-                                      file(certificate + ".key"), "--tls-ca-cert-file", file("ca.pem")};
+    std::vector<std::string> words = {"--tls-cert-file",          file(certificate + ".pem"), "--tls-key-file",
+                                      file(certificate + ".key"), "--tls-ca-cert-file",       file("ca.pem")};
     words.insert(words.end(), more.begin(), more.end());
     if (more.empty()) words.insert(words.end(), {"--tls-auth-clients", "no"});
     return RedisServer::with_tls(std::move(words));
@@ -68,11 +70,10 @@ struct Tls : testing::Test {
 
 TEST_F(Tls, EveryNameThatTheCertificateIsFor) {
     const std::string port = std::to_string(server->tls_port());
-    for (const std::string& url :
-         {"rediss://127.0.0.1:" + port, "rediss://localhost:" + port, "rediss://[::1]:" + port,
-          "valkeys://127.0.0.1:" + port, "redis://127.0.0.1:" + port + "?tls=true",
-          "rediss://127.0.0.1:" + port + "/2?tls_server_name=redis.test",
-          "rediss://127.0.0.1:" + port + "?tls_server_name=localhost."}) {
+    for (const std::string& url : {"rediss://127.0.0.1:" + port, "rediss://localhost:" + port, "rediss://[::1]:" + port,
+                                   "valkeys://127.0.0.1:" + port, "redis://127.0.0.1:" + port + "?tls=true",
+                                   "rediss://127.0.0.1:" + port + "/2?tls_server_name=redis.test",
+                                   "rediss://127.0.0.1:" + port + "?tls_server_name=localhost."}) {
         SCOPED_TRACE(url);
         expect_roundtrip(url, trusting());
     }
@@ -110,8 +111,8 @@ TEST_F(Tls, LargeMessagesBothWays) {
     }
 }
 
-// Both directions at once. Not too many on their way, as Redis 7.0 breaks a TLS connection on which it has to write more
-// while a write of its own is not done ("bad length", valkey issue #1135).
+// Both directions at once. Not too many on their way, as Redis 7.0 breaks a TLS connection on which it has to write
+// more while a write of its own is not done ("bad length", valkey issue #1135).
 TEST_F(Tls, ManyMessagesInOrder) {
     constexpr int count = 100000;
     Inbox inbox{{"inbox_count", "1000000"}, {"inbox_bytes", "1GiB"}};
@@ -320,7 +321,8 @@ TEST_F(Tls, AnAuthorityOfTheSameNameIsNotTheSame) {
 // SSL_write() by OpenSSL's own BIO would raise SIGPIPE, which ends a program that does not ask for it.
 TEST_F(Tls, ServersThatGoAwayRaiseNoSignal) {
     static std::atomic<int> raised{0};
-    struct sigaction count {}, before {};
+    struct sigaction count {
+    }, before{};
     count.sa_handler = [](int) { ++raised; };
     sigaction(SIGPIPE, &count, &before);
     {
@@ -364,7 +366,9 @@ TEST(TlsExit, WithLiveEngines) {
     alarm(60);
     static auto& all = *new std::vector<Engine>(4);
     for (Engine& engine : all) {
-        Options options({{"url", url}, {"tls_ca_file", file("other-ca.pem")}, {"reconnect_delay_ms", "1"},
+        Options options({{"url", url},
+                         {"tls_ca_file", file("other-ca.pem")},
+                         {"reconnect_delay_ms", "1"},
                          {"max_reconnect_delay_ms", "1"}});
         fanwire_engine_open(engine.out(), options);
     }

@@ -36,7 +36,9 @@ constexpr bool begins_late = true;
 constexpr bool begins_late = false;
 #endif
 
-bool on_main_thread() { return gettid() == getpid(); }
+bool on_main_thread() {
+    return gettid() == getpid();
+}
 
 bool fails() {
     if (!armed.load(std::memory_order_acquire)) return false;
@@ -64,9 +66,13 @@ void* allocate_or_throw(std::size_t size) {
 
 extern "C" {
 
-void* malloc(std::size_t size) { return fails() ? nullptr : count(FANWIRE_REAL(malloc)(size)); }
+void* malloc(std::size_t size) {
+    return fails() ? nullptr : count(FANWIRE_REAL(malloc)(size));
+}
 
-void* calloc(std::size_t n, std::size_t size) { return fails() ? nullptr : count(FANWIRE_REAL(calloc)(n, size)); }
+void* calloc(std::size_t n, std::size_t size) {
+    return fails() ? nullptr : count(FANWIRE_REAL(calloc)(n, size));
+}
 
 void* realloc(void* block, std::size_t size) {
     if (size != 0 && fails()) return nullptr;
@@ -80,7 +86,9 @@ void* memalign(std::size_t alignment, std::size_t size) {
     return fails() ? nullptr : count(FANWIRE_REAL(memalign)(alignment, size));
 }
 
-void* aligned_alloc(std::size_t alignment, std::size_t size) { return memalign(alignment, size); }
+void* aligned_alloc(std::size_t alignment, std::size_t size) {
+    return memalign(alignment, size);
+}
 
 int posix_memalign(void** out, std::size_t alignment, std::size_t size) {
     void* block = memalign(alignment, size);
@@ -96,16 +104,36 @@ void free(void* block) {
 
 }  // extern "C"
 
-void* operator new(std::size_t size) { return allocate_or_throw(size); }
-void* operator new[](std::size_t size) { return allocate_or_throw(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return malloc(size ? size : 1); }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return malloc(size ? size : 1); }
-void operator delete(void* block) noexcept { free(block); }
-void operator delete[](void* block) noexcept { free(block); }
-void operator delete(void* block, std::size_t) noexcept { free(block); }
-void operator delete[](void* block, std::size_t) noexcept { free(block); }
-void operator delete(void* block, const std::nothrow_t&) noexcept { free(block); }
-void operator delete[](void* block, const std::nothrow_t&) noexcept { free(block); }
+void* operator new(std::size_t size) {
+    return allocate_or_throw(size);
+}
+void* operator new[](std::size_t size) {
+    return allocate_or_throw(size);
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return malloc(size ? size : 1);
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+    return malloc(size ? size : 1);
+}
+void operator delete(void* block) noexcept {
+    free(block);
+}
+void operator delete[](void* block) noexcept {
+    free(block);
+}
+void operator delete(void* block, std::size_t) noexcept {
+    free(block);
+}
+void operator delete[](void* block, std::size_t) noexcept {
+    free(block);
+}
+void operator delete(void* block, const std::nothrow_t&) noexcept {
+    free(block);
+}
+void operator delete[](void* block, const std::nothrow_t&) noexcept {
+    free(block);
+}
 
 namespace malloc_test {
 
@@ -121,9 +149,15 @@ std::size_t disarm() {
     return failed.load();
 }
 
-std::size_t live_blocks() { return static_cast<std::size_t>(live.load()); }
+std::size_t live_blocks() {
+    return static_cast<std::size_t>(live.load());
+}
 
-InCall::InCall() { in_call = true; }
-InCall::~InCall() { in_call = false; }
+InCall::InCall() {
+    in_call = true;
+}
+InCall::~InCall() {
+    in_call = false;
+}
 
 }  // namespace malloc_test

@@ -24,13 +24,14 @@ class InboxWithoutMemory : public testing::Test {
     }
     void message(const std::string& channel, const std::string& payload) {
         const malloc_test::InCall scope;
-        if (Topic* const topic = topics.find(TargetKind::channel, channel)) fanout.message(*topic, channel, payload, 0, nullptr);
+        if (Topic* const topic = topics.find(TargetKind::channel, channel))
+            fanout.message(*topic, channel, payload, 0, nullptr);
         fanout.commit();
     }
     // "message 1", "gap 2", ... of what waits.
     std::vector<std::string> drain() {
-        static const char* names[] = {"",    "message", "active", "lost",      "resumed",   "gap",
-                                      "failed", "ended", "published", "connected"};
+        static const char* names[] = {"",    "message", "active", "lost",      "resumed",
+                                      "gap", "failed",  "ended",  "published", "connected"};
         const Drained drained(*inbox);
         std::vector<std::string> said;
         for (const Event& event : drained.events) {
@@ -38,8 +39,7 @@ class InboxWithoutMemory : public testing::Test {
             if (event.kind == EventKind::message) text += " " + std::string(event.message->payload());
             if (event.kind == EventKind::gap)
                 text += " " + (event.count == count_unknown ? "?" : std::to_string(event.count));
-            if (event.kind == EventKind::published)
-                text += " " + std::to_string(event.count);
+            if (event.kind == EventKind::published) text += " " + std::to_string(event.count);
             said.push_back(text);
         }
         return said;
@@ -105,8 +105,7 @@ TEST_F(InboxWithoutMemory, StatesAndTheEndAreKept) {
 // What was folded before stands in front of it, and what is dropped later does not count there.
 TEST_F(InboxWithoutMemory, WhatIsDroppedBehindABreakIsNotCountedBeforeIt) {
     const MessageRef payload = Message::make({"a", {}}, long_payload);
-    const auto full =
-        std::make_shared<Inbox>(InboxLimits{100, payload->cost(), Overflow::drop_newest}, make_event_fd);
+    const auto full = std::make_shared<Inbox>(InboxLimits{100, payload->cost(), Overflow::drop_newest}, make_event_fd);
     const auto a = make_subscription(TargetKind::channel, "a", full, nullptr, monitor);
     const auto b = make_subscription(TargetKind::channel, "b", full, nullptr, monitor);
     const auto push = [&](Subscription& to, EventKind kind) {
@@ -130,10 +129,10 @@ TEST_F(InboxWithoutMemory, WhatIsDroppedBehindABreakIsNotCountedBeforeIt) {
     for (std::size_t i = 0; i < drained.events.size(); ++i)
         if (drained.owners[i] == a.get()) seen.emplace_back(drained.events[i].kind, drained.events[i].count);
     EXPECT_EQ(seen, (std::vector<std::pair<EventKind, std::uint64_t>>{{EventKind::message, 0},
-                                                                     {EventKind::gap, 1},
-                                                                     {EventKind::gap, count_unknown},
-                                                                     {EventKind::resumed, 0},
-                                                                     {EventKind::gap, 1}}));
+                                                                      {EventKind::gap, 1},
+                                                                      {EventKind::gap, count_unknown},
+                                                                      {EventKind::resumed, 0},
+                                                                      {EventKind::gap, 1}}));
     full->close();
 }
 

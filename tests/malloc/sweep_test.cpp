@@ -1,10 +1,11 @@
-// One life of an engine, again and again, and each time another allocation fails: the first, the second, ... until a life
-// comes to its end before the one that was to fail. Then the same with a run of failures.
+// One life of an engine, again and again, and each time another allocation fails: the first, the second, ... until a
+// life comes to its end before the one that was to fail. Then the same with a run of failures.
 //
 // What must hold, whichever fails:
 //  - a call gives OK, or NO_MEMORY (SYSTEM_ERROR where threads and descriptors are made) and works when made again;
 //  - each accepted publish_async has exactly one PUBLISHED, each subscription exactly one ENDED, last;
-//  - each subscription receives in the end, and its messages are those that were published, in order, none twice, with a
+//  - each subscription receives in the end, and its messages are those that were published, in order, none twice, with
+//  a
 //    GAP where some are missing, whose count, where it has one, is right;
 //  - nothing hangs, nothing crashes, and nothing is still allocated when all is destroyed.
 //
@@ -62,9 +63,9 @@ void must(const char* what, Call&& body, std::initializer_list<int> also = {}) {
         ASSERT_LT(Clock::now(), end) << what << " still gives " << fanwire_status_name(status);
     }
 }
-#define MUST(...)                                  \
-    do {                                           \
-        must(__VA_ARGS__);                         \
+#define MUST(...)                                     \
+    do {                                              \
+        must(__VA_ARGS__);                            \
         if (testing::Test::HasFatalFailure()) return; \
     } while (false)
 
@@ -72,7 +73,7 @@ void must(const char* what, Call&& body, std::initializer_list<int> also = {}) {
 struct Stream {
     fanwire_subscription* handle = nullptr;
     std::uint64_t next = 1;
-    bool jump = false;  // a GAP of unknown size stands here
+    bool jump = false;       // a GAP of unknown size stands here
     bool unordered = false;  // publishes whose outcome is unknown: only "none twice, in order" can be said
     std::uint64_t last = 0;
     int ended = 0, active = 0, gaps = 0;
@@ -81,10 +82,15 @@ struct Stream {
         ASSERT_EQ(ended, 0) << "an event after ENDED";
         switch (event.kind) {
             case FANWIRE_EVENT_ACTIVE:
-            case FANWIRE_EVENT_RESUMED: ++active; break;
+            case FANWIRE_EVENT_RESUMED:
+                ++active;
+                break;
             case FANWIRE_EVENT_LOST:
-            case FANWIRE_EVENT_FAILED: break;
-            case FANWIRE_EVENT_ENDED: ++ended; break;
+            case FANWIRE_EVENT_FAILED:
+                break;
+            case FANWIRE_EVENT_ENDED:
+                ++ended;
+                break;
             case FANWIRE_EVENT_GAP:
                 ++gaps;
                 if (event.count == FANWIRE_COUNT_UNKNOWN)
@@ -106,7 +112,8 @@ struct Stream {
                 next = number + 1;
                 break;
             }
-            default: FAIL() << "an event of kind " << event.kind << " in a subscription";
+            default:
+                FAIL() << "an event of kind " << event.kind << " in a subscription";
         }
     }
 };
@@ -155,7 +162,10 @@ class Life {
         MUST("set_engine_inbox", [&] { return fanwire_options_set_engine_inbox(options, outcomes_, this); });
         int fd = -1;
         MUST("inbox_fd", [&] { return fanwire_inbox_fd(inbox_, &fd); }, {FANWIRE_SYSTEM_ERROR});
-        MUST("inbox_set_wake", [&] { return fanwire_inbox_set_wake(small_, [](void*) {}, nullptr); });
+        MUST("inbox_set_wake", [&] {
+            return fanwire_inbox_set_wake(
+                small_, [](void*) {}, nullptr);
+        });
         MUST("engine_open", [&] { return fanwire_engine_open(&engine_, options); }, {FANWIRE_SYSTEM_ERROR});
         fanwire_options_destroy(&options);
         ASSERT_EQ(options, nullptr);
@@ -248,9 +258,8 @@ class Life {
     void receive() {
         for (int i = 0; i < 5; ++i) tell_next(i == 3 ? 200000 : 0);  // one that comes in parts
         const std::uint64_t from = told_;
-        until("a message", [&] {
-            return exact_.last >= from && pattern_.last >= from && called_last() >= from;
-        }, true);
+        until(
+            "a message", [&] { return exact_.last >= from && pattern_.last >= from && called_last() >= from; }, true);
     }
 
     void publish() {
@@ -268,9 +277,8 @@ class Life {
             MUST("publish", [&] { return fanwire_publish(engine_, "own", 3, payload.data(), payload.size()); });
         }
         const std::string payload = text();
-        const int status = call([&] {
-            return fanwire_publish_wait(engine_, "own", 3, payload.data(), payload.size(), 5000, nullptr);
-        });
+        const int status = call(
+            [&] { return fanwire_publish_wait(engine_, "own", 3, payload.data(), payload.size(), 5000, nullptr); });
         ASSERT_TRUE(status == FANWIRE_OK || status == FANWIRE_NO_MEMORY || status == FANWIRE_OUTCOME_UNKNOWN)
             << fanwire_status_name(status);
         until("the outcomes", [&] { return settled_.size() == asked_.size(); });
@@ -282,7 +290,8 @@ class Life {
         drain(small_newest_);
         for (int i = 0; i < 12; ++i) tell_next();
         const std::uint64_t from = told_;
-        until("a message", [&] { return exact_.last >= from && called_last() >= from; }, true);
+        until(
+            "a message", [&] { return exact_.last >= from && called_last() >= from; }, true);
         const int before = oldest_.gaps + newest_.gaps;
         drain(small_);
         drain(small_newest_);
@@ -295,11 +304,11 @@ class Life {
         const int before = exact_.gaps;
         foreign_->call({"CLIENT", "KILL", "TYPE", "pubsub"});
         foreign_->call({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
-        until("the GAP", [&] { return exact_.gaps > before; }, true);
+        until(
+            "the GAP", [&] { return exact_.gaps > before; }, true);
         const std::uint64_t from = told_;
-        until("a message", [&] {
-            return exact_.last > from && pattern_.last > from && called_last() > from;
-        }, true);
+        until(
+            "a message", [&] { return exact_.last > from && pattern_.last > from && called_last() > from; }, true);
     }
 
     void ask() {
@@ -317,19 +326,27 @@ class Life {
     void credentials() {
         const int before = exact_.gaps;
         MUST("set_credentials", [&] { return fanwire_engine_set_credentials(engine_, "default", "any"); });
-        until("the GAP", [&] { return exact_.gaps > before; }, true);
+        until(
+            "the GAP", [&] { return exact_.gaps > before; }, true);
         const std::uint64_t from = told_;
-        until("a message", [&] { return exact_.last > from && pattern_.last > from; }, true);
+        until(
+            "a message", [&] { return exact_.last > from && pattern_.last > from; }, true);
     }
 
     void unsubscribe() {
         MUST("unsubscribe", [&] { return fanwire_unsubscribe(pattern_.handle); });
         EXPECT_EQ(fanwire_unsubscribe(pattern_.handle), FANWIRE_UNSUBSCRIBED);
         until("ENDED", [&] { return pattern_.ended == 1; });
-        call([&] { fanwire_subscription_destroy(&own_.handle); return 0; });
+        call([&] {
+            fanwire_subscription_destroy(&own_.handle);
+            return 0;
+        });
         until("ENDED", [&] { return own_.ended == 1; });
         // An inbox that goes takes its subscriptions with it.
-        call([&] { fanwire_inbox_destroy(&small_); return 0; });
+        call([&] {
+            fanwire_inbox_destroy(&small_);
+            return 0;
+        });
         fanwire_engine_stats stats;
         until("the end of the inbox's subscription", [&] {
             return fanwire_engine_stats_get(engine_, &stats, sizeof stats) == FANWIRE_OK && stats.subscriptions == 3;
@@ -426,7 +443,8 @@ void sweep(const std::string& url, fanwire::test::RawClient* foreign, std::size_
     }
     step = from_environment("FANWIRE_MALLOC_STEP", step);
     std::size_t lives = 0;
-    // How many allocations a life has depends on how its threads meet: the end is where several lives have not come so far.
+    // How many allocations a life has depends on how its threads meet: the end is where several lives have not come so
+    // far.
     int short_lives = 0;
     for (std::size_t at = 1; short_lives < 5 && !testing::Test::HasFailure(); at += step, ++lives)
         short_lives = live_once(url, foreign, at, run) == 0 ? short_lives + 1 : 0;
@@ -434,8 +452,12 @@ void sweep(const std::string& url, fanwire::test::RawClient* foreign, std::size_
     EXPECT_GT(lives * step, 200u);  // else nothing was counted
 }
 
-TEST(MallocSweep, MemoryOnce) { sweep("memory://swept", nullptr, 1, FANWIRE_MALLOC_STEP); }
-TEST(MallocSweep, MemoryRuns) { sweep("memory://swept", nullptr, 40, 5 * FANWIRE_MALLOC_STEP); }
+TEST(MallocSweep, MemoryOnce) {
+    sweep("memory://swept", nullptr, 1, FANWIRE_MALLOC_STEP);
+}
+TEST(MallocSweep, MemoryRuns) {
+    sweep("memory://swept", nullptr, 40, 5 * FANWIRE_MALLOC_STEP);
+}
 
 class RedisSweep : public testing::Test {
  protected:
@@ -445,7 +467,11 @@ class RedisSweep : public testing::Test {
     const std::string url_ = "redis://localhost:" + std::to_string(server_.port());
 };
 
-TEST_F(RedisSweep, Once) { sweep(url_, &foreign_, 1, FANWIRE_MALLOC_STEP); }
-TEST_F(RedisSweep, Runs) { sweep(url_, &foreign_, 40, 5 * FANWIRE_MALLOC_STEP); }
+TEST_F(RedisSweep, Once) {
+    sweep(url_, &foreign_, 1, FANWIRE_MALLOC_STEP);
+}
+TEST_F(RedisSweep, Runs) {
+    sweep(url_, &foreign_, 40, 5 * FANWIRE_MALLOC_STEP);
+}
 
 }  // namespace

@@ -25,7 +25,7 @@ struct Drained {
         owners.push_back(subscription);
     }
 
-   private:
+ private:
     Inbox::Batch batch_;  // keeps those that have ended
 };
 

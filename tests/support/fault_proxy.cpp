@@ -162,7 +162,7 @@ class FaultProxy::Worker {
         Clock::time_point next{};  // by the limit of bytes per second
         bool ended = false;        // the sender said so; what is queued still goes out
         bool swallow = false, stall = false, swallowed = false;
-        bool last = false;  // what is queued is all that the server shall see
+        bool last = false;         // what is queued is all that the server shall see
         std::size_t left = never;  // bytes until it is cut
         Ending ending = Ending::reset;
         std::uint64_t passed = 0;
@@ -340,8 +340,8 @@ class FaultProxy::Worker {
         }
     }
 
-    // What stands before the command passes, and then the server is shown the end: it answers that much and closes. Commands
-    // come in one piece here.
+    // What stands before the command passes, and then the server is shown the end: it answers that much and closes.
+    // Commands come in one piece here.
     std::string_view before_word(Connection& connection, std::string_view bytes) {
         const std::size_t word = bytes.find("\r\n" + connection.word + "\r\n");
         if (word == bytes.npos) return bytes;

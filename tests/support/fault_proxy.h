@@ -53,8 +53,8 @@ class FaultProxy {
     void cut_after(Which which, Direction direction, std::size_t bytes, Ending ending = Ending::reset);
     // Ends each connection made from now on when exactly `bytes` have passed in `direction`; never: no more.
     void cut_new_after(Direction direction, std::size_t bytes, Ending ending = Ending::reset);
-    // Ends each connection made from now on at the first command of the client's that has this word, as proxies do that do
-    // not know it; "": no more. What stands before that command passes and is answered.
+    // Ends each connection made from now on at the first command of the client's that has this word, as proxies do that
+    // do not know it; "": no more. What stands before that command passes and is answered.
     void close_new_at(const std::string& word);
     // Half-open: what the connections send in `direction` vanishes, their endings too, and nothing is closed.
     void swallow(Which which, Direction direction);

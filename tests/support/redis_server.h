@@ -41,7 +41,7 @@ inline int free_port() {
 
 // A blocking connection that speaks RESP by hand.
 class RawClient {
-   public:
+ public:
     explicit RawClient(int port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
         sockaddr_in address{};
         address.sin_family = AF_INET;
@@ -79,8 +79,10 @@ class RawClient {
                 for (int i = 0; i < std::stoi(rest); ++i) text += (i ? "," : "") + reply();
                 return text + "]";
             }
-            case '-': return line;
-            default: return rest;
+            case '-':
+                return line;
+            default:
+                return rest;
         }
     }
     std::string call(const std::vector<std::string>& words) {
@@ -88,7 +90,7 @@ class RawClient {
         return reply();
     }
 
-   private:
+ private:
     void fill() {
         pollfd ready{fd_, POLLIN, 0};
         const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(patience).count();
@@ -116,7 +118,7 @@ class RawClient {
 };
 
 class RedisServer {
-   public:
+ public:
     // More words of redis-server's command line: {"--requirepass", "secret"}.
     explicit RedisServer(std::vector<std::string> more = {}) : RedisServer(std::move(more), false) {}
     // One that speaks TLS on a second port. `more` says with which files: {"--tls-cert-file", ...}.
@@ -144,7 +146,7 @@ class RedisServer {
         if (!try_start()) throw std::runtime_error("redis-server does not start again");
     }
 
-   private:
+ private:
     RedisServer(std::vector<std::string> more, bool tls) : more_(std::move(more)) {
         std::string pattern = (std::filesystem::temp_directory_path() / "fanwire-redis-XXXXXX").string();
         if (!mkdtemp(pattern.data())) throw std::runtime_error("no temporary directory");
@@ -158,9 +160,22 @@ class RedisServer {
     }
 
     bool try_start() {
-        std::vector<std::string> words = {"redis-server", "--port", std::to_string(port_), "--bind", "127.0.0.1", "::1",
-                                          "--save", "", "--appendonly", "no", "--dir", directory_, "--unixsocket",
-                                          socket_path(), "--logfile", directory_ + "/log"};
+        std::vector<std::string> words = {"redis-server",
+                                          "--port",
+                                          std::to_string(port_),
+                                          "--bind",
+                                          "127.0.0.1",
+                                          "::1",
+                                          "--save",
+                                          "",
+                                          "--appendonly",
+                                          "no",
+                                          "--dir",
+                                          directory_,
+                                          "--unixsocket",
+                                          socket_path(),
+                                          "--logfile",
+                                          directory_ + "/log"};
         if (tls_port_ != 0) words.insert(words.end(), {"--tls-port", std::to_string(tls_port_)});
         words.insert(words.end(), more_.begin(), more_.end());
         std::vector<char*> argv;

@@ -1,5 +1,6 @@
-// FANWIRE_SANITIZED: whether a sanitizer's run time is here. It takes malloc's place, and does not hold its own allocator's
-// locks across fork() (those of GCC 12 and Clang 14): after one in the midst of other threads, a child may hang in malloc.
+// FANWIRE_SANITIZED: whether a sanitizer's run time is here. It takes malloc's place, and does not hold its own
+// allocator's locks across fork() (those of GCC 12 and Clang 14): after one in the midst of other threads, a child may
+// hang in malloc.
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

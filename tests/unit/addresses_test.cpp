@@ -13,7 +13,9 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-Address address_of(const std::string& name) { return look_up("10.0.0." + name, 6379, AI_NUMERICHOST).addresses.at(0); }
+Address address_of(const std::string& name) {
+    return look_up("10.0.0." + name, 6379, AI_NUMERICHOST).addresses.at(0);
+}
 
 struct AddressesTest : testing::Test {
     void begin(const Strings& names) {

@@ -14,14 +14,13 @@ struct System {
     std::set<std::string> files, directories;
 
     Authorities find(const Authorities& built_for = {"/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs"}) const {
-        return find_authorities(
-            {[this](const char* name) -> const char* {
-                 const auto found = environment.find(name);
-                 return found == environment.end() ? nullptr : found->second.c_str();
-             },
-             [this](const std::string& path) { return files.contains(path); },
-             [this](const std::string& path) { return directories.contains(path); }},
-            built_for);
+        return find_authorities({[this](const char* name) -> const char* {
+                                     const auto found = environment.find(name);
+                                     return found == environment.end() ? nullptr : found->second.c_str();
+                                 },
+                                 [this](const std::string& path) { return files.contains(path); },
+                                 [this](const std::string& path) { return directories.contains(path); }},
+                                built_for);
     }
 };
 

@@ -73,7 +73,7 @@ TEST(BlockQueue, KeepsWhatItUsedLastAndNoMore) {
         fill_and_empty(queue, 1);
         EXPECT_EQ(Counted::alive, 4u);
         fill_and_empty(queue, 1000);
-        EXPECT_EQ(Counted::alive, 32u);  // at most eight blocks
+        EXPECT_EQ(Counted::alive, 32u);                              // at most eight blocks
         for (int i = 0; i < 1000; ++i) queue.push_back(Counted(i));  // what is pushed by itself comes seldom
         while (!queue.empty()) queue.pop_front();
         EXPECT_EQ(Counted::alive, 4u);

@@ -18,8 +18,16 @@ TEST(Decimal, IsTakenOffTheFront) {
         const char* text;
         double number;
         const char* rest;
-    } const cases[] = {{"1.5", 1.5, ""}, {"2", 2, ""},      {"0", 0, ""},         {".5", 0.5, ""},    {"7.", 7, ""},
-                       {"5s", 5, "s"},   {"1.5.2", 1.5, ".2"}, {"1e3", 1, "e3"},  {"0.1 ", 0.1, " "}, {"007.250", 7.25, ""},
+    } const cases[] = {{"1.5", 1.5, ""},
+                       {"2", 2, ""},
+                       {"0", 0, ""},
+                       {".5", 0.5, ""},
+                       {"7.", 7, ""},
+                       {"5s", 5, "s"},
+                       {"1.5.2", 1.5, ".2"},
+                       {"1e3", 1, "e3"},
+                       {"0.1 ", 0.1, " "},
+                       {"007.250", 7.25, ""},
                        {"0.00000000000000000000000001", 0, ""},
                        {"1.00000000000000000000000001", 1, ""},
                        {"999999999999999999", 999999999999999999.0, ""}};
@@ -34,7 +42,8 @@ TEST(Decimal, IsTakenOffTheFront) {
 }
 
 TEST(Decimal, WhatIsNoneStays) {
-    for (const char* text : {"", ".", "-1", "+1", " 1", "inf", "nan", "x", ",5", "1000000000000000000", "1000000000000000000.5"}) {
+    for (const char* text :
+         {"", ".", "-1", "+1", " 1", "inf", "nan", "x", ",5", "1000000000000000000", "1000000000000000000.5"}) {
         SCOPED_TRACE(text);
         std::string_view rest = text;
         EXPECT_FALSE(take_decimal(rest));
@@ -48,7 +57,8 @@ TEST(Decimal, IsExact) {
     for (int i = 0; i < 200'000; ++i) {
         const int places = static_cast<int>(random() % 16);
         std::string text = std::to_string(random() % 1'000'000'000'000'000 >> random() % 50);
-        if (text.size() <= static_cast<std::size_t>(places)) text.insert(0, static_cast<std::size_t>(places) + 1 - text.size(), '0');
+        if (text.size() <= static_cast<std::size_t>(places))
+            text.insert(0, static_cast<std::size_t>(places) + 1 - text.size(), '0');
         if (places > 0) text.insert(text.size() - static_cast<std::size_t>(places), ".");
         if (text.size() > 17) continue;  // 15 digits, the point and a zero in front of it
         double expected = 0;

@@ -1,7 +1,5 @@
-// What other threads do between two steps of the IO thread: at each door of core/engine.cpp, which is compiled into these
-// tests with them, something is subscribed, given up, published or closed.
-#include "core/base/door.h"
-
+// What other threads do between two steps of the IO thread: at each door of core/engine.cpp, which is compiled into
+// these tests with them, something is subscribed, given up, published or closed.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -11,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "core/base/door.h"
 #include "core/engine.h"
 #include "core/net/event_fd.h"
 
@@ -74,10 +73,11 @@ bool until(const std::function<bool()>& condition) {
 }
 
 class DoorsTest : public testing::TestWithParam<const char*> {
-   protected:
+ protected:
     ~DoorsTest() override {
         engine.close(std::chrono::steady_clock::now() + 30s);
-        for (Inbox* one : {inbox.get(), elsewhere.get()}) one->close();  // events in them hold the subscriptions that use them
+        for (Inbox* one : {inbox.get(), elsewhere.get()})
+            one->close();  // events in them hold the subscriptions that use them
     }
     static Settings settings() {
         Options options;
@@ -163,7 +163,8 @@ TEST_P(DoorsTest, WhatWasPublishedBeforeCloseIsSent) {
     EXPECT_EQ(outcomes->failed, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(At, DoorsTest, testing::Values("close read", "retired read", "added", "queue taken", "publishes taken"),
+INSTANTIATE_TEST_SUITE_P(At, DoorsTest,
+                         testing::Values("close read", "retired read", "added", "queue taken", "publishes taken"),
                          [](const auto& door) {
                              std::string name = door.param;
                              for (char& c : name)

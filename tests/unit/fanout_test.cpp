@@ -80,15 +80,16 @@ TEST_F(FanoutTest, TakesTheHeadOffARequest) {
     const auto inbox = make_inbox();
     const auto exact = subscribe("a", inbox), pattern = subscribe("*", inbox, TargetKind::pattern);
     const frame::Address address{{9}, 7, 3};
-    const std::string user("\0fwr\1\1 no frame", 15), too_far = frame::request({{}, 1, 100}, "x"), reply = frame::reply(1, "x");
+    const std::string user("\0fwr\1\1 no frame", 15), too_far = frame::request({{}, 1, 100}, "x"),
+                                                      reply = frame::reply(1, "x");
     struct Case {
         std::string wire, payload;
         bool request;
     };
     for (const Case& one : {Case{frame::request(address, "q"), "q", true}, Case{frame::request(address, ""), "", true},
                             Case{frame::request(address, user), user, true}, Case{frame::plain(user), user, false},
-                            Case{frame::plain(frame::plain("x")), frame::plain("x"), false},
-                            Case{user, user, false}, Case{too_far, too_far, false}, Case{reply, reply, false}}) {
+                            Case{frame::plain(frame::plain("x")), frame::plain("x"), false}, Case{user, user, false},
+                            Case{too_far, too_far, false}, Case{reply, reply, false}}) {
         // As Redis has it: a payload for each, copied or lying in what was received.
         Topic* const a = topics.find(TargetKind::channel, "ws:a");
         Topic* const all = topics.find(TargetKind::pattern, "ws:*");
@@ -219,9 +220,9 @@ TEST_F(FanoutTest, ALostLinkIsToldToEachBehindItsMessages) {
     std::vector<SubscriptionRef> all;
     for (std::size_t i = 0; i < channels; ++i) {
         const std::string name = "channel" + std::to_string(i);
-        auto made = SubscriptionRef::adopt(
-            new Subscription(Topic::make(TargetKind::channel, "ws:" + name, 3),
-                             OutletRef::adopt(new Outlet(three[i % 7 % 3], monitor)), reinterpret_cast<void*>(i)));
+        auto made = SubscriptionRef::adopt(new Subscription(Topic::make(TargetKind::channel, "ws:" + name, 3),
+                                                            OutletRef::adopt(new Outlet(three[i % 7 % 3], monitor)),
+                                                            reinterpret_cast<void*>(i)));
         fanout.add(made);
         if (i % 10 != 0) fanout.active(*made->topic());  // who is not subscribed yet has nothing to lose
         all.push_back(std::move(made));
@@ -240,7 +241,10 @@ TEST_F(FanoutTest, ALostLinkIsToldToEachBehindItsMessages) {
                 EXPECT_EQ(event.status, Status::CONNECTION_LOST);
                 EXPECT_EQ(event.message->payload(), "why");
             }
-            seen[index] += event.kind == EventKind::active ? 'a' : event.kind == EventKind::message ? 'm' : event.kind == EventKind::lost ? 'l' : '?';
+            seen[index] += event.kind == EventKind::active    ? 'a'
+                           : event.kind == EventKind::message ? 'm'
+                           : event.kind == EventKind::lost    ? 'l'
+                                                              : '?';
         }
     }
     for (std::size_t i = 0; i < channels; ++i) {

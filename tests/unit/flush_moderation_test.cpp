@@ -22,7 +22,8 @@ TEST(FlushModeration, NothingIsPutOffUnlessItIsAskedFor) {
 
 TEST(FlushModeration, WhatComesSinglyIsWrittenAtOnce) {
     FlushModeration moderation(delay);
-    for (std::uint64_t now = 1000; now < 1000000; now += delay / 3 + 1) EXPECT_EQ(moderation.taken(1, now, now), 0u) << now;
+    for (std::uint64_t now = 1000; now < 1000000; now += delay / 3 + 1)
+        EXPECT_EQ(moderation.taken(1, now, now), 0u) << now;
 }
 
 TEST(FlushModeration, AStreamIsWrittenAtIntervalsUntilItEnds) {
@@ -52,7 +53,7 @@ TEST(FlushModeration, AFastStreamWaitsOnlyForEnough) {
 
 // What the moderation is used for: who comes when, and how often it is written.
 class Writing {
-   public:
+ public:
     explicit Writing(std::uint32_t longest) : moderation_(longest) {}
     std::uint64_t writes = 0, written = 0;
 
@@ -76,7 +77,7 @@ class Writing {
         return 0;
     }
 
-   private:
+ private:
     FlushModeration moderation_;
     std::priority_queue<double, std::vector<double>, std::greater<>> coming_;
     double at_ = 0;  // when it is looked again, if it is put off

@@ -81,8 +81,9 @@ TEST(HandshakeTexts, WhatDoesNotShowInAPasswordThatWasRefused) {
         {"'hunter2'", "the password stands in quotes"},
         {"\n", "the password ends in white space"},
     };
-    for (const char* reply : {"WRONGPASS invalid username-password pair or user is disabled.",
-                              "NOAUTH HELLO must be called with the client already authenticated", "ERR invalid password"}) {
+    for (const char* reply :
+         {"WRONGPASS invalid username-password pair or user is disabled.",
+          "NOAUTH HELLO must be called with the client already authenticated", "ERR invalid password"}) {
         for (const auto& one : cases) {
             const Error error = auth_error(reply, one.password);
             EXPECT_EQ(error.status, Status::AUTH_FAILED);
@@ -112,7 +113,8 @@ struct GreetingTest : HandshakeTest {
         return has(sent, "SETNAME");
     }
     void succeed(bool in_full) {
-        EXPECT_EQ(answer(std::string("+OK\r\n+OK\r\n") + (in_full ? "+OK\r\n$0\r\n\r\n" : "") + "+PONG\r\n"), Progress::done);
+        EXPECT_EQ(answer(std::string("+OK\r\n+OK\r\n") + (in_full ? "+OK\r\n$0\r\n\r\n" : "") + "+PONG\r\n"),
+                  Progress::done);
     }
     std::string close() {
         return handshake.closed({Status::CONNECTION_LOST, "h:1 closed the connection; perhaps it speaks TLS"}).text;

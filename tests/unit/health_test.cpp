@@ -137,7 +137,8 @@ TEST(MetricsText, IsPrometheus) {
     EXPECT_NE(text.find("le=\"0.000002\"} 0\n"), text.npos);
     EXPECT_NE(text.find("le=\"0.000004\"} 2\n"), text.npos);
     EXPECT_NE(text.find("le=\"+Inf\"} 2\n"), text.npos);
-    EXPECT_NE(text.find("fanwire_delivery_latency_seconds_sum{client=\"a\\\"b\\\\c\",namespace=\"ws\\n\"} 0.000006\n"), text.npos);
+    EXPECT_NE(text.find("fanwire_delivery_latency_seconds_sum{client=\"a\\\"b\\\\c\",namespace=\"ws\\n\"} 0.000006\n"),
+              text.npos);
     EXPECT_EQ(text.back(), '\n');
 }
 

@@ -1,8 +1,9 @@
 // Liveness and backoff: plain arithmetic of times.
+#include "core/protocol/heartbeat.h"
+
 #include <gtest/gtest.h>
 
 #include "core/protocol/backoff.h"
-#include "core/protocol/heartbeat.h"
 
 namespace fanwire::core {
 namespace {

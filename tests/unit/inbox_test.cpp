@@ -49,16 +49,30 @@ struct InboxTest : testing::Test {
             if (!text.empty()) text += ' ';
             if (drained.owners[i]) text += drained.owners[i] == a.get() ? "a:" : "b:";
             switch (event.kind) {
-                case EventKind::message: text += event.message->payload(); break;
+                case EventKind::message:
+                    text += event.message->payload();
+                    break;
                 case EventKind::gap:
                     text += "gap(" + (event.count == count_unknown ? "?" : std::to_string(event.count)) + ")";
                     break;
-                case EventKind::active: text += "active"; break;
-                case EventKind::lost: text += "lost"; break;
-                case EventKind::resumed: text += "resumed"; break;
-                case EventKind::ended: text += "ended"; break;
-                case EventKind::published: text += "published"; break;
-                default: text += "?"; break;
+                case EventKind::active:
+                    text += "active";
+                    break;
+                case EventKind::lost:
+                    text += "lost";
+                    break;
+                case EventKind::resumed:
+                    text += "resumed";
+                    break;
+                case EventKind::ended:
+                    text += "ended";
+                    break;
+                case EventKind::published:
+                    text += "published";
+                    break;
+                default:
+                    text += "?";
+                    break;
             }
         }
         return text;
@@ -224,8 +238,9 @@ TEST_F(InboxTest, AGapThatWasDroppedIsSaidBeforeTheStateThatFollowsIt) {
     EXPECT_EQ(drain(), "b:active b:1 a:gap(1) a:lost");
 }
 
-// Whatever happens in whatever order, and whenever something of it is drained: a program that is stale from LOST, FAILED and
-// the GAP of a break on and fetches at ACTIVE and RESUMED (and at each other GAP) has all that was sent, when it is fresh.
+// Whatever happens in whatever order, and whenever something of it is drained: a program that is stale from LOST,
+// FAILED and the GAP of a break on and fetches at ACTIVE and RESUMED (and at each other GAP) has all that was sent,
+// when it is fresh.
 struct InboxOrders : InboxTest {
     enum Step { break_off, refuse, confirm, send, drain_one, drain_two, steps };
 
@@ -262,7 +277,9 @@ struct InboxOrders : InboxTest {
                 if (!active) return false;
                 message(*a, std::to_string(++sent));
                 return true;
-            default: see(step == drain_one ? 1 : 2); return !HasFailure();
+            default:
+                see(step == drain_one ? 1 : 2);
+                return !HasFailure();
         }
     }
     void see(std::size_t capacity) {
@@ -285,7 +302,8 @@ struct InboxOrders : InboxTest {
                     known = std::max(known, number);
                     break;
                 }
-                default: fresh = false;
+                default:
+                    fresh = false;
             }
         }
     }
@@ -319,7 +337,8 @@ TEST_F(InboxOrders, AProgramThatFetchesAtResumedEndsFresh) {
                     possible = take(step);
                 }
                 if (possible) end();
-                if (HasFailure()) ADD_FAILURE() << "steps " << taken << ", " << count << ", " << static_cast<int>(overflow);
+                if (HasFailure())
+                    ADD_FAILURE() << "steps " << taken << ", " << count << ", " << static_cast<int>(overflow);
             }
         }
     }
@@ -607,10 +626,14 @@ TEST_F(InboxTest, ConflateHoldsToTheLimitOfBytes) {
     message(*b, std::string(100, '1'));
     message(*a, std::string(100, '2'));
     message(*a, std::string(100, '3'));
-    message(*a, std::string(100, '4'));       // in the place of 3
+    message(*a, std::string(100, '4'));        // in the place of 3
     message(*a, std::string(100 + one, '5'));  // too large for that place: the oldest make room
     EXPECT_LE(inbox->stats().queued_bytes, 3 * one);
-    EXPECT_EQ(drain(), "b:gap(1) a:gap(2) a:4444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444 a:" + std::string(100 + one, '5'));
+    EXPECT_EQ(
+        drain(),
+        "b:gap(1) a:gap(2) "
+        "a:4444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444 a:" +
+            std::string(100 + one, '5'));
     message(*a, std::string(100, '6'));
     message(*a, std::string(4 * one, '7'));  // larger than the limit itself
     EXPECT_EQ(drain(), "a:" + std::string(100, '6') + " a:gap(1)");

@@ -32,7 +32,9 @@ std::string clean(const std::string& text) {
     return apart;
 }
 
-bool is_forbidden(const std::string& key) { return key == "__proto__" || key == "constructor" || key == "prototype"; }
+bool is_forbidden(const std::string& key) {
+    return key == "__proto__" || key == "constructor" || key == "prototype";
+}
 
 // What the guard should leave, on the parsed value.
 Json without_forbidden(const Json& value) {
@@ -72,7 +74,8 @@ TEST(JsonGuard, AgreesWithTheVectors) {
 
 // Wherever in a text of whatever size the suspicious part stands, and whatever stands around it.
 TEST(JsonGuard, TheScanSeesEveryPlace) {
-    for (const std::string suspicious : {"\"__proto__\"", "\"constructor\"", "\"prototype\"", "\\u005f", "\\u0063", "\\u0079"}) {
+    for (const std::string suspicious :
+         {"\"__proto__\"", "\"constructor\"", "\"prototype\"", "\\u005f", "\\u0063", "\\u0079"}) {
         for (std::size_t before = 0; before < 70; ++before) {
             for (std::size_t behind = 0; behind < 70; ++behind) {
                 for (const char filler : {'x', 'o', 'c', '\\', '"', '\xff'}) {
@@ -85,8 +88,9 @@ TEST(JsonGuard, TheScanSeesEveryPlace) {
 }
 
 TEST(JsonGuard, TheScanIsNotFooledByLikenesses) {
-    for (const std::string harmless : {"", "u", "\\", "\\u", "\\u0", "\\u00", "cto", "oto", "\"__proto__", "__proto__\"", "\"constructor'",
-                                       "prototype", "\\u00e9", "\\u0430", "\\u8bad", "\\u0022", "\\u0045", "doctor photo actor"}) {
+    for (const std::string harmless :
+         {"", "u", "\\", "\\u", "\\u0", "\\u00", "cto", "oto", "\"__proto__", "__proto__\"", "\"constructor'",
+          "prototype", "\\u00e9", "\\u0430", "\\u8bad", "\\u0022", "\\u0045", "doctor photo actor"}) {
         for (std::size_t size = 0; size < 60; ++size) {
             EXPECT_TRUE(json_certainly_clean(std::string(size, ' ') + harmless));
             EXPECT_TRUE(json_certainly_clean(harmless + std::string(size, ' ')));
@@ -110,17 +114,24 @@ TEST(JsonGuard, AgreesWithAnotherParser) {
         return out + "\"";
     };
     const auto word = [&] {
-        return spelled(std::vector<std::string>{"__proto__", "constructor", "prototype", "a", "b", "", "protos", "ctor"}[pick(8)]);
+        return spelled(
+            std::vector<std::string>{"__proto__", "constructor", "prototype", "a", "b", "", "protos", "ctor"}[pick(8)]);
     };
     const std::function<std::string(std::size_t)> value = [&](std::size_t depth) -> std::string {
         switch (depth > 5 ? pick(4) : pick(8)) {
-            case 0: return word();
-            case 1: return std::vector<std::string>{"0", "-1", "2.5", "1e3", "0.1E-2", "-0"}[pick(6)];
-            case 2: return std::vector<std::string>{"true", "false", "null"}[pick(3)];
-            case 3: return pick(2) ? "[]" : "{" + space() + "}";
-            case 4: case 5: {
+            case 0:
+                return word();
+            case 1:
+                return std::vector<std::string>{"0", "-1", "2.5", "1e3", "0.1E-2", "-0"}[pick(6)];
+            case 2:
+                return std::vector<std::string>{"true", "false", "null"}[pick(3)];
+            case 3:
+                return pick(2) ? "[]" : "{" + space() + "}";
+            case 4:
+            case 5: {
                 std::string out = "[" + space();
-                for (std::size_t i = 0, n = 1 + pick(3); i < n; ++i) out += (i ? "," : "") + space() + value(depth + 1) + space();
+                for (std::size_t i = 0, n = 1 + pick(3); i < n; ++i)
+                    out += (i ? "," : "") + space() + value(depth + 1) + space();
                 return out + "]";
             }
             default: {
@@ -137,9 +148,15 @@ TEST(JsonGuard, AgreesWithAnotherParser) {
         for (std::size_t damage = pick(3) ? 0 : 1 + pick(2); damage > 0 && !text.empty(); --damage) {
             const std::size_t at = pick(text.size());
             switch (pick(3)) {
-                case 0: text.erase(at, 1); break;
-                case 1: text.insert(at, 1, "{}[],:\"\\0e-u"[pick(12)]); break;
-                default: text[at] = "{}[],:\"\\0e-u"[pick(12)]; break;
+                case 0:
+                    text.erase(at, 1);
+                    break;
+                case 1:
+                    text.insert(at, 1, "{}[],:\"\\0e-u"[pick(12)]);
+                    break;
+                default:
+                    text[at] = "{}[],:\"\\0e-u"[pick(12)];
+                    break;
             }
         }
         const std::string result = clean(text);

@@ -14,8 +14,9 @@ namespace {
 // Seeds of little and of much, as one cannot know what the system gives.
 constexpr std::uint64_t seeds[] = {0, 1, 0x123456789abcdef, 0x123456789abcdef * 77, ~std::uint64_t{0}};
 // What an attacker can know: the constants that the hash is made with, and their like.
-constexpr std::uint64_t known[] = {0x9e3779b97f4a7c15, 0xd6e8feb86659fd93, 0xa0761d6478bd642f,
-                                   0x9e3779b97f4a7c15 ^ 0xd6e8feb86659fd93, 0, ~std::uint64_t{0}};
+constexpr std::uint64_t known[] = {
+    0x9e3779b97f4a7c15, 0xd6e8feb86659fd93, 0xa0761d6478bd642f, 0x9e3779b97f4a7c15 ^ 0xd6e8feb86659fd93, 0,
+    ~std::uint64_t{0}};
 
 std::string bytes_of(std::uint64_t word, std::size_t size = 8) {
     char bytes[8];
@@ -35,12 +36,24 @@ TEST(KeyedHash, NoBytesThatAreKnownMakeNamesAlike) {
                 for (int i = 0; i < count; ++i) {
                     std::string number = std::to_string(10000000 + i), name;
                     switch (form) {
-                        case 0: name = bytes_of(word) + number; break;
-                        case 1: name = number + bytes_of(word); break;
-                        case 2: name = bytes_of(word) + number + bytes_of(word); break;
-                        case 3: name = bytes_of(word) + number + bytes_of(word) + bytes_of(word); break;
-                        case 4: name = bytes_of(word) + number.substr(4); break;
-                        case 5: name = bytes_of(word, 4) + number.substr(4); break;
+                        case 0:
+                            name = bytes_of(word) + number;
+                            break;
+                        case 1:
+                            name = number + bytes_of(word);
+                            break;
+                        case 2:
+                            name = bytes_of(word) + number + bytes_of(word);
+                            break;
+                        case 3:
+                            name = bytes_of(word) + number + bytes_of(word) + bytes_of(word);
+                            break;
+                        case 4:
+                            name = bytes_of(word) + number.substr(4);
+                            break;
+                        case 5:
+                            name = bytes_of(word, 4) + number.substr(4);
+                            break;
                     }
                     hashes.insert(hash(name));
                 }

@@ -26,12 +26,12 @@ struct Told : Link::Listener {
 };
 
 class TestLink : public Link {
-   public:
+ public:
     using Link::Link;
     std::vector<std::string> replies;
     int pings = 0;
 
-   private:
+ private:
     void on_ready(TimeMs) override {}
     void on_reply(const Reply& reply, TimeMs) override {
         replies.emplace_back(reply.text());
@@ -52,7 +52,8 @@ struct LinkTest : testing::Test {
     }
     // Half of the jitter: delays are three quarters of their ceiling, 75 for the first.
     std::unique_ptr<TestLink> make(const LinkConfig& c) {
-        return std::make_unique<TestLink>(c, [] { return 0.5; }, told);
+        return std::make_unique<TestLink>(
+            c, [] { return 0.5; }, told);
     }
     // Brings the link to the greeting at time 0 and returns what it says there.
     std::string greet(TestLink& link) {
@@ -210,8 +211,7 @@ TEST_F(LinkTest, AnHttpServerIsQuoted) {
     auto link = make(config());
     greet(*link);
     link->received("HTTP/1.1 400 Bad Request\r\nServer: x\r\n", 1);
-    EXPECT_EQ(told.text,
-              "the server does not speak the Redis protocol: it answered \"HTTP/1.1 400 Bad Request\"");
+    EXPECT_EQ(told.text, "the server does not speak the Redis protocol: it answered \"HTTP/1.1 400 Bad Request\"");
 }
 
 TEST_F(LinkTest, SilenceHasADeadline) {
@@ -276,8 +276,8 @@ TEST_F(LinkTest, GivesUpAfterSoManyFailedAttemptsInARow) {
     link->opened(100);
     link->received("+OK\r\n+PONG\r\n+work\r\n", 100);
     link->closed({Status::CONNECTION_LOST, "reset"}, 200);  // a connection that has worked starts the count again
-    EXPECT_EQ(told.take(), (Events{"failed CONNECT_FAILED", "retry 1 in 75", "ready", "lost CONNECTION_LOST",
-                                   "retry 1 in 75"}));
+    EXPECT_EQ(told.take(),
+              (Events{"failed CONNECT_FAILED", "retry 1 in 75", "ready", "lost CONNECTION_LOST", "retry 1 in 75"}));
     link->tick(link->deadline());
     link->closed({Status::CONNECT_FAILED, "refused"}, 300);
     link->tick(link->deadline());

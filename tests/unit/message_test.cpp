@@ -19,7 +19,8 @@ TEST(Message, HoldsCopiesOfItsParts) {
         std::string channel(size, 'c'), pattern(size / 2, 'p'), payload(size, 'x');
         const MessageRef by_name = Message::make({channel, {}}, payload, 17, pool.get());
         const MessageRef by_pattern = Message::make({channel, pattern, true}, payload, 17, pool.get());
-        const MessageRef sharing = Message::make_sharing({pattern, channel, true}, by_name, by_name->payload(), 18, pool.get());
+        const MessageRef sharing =
+            Message::make_sharing({pattern, channel, true}, by_name, by_name->payload(), 18, pool.get());
         channel.assign(size, '!');
         payload = channel;
         for (const MessageRef& message : {by_name, by_pattern}) {
@@ -52,7 +53,8 @@ TEST(MessagePool, GivesTheSameMemoryAgain) {
     std::set<const Message*> first;
     for (int round = 0; round < 50; ++round) {
         std::vector<Message*> messages;
-        for (int i = 0; i < 20; ++i) messages.push_back(Message::make({"a", {}}, std::string(100, 'x'), 0, pool.get()).detach());
+        for (int i = 0; i < 20; ++i)
+            messages.push_back(Message::make({"a", {}}, std::string(100, 'x'), 0, pool.get()).detach());
         for (const Message* message : messages) {
             if (round == 0) first.insert(message);
             EXPECT_TRUE(first.contains(message));
@@ -80,7 +82,8 @@ TEST(MessagePool, KeepsNoMoreThanItsBound) {
     const auto pool = MessagePool::make();
     std::vector<MessageRef> messages;
     for (int i = 0; i < 20000; ++i)
-        messages.push_back(Message::make({"a", {}}, std::string(static_cast<std::size_t>(i % 900), 'x'), 0, pool.get()));
+        messages.push_back(
+            Message::make({"a", {}}, std::string(static_cast<std::size_t>(i % 900), 'x'), 0, pool.get()));
     EXPECT_EQ(pool->kept(), 0u);
     messages.clear();
     EXPECT_LE(pool->kept(), MessagePool::kept_max);
@@ -91,7 +94,8 @@ TEST(MessagePool, KeepsNoMoreThanItsBound) {
 // The bound is one for all sizes together, on the taking thread as well.
 TEST(MessagePool, KeepsNoMoreThanItsBoundWhateverTheSizes) {
     const auto pool = MessagePool::make();
-    for (std::size_t size = MessagePool::granule; size <= MessagePool::piece_max; size += std::max(MessagePool::granule, size / 9)) {
+    for (std::size_t size = MessagePool::granule; size <= MessagePool::piece_max;
+         size += std::max(MessagePool::granule, size / 9)) {
         for (int round = 0; round < 3; ++round) {
             std::vector<MessagePool::Piece> pieces;
             for (std::size_t bytes = 0; bytes < MessagePool::kept_max; bytes += size)
@@ -144,7 +148,8 @@ TEST(MessagePool, LivesUntilItsLastMessageIsReleasedByAnyThread) {
         std::vector<Message*> messages;
         {
             const auto pool = MessagePool::make();
-            for (int i = 0; i < 300; ++i) messages.push_back(Message::make({"a", {}}, "payload", 0, pool.get()).detach());
+            for (int i = 0; i < 300; ++i)
+                messages.push_back(Message::make({"a", {}}, "payload", 0, pool.get()).detach());
             messages[0]->release();
             messages.erase(messages.begin());
             Message::make({"a", {}}, "payload", 0, pool.get())->retain(0);
@@ -185,7 +190,8 @@ TEST(MessagePool, TakesBackWhileItGives) {
         }
     });
     for (int i = 0; i < 20000; ++i) {
-        Message* const message = Message::make({"channel", {}}, std::string(static_cast<std::size_t>(i % 200), 'x'), 0, pool.get()).detach();
+        Message* const message =
+            Message::make({"channel", {}}, std::string(static_cast<std::size_t>(i % 200), 'x'), 0, pool.get()).detach();
         std::lock_guard lock(mutex);
         passed.push_back(message);
     }

@@ -24,7 +24,8 @@ struct NumsubsTest : testing::Test {
         auto one = std::make_unique<Numsub>(Strings{"ws:" + name});
         one->deadline = deadline;
         one->done = [this, name, counts = one->counts](const Error& why) {
-            ended.push_back(name + " " + (why ? std::string(status_name(why.status)) + " " + why.text : std::to_string(counts[0])));
+            ended.push_back(name + " " +
+                            (why ? std::string(status_name(why.status)) + " " + why.text : std::to_string(counts[0])));
         };
         return one;
     }

@@ -24,7 +24,9 @@ Environment redis_url(const std::string& url) {
 
 const Environment nothing = [](const char*) { return std::nullopt; };
 
-Settings read(const std::string& url) { return Options().resolve(redis_url(url)); }
+Settings read(const std::string& url) {
+    return Options().resolve(redis_url(url));
+}
 
 // What a setting is with this query in REDIS_URL, and no line for the log.
 std::string value_of(const char* setting, const std::string& query) {
@@ -101,10 +103,11 @@ TEST(OtherClients, Times) {
 }
 
 TEST(OtherClients, ValuesThatAreNoneOfOursHaveNoEffect) {
-    for (const char* query : {"socket_connect_timeout=None", "socket_connect_timeout=0", "socket_connect_timeout=-1",
-                              "socket_connect_timeout=100000", "socket_connect_timeout=1e3", "socket_connect_timeout=5s",
-                              "connectTimeout=inf", "dial_timeout=5parsecs", "dial_timeout=-1", "dial_timeout=s",
-                              "dial_timeout=99999999999999999999999999999999999999999h"}) {
+    for (const char* query :
+         {"socket_connect_timeout=None", "socket_connect_timeout=0", "socket_connect_timeout=-1",
+          "socket_connect_timeout=100000", "socket_connect_timeout=1e3", "socket_connect_timeout=5s",
+          "connectTimeout=inf", "dial_timeout=5parsecs", "dial_timeout=-1", "dial_timeout=s",
+          "dial_timeout=99999999999999999999999999999999999999999h"}) {
         const std::string note = note_of(std::string("redis://h?") + query);
         EXPECT_NE(note.find("none of our setting connect_timeout_ms"), std::string::npos) << note;
         EXPECT_EQ(read(std::string("redis://h?") + query).connect_timeout_ms, 2000) << query;
@@ -133,9 +136,10 @@ TEST(OtherClients, TheRestHasNoEffectAndALine) {
     for (const char* mention : {"REDIS_URL", "redis-py's decode_responses", "no effect", "bytes"})
         EXPECT_NE(note.find(mention), std::string::npos) << note;
     EXPECT_NE(note_of("redis://h?health_check_interval=30").find("heartbeat_interval_ms"), std::string::npos);
-    const Settings settings =
-        read("redis://h/2?protocol=3&max_connections=50&socket_timeout=5&socket_keepalive=true&retry_on_timeout=true&family=6"
-             "&read_timeout=3s&pool_size=10&keyPrefix=x&lib_name=&visibility_timeout=3600");
+    const Settings settings = read(
+        "redis://h/"
+        "2?protocol=3&max_connections=50&socket_timeout=5&socket_keepalive=true&retry_on_timeout=true&family=6"
+        "&read_timeout=3s&pool_size=10&keyPrefix=x&lib_name=&visibility_timeout=3600");
     EXPECT_EQ(settings.notes.size(), 11u);
     EXPECT_EQ(settings.db, 2);
     EXPECT_EQ(settings.heartbeat_timeout_ms, 4000);
@@ -143,7 +147,8 @@ TEST(OtherClients, TheRestHasNoEffectAndALine) {
 }
 
 TEST(OtherClients, WhatNobodyKnowsIsAnErrorStill) {
-    expect_failure(Status::UNKNOWN_OPTION, {"REDIS_URL", "ssl_cert_reqz"}, [] { read("redis://h?ssl_cert_reqz=none"); });
+    expect_failure(Status::UNKNOWN_OPTION, {"REDIS_URL", "ssl_cert_reqz"},
+                   [] { read("redis://h?ssl_cert_reqz=none"); });
     expect_failure(Status::INVALID_OPTION, {"REDIS_URL", "offline"}, [] { read("redis://h?offline=1"); });
     expect_failure(Status::UNKNOWN_OPTION, {"sentinelMasterId"}, [] { read("redis://h?sentinelMasterId=m"); });
 }

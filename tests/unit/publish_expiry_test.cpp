@@ -1,7 +1,6 @@
 // When publishes that wait, or wait for their answer, have waited too long; and what looking for them costs.
-#include "tests/unit/publish_queue_fixture.h"
-
 #include "tests/support/heap.h"
+#include "tests/unit/publish_queue_fixture.h"
 
 namespace fanwire::core {
 namespace {
@@ -130,7 +129,8 @@ TEST_F(PublishExpiry, WhatExpiresWithoutALinkCostsNoLookAtTheRest) {
     const int batches = 5000, each = 13;
     for (int i = 0; i < batches; ++i) {
         for (int k = 0; k < each; ++k) {
-            unsent_bytes += batch.add("", "channel", std::string(100, 'x'), nullptr, reinterpret_cast<void*>(++accepted));
+            unsent_bytes +=
+                batch.add("", "channel", std::string(100, 'x'), nullptr, reinterpret_cast<void*>(++accepted));
             ++unsent;
         }
         batch.deadline = 1000 + i;

@@ -1,8 +1,8 @@
 // Publishes between acceptance and outcome: offsets and breaks at every byte.
-#include "tests/unit/publish_queue_fixture.h"
-
 #include <deque>
 #include <random>
+
+#include "tests/unit/publish_queue_fixture.h"
 
 namespace fanwire::core {
 namespace {
@@ -48,8 +48,14 @@ TEST_F(PublishQueueTest, ABreakAtEveryByte) {
         queue.link_down({Status::CONNECTION_LOST, "reset"});
         Strings unknown;
         std::string again;
-        if (cut >= first.size()) unknown.push_back("1 OUTCOME_UNKNOWN"); else again += first;
-        if (cut >= first.size() + second.size()) unknown.push_back("2 OUTCOME_UNKNOWN"); else again += second;
+        if (cut >= first.size())
+            unknown.push_back("1 OUTCOME_UNKNOWN");
+        else
+            again += first;
+        if (cut >= first.size() + second.size())
+            unknown.push_back("2 OUTCOME_UNKNOWN");
+        else
+            again += second;
         EXPECT_EQ(take(), unknown);
         EXPECT_EQ(write(), again);
         while (!queue.idle()) ASSERT_TRUE(reply(":1\r\n"));
@@ -211,7 +217,8 @@ TEST_F(PublishQueueTest, AScanTakesPlainNumbers) {
     EXPECT_EQ(queue.scan(":1\r"), 0u);
     EXPECT_FALSE(queue.can_scan(":1\r"));
     EXPECT_TRUE(queue.can_scan(":1\r\n+"));
-    for (const char* other : {":-1\r\n", ":01\r\n", ":1\n\r\n", ":\r\n", "-ERR\r\n", "+1\r\n", ":1234567890123456789\r\n"})
+    for (const char* other :
+         {":-1\r\n", ":01\r\n", ":1\n\r\n", ":\r\n", "-ERR\r\n", "+1\r\n", ":1234567890123456789\r\n"})
         EXPECT_EQ(queue.scan(other), 0u) << other;
     EXPECT_EQ(queue.scan(":7\r\n:12345678901234567"), 4u);
     EXPECT_EQ(queue.scan(":123456789012345678\r\n:5\r\n:6\r\n"), 25u);

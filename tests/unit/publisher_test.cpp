@@ -298,8 +298,10 @@ TEST_F(PublisherTest, AnErrorWhileAPublishIsBeingWrittenIsItsOutcome) {
     link->received("-ERR Protocol error: invalid bulk length\r\n", 2);
     EXPECT_EQ(link->state(), Link::State::waiting);
     EXPECT_EQ(link->deadline(), 2) << "at once";
-    EXPECT_EQ(take(), (Strings{"ready", "REDIS_ERROR",
-                               "lost: the server refused what was being sent: PUBLISH: ERR Protocol error: invalid bulk length"}));
+    EXPECT_EQ(
+        take(),
+        (Strings{"ready", "REDIS_ERROR",
+                 "lost: the server refused what was being sent: PUBLISH: ERR Protocol error: invalid bulk length"}));
     connect(3);
     EXPECT_NE(link->output(3).find("small"), std::string_view::npos);
     link->wrote(link->output(3).size(), 3);
@@ -524,11 +526,27 @@ TEST_F(PublisherTest, ProbesAreNoPublishes) {
 // Plain answers are read by a scan: what comes of them must not differ from what the reader makes of them, however the
 // bytes are cut.
 class ScanTest : public PublisherTest, public testing::WithParamInterface<unsigned> {
-   protected:
+ protected:
     std::string answer() {
-        static const char* const unusual[] = {":-1", ":007", ":00", ":+5", ":", ":x", ":1x", ": 1", ":9223372036854775807",
-                                              ":9223372036854775808", ":99999999999999999999", ":1234567890123456789",
-                                              "-NOPERM no", "+OK", "$-1", "*0", "$1\r\nx", "%1", ":1\r"};
+        static const char* const unusual[] = {":-1",
+                                              ":007",
+                                              ":00",
+                                              ":+5",
+                                              ":",
+                                              ":x",
+                                              ":1x",
+                                              ": 1",
+                                              ":9223372036854775807",
+                                              ":9223372036854775808",
+                                              ":99999999999999999999",
+                                              ":1234567890123456789",
+                                              "-NOPERM no",
+                                              "+OK",
+                                              "$-1",
+                                              "*0",
+                                              "$1\r\nx",
+                                              "%1",
+                                              ":1\r"};
         if (pick(30) == 0) return unusual[pick(std::size(unusual))] + std::string("\r\n");
         if (pick(30) == 0) return "-ERR no\r\n";
         static const std::uint64_t tops[] = {10, 10, 10, 11, 1000, 1000000000000000000u};
@@ -541,16 +559,16 @@ class ScanTest : public PublisherTest, public testing::WithParamInterface<unsign
 
 TEST_P(ScanTest, SaysWhatTheReaderSays) {
     Strings expected;
-    PublishQueue reference{[&](const SettledRun& run) {
-                               for (const Settled& publish : run.publishes) expected.push_back(text_of(run, publish));
-                           },
-                           [](std::size_t, std::size_t) {},
-                           [&](PublishRecord::Kind, const Reply& reply) {
-                               expected.push_back(
-                                   reply.is(ReplyType::error)
-                                       ? "probe: " + error_of_reply("PUBLISH", reply.text()).text
-                                       : "probe " + std::to_string(std::max<std::int64_t>(reply.integer(), 0)));
-                           }};
+    PublishQueue reference{
+        [&](const SettledRun& run) {
+            for (const Settled& publish : run.publishes) expected.push_back(text_of(run, publish));
+        },
+        [](std::size_t, std::size_t) {},
+        [&](PublishRecord::Kind, const Reply& reply) {
+            expected.push_back(reply.is(ReplyType::error)
+                                   ? "probe: " + error_of_reply("PUBLISH", reply.text()).text
+                                   : "probe " + std::to_string(std::max<std::int64_t>(reply.integer(), 0)));
+        }};
     open(Offline::queue);
     connect();
     take();

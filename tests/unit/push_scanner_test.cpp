@@ -61,14 +61,26 @@ TEST(ScanPush, EveryBeginningIsPartial) {
 }
 
 TEST(ScanPush, LeavesEverythingElseToTheReader) {
-    for (const char* bytes :
-         {"+OK\r\n", "*3\r\n$9\r\nsubscribe\r\n", "*3\r\n$7\r\nmessagf", "*4\r\n$7\r\nmessage\r\n", "*3\r\n$8\r\npmessage",
-          "*2\r\n$7\r\nmessage\r\n", "*3\r\n$7\r\nmessage\r\n$-1\r\n", "*3\r\n$7\r\nmessage\r\n:1\r\n",
-          "*3\r\n$7\r\nmessage\r\n$01\r\na\r\n", "*3\r\n$7\r\nmessage\r\n$+1\r\na\r\n", "*3\r\n$7\r\nmessage\r\n$\r\n",
-          "*3\r\n$7\r\nmessage\r\n$1x", "*3\r\n$7\r\nmessage\r\n$1\rx", "*3\r\n$7\r\nmessage\r\n$1\r\nax",
-          "*3\r\n$7\r\nmessage\r\n$1\r\na\rx", "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1234567890",
-          "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nbxx", "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nbx",
-          "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n*1\r\n:1\r\n", "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$-1\r\n"})
+    for (const char* bytes : {"+OK\r\n",
+                              "*3\r\n$9\r\nsubscribe\r\n",
+                              "*3\r\n$7\r\nmessagf",
+                              "*4\r\n$7\r\nmessage\r\n",
+                              "*3\r\n$8\r\npmessage",
+                              "*2\r\n$7\r\nmessage\r\n",
+                              "*3\r\n$7\r\nmessage\r\n$-1\r\n",
+                              "*3\r\n$7\r\nmessage\r\n:1\r\n",
+                              "*3\r\n$7\r\nmessage\r\n$01\r\na\r\n",
+                              "*3\r\n$7\r\nmessage\r\n$+1\r\na\r\n",
+                              "*3\r\n$7\r\nmessage\r\n$\r\n",
+                              "*3\r\n$7\r\nmessage\r\n$1x",
+                              "*3\r\n$7\r\nmessage\r\n$1\rx",
+                              "*3\r\n$7\r\nmessage\r\n$1\r\nax",
+                              "*3\r\n$7\r\nmessage\r\n$1\r\na\rx",
+                              "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1234567890",
+                              "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nbxx",
+                              "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nbx",
+                              "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n*1\r\n:1\r\n",
+                              "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$-1\r\n"})
         EXPECT_EQ(scan(bytes), PushScan::other) << bytes;
 }
 
@@ -78,9 +90,9 @@ TEST(ScanAcknowledgement, ReadsTheFourKindsAndNothingElse) {
         bool subscribed;
         TargetKind kind;
     };
-    for (const Case& one : {Case{"subscribe", true, TargetKind::channel}, Case{"psubscribe", true, TargetKind::pattern},
-                            Case{"unsubscribe", false, TargetKind::channel},
-                            Case{"punsubscribe", false, TargetKind::pattern}}) {
+    for (const Case& one :
+         {Case{"subscribe", true, TargetKind::channel}, Case{"psubscribe", true, TargetKind::pattern},
+          Case{"unsubscribe", false, TargetKind::channel}, Case{"punsubscribe", false, TargetKind::pattern}}) {
         std::string bytes;
         append_command(bytes, {one.what, "ws:a\r\n"});
         bytes[1] = '3';
@@ -92,7 +104,8 @@ TEST(ScanAcknowledgement, ReadsTheFourKindsAndNothingElse) {
         EXPECT_EQ(found.kind, one.kind);
         EXPECT_EQ(found.name, "ws:a\r\n");
         EXPECT_EQ(found.size, bytes.size());
-        for (std::size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(scan_acknowledgement(bytes.substr(0, n), found)) << n;
+        for (std::size_t n = 0; n < bytes.size(); ++n)
+            EXPECT_FALSE(scan_acknowledgement(bytes.substr(0, n), found)) << n;
         for (std::size_t n = 0; n < bytes.size(); ++n) {
             std::string other = bytes;
             other[n] = '!';
@@ -102,9 +115,10 @@ TEST(ScanAcknowledgement, ReadsTheFourKindsAndNothingElse) {
         }
     }
     Acknowledgement found;
-    for (const char* bytes : {"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:-1\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:\r\n",
-                              "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:007\r\n",
-                              "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n$1\r\n1\r\n"})
+    for (const char* bytes :
+         {"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:-1\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:\r\n",
+          "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:007\r\n", "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n",
+          "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n$1\r\n1\r\n"})
         EXPECT_FALSE(scan_acknowledgement(bytes, found)) << bytes;
 }
 
@@ -120,8 +134,9 @@ TEST(PushScanner, ADeclaredSizeIsNotBelievedBeforeItsBytesCome) {
 
 TEST(ScanPush, WhatIsLargerThanRedisTakesIsLeftToTheReader) {
     PushFrame frame;
-    for (const char* bytes : {"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$536870913\r\nxxxx", "*3\r\n$7\r\nmessage\r\n$536870913\r\n",
-                              "*4\r\n$8\r\npmessage\r\n$1\r\na\r\n$999999999\r\n"})
+    for (const char* bytes :
+         {"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$536870913\r\nxxxx", "*3\r\n$7\r\nmessage\r\n$536870913\r\n",
+          "*4\r\n$8\r\npmessage\r\n$1\r\na\r\n$999999999\r\n"})
         EXPECT_EQ(scan_push(bytes, frame), PushScan::other) << bytes;
 }
 
@@ -135,7 +150,8 @@ TEST(PushScanner, AMessageOfMostlyNamesIsNotKeptWhole) {
         messages += frames.size();
         return frames.size();
     };
-    for (std::size_t at = 0; at < bytes.size(); at += 10000) scanner.scan(std::string_view(bytes).substr(at, 10000), take);
+    for (std::size_t at = 0; at < bytes.size(); at += 10000)
+        scanner.scan(std::string_view(bytes).substr(at, 10000), take);
     EXPECT_EQ(messages, 1u);
 }
 
@@ -203,7 +219,9 @@ TEST(PushScanner, ALargeMessageThatIsNoneIsLeftWhole) {
 TEST(PushScanner, WhatIsNoMessageAfterAllIsLeftWhole) {
     PushScanner scanner;
     int messages = 0;
-    const auto count = [&](std::span<const PushFrame> frames) { return messages += static_cast<int>(frames.size()), frames.size(); };
+    const auto count = [&](std::span<const PushFrame> frames) {
+        return messages += static_cast<int>(frames.size()), frames.size();
+    };
     const std::string first = message("a", "b") + "*3\r\n$7\r\nmess", second = "y\r\n";
     EXPECT_EQ(scanner.scan(first, count), first.size());
     EXPECT_EQ(scanner.scan(second, count), 0u);
@@ -239,8 +257,12 @@ struct Heard : Subscriber::Listener {
 };
 
 constexpr int wanted = 60;
-std::string name_of(int i) { return "name\r\n" + std::to_string(i); }
-TargetKind kind_of(int i) { return i < wanted / 2 ? TargetKind::channel : TargetKind::pattern; }
+std::string name_of(int i) {
+    return "name\r\n" + std::to_string(i);
+}
+TargetKind kind_of(int i) {
+    return i < wanted / 2 ? TargetKind::channel : TargetKind::pattern;
+}
 
 template <class Link>
 std::string hear(const std::vector<std::string>& pieces) {
@@ -248,7 +270,8 @@ std::string hear(const std::vector<std::string>& pieces) {
     LinkConfig config;
     config.handshake = {"", "", "fanwire", 0};
     Topics topics;
-    Link link(config, 500, [] { return 0.5; }, topics, heard);
+    Link link(
+        config, 500, [] { return 0.5; }, topics, heard);
     for (int i = 0; i < wanted; ++i) link.want(topic_of(topics, kind_of(i), name_of(i)), 0);
     link.start(0);
     link.request();
@@ -275,16 +298,25 @@ std::string hear(const std::vector<std::string>& pieces) {
 
 std::string random_frame(std::mt19937& random, int& acknowledged) {
     static const char* const odd[] = {
-        "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$-1\r\n",      "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n:17\r\n",
-        "*3\r\n+message\r\n+a\r\n+b\r\n",                  "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n*2\r\n:1\r\n+x\r\n",
-        "*3\r\n$7\r\nmessage\r\n$01\r\na\r\n$1\r\nb\r\n",  "*4\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n",
-        "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nbxy",     "*3\r\n$7\r\nmessage\r\n:1\r\n$1\r\nb\r\n",
+        "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$-1\r\n",
+        "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n:17\r\n",
+        "*3\r\n+message\r\n+a\r\n+b\r\n",
+        "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n*2\r\n:1\r\n+x\r\n",
+        "*3\r\n$7\r\nmessage\r\n$01\r\na\r\n$1\r\nb\r\n",
+        "*4\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n",
+        "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nbxy",
+        "*3\r\n$7\r\nmessage\r\n:1\r\n$1\r\nb\r\n",
         "*4\r\n$8\r\npmessage\r\n$1\r\na\r\n$-1\r\n$1\r\nc\r\n",
     };
-    static const char* const fatal[] = {"*3\r\n$8\r\npmessage\r\n$1\r\na\r\n$1\r\nb\r\n", "what\r\n", "*3\r\n$7\r\nmessage\r\n$x\r\n",
-                                        ":1\r\n", "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n",
-                                        "*3\r\n$9\r\nsubscribe\r\n$1\r\nz\r\n:1\r\n", "*3\r\n$12\r\npunsubscribe\r\n$-1\r\n:0\r\n",
-                                        "*3\r\n$7\r\nmessagf\r\n$1\r\na\r\n$1\r\nb\r\n", "*99999999\r\n"};
+    static const char* const fatal[] = {"*3\r\n$8\r\npmessage\r\n$1\r\na\r\n$1\r\nb\r\n",
+                                        "what\r\n",
+                                        "*3\r\n$7\r\nmessage\r\n$x\r\n",
+                                        ":1\r\n",
+                                        "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n",
+                                        "*3\r\n$9\r\nsubscribe\r\n$1\r\nz\r\n:1\r\n",
+                                        "*3\r\n$12\r\npunsubscribe\r\n$-1\r\n:0\r\n",
+                                        "*3\r\n$7\r\nmessagf\r\n$1\r\na\r\n$1\r\nb\r\n",
+                                        "*99999999\r\n"};
     static const char* const odd_counts[] = {"17", "-1", "0", "007", "+3", "1234567890123"};
     const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
     const auto bytes = [&] {
@@ -293,19 +325,29 @@ std::string random_frame(std::mt19937& random, int& acknowledged) {
         return out;
     };
     switch (below(40)) {
-        case 0: return odd[below(std::size(odd))];
-        case 1: return below(20) == 0 ? fatal[below(std::size(fatal))] : odd[below(std::size(odd))];
-        case 2: case 3: case 4: {
+        case 0:
+            return odd[below(std::size(odd))];
+        case 1:
+            return below(20) == 0 ? fatal[below(std::size(fatal))] : odd[below(std::size(odd))];
+        case 2:
+        case 3:
+        case 4: {
             std::string out;
             for (std::size_t n = below(20); n > 0 && acknowledged < wanted; --n, ++acknowledged) {
-                out += kind_of(acknowledged) == TargetKind::channel ? "*3\r\n$9\r\nsubscribe\r\n" : "*3\r\n$10\r\npsubscribe\r\n";
+                out += kind_of(acknowledged) == TargetKind::channel ? "*3\r\n$9\r\nsubscribe\r\n"
+                                                                    : "*3\r\n$10\r\npsubscribe\r\n";
                 append_bulk(out, name_of(acknowledged));
                 out += ':' + std::string(odd_counts[below(40) == 0 ? below(std::size(odd_counts)) : 0]) + "\r\n";
             }
             return out;
         }
-        case 5: case 6: case 7: case 8: return pmessage(bytes(), bytes(), bytes());
-        default: return message(bytes(), bytes());
+        case 5:
+        case 6:
+        case 7:
+        case 8:
+            return pmessage(bytes(), bytes(), bytes());
+        default:
+            return message(bytes(), bytes());
     }
 }
 

@@ -14,7 +14,8 @@ TEST(ReadModeration, WhatComesSinglyIsReadAtOnce) {
     ReadModeration moderation(500);
     EXPECT_FALSE(moderation.concerns(200));
     for (std::uint64_t now = 5; now < 1000000; now += 1000) {
-        EXPECT_EQ(moderation.next(63 * KiB, now, now, 1024 * KiB), 0u) << now;  // a burst each millisecond, none of them a stream
+        EXPECT_EQ(moderation.next(63 * KiB, now, now, 1024 * KiB), 0u)
+            << now;  // a burst each millisecond, none of them a stream
         EXPECT_FALSE(moderation.moderating());
     }
 }
@@ -23,13 +24,14 @@ TEST(ReadModeration, AStreamIsReadAtIntervalsUntilItEnds) {
     ReadModeration moderation(500);
     EXPECT_EQ(moderation.next(20 * KiB, 10000, 10000, 1024 * KiB), 0u);
     EXPECT_EQ(moderation.next(20 * KiB, 10300, 10300, 1024 * KiB), 0u);
-    EXPECT_EQ(moderation.next(24 * KiB, 10600, 10600, 1024 * KiB), 500u);  // 64 KiB within 600 us: what is wanted would take longer
+    EXPECT_EQ(moderation.next(24 * KiB, 10600, 10600, 1024 * KiB),
+              500u);  // 64 KiB within 600 us: what is wanted would take longer
     EXPECT_TRUE(moderation.concerns(0));
     EXPECT_EQ(moderation.next(50 * KiB, 11100, 11100, 1024 * KiB), 500u);
     EXPECT_EQ(moderation.next(16 * KiB, 11600, 11600, 1024 * KiB), 500u);  // half of what begins one
     EXPECT_EQ(moderation.next(15 * KiB, 12100, 12100, 1024 * KiB), 0u);
     EXPECT_FALSE(moderation.moderating());
-    EXPECT_EQ(moderation.next(63 * KiB, 13200, 13200, 1024 * KiB), 0u);  // the beginning counts anew
+    EXPECT_EQ(moderation.next(63 * KiB, 13200, 13200, 1024 * KiB), 0u);   // the beginning counts anew
     EXPECT_EQ(moderation.next(1 * KiB, 13300, 13300, 1024 * KiB), 200u);  // what is wanted will be there by then
     EXPECT_EQ(moderation.next(0, 13800, 13800, 1024 * KiB), 0u);
 }

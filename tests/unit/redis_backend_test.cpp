@@ -1,7 +1,5 @@
-// How RedisBackend wires its two links: the real class and real sockets, against a server that does what the test says, in this
-// thread. What the links themselves do is tested with them.
-#include "core/backend/redis.h"
-
+// How RedisBackend wires its two links: the real class and real sockets, against a server that does what the test says,
+// in this thread. What the links themselves do is tested with them.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -16,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "core/backend/redis.h"
 #include "core/message/message_pool.h"
 #include "core/protocol/command.h"
 #include "tests/support/topics.h"
@@ -29,7 +28,7 @@ using Strings = std::vector<std::string>;
 
 // A Redis at a unix socket, as far as it is needed here. The links are told apart by what they ask.
 class Server {
-   public:
+ public:
     struct Peer {
         explicit Peer(int descriptor) : fd(descriptor) {}
         const int fd;
@@ -40,10 +39,12 @@ class Server {
     };
     // Answers a command in its own way, by bytes or by leaving (gone); nullopt: in the usual one.
     std::function<std::optional<std::string>(Peer& peer, const Strings& command)> special;
-    bool open = true;    // it takes connections
-    Strings commands;    // all but those of greetings
+    bool open = true;  // it takes connections
+    Strings commands;  // all but those of greetings
 
-    Server() : path_("/tmp/fanwire-backend-test-" + std::to_string(getpid())), fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+    Server()
+        : path_("/tmp/fanwire-backend-test-" + std::to_string(getpid())),
+          fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         path_.copy(address.sun_path, sizeof address.sun_path - 1);
@@ -72,7 +73,8 @@ class Server {
             if (peer->subscribed.contains(channel)) peer->out += bytes;
     }
     std::size_t count(const std::string& word) const {
-        return static_cast<std::size_t>(std::count_if(commands.begin(), commands.end(), [&](const std::string& c) { return c.starts_with(word); }));
+        return static_cast<std::size_t>(
+            std::count_if(commands.begin(), commands.end(), [&](const std::string& c) { return c.starts_with(word); }));
     }
     void step() {
         for (int fd; (fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;)
@@ -91,7 +93,7 @@ class Server {
         remove();
     }
 
-   private:
+ private:
     void run(Peer& peer) {
         const Reply& reply = peer.reader.reply();
         Strings command;
@@ -145,8 +147,9 @@ struct RedisBackendTest : testing::Test, BackendListener {
         options.set("max_reconnect_delay_ms", "2");
         options.set("namespace", "");
         for (const auto& [name, value] : more) options.set(name, value);
-        backend.emplace(options.resolve([](const char*) { return std::optional<std::string>(); }), loop, [] { return 0.5; }, 7, topics,
-                        *pool, *this);
+        backend.emplace(
+            options.resolve([](const char*) { return std::optional<std::string>(); }), loop, [] { return 0.5; }, 7,
+            topics, *pool, *this);
         backend->start();
     }
     void TearDown() override {
@@ -172,7 +175,9 @@ struct RedisBackendTest : testing::Test, BackendListener {
         EXPECT_TRUE(is_done) << testing::PrintToString(log);
         return is_done;
     }
-    std::size_t times(const std::string& what) const { return static_cast<std::size_t>(std::count(log.begin(), log.end(), what)); }
+    std::size_t times(const std::string& what) const {
+        return static_cast<std::size_t>(std::count(log.begin(), log.end(), what));
+    }
     bool until_logged(const std::string& what, std::size_t count = 1) {
         return until([&] { return times(what) >= count; });
     }
@@ -211,9 +216,10 @@ struct RedisBackendTest : testing::Test, BackendListener {
     Server server;
     Strings log;
 
-   private:
+ private:
     void on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef*) override {
-        log.push_back("message " + std::string(topic ? topic->view() : "?") + " " + std::string(channel) + " " + std::string(payload));
+        log.push_back("message " + std::string(topic ? topic->view() : "?") + " " + std::string(channel) + " " +
+                      std::string(payload));
     }
     void on_reply(std::string_view payload) override { log.push_back("reply " + std::string(payload)); }
     void on_confirmed(Topic& topic) override { log.push_back("confirmed " + std::string(topic.view())); }
@@ -221,28 +227,37 @@ struct RedisBackendTest : testing::Test, BackendListener {
     void on_reply_channel(const Error& why) override { log.push_back(why ? "reply channel refused" : "reply channel"); }
     void on_subscriptions_lost(const Error&) override { log.push_back("lost"); }
     void on_settled(const SettledRun& run) override {
-        for (std::size_t i = 0; i < run.publishes.size(); ++i) log.push_back(std::string("settled ") + status_name(run.error.status));
+        for (std::size_t i = 0; i < run.publishes.size(); ++i)
+            log.push_back(std::string("settled ") + status_name(run.error.status));
     }
     void on_unqueued(std::size_t, std::size_t) override {}
     void on_publishable(bool yes) override { log.push_back(yes ? "publishable" : "not publishable"); }
     void on_connected() override { log.push_back("connected"); }
     void on_disconnected(const Error&) override { log.push_back("disconnected"); }
-    void on_connect_failed(const Error&, bool will_retry) override { log.push_back(will_retry ? "failed" : "failed for good"); }
-    void on_reconnecting(std::uint32_t attempt, TimeMs) override { log.push_back("attempt " + std::to_string(attempt)); }
-    void on_gave_up(const Error&, std::uint64_t attempts) override { log.push_back("gave up " + std::to_string(attempts)); }
+    void on_connect_failed(const Error&, bool will_retry) override {
+        log.push_back(will_retry ? "failed" : "failed for good");
+    }
+    void on_reconnecting(std::uint32_t attempt, TimeMs) override {
+        log.push_back("attempt " + std::to_string(attempt));
+    }
+    void on_gave_up(const Error&, std::uint64_t attempts) override {
+        log.push_back("gave up " + std::to_string(attempts));
+    }
     void on_revived() override { log.push_back("revived"); }
     void on_login_refused(const Error&) override { log.push_back("login refused"); }
     void on_links(bool publish, bool subscribe) override { links = {publish, subscribe}; }
     void on_gap_reason(GapReason) override {}
     void on_probe_sent() override { log.push_back("probe"); }
     void on_probe_returned(std::uint64_t) override { log.push_back("probe returned"); }
-    void on_probe_failed(const Error&, bool refused) override { log.push_back(refused ? "probe refused" : "probe failed"); }
+    void on_probe_failed(const Error&, bool refused) override {
+        log.push_back(refused ? "probe refused" : "probe failed");
+    }
     void on_probe_reset() override {}
     void on_heard() override {}
     void on_bytes(std::size_t, std::size_t) override {}
     void on_turn_end() override {}
 
-   public:
+ public:
     std::pair<bool, bool> links;
     Loop loop{[] {}};
     Topics topics{1};
@@ -299,7 +314,10 @@ TEST_F(RedisBackendTest, WhatGivesUpHasLostItsSubscriptions) {
 
 // The subscribe link gives up while the publish link waits for answers: those are not waited for on the next one.
 TEST_F(RedisBackendTest, WhatWasAskedOnALinkThatGivesUpIsForgotten) {
-    start({{"max_reconnect_attempts", "3"}, {"probe_interval_ms", "1"}, {"heartbeat_timeout_ms", "400"}, {"heartbeat_interval_ms", "200"}});
+    start({{"max_reconnect_attempts", "3"},
+           {"probe_interval_ms", "1"},
+           {"heartbeat_timeout_ms", "400"},
+           {"heartbeat_interval_ms", "200"}});
     server.special = [](Server::Peer&, const Strings& command) -> std::optional<std::string> {
         if (command[0] == "PUBLISH") return "";  // the probe's answer is still to come
         return std::nullopt;
@@ -371,11 +389,13 @@ TEST_F(RedisBackendTest, TheQueueWaitsForTheSubscriptions) {
 
 TEST_F(RedisBackendTest, WhatIsItsOwnIsNobodysMessage) {
     start({{"probe_interval_ms", "60000"}});
-    const std::string replies = "__fanwire:reply:" + std::string(32, 'a'), others = "__fanwire:reply:" + std::string(32, 'b');
+    const std::string replies = "__fanwire:reply:" + std::string(32, 'a'),
+                      others = "__fanwire:reply:" + std::string(32, 'b');
     backend->listen(Topic::make(TargetKind::channel, replies, 0));
     subscribe("*", TargetKind::pattern);
     subscribe("c");
-    ASSERT_TRUE(until([&] { return times("reply channel") == 1 && times("confirmed *") == 1 && times("confirmed c") == 1; }));
+    ASSERT_TRUE(
+        until([&] { return times("reply channel") == 1 && times("confirmed *") == 1 && times("confirmed c") == 1; }));
     ASSERT_TRUE(until([&] { return server.count("PUBLISH __fanwire:probe:") == 1; }));
     const std::string probe = server.commands.back().substr(8, 32);
     std::string bytes;
@@ -386,7 +406,8 @@ TEST_F(RedisBackendTest, WhatIsItsOwnIsNobodysMessage) {
     EXPECT_EQ(times("reply answer"), 1u);
     EXPECT_EQ(times("probe returned"), 1u);
     EXPECT_EQ(times("message * c by pattern"), 1u);
-    EXPECT_EQ(std::count_if(log.begin(), log.end(), [](const std::string& line) { return line.starts_with("message "); }), 2);
+    EXPECT_EQ(
+        std::count_if(log.begin(), log.end(), [](const std::string& line) { return line.starts_with("message "); }), 2);
 }
 
 TEST_F(RedisBackendTest, ARefusedReplyChannelIsNoRefusedSubscription) {
@@ -403,7 +424,8 @@ TEST_F(RedisBackendTest, ARefusedReplyChannelIsNoRefusedSubscription) {
     server.special = nullptr;
     server.drop_all();
     ASSERT_TRUE(until_logged("reply channel")) << "it is still wanted";
-    EXPECT_EQ(std::count_if(log.begin(), log.end(), [](const std::string& line) { return line.starts_with("refused "); }), 0);
+    EXPECT_EQ(
+        std::count_if(log.begin(), log.end(), [](const std::string& line) { return line.starts_with("refused "); }), 0);
 }
 
 }  // namespace

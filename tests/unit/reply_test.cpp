@@ -14,12 +14,18 @@ namespace {
 // A reply as text, for comparison.
 std::string show(const Reply& reply) {
     switch (reply.type()) {
-        case ReplyType::string: return "'" + std::string(reply.text()) + "'";
-        case ReplyType::status: return "+" + std::string(reply.text());
-        case ReplyType::error: return "-" + std::string(reply.text());
-        case ReplyType::integer: return std::to_string(reply.integer());
-        case ReplyType::nil: return "nil";
-        case ReplyType::array: break;
+        case ReplyType::string:
+            return "'" + std::string(reply.text()) + "'";
+        case ReplyType::status:
+            return "+" + std::string(reply.text());
+        case ReplyType::error:
+            return "-" + std::string(reply.text());
+        case ReplyType::integer:
+            return std::to_string(reply.integer());
+        case ReplyType::nil:
+            return "nil";
+        case ReplyType::array:
+            break;
     }
     std::string text = "[";
     for (std::size_t i = 0; i < reply.size(); ++i) text += (i ? " " : "") + show(reply[i]);
@@ -30,9 +36,14 @@ std::vector<std::string> read_all(ReplyReader& reader) {
     std::vector<std::string> replies;
     while (true) {
         switch (reader.next()) {
-            case ReplyReader::Result::reply: replies.push_back(show(reader.reply())); break;
-            case ReplyReader::Result::more: return replies;
-            case ReplyReader::Result::broken: replies.push_back("broken"); return replies;
+            case ReplyReader::Result::reply:
+                replies.push_back(show(reader.reply()));
+                break;
+            case ReplyReader::Result::more:
+                return replies;
+            case ReplyReader::Result::broken:
+                replies.push_back("broken");
+                return replies;
         }
     }
 }
@@ -46,9 +57,15 @@ std::string whole_stream() {
     return bytes;
 }
 
-const std::vector<std::string> expected = {
-    "+PONG", "-ERR no", "-42", "nil", "''", "[]", "nil", std::string("['message' 'ws:chat' 'a\r\n\0b']", 29),
-    "[[1 ['x']] [nil +ok]]"};
+const std::vector<std::string> expected = {"+PONG",
+                                           "-ERR no",
+                                           "-42",
+                                           "nil",
+                                           "''",
+                                           "[]",
+                                           "nil",
+                                           std::string("['message' 'ws:chat' 'a\r\n\0b']", 29),
+                                           "[[1 ['x']] [nil +ok]]"};
 
 TEST(ReplyReader, ReadsEveryType) {
     ReplyReader reader;
@@ -124,9 +141,12 @@ TEST(ReplyReader, SizesHaveALimit) {
               "65537 a reply of more than 65536 bytes");
     for (const char* beginning : {"+", "-", ":", "$", "*", "*2\r\n+"})
         EXPECT_NE(broken_after(beginning, beginning[0] == '*' && !beginning[1] ? "11111" : std::string(10000, '1'), 0)
-                      .find("a line of more than 65536 bytes"), std::string::npos) << beginning;
+                      .find("a line of more than 65536 bytes"),
+                  std::string::npos)
+            << beginning;
     EXPECT_NE(broken_after("*5000\r\n", piece, 0).find("an array of more than 4096 elements"), std::string::npos);
-    EXPECT_NE(broken_after("*4096\r\n", "*1\r\n:1\r\n", 0).find("an array of more than 4096 elements"), std::string::npos);
+    EXPECT_NE(broken_after("*4096\r\n", "*1\r\n:1\r\n", 0).find("an array of more than 4096 elements"),
+              std::string::npos);
 }
 
 TEST(ReplyReader, ALimitIsThatOfOneReplyNotOfMany) {

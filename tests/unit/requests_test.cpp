@@ -22,25 +22,26 @@ struct RequestsTest : testing::Test {
     };
 
     void open(std::size_t count_max = 100, std::size_t bytes_max = 1 << 20) {
-        requests.emplace(frame::Address::Id{1, 2, 3}, 3, count_max, bytes_max,
-                         Requests::Engine{
-                             [this] {
-                                 if (no_memory) throw std::bad_alloc();
-                                 ++listens;
-                             },
-                             [this] { ++needs; },
-                             [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
-                                    TimeMs deadline) {
-                                 deadlines.push_back(deadline);
-                                 if (refusal) throw Failure(refusal);
-                                 published.push_back({channel, framed.substr(frame::request_size), frame::address_of(framed), sink});
-                             },
-                             [this](const std::shared_ptr<Inbox>&, Event event) { tell(event); },
-                             [this](const std::shared_ptr<Inbox>&, Event event) {
-                                 if (full) return false;
-                                 tell(event);
-                                 return true;
-                             }});
+        requests.emplace(
+            frame::Address::Id{1, 2, 3}, 3, count_max, bytes_max,
+            Requests::Engine{
+                [this] {
+                    if (no_memory) throw std::bad_alloc();
+                    ++listens;
+                },
+                [this] { ++needs; },
+                [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
+                       TimeMs deadline) {
+                    deadlines.push_back(deadline);
+                    if (refusal) throw Failure(refusal);
+                    published.push_back({channel, framed.substr(frame::request_size), frame::address_of(framed), sink});
+                },
+                [this](const std::shared_ptr<Inbox>&, Event event) { tell(event); },
+                [this](const std::shared_ptr<Inbox>&, Event event) {
+                    if (full) return false;
+                    tell(event);
+                    return true;
+                }});
     }
     void SetUp() override { open(); }
     void TearDown() override { requests->end_all({Status::CLOSED, "closed"}); }
@@ -57,14 +58,17 @@ struct RequestsTest : testing::Test {
         told.push_back(text);
     }
     std::shared_ptr<Request> ask(std::uintptr_t name, std::uint64_t expect, TimeMs deadline = never) {
-        auto request = requests->open("c", "q" + std::to_string(name), expect, deadline, inbox, reinterpret_cast<void*>(name));
+        auto request =
+            requests->open("c", "q" + std::to_string(name), expect, deadline, inbox, reinterpret_cast<void*>(name));
         requests->turn(now);
         return request;
     }
     void settle(std::size_t i, std::uint64_t receivers, const Error& error = {}) {
         EXPECT_FALSE(published.at(i).sink->settle(nullptr, {error, receivers}));
     }
-    void reply(std::size_t i, const std::string& payload) { requests->reply(frame::reply(published.at(i).address.number, payload)); }
+    void reply(std::size_t i, const std::string& payload) {
+        requests->reply(frame::reply(published.at(i).address.number, payload));
+    }
     Strings take() { return std::exchange(told, {}); }
 
     std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>(InboxLimits{}, make_event_fd);
@@ -158,7 +162,8 @@ TEST_F(RequestsTest, AFailedPublishIsTheEndUnlessItMayHaveHappened) {
     reply(1, "one has it");
     reply(2, "one has it");
     requests->tick(2000);
-    EXPECT_EQ(take(), (Strings{"2:reply one has it", "3:reply one has it", "2:TIMEOUT 1 missing ?", "3:TIMEOUT 1 missing 1"}));
+    EXPECT_EQ(take(),
+              (Strings{"2:reply one has it", "3:reply one has it", "2:TIMEOUT 1 missing ?", "3:TIMEOUT 1 missing 1"}));
     EXPECT_NE(std::string::npos, last_text.find("reset")) << last_text;
 }
 
@@ -180,7 +185,8 @@ TEST_F(RequestsTest, ABreakIsSurvived) {
     EXPECT_EQ(2u, published.size());
     reply(1, "after");
     reply(0, "after");
-    EXPECT_EQ(take(), (Strings{"1:reply before", "2:reply after", "2:OK 1 missing 0", "1:reply after", "1:OK 2 missing 0"}));
+    EXPECT_EQ(take(),
+              (Strings{"1:reply before", "2:reply after", "2:OK 1 missing 0", "1:reply after", "1:OK 2 missing 0"}));
 }
 
 TEST_F(RequestsTest, TheTimeRunsWhileTheChannelIsNotConfirmed) {
@@ -294,7 +300,8 @@ TEST_F(RequestsTest, AreLimited) {
         EXPECT_EQ(failure.status(), Status::QUEUE_FULL);
     }
     requests->confirmed();
-    EXPECT_NO_THROW(requests->open("c", std::string(500, 'x'), 1, never, inbox, nullptr)) << "the others' are published";
+    EXPECT_NO_THROW(requests->open("c", std::string(500, 'x'), 1, never, inbox, nullptr))
+        << "the others' are published";
 }
 
 TEST_F(RequestsTest, EndWithTheirInbox) {

@@ -1,4 +1,5 @@
-// Which look-ups are made, and how long their answers are good for. Names are looked up by the test, and so is the time.
+// Which look-ups are made, and how long their answers are good for. Names are looked up by the test, and so is the
+// time.
 #include "core/net/resolver.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +17,9 @@
 namespace fanwire::core {
 namespace {
 
-Address address_of(const char* ip) { return look_up(ip, 6379, AI_NUMERICHOST).addresses.at(0); }
+Address address_of(const char* ip) {
+    return look_up(ip, 6379, AI_NUMERICHOST).addresses.at(0);
+}
 
 // What the resolver's thread, which may outlive a test, has to do with the test.
 struct Names {
@@ -47,7 +50,8 @@ struct ResolverTest : testing::Test {
         return promise->get_future();
     }
     static Resolved end(std::future<Resolved>&& future) {
-        if (future.wait_for(std::chrono::seconds(20)) != std::future_status::ready) return {{}, {Status::TIMEOUT, "no answer"}};
+        if (future.wait_for(std::chrono::seconds(20)) != std::future_status::ready)
+            return {{}, {Status::TIMEOUT, "no answer"}};
         return future.get();
     }
     Resolved ask(const std::string& host) { return end(begin(host)); }
@@ -137,7 +141,8 @@ TEST(Addresses, AreEqualByWhatTheySay) {
     EXPECT_EQ(address_of("10.0.0.1"), address_of("10.0.0.1"));
     EXPECT_FALSE(address_of("10.0.0.1") == address_of("10.0.0.2"));
     EXPECT_FALSE(address_of("127.0.0.1") == address_of("::1"));
-    EXPECT_FALSE(look_up("10.0.0.1", 1, AI_NUMERICHOST).addresses[0] == look_up("10.0.0.1", 2, AI_NUMERICHOST).addresses[0]);
+    EXPECT_FALSE(look_up("10.0.0.1", 1, AI_NUMERICHOST).addresses[0] ==
+                 look_up("10.0.0.1", 2, AI_NUMERICHOST).addresses[0]);
 }
 
 }  // namespace

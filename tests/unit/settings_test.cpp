@@ -243,7 +243,8 @@ TEST(Settings, MalformedVariableIsNamed) {
 
 // What Kubernetes sets for a Service named "fanwire" or "fanwire-client", and Docker for a link.
 TEST(Settings, VariablesOfServicesAreIgnored) {
-    for (const char* value : {"tcp://10.0.0.1:80", "udp://10.0.0.1:53", "sctp://[fd00::1]:80", "tcp://172.17.0.2:6379"}) {
+    for (const char* value :
+         {"tcp://10.0.0.1:80", "udp://10.0.0.1:53", "sctp://[fd00::1]:80", "tcp://172.17.0.2:6379"}) {
         const Settings settings = Options().resolve(environment_of({{"FANWIRE_PORT", value},
                                                                     {"FANWIRE_PORT_6379_TCP", value},
                                                                     {"FANWIRE_PORT_6379_TCP_ADDR", "10.0.0.1"},
@@ -271,19 +272,23 @@ TEST(Settings, VariablesOfServicesAreIgnored) {
 
 TEST(Settings, NoOtherValueIsThatOfAService) {
     for (const char* value : {"tcp", "tcp:80", "10.0.0.1:80", "http://10.0.0.1:80", "redis://tcp://"})
-        expect_failure(Status::INVALID_OPTION, {"FANWIRE_PORT"},
-                       [&] { Options().resolve(environment_of({{"FANWIRE_PORT", value}})); });
-    for (const char* value : {"/app", "/fanwire-client", "/app/fanwire", "/app/fanwire-client2", "app/fanwire-client"}) {
+        expect_failure(Status::INVALID_OPTION, {"FANWIRE_PORT"}, [&] {
+            Options().resolve(environment_of({{"FANWIRE_PORT", value}}));
+        });
+    for (const char* value :
+         {"/app", "/fanwire-client", "/app/fanwire", "/app/fanwire-client2", "app/fanwire-client"}) {
         const Settings settings = Options().resolve(environment_of({{"FANWIRE_CLIENT_NAME", value}}));
         EXPECT_EQ(settings.client_name, value);
         EXPECT_TRUE(settings.notes.empty());
     }
-    expect_failure(Status::INVALID_OPTION, {"FANWIRE_DB"},
-                   [&] { Options().resolve(environment_of({{"FANWIRE_DB", "tcp://10.0.0.1:80"}})); });
+    expect_failure(Status::INVALID_OPTION, {"FANWIRE_DB"}, [&] {
+        Options().resolve(environment_of({{"FANWIRE_DB", "tcp://10.0.0.1:80"}}));
+    });
     // Somebody's own word is never one that nobody set.
     expect_failure(Status::INVALID_OPTION, {"port"}, [&] { options_of({{"port", "tcp://10.0.0.1:80"}}); });
     // Nor is there anything to say about a variable that is not read.
-    EXPECT_TRUE(options_of({{"port", "7"}}).resolve(environment_of({{"FANWIRE_PORT", "tcp://10.0.0.1:80"}})).notes.empty());
+    EXPECT_TRUE(
+        options_of({{"port", "7"}}).resolve(environment_of({{"FANWIRE_PORT", "tcp://10.0.0.1:80"}})).notes.empty());
 }
 
 TEST(Settings, MalformedVariableThatIsNotNeededDoesNotMatter) {

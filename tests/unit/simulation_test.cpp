@@ -1,26 +1,33 @@
-// Schedules of everything that may happen, in virtual time, against a model of Redis (simulation/): bytes arrive in pieces,
-// connections break at any byte, the server hangs, restarts, refuses, is full, is loading, changes its ACL; calls come at
-// any moment. What the client reads it reads as the transport does, large messages where the link wants them.
+// Schedules of everything that may happen, in virtual time, against a model of Redis (simulation/): bytes arrive in
+// pieces, connections break at any byte, the server hangs, restarts, refuses, is full, is loading, changes its ACL;
+// calls come at any moment. What the client reads it reads as the transport does, large messages where the link wants
+// them.
 //
 // What must hold for every schedule:
 //  - in the end Redis's subscriptions are the wanted ones, and all are ACTIVE (or, after the last attempt, FAILED);
-//  - each subscription sees, from ACTIVE on, the messages that Redis executed for it in their order, none twice, and where
-//    some are missing a GAP stands, with the right count where it has one, and so between what came before and after a break,
-//    with conflate too; none while it is not active; ENDED once, last;
-//  - a program that is stale from LOST and GAP on and fetches at ACTIVE and RESUMED ends fresh, is fresh at each message, and
+//  - each subscription sees, from ACTIVE on, the messages that Redis executed for it in their order, none twice, and
+//  where
+//    some are missing a GAP stands, with the right count where it has one, and so between what came before and after a
+//    break, with conflate too; none while it is not active; ENDED once, last;
+//  - a program that is stale from LOST and GAP on and fetches at ACTIVE and RESUMED ends fresh, is fresh at each
+//  message, and
 //    while it is fresh lacks nothing that was executed before the message it sees;
 //  - payloads are what was published, byte for byte, large ones in the very place where they were received, for all who
 //    share them and as long as somebody keeps them; inboxes drop when, and only when, their limits say so;
-//  - what is published while there is no connection is not sent before the wanted subscriptions are confirmed or refused again,
+//  - what is published while there is no connection is not sent before the wanted subscriptions are confirmed or
+//  refused again,
 //    or drain_wait_ms has passed;
 //  - each publish has one outcome; what is OK was executed once and in the order of the calls, what failed was not, and
 //    what is OUTCOME_UNKNOWN was at most once; and each leaves the count of the unsent once;
-//  - each request and each NUMSUB ends once, not later than its time, and no sooner than it has what it wants or a reason; a
-//    reply is seen at most once, in order, by the request that it answers, and what is missing is counted; NUMSUB gives what
-//    the server has counted; the limits of what is open are kept exactly, and in the end nothing is.
+//  - each request and each NUMSUB ends once, not later than its time, and no sooner than it has what it wants or a
+//  reason; a
+//    reply is seen at most once, in order, by the request that it answers, and what is missing is counted; NUMSUB gives
+//    what the server has counted; the limits of what is open are kept exactly, and in the end nothing is.
 //
-// A failing schedule prints the command that replays it, with a trace. FANWIRE_SIMULATION_COUNT=n runs n schedules beyond
-// the usual ones, from FANWIRE_SIMULATION_FIRST on.
+// A failing schedule prints the command that replays it, with a trace. FANWIRE_SIMULATION_COUNT=n runs n schedules
+// beyond the usual ones, from FANWIRE_SIMULATION_FIRST on.
+#include "tests/unit/simulation/simulation.h"
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -28,8 +35,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-
-#include "tests/unit/simulation/simulation.h"
 
 #ifndef FANWIRE_SIMULATION_SHARD
 #define FANWIRE_SIMULATION_SHARD 10000
@@ -90,33 +95,83 @@ void run_schedules(std::uint32_t first, std::uint32_t count, bool verbose = fals
                 std::printf("%12llu  %s\n", static_cast<unsigned long long>(sum.times[what]), what);
         }
     };
-    must_have(500, {"ACTIVE, exact", "RESUMED, exact", "GAP counted", "GAP of unknown size",
-                    "GAP of a break whose LOST was folded", "message", "message by pattern",
-                    "OK", "OUTCOME_UNKNOWN", "unknown, and executed", "TIMEOUT", "NOT_CONNECTED", "NO_PERMISSION",
-                    "AUTH_FAILED", "REDIS_ERROR", "CLOSED", "given up", "revived", "a zombie moves", "conflated, adds up",
-                    "room filled", "room used in part", "room ignored", "large, where it was received", "large, copied",
-                    "large, kept to the end", "shared by two inboxes", "large, and the inbox counts its bytes",
-                    "queued publishes wait for subscriptions", "publishes are sent when drain_wait_ms has passed",
-                    "after a break", "after a break, with conflate",
-                    "a request is published", "a reply", "a reply is late", "what is no reply comes on the reply channel",
-                    "a request ends: OK", "a request ends: TIMEOUT", "a request ends: LIMIT_REACHED",
-                    "a request ends: UNSUBSCRIBED", "a request ends: CLOSED", "a request ends: NOT_CONNECTED",
-                    "a request ends: NO_PERMISSION", "a request ends: REDIS_ERROR", "the reply channel is refused",
-                    "a pattern matches the reply channel", "NUMSUB: OK", "NUMSUB: TIMEOUT",
+    must_have(500, {"ACTIVE, exact",
+                    "RESUMED, exact",
+                    "GAP counted",
+                    "GAP of unknown size",
+                    "GAP of a break whose LOST was folded",
+                    "message",
+                    "message by pattern",
+                    "OK",
+                    "OUTCOME_UNKNOWN",
+                    "unknown, and executed",
+                    "TIMEOUT",
+                    "NOT_CONNECTED",
+                    "NO_PERMISSION",
+                    "AUTH_FAILED",
+                    "REDIS_ERROR",
+                    "CLOSED",
+                    "given up",
+                    "revived",
+                    "a zombie moves",
+                    "conflated, adds up",
+                    "room filled",
+                    "room used in part",
+                    "room ignored",
+                    "large, where it was received",
+                    "large, copied",
+                    "large, kept to the end",
+                    "shared by two inboxes",
+                    "large, and the inbox counts its bytes",
+                    "queued publishes wait for subscriptions",
+                    "publishes are sent when drain_wait_ms has passed",
+                    "after a break",
+                    "after a break, with conflate",
+                    "a request is published",
+                    "a reply",
+                    "a reply is late",
+                    "what is no reply comes on the reply channel",
+                    "a request ends: OK",
+                    "a request ends: TIMEOUT",
+                    "a request ends: LIMIT_REACHED",
+                    "a request ends: UNSUBSCRIBED",
+                    "a request ends: CLOSED",
+                    "a request ends: NOT_CONNECTED",
+                    "a request ends: NO_PERMISSION",
+                    "a request ends: REDIS_ERROR",
+                    "the reply channel is refused",
+                    "a pattern matches the reply channel",
+                    "NUMSUB: OK",
+                    "NUMSUB: TIMEOUT",
                     "NUMSUB: NO_PERMISSION"});
-    must_have(10000, {"broken inside a large message", "given up inside a large message", "unsubscribed inside a large message",
-                      "large, and nobody wants it any more", "closed inside a large message",
-                      "shared by two inboxes, of which one was drained long before", "full of large messages' bytes",
-                      "large, dropped as the oldest", "large, dropped as the newest", "large, conflated",
-                      "larger than its memory at first", "a request of unknown outcome is answered", "too large requests",
-                      "too many requests", "NUMSUB is asked again",
-                      "no memory for a request", "a request ends: QUEUE_FULL", "a request ends: NO_MEMORY",
-                      "a large request", "NUMSUB: NOT_CONNECTED", "NUMSUB: CLOSED"});
+    must_have(10000, {"broken inside a large message",
+                      "given up inside a large message",
+                      "unsubscribed inside a large message",
+                      "large, and nobody wants it any more",
+                      "closed inside a large message",
+                      "shared by two inboxes, of which one was drained long before",
+                      "full of large messages' bytes",
+                      "large, dropped as the oldest",
+                      "large, dropped as the newest",
+                      "large, conflated",
+                      "larger than its memory at first",
+                      "a request of unknown outcome is answered",
+                      "too large requests",
+                      "too many requests",
+                      "NUMSUB is asked again",
+                      "no memory for a request",
+                      "a request ends: QUEUE_FULL",
+                      "a request ends: NO_MEMORY",
+                      "a large request",
+                      "NUMSUB: NOT_CONNECTED",
+                      "NUMSUB: CLOSED"});
 }
 
 class SimulatedSchedules : public testing::TestWithParam<std::uint32_t> {};
 
-TEST_P(SimulatedSchedules, KeepTheContract) { run_schedules(GetParam() * shard_size, shard_size); }
+TEST_P(SimulatedSchedules, KeepTheContract) {
+    run_schedules(GetParam() * shard_size, shard_size);
+}
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SimulatedSchedules, testing::Range(0u, shards), [](const auto& shard) {
     return std::to_string(shard.param * shard_size) + "_to_" + std::to_string((shard.param + 1) * shard_size - 1);
@@ -196,8 +251,8 @@ TEST(Simulation, ABreakAfterEachByte) {
     EXPECT_GT(breaks, 1000u);
 }
 
-// The same with large messages that two inboxes share, one of which is drained late. The link breaks at each byte of what
-// is around them, and at many in them.
+// The same with large messages that two inboxes share, one of which is drained late. The link breaks at each byte of
+// what is around them, and at many in them.
 void live_with_large(Simulation& simulation) {
     for (int i = 0; i < 6; ++i) simulation.flow();
     for (int i = 0; i < 8; ++i) simulation.subscribe(TargetKind::channel, "c0");

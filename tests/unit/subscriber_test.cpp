@@ -1,11 +1,12 @@
 // The receiving link: what each frame of Redis becomes, and what must break the link.
 #include "core/protocol/subscriber.h"
-#include "tests/support/topics.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
+
+#include "tests/support/topics.h"
 
 namespace fanwire::core {
 namespace {
@@ -41,20 +42,17 @@ struct SubscriberTest : testing::Test, Subscriber::Listener {
         return bytes;
     }
     std::vector<std::string> take() { return std::exchange(events, {}); }
-    void want(const char* name, TargetKind kind = TargetKind::channel) {
-        link.want(topic_of(topics, kind, name), 0);
-    }
+    void want(const char* name, TargetKind kind = TargetKind::channel) { link.want(topic_of(topics, kind, name), 0); }
 
     std::vector<std::string> events;
     int arriving = 0;
     Topics topics;
-    Subscriber link{
-        [] {
-            LinkConfig config;
-            config.handshake = {"", "", "fanwire", 0};
-            return config;
-        }(),
-        500, [] { return 0.5; }, topics, *this};
+    Subscriber link{[] {
+                        LinkConfig config;
+                        config.handshake = {"", "", "fanwire", 0};
+                        return config;
+                    }(),
+                    500, [] { return 0.5; }, topics, *this};
 };
 
 using Strings = std::vector<std::string>;
@@ -95,7 +93,8 @@ TEST_F(SubscriberTest, CountsWhatItAwaits) {
     EXPECT_EQ(awaited(), 3u) << "a, b and late";
 }
 
-// A server that greets well and closes at SUBSCRIBE is not a good one: the waits grow until a subscription is confirmed.
+// A server that greets well and closes at SUBSCRIBE is not a good one: the waits grow until a subscription is
+// confirmed.
 TEST_F(SubscriberTest, AServerThatClosesAtSubscribeMeetsTheBackoff) {
     want("ws:a");
     connect();
@@ -154,7 +153,8 @@ TEST_F(SubscriberTest, FramesThatAnswerNothingBreakTheLink) {
     for (const char* frame :
          {":1\r\n", "+OK\r\n", "+PONG\r\n", "-ERR what\r\n", "$-1\r\n", "*0\r\n", "*1\r\n$7\r\nmessage\r\n",
           "*3\r\n$8\r\npmessage\r\n$1\r\na\r\n$1\r\nb\r\n", "*3\r\n$11\r\nunsubscribe\r\n$4\r\nws:a\r\n:0\r\n",
-          "*3\r\n$5\r\nwhat?\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n*1\r\n:1\r\n:2\r\n", "*4\r\n:1\r\n:2\r\n:3\r\n:4\r\n"}) {
+          "*3\r\n$5\r\nwhat?\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n*1\r\n:1\r\n:2\r\n",
+          "*4\r\n:1\r\n:2\r\n:3\r\n:4\r\n"}) {
         connect();
         link.received(frame, 1);
         EXPECT_EQ(link.state(), Link::State::waiting) << frame;
@@ -201,13 +201,12 @@ TEST_F(SubscriberTest, TheSameUserIsNotDisturbedAndAnotherConnectsAnew) {
 }
 
 struct OutputBufferTest : SubscriberTest {
-    Subscriber asking{
-        [] {
-            LinkConfig config;
-            config.handshake = {"", "", "", 0, true};
-            return config;
-        }(),
-        500, [] { return 0.5; }, topics, *this};
+    Subscriber asking{[] {
+                          LinkConfig config;
+                          config.handshake = {"", "", "", 0, true};
+                          return config;
+                      }(),
+                      500, [] { return 0.5; }, topics, *this};
 
     // Connects to a server whose INFO stats says this.
     void greet(const std::string& info, TimeMs now) {
@@ -222,7 +221,8 @@ struct OutputBufferTest : SubscriberTest {
     static std::string info(int connections, int kills) {
         const std::string text = "# Stats\r\ntotal_connections_received:" + std::to_string(connections) +
                                  "\r\nclient_query_buffer_limit_disconnections:9\r\n"
-                                 "client_output_buffer_limit_disconnections:" + std::to_string(kills) + "\r\n";
+                                 "client_output_buffer_limit_disconnections:" +
+                                 std::to_string(kills) + "\r\n";
         return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
     }
     void lose(Status status, TimeMs now) { asking.closed({status, "closed"}, now); }

@@ -52,7 +52,8 @@ TEST(Text, CutsBetweenCharacters) {
 
 TEST(Text, CutsNoCharacterInTwo) {
     const std::string_view text = "a\xC3\xA9\xF0\x9F\x98\x80z";
-    for (const auto& [size, kept] : {std::pair{0u, 0u}, {1u, 1u}, {2u, 1u}, {3u, 3u}, {4u, 3u}, {6u, 3u}, {7u, 7u}, {8u, 8u}, {99u, 8u}})
+    for (const auto& [size, kept] :
+         {std::pair{0u, 0u}, {1u, 1u}, {2u, 1u}, {3u, 3u}, {4u, 3u}, {6u, 3u}, {7u, 7u}, {8u, 8u}, {99u, 8u}})
         EXPECT_EQ(cut_utf8(text, size), text.substr(0, kept)) << size;
     EXPECT_EQ(cut_utf8("\x80\x80", 1), "") << "nothing but continuations";
 }

@@ -15,7 +15,9 @@ namespace {
 
 using namespace core;
 
-std::string file(const std::string& name) { return std::string(FANWIRE_CERTIFICATES) + "/" + name; }
+std::string file(const std::string& name) {
+    return std::string(FANWIRE_CERTIFICATES) + "/" + name;
+}
 
 std::shared_ptr<const TlsContext> context(TlsContext::Config config) {
     return std::make_shared<TlsContext>(std::move(config));
@@ -27,9 +29,9 @@ std::shared_ptr<const TlsContext> trusting(const std::string& name = "localhost"
 
 // The other end, in memory.
 class Server {
-   public:
-    explicit Server(const std::function<void(SSL_CTX*)>& configure = [](SSL_CTX*) {},
-                    const std::string& certificate = "server")
+ public:
+    explicit Server(
+        const std::function<void(SSL_CTX*)>& configure = [](SSL_CTX*) {}, const std::string& certificate = "server")
         : context_(SSL_CTX_new(TLS_server_method())) {
         SSL_CTX_use_certificate_file(context_, file(certificate + ".pem").c_str(), SSL_FILETYPE_PEM);
         SSL_CTX_use_PrivateKey_file(context_, file(certificate + ".key").c_str(), SSL_FILETYPE_PEM);
@@ -73,7 +75,7 @@ class Server {
         return bytes;
     }
 
-   private:
+ private:
     SSL_CTX* context_;
     SSL* ssl_ = nullptr;
     BIO *in_ = nullptr, *out_ = nullptr;
@@ -349,8 +351,9 @@ TEST(Tls, TheAuthorityAloneIsEnoughWhenAskedFor) {
         join(session, server);
         EXPECT_EQ(session.state(), TlsSession::State::open) << certificate << " " << session.error().text;
     }
-    for (const auto& [certificate, status] : {std::pair("self-signed", "TLS_UNTRUSTED"), std::pair("expired", "TLS_EXPIRED"),
-                                              std::pair("stranger", "TLS_UNTRUSTED")}) {
+    for (const auto& [certificate, status] :
+         {std::pair("self-signed", "TLS_UNTRUSTED"), std::pair("expired", "TLS_EXPIRED"),
+          std::pair("stranger", "TLS_UNTRUSTED")}) {
         Server server([](SSL_CTX*) {}, certificate);
         TlsSession session(context({"localhost", file("ca.pem"), "", "", TlsVerify::ca}));
         join(session, server);
@@ -374,7 +377,8 @@ TEST(Tls, EndsThatMeanSomething) {
     TlsSession early(trusting());
     EXPECT_EQ(name_of(early.explain_end(lost).status), "TLS_FAILED");
     for (const bool asks : {false, true}) {
-        Server server([&](SSL_CTX* ctx) { SSL_CTX_set_verify(ctx, asks ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr); });
+        Server server(
+            [&](SSL_CTX* ctx) { SSL_CTX_set_verify(ctx, asks ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr); });
         TlsSession session(trusting());
         join(session, server);
         ASSERT_EQ(session.state(), TlsSession::State::open) << session.error().text;

@@ -88,7 +88,9 @@ TEST(Topics, FindWhatIsThereAndNothingElse) {
         std::mt19937 random(7);
         Topics topics(seed);
         std::map<std::pair<TargetKind, std::string>, Topic*> model;
-        const auto name = [&](std::uint32_t i) { return std::string(i % 40, 'x') + std::to_string(i % 40 ? i : i / 40); };
+        const auto name = [&](std::uint32_t i) {
+            return std::string(i % 40, 'x') + std::to_string(i % 40 ? i : i / 40);
+        };
         for (int step = 0; step < 60000; ++step) {
             const bool growing = step % 20000 < 10000;
             const std::uint32_t i = static_cast<std::uint32_t>(random() % 6000);
@@ -97,10 +99,11 @@ TEST(Topics, FindWhatIsThereAndNothingElse) {
             Topic* const found = topics.find(kind, key.second);
             const auto known = model.find(key);
             ASSERT_EQ(found, known == model.end() ? nullptr : known->second) << key.second;
-            EXPECT_EQ(topics.find(kind == TargetKind::channel ? TargetKind::pattern : TargetKind::channel, key.second),
-                      model.contains({kind == TargetKind::channel ? TargetKind::pattern : TargetKind::channel, key.second})
-                          ? model.at({kind == TargetKind::channel ? TargetKind::pattern : TargetKind::channel, key.second})
-                          : nullptr);
+            EXPECT_EQ(
+                topics.find(kind == TargetKind::channel ? TargetKind::pattern : TargetKind::channel, key.second),
+                model.contains({kind == TargetKind::channel ? TargetKind::pattern : TargetKind::channel, key.second})
+                    ? model.at({kind == TargetKind::channel ? TargetKind::pattern : TargetKind::channel, key.second})
+                    : nullptr);
             if (growing ? random() % 8 != 0 : random() % 8 == 0) {
                 Topic& topic = topic_of(topics, kind, key.second);
                 if (found) {
@@ -138,7 +141,8 @@ TEST(Topics, KeepWhatIsInUse) {
     EXPECT_EQ(topics.size(), 900u);
     topics.forget_unused();
     EXPECT_EQ(topics.size(), 600u);
-    for (int i = 0; i < 3000; ++i) EXPECT_EQ(topics.find(TargetKind::channel, std::to_string(i)) != nullptr, i % 10 < 2);
+    for (int i = 0; i < 3000; ++i)
+        EXPECT_EQ(topics.find(TargetKind::channel, std::to_string(i)) != nullptr, i % 10 < 2);
     while (!tracked.empty()) tracked.front().unlink();
     topics.for_each([](Topic& topic) { topic.clear(); });
     topics.forget_unused();

@@ -19,7 +19,7 @@ namespace {
 
 // Redis's side of the pub/sub commands: takes the bytes, answers by acknowledgements or one error.
 class FakeRedis {
-   public:
+ public:
     struct Answer {
         enum { subscribed, unsubscribed, error } what;
         TargetKind kind;
@@ -40,7 +40,7 @@ class FakeRedis {
         reader_.reset();
     }
 
-   private:
+ private:
     void run(const Reply& command) {
         const std::string word(command[0].text());
         const TargetKind kind = word[0] == 'P' ? TargetKind::pattern : TargetKind::channel;
@@ -80,7 +80,9 @@ struct TrackerTest : testing::Test, SubscriptionTracker::Listener {
     void want(const std::string& name, TargetKind kind = TargetKind::channel) {
         tracker.want(topic_of(topics, kind, name), now);
     }
-    void unwant(const std::string& name, TargetKind kind = TargetKind::channel) { if (Topic* const topic = topics.find(kind, name)) tracker.unwant(*topic, now); }
+    void unwant(const std::string& name, TargetKind kind = TargetKind::channel) {
+        if (Topic* const topic = topics.find(kind, name)) tracker.unwant(*topic, now);
+    }
     // Sends what there is to send.
     void send() {
         std::string bytes;
@@ -397,30 +399,38 @@ TEST_P(TrackerSchedules, Converge) {
             if (server.answers.empty()) return;
             const auto one = server.answers.front();
             server.answers.pop_front();
-            const bool fits =
-                one.what == FakeRedis::Answer::error
-                    ? t.refused("NOPERM no", time)
-                    : t.acknowledged(one.what == FakeRedis::Answer::subscribed, one.kind, one.name, time);
+            const bool fits = one.what == FakeRedis::Answer::error
+                                  ? t.refused("NOPERM no", time)
+                                  : t.acknowledged(one.what == FakeRedis::Answer::subscribed, one.kind, one.name, time);
             ASSERT_TRUE(fits) << "seed " << seed;
         };
         for (int step = 0; step < 200; ++step) {
             const TargetKind kind = pick(3) ? TargetKind::channel : TargetKind::pattern;
             const std::string name = "n" + std::to_string(pick(5));
             switch (pick(12)) {
-                case 0: case 1: case 2:
+                case 0:
+                case 1:
+                case 2:
                     t.want(topic_of(all, kind, name), time);
                     wanted.emplace(kind, name);
                     break;
-                case 3: case 4:
+                case 3:
+                case 4:
                     if (Topic* const topic = all.find(kind, name)) t.unwant(*topic, time);
                     wanted.erase({kind, name});
                     break;
-                case 5: case 6: t.next_command(unread); break;
+                case 5:
+                case 6:
+                    t.next_command(unread);
+                    break;
                 case 7:
                     server.take(unread);
                     unread.clear();
                     break;
-                case 8: case 9: step_answer(); break;
+                case 8:
+                case 9:
+                    step_answer();
+                    break;
                 case 10:
                     time += pick(1500);
                     t.tick(time);

@@ -32,7 +32,7 @@ std::string file(const std::string& name) {
 
 // A descriptor.
 class Fd {
-   public:
+ public:
     explicit Fd(int fd = -1) : fd_(fd) {}
     ~Fd() { close(); }
     Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
@@ -53,13 +53,13 @@ class Fd {
         close();
     }
 
-   private:
+ private:
     int fd_;
 };
 
 // A socket that listens on 127.0.0.1.
 class Listener {
-   public:
+ public:
     explicit Listener(int backlog = 16) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_in any{};
         any.sin_family = AF_INET;
@@ -80,7 +80,7 @@ class Listener {
     Fd accept() { return Fd(::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC)); }
     void close() { fd_.close(); }
 
-   private:
+ private:
     Fd fd_;
     std::uint16_t port_ = 0;
 };
@@ -101,10 +101,12 @@ struct Silent {
 
 // A transport and its owner, in a loop that runs while the test waits for something.
 class Client : public Transport::Owner {
-   public:
+ public:
     explicit Client(std::vector<Address> addresses, std::shared_ptr<const TlsContext> tls = nullptr,
                     TimeMs connect_timeout = patience)
-        : resolver_([addresses](const std::string&, std::uint16_t, int) { return Resolved{addresses, {}}; }),
+        : resolver_([addresses](const std::string&, std::uint16_t, int) {
+              return Resolved{addresses, {}};
+          }),
           transport_(std::make_unique<Transport>(
               loop_, resolver_, Endpoint{"redis.test", 1, "", connect_timeout, 0, std::move(tls)}, *this)) {}
 
@@ -113,7 +115,8 @@ class Client : public Transport::Owner {
     Loop& loop() { return loop_; }
 
     // Whether it came to be, in good time; `step` is what the other end does meanwhile.
-    bool until(const std::function<bool()>& done, const std::function<void()>& step = [] {}) {
+    bool until(
+        const std::function<bool()>& done, const std::function<void()>& step = [] {}) {
         const TimeMs deadline = now_ms() + patience;
         bool is_done = false;
         Loop::Timer timer(loop_, [&] {
@@ -142,7 +145,7 @@ class Client : public Transport::Owner {
     std::size_t room = 0;  // bytes that the owner wants at most at once; 0: any
     std::string log;       // what happened, in order
 
-   private:
+ private:
     void transport_opened() override {
         opened = true;
         log += "opened ";
@@ -232,7 +235,8 @@ TEST(TransportAddresses, AfterOneThatClosesOrIsSilentBeforeItGreetsTheNextOneHas
     ASSERT_TRUE(client.until([&] { return client.log == "opened moving-on opened "; }));
     EXPECT_EQ(client.transport().peer(), b.text());
     EXPECT_EQ(client.transport().write("PING\r\n"), 6u);
-    ASSERT_TRUE(client.until([&] { return client.log == "opened moving-on opened moving-on opened "; })) << "b is silent";
+    ASSERT_TRUE(client.until([&] { return client.log == "opened moving-on opened moving-on opened "; }))
+        << "b is silent";
     EXPECT_EQ(client.transport().peer(), c.text());
     c.accept().close();
     EXPECT_TRUE(client.until([&] { return client.broken.has_value(); }));
@@ -307,7 +311,8 @@ TEST(TransportAddresses, OneThatRefusesIsPassedOverInTheSameAttempt) {
 
 TEST(TransportAddresses, SilentInTheHandshakeOfTlsIsSickToo) {
     Listener silent, other;
-    const auto tls = std::make_shared<TlsContext>(TlsContext::Config{"localhost", file("ca.pem"), "", "", TlsVerify::full});
+    const auto tls =
+        std::make_shared<TlsContext>(TlsContext::Config{"localhost", file("ca.pem"), "", "", TlsVerify::full});
     Client client({silent.address(), other.address()}, tls, 400);
     client.transport().open();
     EXPECT_TRUE(client.until([&] { return other.waiting(); })) << "in the same attempt";
@@ -360,7 +365,7 @@ TEST(TransportEnds, AServerThatSpeaksTlsIsRecognised) {
 
 // A child that waits until it is let go.
 class Child {
-   public:
+ public:
     explicit Child(const std::function<void()>& task = [] {}) {
         EXPECT_EQ(pipe(pipe_), 0);
         pid_ = fork();
@@ -381,7 +386,7 @@ class Child {
         return status;
     }
 
-   private:
+ private:
     int pipe_[2] = {-1, -1};
     pid_t pid_ = -1;
 };
@@ -414,7 +419,7 @@ TEST(TransportForks, AChildClosesNothingOfTheParents) {
 
 // The other end, over a socket.
 class TlsServer {
-   public:
+ public:
     explicit TlsServer(Listener& listener) : listener_(listener), context_(SSL_CTX_new(TLS_server_method())) {
         SSL_CTX_use_certificate_file(context_, file("server.pem").c_str(), SSL_FILETYPE_PEM);
         SSL_CTX_use_PrivateKey_file(context_, file("server.key").c_str(), SSL_FILETYPE_PEM);
@@ -456,7 +461,7 @@ class TlsServer {
     }
     const std::string& end() const { return end_; }
 
-   private:
+ private:
     Listener& listener_;
     SSL_CTX* context_;
     Fd socket_;
@@ -467,8 +472,9 @@ class TlsServer {
 struct TransportTls : testing::Test {
     Listener listener;
     TlsServer server{listener};
-    Client client{{listener.address()},
-                  std::make_shared<TlsContext>(TlsContext::Config{"localhost", file("ca.pem"), "", "", TlsVerify::full})};
+    Client client{
+        {listener.address()},
+        std::make_shared<TlsContext>(TlsContext::Config{"localhost", file("ca.pem"), "", "", TlsVerify::full})};
 
     bool until(const std::function<bool()>& done) {
         return client.until(done, [&] { server.step(); });

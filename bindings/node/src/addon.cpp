@@ -48,8 +48,8 @@ napi_value initialize(napi_env env, napi_value exports) {
     return exports;
 }
 
-} // namespace
-} // namespace fanwire::node
+}  // namespace
+}  // namespace fanwire::node
 
 NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
     try {

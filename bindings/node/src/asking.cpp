@@ -10,11 +10,13 @@
 namespace fanwire::node {
 namespace {
 
-void* key_at(const Call& call, size_t index) { return reinterpret_cast<void*>(static_cast<uintptr_t>(call.number(index))); }
+void* key_at(const Call& call, size_t index) {
+    return reinterpret_cast<void*>(static_cast<uintptr_t>(call.number(index)));
+}
 
 // A request that we have made; closing it cancels it.
 class Request : public Handle {
-   public:
+ public:
     Request(std::shared_ptr<Environment> environment, fanwire_request* request)
         : Handle(std::move(environment)), request_(request) {}
     ~Request() override { Request::close(); }
@@ -24,7 +26,7 @@ class Request : public Handle {
         Handle::close();
     }
 
-   private:
+ private:
     fanwire_request* request_;
 };
 
@@ -64,8 +66,8 @@ napi_value numsub(const Call& call) {
     return nullptr;
 }
 
-// requestOpen(engine, inbox, channel, payload, key, [expect, timeoutMs]) -> request: REPLY rows with that key follow, and
-// then one REQUEST_DONE
+// requestOpen(engine, inbox, channel, payload, key, [expect, timeoutMs]) -> request: REPLY rows with that key follow,
+// and then one REQUEST_DONE
 napi_value request_open(const Call& call) {
     const auto& engine = handle_at<Engine>(call, 0);
     const auto& inbox = handle_at<Inbox>(call, 1);
@@ -100,7 +102,7 @@ napi_value reply(const Call& call) {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 void export_asking(napi_env env, napi_value exports) {
     export_function<numsub>(env, exports, "numsub");
@@ -109,4 +111,4 @@ void export_asking(napi_env env, napi_value exports) {
     export_function<reply>(env, exports, "reply");
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

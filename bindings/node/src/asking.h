@@ -8,7 +8,7 @@ namespace fanwire::node {
 
 // A request that this process has received, kept until it has been answered for the last time: its message.
 class Asked : public Handle {
-   public:
+ public:
     Asked(std::shared_ptr<Environment> environment, fanwire_message* message)
         : Handle(std::move(environment)), message_(message) {
         fanwire_message_retain(message_);
@@ -23,10 +23,10 @@ class Asked : public Handle {
 
     const fanwire_message* message() const { return message_; }
 
-   private:
+ private:
     fanwire_message* message_;
 };
 
 void export_asking(napi_env env, napi_value exports);
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -16,8 +16,8 @@ constexpr size_t kHeadWords = 2;
 constexpr size_t kRowWords = 7;
 constexpr int32_t kMaxInt32 = std::numeric_limits<int32_t>::max();
 
-// Who keeps the text of one message keeps the slab of strings that it is a part of: so much at most, and as much again as
-// it takes to make a string costs next to nothing for each message.
+// Who keeps the text of one message keeps the slab of strings that it is a part of: so much at most, and as much again
+// as it takes to make a string costs next to nothing for each message.
 constexpr size_t kTextSlab = 4096;
 // A larger message gets a string or Buffer of its own, so that who keeps it does not keep its neighbours alive.
 constexpr size_t kLargestText = kTextSlab / 4;
@@ -43,7 +43,7 @@ bool is_ascii(const char* bytes, size_t size) {
 }
 
 class BatchWriter {
-   public:
+ public:
     BatchWriter(napi_env env, Inbox& inbox, napi_value head) : env_(env), inbox_(inbox), values_(make_array(env)) {
         const auto words = int32_array(env, head);
         head_ = words.data();
@@ -76,7 +76,7 @@ class BatchWriter {
         return values_;
     }
 
-   private:
+ private:
     struct Piece {
         const char* channel;
         size_t channel_size;
@@ -105,7 +105,8 @@ class BatchWriter {
         if (size > kLargestString) {
             add_large(piece, size, row);
         } else {
-            const bool is_text = is_ascii(piece.payload, piece.payload_size) && is_ascii(piece.channel, piece.channel_size);
+            const bool is_text =
+                is_ascii(piece.payload, piece.payload_size) && is_ascii(piece.channel, piece.channel_size);
             row[2] = row[4] = static_cast<int32_t>(piece.channel_size);
             row[3] = static_cast<int32_t>(piece.payload_size);
             row[5] = add_value(is_text ? make_string(piece, size) : make_buffer(size, &piece, 1));
@@ -192,7 +193,7 @@ class BatchWriter {
             bytes.release();
             return buffer;
         }
-        bytes.reset(); // Electron: all memory must be V8's
+        bytes.reset();  // Electron: all memory must be V8's
         return make_buffer(size, &piece, 1);
     }
 
@@ -221,8 +222,10 @@ class BatchWriter {
         set(env_, object, "text", make_text(env_, event.text));
         set(env_, object, "reason", make_number(env_, event.reason));
         set(env_, object, "count", make_number(env_, unknown ? -1 : static_cast<double>(event.count)));
-        set(env_, object, "missing", make_number(env_, event.missing == FANWIRE_COUNT_UNKNOWN ? -1 : static_cast<double>(event.missing)));
-        if (event.kind == FANWIRE_EVENT_NUMSUB && event.status == FANWIRE_OK) set(env_, object, "counts", counts_of(event));
+        set(env_, object, "missing",
+            make_number(env_, event.missing == FANWIRE_COUNT_UNKNOWN ? -1 : static_cast<double>(event.missing)));
+        if (event.kind == FANWIRE_EVENT_NUMSUB && event.status == FANWIRE_OK)
+            set(env_, object, "counts", counts_of(event));
         set(env_, object, "delayMs", make_number(env_, static_cast<double>(event.delay_ms)));
         set(env_, object, "willReconnect", make_boolean(env_, event.will_reconnect != 0));
         return object;
@@ -249,8 +252,8 @@ class BatchWriter {
     int32_t* head_ = nullptr;
     size_t rows_ = 0;
     size_t row_ = 0;
-    size_t bytes_ = 0; // of all messages
-    uint32_t value_count_ = 0; // the indices given out
+    size_t bytes_ = 0;          // of all messages
+    uint32_t value_count_ = 0;  // the indices given out
 
     // The slab of strings at hand
     bool has_text_ = false;
@@ -264,7 +267,7 @@ class BatchWriter {
     std::vector<Piece> slab_;
 };
 
-} // namespace
+}  // namespace
 
 napi_value write_batch(napi_env env, Inbox& inbox, napi_value head) {
     if (!inbox.refill()) return nullptr;
@@ -277,4 +280,4 @@ napi_value write_batch(napi_env env, Inbox& inbox, napi_value head) {
     return writer.finish(inbox.more());
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

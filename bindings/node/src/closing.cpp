@@ -18,14 +18,14 @@ struct Closing {
 };
 
 uint64_t whole_ms(double timeout_ms) {
-    constexpr double kLongest = 9e15; // exact in a double, and longer than any process lives
+    constexpr double kLongest = 9e15;  // exact in a double, and longer than any process lives
     return std::isfinite(timeout_ms) && timeout_ms < kLongest ? static_cast<uint64_t>(timeout_ms) : FANWIRE_FOREVER;
 }
 
 void execute(napi_env, void* data) noexcept {
     auto* closing = static_cast<Closing*>(data);
     closing->status = fanwire_engine_close(closing->engine.get(), closing->timeout_ms);
-    if (closing->status != FANWIRE_OK) closing->text = fanwire_last_error(); // of this thread
+    if (closing->status != FANWIRE_OK) closing->text = fanwire_last_error();  // of this thread
 }
 
 void complete(napi_env env, napi_status, void* data) noexcept {
@@ -36,11 +36,11 @@ void complete(napi_env env, napi_status, void* data) noexcept {
         append(env, result, 0, make_number(env, closing->status));
         append(env, result, 1, make_text(env, closing->text.c_str()));
         check(env, napi_resolve_deferred(env, closing->deferred, result));
-    } catch (const PendingException&) { // the environment is ending: nobody waits for the promise
+    } catch (const PendingException&) {  // the environment is ending: nobody waits for the promise
     }
 }
 
-} // namespace
+}  // namespace
 
 napi_value close_on_pool_thread(napi_env env, std::shared_ptr<fanwire_engine> engine, double timeout_ms) {
     auto closing = std::make_unique<Closing>();
@@ -51,8 +51,8 @@ napi_value close_on_pool_thread(napi_env env, std::shared_ptr<fanwire_engine> en
     check(env, napi_create_async_work(env, nullptr, make_text(env, "fanwire.close"), execute, complete, closing.get(),
                                       &closing->work));
     check(env, napi_queue_async_work(env, closing->work));
-    closing.release(); // complete() frees it
+    closing.release();  // complete() frees it
     return promise;
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

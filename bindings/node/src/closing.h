@@ -11,4 +11,4 @@ namespace fanwire::node {
 // The engine stays alive until that is done, even when its environment ends first.
 napi_value close_on_pool_thread(napi_env env, std::shared_ptr<fanwire_engine> engine, double timeout_ms);
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

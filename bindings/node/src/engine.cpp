@@ -53,8 +53,8 @@ napi_value set_credentials(const Call& call) {
     const auto& engine = handle_at<Engine>(call, 0);
     const auto username = call.optional_text(1);
     const auto password = call.optional_text(2);
-    engine.environment().check(fanwire_engine_set_credentials(
-        engine.get(), username ? username->c_str() : nullptr, password ? password->c_str() : nullptr));
+    engine.environment().check(fanwire_engine_set_credentials(engine.get(), username ? username->c_str() : nullptr,
+                                                              password ? password->c_str() : nullptr));
     return nullptr;
 }
 
@@ -113,7 +113,7 @@ napi_value engine_latency(const Call& call) {
 napi_value engine_metrics(const Call& call) {
     const auto& engine = handle_at<Engine>(call, 0);
     const int format = call.boolean(1) ? FANWIRE_METRICS_PROMETHEUS : FANWIRE_METRICS_JSON;
-    std::string text(size_t{16} << 10, '\0'); // mostly enough at once
+    std::string text(size_t{16} << 10, '\0');  // mostly enough at once
     size_t size = text.size();
     int status = fanwire_engine_metrics(engine.get(), format, text.data(), &size);
     while (status == FANWIRE_LIMIT_REACHED) {
@@ -155,7 +155,7 @@ napi_value engine_stats(const Call& call) {
     return object;
 }
 
-} // namespace
+}  // namespace
 
 void export_engine(napi_env env, napi_value exports) {
     export_function<engine_open>(env, exports, "engineOpen");
@@ -170,4 +170,4 @@ void export_engine(napi_env env, napi_value exports) {
     export_function<engine_metrics>(env, exports, "engineMetrics");
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -20,7 +20,7 @@ void Waker::wake(uint32_t id) {
     // The id travels as the pointer: a wake that arrives after its inbox has gone finds nothing to touch.
     const napi_status status = napi_call_threadsafe_function(
         function_, reinterpret_cast<void*>(static_cast<uintptr_t>(id)), napi_tsfn_nonblocking);
-    if (status == napi_closing) function_ = nullptr; // after this answer it must not be used again
+    if (status == napi_closing) function_ = nullptr;  // after this answer it must not be used again
 }
 
 const std::shared_ptr<Environment>& Environment::of(napi_env env) {
@@ -36,7 +36,7 @@ napi_value has_ref(const Call& call) {
     return make_boolean(call.env(), Environment::of(call.env())->kept_alive());
 }
 
-} // namespace
+}  // namespace
 
 void Environment::create(napi_env env) {
     auto holder = std::make_unique<std::shared_ptr<Environment>>(new Environment(env));
@@ -75,14 +75,14 @@ void Environment::check(int status) {
 }
 
 void Environment::keep_alive(bool yes) {
-    node::check(env_, yes ? napi_ref_threadsafe_function(env_, function_)
-                          : napi_unref_threadsafe_function(env_, function_));
+    node::check(env_,
+                yes ? napi_ref_threadsafe_function(env_, function_) : napi_unref_threadsafe_function(env_, function_));
     kept_alive_ = yes;
 }
 
 void Environment::tell_memory(int64_t bytes) {
     int64_t all = 0;
-    napi_adjust_external_memory(env_, bytes, &all); // a hint: nothing depends on it
+    napi_adjust_external_memory(env_, bytes, &all);  // a hint: nothing depends on it
 }
 
 // env is nullptr when the environment is going away with wakes still queued.
@@ -90,7 +90,7 @@ void Environment::on_threadsafe_call(napi_env env, napi_value, void* context, vo
     if (env == nullptr) return;
     try {
         static_cast<Environment*>(context)->call_on_wake(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data)));
-    } catch (const PendingException&) { // onWake catches everything itself; this is a worker being terminated
+    } catch (const PendingException&) {  // onWake catches everything itself; this is a worker being terminated
     }
 }
 
@@ -105,15 +105,15 @@ void Environment::on_cleanup(void* data) noexcept {
     auto* self = static_cast<Environment*>(data);
     self->waker_->close();
     self->close_handles();
-    napi_release_threadsafe_function(self->function_, napi_tsfn_abort); // no call of it comes any more
+    napi_release_threadsafe_function(self->function_, napi_tsfn_abort);  // no call of it comes any more
     for (napi_ref* reference : {&self->on_wake_, &self->make_error_}) {
-        if (*reference != nullptr) napi_delete_reference(self->env_, *reference); // Node would not
+        if (*reference != nullptr) napi_delete_reference(self->env_, *reference);  // Node would not
         *reference = nullptr;
     }
 }
 
 void Environment::close_handles() {
-    while (!handles_.empty()) (*handles_.begin())->close(); // which untracks it
+    while (!handles_.empty()) (*handles_.begin())->close();  // which untracks it
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

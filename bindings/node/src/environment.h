@@ -17,19 +17,19 @@ class Handle;
 
 // Wakes the environment from any thread. It outlives the thread-safe function, so that a late wake finds it closed.
 class Waker {
-   public:
+ public:
     void open(napi_threadsafe_function function);
     void close();
     // Makes JavaScript call onWake(id) soon; harmless when closed. Takes a mutex nobody holds for long.
     void wake(uint32_t id);
 
-   private:
+ private:
     std::mutex mutex_;
-    napi_threadsafe_function function_ = nullptr; // nullptr: closed
+    napi_threadsafe_function function_ = nullptr;  // nullptr: closed
 };
 
 class Environment {
-   public:
+ public:
     // Of a call's environment; a shared pointer, because handles are finalized in no particular order.
     static const std::shared_ptr<Environment>& of(napi_env env);
     static void create(napi_env env);
@@ -55,7 +55,7 @@ class Environment {
     void track(Handle* handle) { handles_.insert(handle); }
     void untrack(Handle* handle) { handles_.erase(handle); }
 
-   private:
+ private:
     explicit Environment(napi_env env) : env_(env) {}
 
     static void on_threadsafe_call(napi_env env, napi_value callback, void* context, void* data) noexcept;
@@ -72,4 +72,4 @@ class Environment {
     std::unordered_set<Handle*> handles_;
 };
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -11,7 +11,7 @@
 namespace fanwire::node {
 
 class Handle {
-   public:
+ public:
     explicit Handle(std::shared_ptr<Environment> environment) : environment_(std::move(environment)) {
         environment_->track(this);
     }
@@ -27,7 +27,7 @@ class Handle {
 
     Environment& environment() const { return *environment_; }
 
-   private:
+ private:
     std::shared_ptr<Environment> environment_;
 };
 
@@ -65,4 +65,4 @@ T& handle_at(const Call& call, size_t index) {
     return static_cast<T&>(*handle);
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -8,8 +8,8 @@ namespace {
 // inboxCreate(options, id, capacity) -> inbox
 napi_value inbox_create(const Call& call) {
     const auto& options = handle_at<Options>(call, 0);
-    return make_external(call.env(), std::make_unique<Inbox>(Environment::of(call.env()), options, call.number(1),
-                                                             call.number(2)));
+    return make_external(call.env(),
+                         std::make_unique<Inbox>(Environment::of(call.env()), options, call.number(1), call.number(2)));
 }
 
 // inboxDestroy(inbox): ends the subscriptions that use it and forgets what it holds.
@@ -26,7 +26,7 @@ napi_value inbox_drain(const Call& call) {
 // A message that is kept to be compared with the next one should not keep much.
 constexpr size_t kLargestKept = size_t{64} << 10;
 
-} // namespace
+}  // namespace
 
 Inbox::Inbox(std::shared_ptr<Environment> environment, const Options& options, uint32_t id, size_t capacity)
     : Handle(std::move(environment)), wake_{this->environment().waker(), id}, events_(capacity) {
@@ -64,7 +64,7 @@ void Inbox::keep_message(fanwire_message* message) {
 }
 
 int64_t Inbox::memory() const {
-    constexpr size_t kOfEngine = 4096; // the engine's part and the subscription's
+    constexpr size_t kOfEngine = 4096;  // the engine's part and the subscription's
     return static_cast<int64_t>(kOfEngine + events_.size() * sizeof(fanwire_event));
 }
 
@@ -73,8 +73,7 @@ bool Inbox::refill() {
     release_events();
     full_ = false;
     if (inbox_ == nullptr) return false;
-    environment().check(
-        fanwire_inbox_drain(inbox_, events_.data(), sizeof(fanwire_event), events_.size(), &count_));
+    environment().check(fanwire_inbox_drain(inbox_, events_.data(), sizeof(fanwire_event), events_.size(), &count_));
     full_ = count_ == events_.size();
     return count_ > 0;
 }
@@ -85,4 +84,4 @@ void export_inbox(napi_env env, napi_value exports) {
     export_function<inbox_drain>(env, exports, "inboxDrain");
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -78,7 +78,7 @@ napi_value clean_json_text(const Call& call) {
     napi_env env = call.env();
     size_t units = 0;
     check(env, napi_get_value_string_utf16(env, call[0], nullptr, 0, &units));
-    std::u16string text(units + 1, u'\0'); // and its NUL
+    std::u16string text(units + 1, u'\0');  // and its NUL
     check(env, napi_get_value_string_utf16(env, call[0], text.data(), text.size(), &units));
     text.resize(units);
     std::string json = to_wtf8(text);
@@ -92,11 +92,11 @@ napi_value clean_json_text(const Call& call) {
     return result;
 }
 
-} // namespace
+}  // namespace
 
 void export_json(napi_env env, napi_value exports) {
     export_function<clean_json_bytes>(env, exports, "cleanJsonBytes");
     export_function<clean_json_text>(env, exports, "cleanJsonText");
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -7,4 +7,4 @@ namespace fanwire::node {
 // The JSON guard: cleanJsonBytes(bytes, start, size), cleanJsonText(text).
 void export_json(napi_env env, napi_value exports);
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -20,7 +20,7 @@ napi_value log_take(const Call& call) {
     return array;
 }
 
-} // namespace
+}  // namespace
 
 void LogQueue::add(int level, const char* text) noexcept {
     bool is_first = false;
@@ -28,8 +28,10 @@ void LogQueue::add(int level, const char* text) noexcept {
         const std::lock_guard lock(mutex_);
         is_first = lines_.empty() && left_out_ == 0;
         try {
-            if (lines_.size() == kMaxLines) ++left_out_;
-            else lines_.push_back({level, text});
+            if (lines_.size() == kMaxLines)
+                ++left_out_;
+            else
+                lines_.push_back({level, text});
         } catch (const std::bad_alloc&) {
             ++left_out_;
         }
@@ -43,6 +45,8 @@ std::deque<LogQueue::Line> LogQueue::take(uint64_t* left_out) {
     return std::exchange(lines_, {});
 }
 
-void export_log(napi_env env, napi_value exports) { export_function<log_take>(env, exports, "logTake"); }
+void export_log(napi_env env, napi_value exports) {
+    export_function<log_take>(env, exports, "logTake");
+}
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -10,10 +10,10 @@
 
 namespace fanwire::node {
 
-// The engine's IO thread must never wait for JavaScript: it only leaves its lines here and wakes it. When they come faster
-// than they are taken, those that do not fit are counted.
+// The engine's IO thread must never wait for JavaScript: it only leaves its lines here and wakes it. When they come
+// faster than they are taken, those that do not fit are counted.
 class LogQueue {
-   public:
+ public:
     struct Line {
         int level;
         std::string text;
@@ -27,7 +27,7 @@ class LogQueue {
     // What waits, in order; *left_out becomes the number of those that did not fit.
     std::deque<Line> take(uint64_t* left_out);
 
-   private:
+ private:
     static constexpr size_t kMaxLines = 1000;
 
     const std::shared_ptr<Waker> waker_;
@@ -39,17 +39,17 @@ class LogQueue {
 
 // What JavaScript has of it. The queue itself lives as long as the engine.
 class Log : public Handle {
-   public:
+ public:
     Log(std::shared_ptr<Environment> environment, uint32_t id)
         : Handle(std::move(environment)), queue_(std::make_shared<LogQueue>(this->environment().waker(), id)) {}
     const void* type() const override { return type_of<Log>(); }
 
     const std::shared_ptr<LogQueue>& queue() const { return queue_; }
 
-   private:
+ private:
     const std::shared_ptr<LogQueue> queue_;
 };
 
 void export_log(napi_env env, napi_value exports);
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

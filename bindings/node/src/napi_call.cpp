@@ -68,7 +68,7 @@ bool Bytes::read_string(napi_env env, napi_value value) {
     if (status == napi_string_expected) return false;
     check(env, status);
     data_ = small_;
-    if (size_ + kLongestCharacter < sizeof small_) return true; // another character would have fitted: that was all
+    if (size_ + kLongestCharacter < sizeof small_) return true;  // another character would have fitted: that was all
 
     check(env, napi_get_value_string_utf8(env, value, nullptr, 0, &size_));
     if (size_ < sizeof small_) return true;
@@ -137,4 +137,4 @@ void set(napi_env env, napi_value object, const char* name, napi_value value) {
     check(env, napi_set_named_property(env, object, name, value));
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -22,7 +22,7 @@ void check(napi_env env, napi_status status);
 
 // The arguments of a call from JavaScript. Missing ones are undefined.
 class Call {
-   public:
+ public:
     static constexpr size_t kMaxArgs = 6;
 
     Call(napi_env env, napi_callback_info info);
@@ -31,12 +31,12 @@ class Call {
     napi_value operator[](size_t index) const { return args_[index]; }
 
     std::string text(size_t index) const;
-    std::optional<std::string> optional_text(size_t index) const; // none for null
+    std::optional<std::string> optional_text(size_t index) const;  // none for null
     uint32_t number(size_t index) const;
     double real(size_t index) const;
     bool boolean(size_t index) const;
 
-   private:
+ private:
     napi_env env_;
     napi_value args_[kMaxArgs];
 };
@@ -44,14 +44,14 @@ class Call {
 // The bytes of a string (as UTF-8) or of a Uint8Array, for the duration of a call. Short strings need no allocation;
 // a Uint8Array is not copied at all.
 class Bytes {
-   public:
+ public:
     Bytes(napi_env env, napi_value value);
 
     const char* data() const { return data_; }
     size_t size() const { return size_; }
 
-   private:
-    bool read_string(napi_env env, napi_value value); // false: it is no string
+ private:
+    bool read_string(napi_env env, napi_value value);  // false: it is no string
 
     const char* data_ = "";
     size_t size_ = 0;
@@ -64,7 +64,7 @@ std::span<int32_t> int32_array(napi_env env, napi_value value);
 
 napi_value make_undefined(napi_env env);
 napi_value make_null(napi_env env);
-napi_value make_text(napi_env env, const char* text); // NULL gives ""
+napi_value make_text(napi_env env, const char* text);  // NULL gives ""
 napi_value make_number(napi_env env, double value);
 napi_value make_boolean(napi_env env, bool value);
 napi_value make_object(napi_env env);
@@ -94,4 +94,4 @@ void export_function(napi_env env, napi_value exports, const char* name) {
     set(env, exports, name, function);
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -47,7 +47,7 @@ napi_value options_log(const Call& call) {
     return make_external(call.env(), std::move(log));
 }
 
-} // namespace
+}  // namespace
 
 Options::Options(std::shared_ptr<Environment> environment) : Handle(std::move(environment)) {
     this->environment().check(fanwire_options_create(&options_));
@@ -72,4 +72,4 @@ void export_options(napi_env env, napi_value exports) {
     export_function<options_log>(env, exports, "optionsLog");
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -7,7 +7,7 @@ namespace fanwire::node {
 
 // A set of settings. JavaScript gives them as text: [name, value, name, value, ...].
 class Options : public Handle {
-   public:
+ public:
     explicit Options(std::shared_ptr<Environment> environment);
     ~Options() override { fanwire_options_destroy(&options_); }
     const void* type() const override { return type_of<Options>(); }
@@ -19,11 +19,11 @@ class Options : public Handle {
     void set_log(std::shared_ptr<LogQueue> log);
     const std::shared_ptr<LogQueue>& log() const { return log_; }
 
-   private:
+ private:
     fanwire_options* options_ = nullptr;
     std::shared_ptr<LogQueue> log_;
 };
 
 void export_options(napi_env env, napi_value exports);
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

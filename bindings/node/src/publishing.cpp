@@ -9,7 +9,9 @@
 namespace fanwire::node {
 namespace {
 
-void* key_of(uint32_t number) { return reinterpret_cast<void*>(static_cast<uintptr_t>(number)); }
+void* key_of(uint32_t number) {
+    return reinterpret_cast<void*>(static_cast<uintptr_t>(number));
+}
 
 // As V8 and JavaScriptCore do it: U+FFFD for a surrogate that is not one of a pair.
 std::string to_utf8(std::u16string_view text) {
@@ -43,13 +45,13 @@ std::string to_utf8(std::u16string_view text) {
 
 // Strings that JavaScript has put into one, taken off it as UTF-8.
 class JoinedText {
-   public:
+ public:
     JoinedText(napi_env env, napi_value value) {
         size_t size = 0;
         check(env, napi_get_value_string_utf16(env, value, nullptr, 0, &units_));
         utf8_.resize(units_ + kSpare);
         check(env, napi_get_value_string_utf8(env, value, utf8_.data(), utf8_.size(), &size));
-        if (size == units_) return; // all is ASCII: with anything else there are more bytes than units
+        if (size == units_) return;  // all is ASCII: with anything else there are more bytes than units
         utf16_.resize(units_ + 1);
         check(env, napi_get_value_string_utf16(env, value, utf16_.data(), utf16_.size(), &units_));
     }
@@ -60,18 +62,19 @@ class JoinedText {
         at_ += units;
         if (utf16_.empty()) return std::string_view(utf8_.data() + start, units);
         turn_ = 1 - turn_;
-        converted_[turn_] = to_utf8(std::u16string_view(utf16_.data() + start, units)); // cut first: no pair forms there
+        converted_[turn_] =
+            to_utf8(std::u16string_view(utf16_.data() + start, units));  // cut first: no pair forms there
         return converted_[turn_];
     }
 
-   private:
+ private:
     // What does not fit is left out, whole characters of up to 4 bytes; it must not end where only ASCII would.
     static constexpr size_t kSpare = 8;
 
     size_t units_ = 0;
     size_t at_ = 0;
     std::string utf8_;
-    std::u16string utf16_; // when not all is ASCII
+    std::u16string utf16_;  // when not all is ASCII
     std::string converted_[2];
     size_t turn_ = 0;
 };
@@ -134,7 +137,7 @@ napi_value publish_batch(const Call& call) {
     return refused;
 }
 
-} // namespace
+}  // namespace
 
 void export_publishing(napi_env env, napi_value exports) {
     export_function<publish>(env, exports, "publish");
@@ -142,4 +145,4 @@ void export_publishing(napi_env env, napi_value exports) {
     export_function<publish_batch>(env, exports, "publishBatch");
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -6,4 +6,4 @@ namespace fanwire::node {
 
 void export_publishing(napi_env env, napi_value exports);
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -15,8 +15,7 @@ napi_value subscribe(const Call& call) {
     fanwire_subscription* subscription = nullptr;
     const auto function = call.boolean(4) ? fanwire_psubscribe : fanwire_subscribe;
     engine.environment().check(function(&subscription, engine.get(), name.data(), name.size(), inbox.get(), key));
-    return make_external(call.env(),
-                         std::make_unique<Subscription>(Environment::of(call.env()), subscription));
+    return make_external(call.env(), std::make_unique<Subscription>(Environment::of(call.env()), subscription));
 }
 
 // unsubscribe(subscription): ENDED follows
@@ -32,7 +31,7 @@ napi_value subscription_destroy(const Call& call) {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 void export_subscription(napi_env env, napi_value exports) {
     export_function<subscribe>(env, exports, "subscribe");
@@ -40,4 +39,4 @@ void export_subscription(napi_env env, napi_value exports) {
     export_function<subscription_destroy>(env, exports, "subscriptionDestroy");
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

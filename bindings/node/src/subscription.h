@@ -5,7 +5,7 @@
 namespace fanwire::node {
 
 class Subscription : public Handle {
-   public:
+ public:
     Subscription(std::shared_ptr<Environment> environment, fanwire_subscription* subscription)
         : Handle(std::move(environment)), subscription_(subscription) {}
     ~Subscription() override { fanwire_subscription_destroy(&subscription_); }
@@ -18,10 +18,10 @@ class Subscription : public Handle {
 
     fanwire_subscription* get() const { return subscription_; }
 
-   private:
+ private:
     fanwire_subscription* subscription_;
 };
 
 void export_subscription(napi_env env, napi_value exports);
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

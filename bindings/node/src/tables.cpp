@@ -90,9 +90,11 @@ napi_value constants(const Call& call) {
     return result;
 }
 
-napi_value version(const Call& call) { return make_text(call.env(), fanwire_version()); }
+napi_value version(const Call& call) {
+    return make_text(call.env(), fanwire_version());
+}
 
-} // namespace
+}  // namespace
 
 void export_tables(napi_env env, napi_value exports) {
     export_function<status_table>(env, exports, "statusTable");
@@ -102,4 +104,4 @@ void export_tables(napi_env env, napi_value exports) {
     export_function<version>(env, exports, "version");
 }
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

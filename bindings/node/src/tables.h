@@ -8,4 +8,4 @@ namespace fanwire::node {
 // version().
 void export_tables(napi_env env, napi_value exports);
 
-} // namespace fanwire::node
+}  // namespace fanwire::node

@@ -17,14 +17,17 @@
  *    FANWIRE_FORKED, destroying them only frees what is safe to free and closes the child's copies of the sockets.
  *    The child may open engines of its own. Messages that it holds stay valid.
  *  - Nothing is written to stdout or stderr, and no call blocks unless it has a timeout argument.
- *  - A signal that is handled during a call does not end it: a wait goes on until what it waits for, or its timeout. The
- *    library's own threads block all signals.
+ *  - A signal that is handled during a call does not end it: a wait goes on until what it waits for, or its timeout.
+ * The library's own threads block all signals.
  *  - No call is a cancellation point: a pthread_cancel() that comes during one takes effect at the thread's next
  *    cancellation point behind it. To end a wait, make what it waits for happen, or close the engine.
  *  - Every function is available since 0.1.0 unless it says otherwise.
  */
 #ifndef FANWIRE_FANWIRE_H
 #define FANWIRE_FANWIRE_H
+
+/* Laid out by hand, since it is read more than it is changed. */
+/* clang-format off */
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
 
 int main(void) {
     uint64_t receivers = 1;
-    fanwire_options *options = NULL;
-    fanwire_engine *engine = NULL;
+    fanwire_options* options = NULL;
+    fanwire_engine* engine = NULL;
     int status = FANWIRE_CHECK_VERSION();
     if (status == FANWIRE_OK) status = fanwire_options_create(&options);
     if (status == FANWIRE_OK) status = fanwire_options_set(options, "url", "memory://");

@@ -1,10 +1,10 @@
 #define _GNU_SOURCE
 #include "bench.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-void die(const char *format, ...) {
+void die(const char* format, ...) {
     va_list list;
     va_start(list, format);
     vfprintf(stderr, format, list);
@@ -27,13 +27,13 @@ void die(const char *format, ...) {
     exit(1);
 }
 
-void *checked_alloc(size_t count, size_t size) {
-    void *memory = calloc(count ? count : 1, size);
+void* checked_alloc(size_t count, size_t size) {
+    void* memory = calloc(count ? count : 1, size);
     if (!memory) die("no memory");
     return memory;
 }
 
-void say(const char *format, ...) {
+void say(const char* format, ...) {
     va_list list;
     va_start(list, format);
     vprintf(format, list);
@@ -42,26 +42,28 @@ void say(const char *format, ...) {
     fflush(stdout);
 }
 
-void say_ready(void) { say("ready"); }
+void say_ready(void) {
+    say("ready");
+}
 
 /* ---- Arguments ------------------------------------------------------------------------------------------- */
 
-static long number(const char *name, const char *text) {
-    char *end;
+static long number(const char* name, const char* text) {
+    char* end;
     errno = 0;
     const long value = strtol(text, &end, 10);
     if (errno || end == text || *end || value < 0) die("%s takes a number, not \"%s\"", name, text);
     return value;
 }
 
-void parse_arguments(struct arguments *arguments, int argc, char **argv) {
+void parse_arguments(struct arguments* arguments, int argc, char** argv) {
     memset(arguments, 0, sizeof *arguments);
     arguments->channels = arguments->count = arguments->threads = 1;
     arguments->size = 128;
     arguments->in_flight = 1000;
     const struct {
-        const char *name;
-        long *value;
+        const char* name;
+        long* value;
     } numbers[] = {
         {"--channels", &arguments->channels}, {"--size", &arguments->size},           {"--count", &arguments->count},
         {"--threads", &arguments->threads},   {"--in-flight", &arguments->in_flight}, {"--rate", &arguments->rate},
@@ -94,14 +96,14 @@ void parse_arguments(struct arguments *arguments, int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
 }
 
-void parse_url(const char *url, char *where, size_t where_size, int *port) {
+void parse_url(const char* url, char* where, size_t where_size, int* port) {
     if (!strncmp(url, "unix://", 7)) {
         if (snprintf(where, where_size, "%s", url + 7) >= (int)where_size) die("the path is too long: %s", url);
         *port = 0;
         return;
     }
-    const char *host = strstr(url, "://");
-    const char *colon = host ? strrchr(host + 3, ':') : NULL;
+    const char* host = strstr(url, "://");
+    const char* colon = host ? strrchr(host + 3, ':') : NULL;
     if (!colon || colon == host || (size_t)(colon - host - 3) >= where_size) die("no URL of host and port: %s", url);
     memcpy(where, host + 3, (size_t)(colon - host - 3));
     where[colon - host - 3] = 0;
@@ -116,7 +118,9 @@ uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-double now_s(void) { return (double)now_ns() / 1e9; }
+double now_s(void) {
+    return (double)now_ns() / 1e9;
+}
 
 double process_cpu_s(void) {
     struct rusage usage;
@@ -125,14 +129,16 @@ double process_cpu_s(void) {
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static int compare(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+static int compare(const void* a, const void* b) {
+    const uint64_t x = *(const uint64_t*)a, y = *(const uint64_t*)b;
     return x < y ? -1 : x > y;
 }
 
-void sort_ns(uint64_t *values, size_t count) { qsort(values, count, sizeof *values, compare); }
+void sort_ns(uint64_t* values, size_t count) {
+    qsort(values, count, sizeof *values, compare);
+}
 
-double percentile_us(const uint64_t *sorted, size_t count, double share) {
+double percentile_us(const uint64_t* sorted, size_t count, double share) {
     size_t at = (size_t)((double)count * share);
     if (at >= count) at = count - 1;
     return (double)sorted[at] / 1e3;
@@ -140,7 +146,7 @@ double percentile_us(const uint64_t *sorted, size_t count, double share) {
 
 /* ---- The stream ------------------------------------------------------------------------------------------ */
 
-void stream_begin(struct stream *stream, const struct arguments *arguments) {
+void stream_begin(struct stream* stream, const struct arguments* arguments) {
     memset(stream, 0, sizeof *stream);
     stream->channels = (uint64_t)arguments->channels;
     stream->size = (size_t)arguments->size;
@@ -149,14 +155,14 @@ void stream_begin(struct stream *stream, const struct arguments *arguments) {
     for (uint64_t i = 0; i < stream->channels; ++i) stream->next[i] = i;
 }
 
-void stream_wrong(const struct stream *stream, uint64_t channel, const char *payload, size_t size) {
+void stream_wrong(const struct stream* stream, uint64_t channel, const char* payload, size_t size) {
     if (channel >= stream->channels) die("a message came on a channel that nobody asked for");
     if (size != stream->size) die("a message of %zu bytes came instead of %zu", size, stream->size);
     die("message %llu of channel %llu came where %llu was due", (unsigned long long)digits16(payload),
         (unsigned long long)channel, (unsigned long long)stream->next[channel]);
 }
 
-void stream_end(struct stream *stream) {
+void stream_end(struct stream* stream) {
     const double cpu_s = process_cpu_s() - stream->cpu_s, seconds = now_s() - stream->first_s;
     if (!stream_done(stream))
         die("%llu of %llu messages did not come", (unsigned long long)(stream->count - stream->seen),
@@ -168,18 +174,19 @@ void stream_end(struct stream *stream) {
 
 /* ---- Connections ----------------------------------------------------------------------------------------- */
 
-static void connect_tls(struct connection *connection, const char *ca) {
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    if (!context || !ca || SSL_CTX_load_verify_locations(context, ca, NULL) != 1) die("TLS: no use of --ca %s", ca ? ca : "");
+static void connect_tls(struct connection* connection, const char* ca) {
+    SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+    if (!context || !ca || SSL_CTX_load_verify_locations(context, ca, NULL) != 1)
+        die("TLS: no use of --ca %s", ca ? ca : "");
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    SSL *tls = SSL_new(context);
+    SSL* tls = SSL_new(context);
     SSL_CTX_free(context);
     if (!tls || SSL_set_fd(tls, connection->fd) != 1 || SSL_connect(tls) != 1)
         die("TLS: %s", ERR_reason_error_string(ERR_get_error()));
     connection->tls = tls;
 }
 
-void connect_url(struct connection *connection, const struct arguments *arguments) {
+void connect_url(struct connection* connection, const struct arguments* arguments) {
     char where[256];
     int port;
     union {
@@ -212,7 +219,7 @@ void connect_url(struct connection *connection, const struct arguments *argument
     if (!strncmp(arguments->url, "rediss:", 7)) connect_tls(connection, arguments->ca);
 }
 
-void send_all(struct connection *connection, const char *bytes, size_t size) {
+void send_all(struct connection* connection, const char* bytes, size_t size) {
     while (size > 0) {
         const ssize_t sent = connection->tls ? SSL_write(connection->tls, bytes, (int)size)
                                              : send(connection->fd, bytes, size, MSG_NOSIGNAL);
@@ -222,15 +229,15 @@ void send_all(struct connection *connection, const char *bytes, size_t size) {
     }
 }
 
-size_t receive_some(struct connection *connection, char *buffer, size_t size) {
-    const ssize_t got = connection->tls ? SSL_read(connection->tls, buffer, (int)size)
-                                        : recv(connection->fd, buffer, size, 0);
+size_t receive_some(struct connection* connection, char* buffer, size_t size) {
+    const ssize_t got =
+        connection->tls ? SSL_read(connection->tls, buffer, (int)size) : recv(connection->fd, buffer, size, 0);
     if (got > 0) return (size_t)got;
     if (got == 0) die("the server closed the connection");
     die("nothing to read: %s", errno == EAGAIN ? "nothing came any more" : strerror(errno));
 }
 
-void close_connection(struct connection *connection) {
+void close_connection(struct connection* connection) {
     if (connection->tls) SSL_free(connection->tls);
     close(connection->fd);
 }

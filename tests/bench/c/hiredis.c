@@ -13,48 +13,48 @@
 
 #include "bench.h"
 
-static redisContext *open_context(const struct arguments *arguments) {
+static redisContext* open_context(const struct arguments* arguments) {
     char where[256];
     int port;
     parse_url(arguments->url, where, sizeof where, &port);
-    redisContext *context = port ? redisConnect(where, port) : redisConnectUnix(where);
+    redisContext* context = port ? redisConnect(where, port) : redisConnectUnix(where);
     if (!context || context->err) die("hiredis: %s", context ? context->errstr : "no memory");
     const struct timeval patience = {patience_ms / 1000, 0};
     redisSetTimeout(context, patience);
     return context;
 }
 
-static redisReply *next_reply(redisContext *context) {
-    void *reply = NULL;
+static redisReply* next_reply(redisContext* context) {
+    void* reply = NULL;
     if (redisGetReply(context, &reply) != REDIS_OK) die("hiredis: %s", context->errstr);
-    if (((redisReply *)reply)->type == REDIS_REPLY_ERROR) die("hiredis: %s", ((redisReply *)reply)->str);
+    if (((redisReply*)reply)->type == REDIS_REPLY_ERROR) die("hiredis: %s", ((redisReply*)reply)->str);
     return reply;
 }
 
-static int is_message(const redisReply *reply) {
+static int is_message(const redisReply* reply) {
     return reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 && !strcasecmp(reply->element[0]->str, "message");
 }
 
-static void subscribe(redisContext *context, long channels) {
+static void subscribe(redisContext* context, long channels) {
     for (long i = 0; i < channels; ++i) redisAppendCommand(context, "SUBSCRIBE " CHANNEL_PREFIX "%ld", i);
     for (long i = 0; i < channels; ++i) freeReplyObject(next_reply(context));
 }
 
-static void check(struct stream *stream, const redisReply *reply) {
+static void check(struct stream* stream, const redisReply* reply) {
     const redisReply *channel = reply->element[1], *payload = reply->element[2];
-    stream_check(stream, digits_until(channel->str + sizeof CHANNEL_PREFIX - 1, channel->str + channel->len), payload->str,
-                 payload->len);
+    stream_check(stream, digits_until(channel->str + sizeof CHANNEL_PREFIX - 1, channel->str + channel->len),
+                 payload->str, payload->len);
 }
 
-static int receive(const struct arguments *arguments) {
+static int receive(const struct arguments* arguments) {
     struct stream stream;
     stream_begin(&stream, arguments);
-    redisContext *context = open_context(arguments);
+    redisContext* context = open_context(arguments);
     subscribe(context, arguments->channels);
     stream.cpu_s = process_cpu_s();
     say_ready();
     while (!stream_done(&stream)) {
-        redisReply *reply = next_reply(context);
+        redisReply* reply = next_reply(context);
         if (!is_message(reply)) die("something that is no message came");
         check(&stream, reply);
         freeReplyObject(reply);
@@ -64,9 +64,9 @@ static int receive(const struct arguments *arguments) {
     return 0;
 }
 
-static int publish(const struct arguments *arguments) {
-    redisContext *context = open_context(arguments);
-    char *payload = checked_alloc((size_t)arguments->size, 1);
+static int publish(const struct arguments* arguments) {
+    redisContext* context = open_context(arguments);
+    char* payload = checked_alloc((size_t)arguments->size, 1);
     memset(payload, 'x', (size_t)arguments->size);
     say_ready();
     const double from = now_s(), cpu_s = process_cpu_s();
@@ -83,14 +83,14 @@ static int publish(const struct arguments *arguments) {
     return 0;
 }
 
-static int latency(const struct arguments *arguments) {
+static int latency(const struct arguments* arguments) {
     redisContext *out = open_context(arguments), *in = open_context(arguments);
-    uint64_t *took = checked_alloc((size_t)arguments->count, sizeof *took);
+    uint64_t* took = checked_alloc((size_t)arguments->count, sizeof *took);
     /* With --channels 2 the load comes on channel 0, and between its messages the probes. */
     subscribe(in, arguments->channels > 1 ? 1 : 0);
     redisAppendCommand(in, "SUBSCRIBE " CHANNEL_PREFIX "probe");
     freeReplyObject(next_reply(in));
-    char *payload = checked_alloc((size_t)arguments->size, 1);
+    char* payload = checked_alloc((size_t)arguments->size, 1);
     memset(payload, 'x', (size_t)arguments->size);
     say_ready();
     if (arguments->channels > 1) freeReplyObject(next_reply(in)); /* the load has begun */
@@ -104,7 +104,7 @@ static int latency(const struct arguments *arguments) {
         while (!written)
             if (redisBufferWrite(out, &written) != REDIS_OK) die("hiredis: %s", out->errstr);
         for (;;) {
-            redisReply *reply = next_reply(in);
+            redisReply* reply = next_reply(in);
             const int ours = is_message(reply) && !strcmp(reply->element[1]->str, CHANNEL_PREFIX "probe");
             if (ours && reply->element[2]->len != (size_t)arguments->size) ++wrong;
             freeReplyObject(reply);
@@ -128,10 +128,10 @@ static int latency(const struct arguments *arguments) {
     return wrong != 0;
 }
 
-static int engines(const struct arguments *arguments) {
+static int engines(const struct arguments* arguments) {
     const double from = now_s(), cpu_s = process_cpu_s();
     for (long i = 0; i < arguments->count; ++i) {
-        redisContext *two[2];
+        redisContext* two[2];
         for (int k = 0; k < 2; ++k) {
             two[k] = open_context(arguments);
             redisAppendCommand(two[k], "PING");
@@ -144,7 +144,7 @@ static int engines(const struct arguments *arguments) {
     return 0;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     struct arguments arguments;
     parse_arguments(&arguments, argc, argv);
     if (!strcmp(arguments.what, "receive")) return receive(&arguments);

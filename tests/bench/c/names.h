@@ -6,6 +6,8 @@
 
 enum { name_prefix_size = 3 };
 
-static inline size_t name_of_20_bytes(char *out, size_t index) { return (size_t)sprintf(out, "ws:room:%012zu", index); }
+static inline size_t name_of_20_bytes(char* out, size_t index) {
+    return (size_t)sprintf(out, "ws:room:%012zu", index);
+}
 
 #endif

@@ -9,22 +9,22 @@
  *                   break, unsubscribe
  *   ours engines    an engine opened, connected and closed, --count times
  */
+#include "ours.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ours.h"
-
 /* ---- Receiving ------------------------------------------------------------------------------------------- */
 
-static int receive(const struct arguments *arguments) {
+static int receive(const struct arguments* arguments) {
     static fanwire_event events[batch];
     struct client client;
     struct stream stream;
     stream_begin(&stream, arguments);
     open_client(&client, arguments, NULL);
-    fanwire_subscription **subscriptions = checked_alloc(stream.channels, sizeof *subscriptions);
+    fanwire_subscription** subscriptions = checked_alloc(stream.channels, sizeof *subscriptions);
     for (size_t i = 0; i < stream.channels; ++i) {
         char name[64];
         snprintf(name, sizeof name, "bench:%zu", i);
@@ -36,8 +36,9 @@ static int receive(const struct arguments *arguments) {
     while (!stream_done(&stream)) {
         const size_t count = wait_and_drain(client.inbox, events);
         for (size_t i = 0; i < count; ++i) {
-            const fanwire_event *event = &events[i];
-            if (event->kind != FANWIRE_EVENT_MESSAGE) die("event %d came, which is no message", event->kind); /* LOST, GAP */
+            const fanwire_event* event = &events[i];
+            if (event->kind != FANWIRE_EVENT_MESSAGE)
+                die("event %d came, which is no message", event->kind); /* LOST, GAP */
             stream_check(&stream, (uint64_t)(uintptr_t)event->user_data, event->payload, event->payload_size);
         }
         release(events, count);
@@ -52,14 +53,14 @@ static int receive(const struct arguments *arguments) {
 /* ---- Publishing ------------------------------------------------------------------------------------------ */
 
 struct publisher {
-    const struct arguments *arguments;
-    fanwire_engine *engine;
-    fanwire_inbox *inbox;
+    const struct arguments* arguments;
+    fanwire_engine* engine;
+    fanwire_inbox* inbox;
     long count;
     uint64_t wrong;
 };
 
-static void take_outcomes(struct publisher *publisher, long *in_flight) {
+static void take_outcomes(struct publisher* publisher, long* in_flight) {
     fanwire_event events[batch];
     const size_t count = wait_and_drain(publisher->inbox, events);
     for (size_t i = 0; i < count; ++i)
@@ -71,22 +72,22 @@ static void take_outcomes(struct publisher *publisher, long *in_flight) {
 
 /* Without outcomes one in `every` has one all the same: when the engine takes no more (QUEUE_FULL), the next of them
  * says that it does again. */
-static void *publish_some(void *argument) {
+static void* publish_some(void* argument) {
     static const char channel[] = "bench:publish";
-    struct publisher *publisher = argument;
-    const struct arguments *arguments = publisher->arguments;
+    struct publisher* publisher = argument;
+    const struct arguments* arguments = publisher->arguments;
     const size_t size = (size_t)arguments->size;
     const long every = arguments->outcomes ? 1 : size < 4096 ? 1024 : 4;
     const long limit = arguments->outcomes ? arguments->in_flight : 64;
     long in_flight = 0;
-    char *payload = checked_alloc(size, 1);
+    char* payload = checked_alloc(size, 1);
     memset(payload, 'x', size);
     for (long i = 0; i < publisher->count;) {
         int status;
         if (i % every == 0) {
             while (in_flight >= limit) take_outcomes(publisher, &in_flight);
-            status = fanwire_publish_async(publisher->engine, channel, sizeof channel - 1, payload, size, publisher->inbox,
-                                           NULL);
+            status = fanwire_publish_async(publisher->engine, channel, sizeof channel - 1, payload, size,
+                                           publisher->inbox, NULL);
             if (status == FANWIRE_OK) ++in_flight;
         } else {
             status = fanwire_publish(publisher->engine, channel, sizeof channel - 1, payload, size);
@@ -103,16 +104,17 @@ static void *publish_some(void *argument) {
     return NULL;
 }
 
-static int publish(const struct arguments *arguments) {
+static int publish(const struct arguments* arguments) {
     struct client client;
     open_client(&client, arguments, NULL);
     const size_t threads = (size_t)arguments->threads;
-    struct publisher *publishers = checked_alloc(threads, sizeof *publishers);
-    pthread_t *ids = checked_alloc(threads, sizeof *ids);
+    struct publisher* publishers = checked_alloc(threads, sizeof *publishers);
+    pthread_t* ids = checked_alloc(threads, sizeof *ids);
     for (size_t i = 0; i < threads; ++i) {
         publishers[i].arguments = arguments;
         publishers[i].engine = client.engine;
-        publishers[i].count = arguments->count / arguments->threads + (i == 0 ? arguments->count % arguments->threads : 0);
+        publishers[i].count =
+            arguments->count / arguments->threads + (i == 0 ? arguments->count % arguments->threads : 0);
         must(fanwire_inbox_create(&publishers[i].inbox, NULL), "inbox");
     }
     say_ready();
@@ -131,8 +133,8 @@ static int publish(const struct arguments *arguments) {
         wrong += publishers[i].wrong;
         fanwire_inbox_destroy(&publishers[i].inbox);
     }
-    say("{\"messages\": %ld, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"wrong\": %llu}", arguments->count, seconds, cpu,
-        (unsigned long long)wrong);
+    say("{\"messages\": %ld, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"wrong\": %llu}", arguments->count, seconds,
+        cpu, (unsigned long long)wrong);
     free(publishers);
     free(ids);
     close_client(&client);
@@ -144,12 +146,12 @@ static int publish(const struct arguments *arguments) {
 enum { pace_rate = 50000 };
 
 /* What the engine's IO thread, and nothing else in the process, costs for each publish of a steady stream. */
-static double io_seconds_of_paced(const struct arguments *arguments, const char *max_flush_delay_us) {
+static double io_seconds_of_paced(const struct arguments* arguments, const char* max_flush_delay_us) {
     struct client client;
-    const char *const more[] = {"max_flush_delay_us", max_flush_delay_us, NULL};
+    const char* const more[] = {"max_flush_delay_us", max_flush_delay_us, NULL};
     open_client(&client, arguments, more);
     const size_t size = (size_t)arguments->size;
-    char *payload = checked_alloc(size, 1);
+    char* payload = checked_alloc(size, 1);
     memset(payload, 'x', size);
     const double process_s = process_cpu_s(), thread_s = seconds_of(CLOCK_THREAD_CPUTIME_ID), from = now_s();
     for (long i = 0; i < arguments->count; ++i) {
@@ -160,30 +162,30 @@ static double io_seconds_of_paced(const struct arguments *arguments, const char 
     const double io_s = (process_cpu_s() - process_s) - (seconds_of(CLOCK_THREAD_CPUTIME_ID) - thread_s);
     fanwire_engine_stats stats;
     must(fanwire_engine_stats_get(client.engine, &stats, sizeof stats), "stats");
-    if (stats.publish_ok != (uint64_t)arguments->count) die("of %ld publishes %llu were executed", arguments->count,
-                                                            (unsigned long long)stats.publish_ok);
+    if (stats.publish_ok != (uint64_t)arguments->count)
+        die("of %ld publishes %llu were executed", arguments->count, (unsigned long long)stats.publish_ok);
     free(payload);
     close_client(&client);
     return io_s;
 }
 
-static int paced(const struct arguments *arguments) {
+static int paced(const struct arguments* arguments) {
     const double plain_s = io_seconds_of_paced(arguments, "0"), moderated_s = io_seconds_of_paced(arguments, "500");
-    say("{\"messages\": %ld, \"io_cpu_seconds\": %.6f, \"moderated_io_cpu_seconds\": %.6f, \"wrong\": 0}", arguments->count,
-        plain_s, moderated_s);
+    say("{\"messages\": %ld, \"io_cpu_seconds\": %.6f, \"moderated_io_cpu_seconds\": %.6f, \"wrong\": 0}",
+        arguments->count, plain_s, moderated_s);
     return 0;
 }
 
 /* ---- Latency --------------------------------------------------------------------------------------------- */
 
-static int latency(const struct arguments *arguments) {
+static int latency(const struct arguments* arguments) {
     static fanwire_event events[batch];
     struct client client;
     open_client(&client, arguments, NULL);
     const size_t size = (size_t)arguments->size;
-    char *payload = checked_alloc(size, 1);
+    char* payload = checked_alloc(size, 1);
     memset(payload, 'x', size);
-    uint64_t *took = checked_alloc((size_t)arguments->count, sizeof *took);
+    uint64_t* took = checked_alloc((size_t)arguments->count, sizeof *took);
     fanwire_subscription *probe = subscribe(&client, "bench:probe", 1), *load = NULL;
     if (arguments->channels > 1) load = subscribe(&client, "bench:0", 2);
     await_events(client.inbox, FANWIRE_EVENT_ACTIVE, 0, load ? 2 : 1);
@@ -199,7 +201,7 @@ static int latency(const struct arguments *arguments) {
             for (size_t k = 0; k < count; ++k) {
                 if (events[k].kind != FANWIRE_EVENT_MESSAGE || events[k].payload_size != size) /* the load's size too */
                     ++wrong;
-                else if (events[k].user_data == (void *)1)
+                else if (events[k].user_data == (void*)1)
                     back = 1, took[i] = now_ns() - from;
                 else
                     ++others;
@@ -222,7 +224,7 @@ static int latency(const struct arguments *arguments) {
     return wrong != 0;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     struct arguments arguments;
     must(FANWIRE_CHECK_VERSION(), "version");
     parse_arguments(&arguments, argc, argv);

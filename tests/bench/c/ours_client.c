@@ -1,15 +1,15 @@
 /* What the parts of the driver share; ours.h says it all. */
-#include "ours.h"
-
 #include <stdio.h>
 #include <string.h>
 
-void must(int status, const char *what) {
+#include "ours.h"
+
+void must(int status, const char* what) {
     if (status != FANWIRE_OK) die("fanwire: %s: %s (%s)", what, fanwire_last_error(), fanwire_status_name(status));
 }
 
-void open_client(struct client *client, const struct arguments *arguments, const char *const *more) {
-    fanwire_options *options = NULL;
+void open_client(struct client* client, const struct arguments* arguments, const char* const* more) {
+    fanwire_options* options = NULL;
     must(fanwire_options_create(&options), "options");
     must(fanwire_options_set(options, "url", arguments->url), "url");
     if (arguments->ca) must(fanwire_options_set(options, "tls_ca_file", arguments->ca), "tls_ca_file");
@@ -22,7 +22,7 @@ void open_client(struct client *client, const struct arguments *arguments, const
     fanwire_options_destroy(&options);
 }
 
-void close_client(struct client *client) {
+void close_client(struct client* client) {
     fanwire_engine_destroy(&client->engine);
     fanwire_inbox_destroy(&client->inbox);
 }
@@ -33,18 +33,18 @@ double seconds_of(clockid_t clock) {
     return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
 }
 
-size_t wait_and_drain(fanwire_inbox *inbox, fanwire_event *events) {
+size_t wait_and_drain(fanwire_inbox* inbox, fanwire_event* events) {
     size_t count = 0;
     must(fanwire_inbox_wait(inbox, patience_ms), "nothing came any more");
     must(fanwire_inbox_drain(inbox, events, sizeof *events, batch, &count), "drain");
     return count;
 }
 
-void release(fanwire_event *events, size_t count) {
+void release(fanwire_event* events, size_t count) {
     must(fanwire_events_release(events, sizeof *events, count), "release");
 }
 
-uint64_t await_events(fanwire_inbox *inbox, int kind, int also, uint64_t wanted) {
+uint64_t await_events(fanwire_inbox* inbox, int kind, int also, uint64_t wanted) {
     static fanwire_event events[batch];
     uint64_t others = 0;
     while (wanted > 0) {
@@ -60,9 +60,9 @@ uint64_t await_events(fanwire_inbox *inbox, int kind, int also, uint64_t wanted)
     return others;
 }
 
-fanwire_subscription *subscribe(struct client *client, const char *name, size_t index) {
-    fanwire_subscription *subscription = NULL;
-    must(fanwire_subscribe(&subscription, client->engine, name, strlen(name), client->inbox, (void *)(uintptr_t)index),
+fanwire_subscription* subscribe(struct client* client, const char* name, size_t index) {
+    fanwire_subscription* subscription = NULL;
+    must(fanwire_subscribe(&subscription, client->engine, name, strlen(name), client->inbox, (void*)(uintptr_t)index),
          "subscribe");
     return subscription;
 }

@@ -22,13 +22,13 @@ struct wake {
     double io_s;
 };
 
-static void on_wake(void *user_data) {
-    struct wake *wake = user_data;
+static void on_wake(void* user_data) {
+    struct wake* wake = user_data;
     wake->io_s = seconds_of(CLOCK_THREAD_CPUTIME_ID);
     sem_post(&wake->woken);
 }
 
-static void await_wake(struct wake *wake) {
+static void await_wake(struct wake* wake) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += patience_ms / 1000;
@@ -38,13 +38,13 @@ static void await_wake(struct wake *wake) {
 
 /* The clock of the CPU time of the engine's IO thread, which is found by its name. */
 static clockid_t io_thread_clock(void) {
-    DIR *tasks = opendir("/proc/self/task");
+    DIR* tasks = opendir("/proc/self/task");
     if (!tasks) die("no /proc");
     clockid_t clock = 0;
-    for (struct dirent *entry; (entry = readdir(tasks));) {
+    for (struct dirent* entry; (entry = readdir(tasks));) {
         char path[300], name[32] = "";
         snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-        FILE *file = fopen(path, "r");
+        FILE* file = fopen(path, "r");
         if (file && fgets(name, sizeof name, file) && !strcmp(name, "fanwire-io\n"))
             clock = (clockid_t)(~(unsigned)atoi(entry->d_name) << 3 | 6); /* as pthread_getcpuclockid() makes them */
         if (file) fclose(file);
@@ -54,15 +54,15 @@ static clockid_t io_thread_clock(void) {
     return clock;
 }
 
-int fanout(const struct arguments *arguments) {
+int fanout(const struct arguments* arguments) {
     static fanwire_event events[batch];
     struct client client;
     open_client(&client, arguments, NULL);
     const clockid_t io = io_thread_clock();
     const size_t all = (size_t)arguments->channels, size = (size_t)arguments->size;
-    fanwire_subscription **subscriptions = checked_alloc(all, sizeof *subscriptions);
-    uint64_t *seen = checked_alloc(all, sizeof *seen);
-    char *payload = checked_alloc(size, 1);
+    fanwire_subscription** subscriptions = checked_alloc(all, sizeof *subscriptions);
+    uint64_t* seen = checked_alloc(all, sizeof *seen);
+    char* payload = checked_alloc(size, 1);
     memset(payload, 'x', size);
     for (size_t i = 0; i < all; ++i) subscriptions[i] = subscribe(&client, "bench:fanout", i);
     await_events(client.inbox, FANWIRE_EVENT_ACTIVE, 0, all);
@@ -122,7 +122,7 @@ static struct memory measure_memory(void) {
     const struct mallinfo2 info = mallinfo2();
     struct memory memory = {(double)(info.uordblks + info.hblkhd), 0};
     long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
+    FILE* file = fopen("/proc/self/statm", "r");
     if (!file || fscanf(file, "%*d %ld", &pages) != 1) die("no /proc/self/statm");
     fclose(file);
     memory.resident = (double)pages * (double)sysconf(_SC_PAGESIZE);
@@ -130,13 +130,13 @@ static struct memory measure_memory(void) {
 }
 
 /* One command on a connection of its own; its answer. */
-static void ask(struct connection *connection, const char *command, char *answer, size_t size) {
+static void ask(struct connection* connection, const char* command, char* answer, size_t size) {
     send_all(connection, command, strlen(command));
     const size_t got = receive_some(connection, answer, size - 1);
     answer[got] = 0;
 }
 
-static void await_no_channels(struct connection *connection) {
+static void await_no_channels(struct connection* connection) {
     char answer[8192];
     const double until = now_s() + 4 * patience_ms / 1000.0; /* of a million that are all freed at once */
     do {
@@ -148,15 +148,15 @@ static void await_no_channels(struct connection *connection) {
     die("Redis still has channels");
 }
 
-int channels(const struct arguments *arguments) {
-    static const char *const settings[] = {"reconnect_delay_ms", "1", "unsubscribe_linger_ms", "0", NULL};
+int channels(const struct arguments* arguments) {
+    static const char* const settings[] = {"reconnect_delay_ms", "1", "unsubscribe_linger_ms", "0", NULL};
     struct client client;
     struct connection control;
     char name[64], answer[256];
     const size_t all = (size_t)arguments->count, names = (size_t)arguments->channels;
     open_client(&client, arguments, settings);
     connect_url(&control, arguments);
-    fanwire_subscription **subscriptions = checked_alloc(all, sizeof *subscriptions);
+    fanwire_subscription** subscriptions = checked_alloc(all, sizeof *subscriptions);
     memset(subscriptions, 1, all * sizeof *subscriptions); /* touched: it is not the engine's */
     uint64_t wrong = 0;
 
@@ -184,11 +184,12 @@ int channels(const struct arguments *arguments) {
     await_no_channels(&control);
     const double unsubscribe_s = now_s() - from;
     /* What Redis has answered before this one is confirmed has been read. */
-    fanwire_subscription *fence = subscribe(&client, "fence", 0);
+    fanwire_subscription* fence = subscribe(&client, "fence", 0);
     must(fanwire_subscription_wait_active(fence, patience_ms), "fence");
     const struct memory after = measure_memory();
 
-    say("{\"messages\": %zu, \"subscribe_seconds\": %.6f, \"subscribe_cpu_seconds\": %.6f, \"resubscribe_seconds\": %.6f, "
+    say("{\"messages\": %zu, \"subscribe_seconds\": %.6f, \"subscribe_cpu_seconds\": %.6f, \"resubscribe_seconds\": "
+        "%.6f, "
         "\"resubscribe_cpu_seconds\": %.6f, \"unsubscribe_seconds\": %.6f, \"used\": %.1f, \"resident\": %.1f, "
         "\"left_used\": %.1f, \"left_resident\": %.1f, \"wrong\": %llu}",
         all, subscribe_s, subscribe_cpu_s, resubscribe_s, resubscribe_cpu_s, unsubscribe_s, with.used - before.used,
@@ -203,8 +204,8 @@ int channels(const struct arguments *arguments) {
 
 /* ---- Engines --------------------------------------------------------------------------------------------- */
 
-static int entries_of(const char *path) {
-    DIR *directory = opendir(path);
+static int entries_of(const char* path) {
+    DIR* directory = opendir(path);
     if (!directory) die("no %s", path);
     int count = 0;
     while (readdir(directory)) ++count;
@@ -212,7 +213,7 @@ static int entries_of(const char *path) {
     return count;
 }
 
-int engines(const struct arguments *arguments) {
+int engines(const struct arguments* arguments) {
     struct client client;
     open_client(&client, arguments, NULL);
     close_client(&client);

@@ -5,7 +5,8 @@
  *                 With --outcomes at most --in-flight of them are unanswered
  *   raw replay    SUBSCRIBE for --channels names, 512 in each command, pipelined
  *   raw load      publishes what the receivers count: message i to channel i modulo --channels; at most a few hundred
- *                 replies ahead. --rate N: N a second until --count or until it is stopped. --skip N: leaves message N out
+ *                 replies ahead. --rate N: N a second until --count or until it is stopped. --skip N: leaves message N
+ * out
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,9 +31,9 @@ struct frame {
 };
 
 /* "123\r\n" from *at on; moves *at behind it. -1: not all of it is there. */
-static long header(const char **at, const char *end) {
+static long header(const char** at, const char* end) {
     long value = 0;
-    for (const char *p = *at; p + 1 < end; ++p) {
+    for (const char* p = *at; p + 1 < end; ++p) {
         if (*p == '\r') {
             *at = p + 2;
             return value;
@@ -43,10 +44,10 @@ static long header(const char **at, const char *end) {
 }
 
 /* "$4\r\nname\r\n" likewise. */
-static int bulk(const char **at, const char *end, const char **bytes, size_t *size) {
+static int bulk(const char** at, const char* end, const char** bytes, size_t* size) {
     if (*at >= end) return 0;
     if (**at != '$') die("not a bulk string: %.20s", *at);
-    const char *p = *at + 1;
+    const char* p = *at + 1;
     const long length = header(&p, end);
     if (length < 0 || end - p < length + 2) return 0;
     *bytes = p;
@@ -56,9 +57,9 @@ static int bulk(const char **at, const char *end, const char **bytes, size_t *si
 }
 
 /* The frame at *at, if it is there whole. */
-static int message(const char **at, const char *end, struct frame *frame) {
+static int message(const char** at, const char* end, struct frame* frame) {
     static const char head[] = "*3\r\n$7\r\nmessage\r\n";
-    const char *p = *at + sizeof head - 1;
+    const char* p = *at + sizeof head - 1;
     if (p >= end) return 0;
     if (memcmp(*at, head, sizeof head - 1)) die("not a message: %.20s", *at);
     if (!bulk(&p, end, &frame->channel, &frame->channel_size)) return 0;
@@ -67,7 +68,7 @@ static int message(const char **at, const char *end, struct frame *frame) {
     return 1;
 }
 
-static int acknowledged(const char **at, const char *end) {
+static int acknowledged(const char** at, const char* end) {
     static const char head[] = "*3\r\n$9\r\nsubscribe\r\n";
     const char *p = *at + sizeof head - 1, *name;
     size_t size;
@@ -82,12 +83,14 @@ static int acknowledged(const char **at, const char *end) {
 
 /* ---- Subscribing ----------------------------------------------------------------------------------------- */
 
-typedef size_t (*name_fn)(char *out, size_t index);
+typedef size_t (*name_fn)(char* out, size_t index);
 
-static size_t name_of_stream(char *out, size_t index) { return (size_t)sprintf(out, CHANNEL_PREFIX "%zu", index); }
+static size_t name_of_stream(char* out, size_t index) {
+    return (size_t)sprintf(out, CHANNEL_PREFIX "%zu", index);
+}
 
 /* Writes and reads at once, as a server with a million acknowledgements to send wants it. */
-static void subscribe(struct connection *connection, size_t channels, name_fn name) {
+static void subscribe(struct connection* connection, size_t channels, name_fn name) {
     enum { names_each = 512, room = 1 << 16 };
     char *out = checked_alloc(room, 1), *in = checked_alloc(room, 1);
     size_t made = 0, out_size = 0, out_sent = 0, in_size = 0, seen = 0;
@@ -133,7 +136,7 @@ static void subscribe(struct connection *connection, size_t channels, name_fn na
     free(in);
 }
 
-static int replay(const struct arguments *arguments) {
+static int replay(const struct arguments* arguments) {
     struct connection connection;
     const double from = now_s(), cpu_s = process_cpu_s();
     connect_url(&connection, arguments);
@@ -146,7 +149,7 @@ static int replay(const struct arguments *arguments) {
 
 /* ---- Receiving ------------------------------------------------------------------------------------------- */
 
-static int receive(const struct arguments *arguments) {
+static int receive(const struct arguments* arguments) {
     struct connection connection;
     struct stream stream;
     stream_begin(&stream, arguments);
@@ -154,7 +157,7 @@ static int receive(const struct arguments *arguments) {
     subscribe(&connection, stream.channels, name_of_stream);
     /* Two messages and what one recv() may bring: so a part is seldom moved. */
     const size_t room = 2 * ((size_t)arguments->size + 128) + 4 * read_size;
-    char *buffer = checked_alloc(room, 1);
+    char* buffer = checked_alloc(room, 1);
     size_t begin = 0, end = 0;
     stream.cpu_s = process_cpu_s();
     say_ready();
@@ -165,10 +168,11 @@ static int receive(const struct arguments *arguments) {
             begin = 0;
         }
         end += receive_some(&connection, buffer + end, read_size);
-        const char *at = buffer + begin;
+        const char* at = buffer + begin;
         struct frame frame;
         while (message(&at, buffer + end, &frame))
-            stream_check(&stream, digits_until(frame.channel + sizeof CHANNEL_PREFIX - 1, frame.channel + frame.channel_size),
+            stream_check(&stream,
+                         digits_until(frame.channel + sizeof CHANNEL_PREFIX - 1, frame.channel + frame.channel_size),
                          frame.payload, frame.payload_size);
         begin = (size_t)(at - buffer);
         if (begin == end) begin = end = 0;
@@ -183,13 +187,14 @@ static int receive(const struct arguments *arguments) {
 
 enum { publish_size = 1024 * 1024 }; /* of one send() */
 
-/* All of them are the same command, so that what is to be sent can be repeated from any byte on, and so can the answer. */
+/* All of them are the same command, so that what is to be sent can be repeated from any byte on, and so can the answer.
+ */
 struct repeated {
-    char *bytes;
+    char* bytes;
     size_t one, all; /* the size of one, and of as many as there are */
 };
 
-static struct repeated repeat(const char *one, size_t size, size_t room) {
+static struct repeated repeat(const char* one, size_t size, size_t room) {
     const size_t count = room / size + 1;
     struct repeated made = {checked_alloc(count, size), size, count * size};
     for (size_t i = 0; i < count; ++i) memcpy(made.bytes + i * size, one, size);
@@ -197,7 +202,7 @@ static struct repeated repeat(const char *one, size_t size, size_t room) {
 }
 
 static struct repeated repeat_publish(size_t size) {
-    char *one = checked_alloc(size + 128, 1);
+    char* one = checked_alloc(size + 128, 1);
     int at = sprintf(one, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n" CHANNEL_PREFIX "publish\r\n$%zu\r\n",
                      sizeof CHANNEL_PREFIX "publish" - 1, size);
     memset(one + at, 'x', size);
@@ -208,23 +213,24 @@ static struct repeated repeat_publish(size_t size) {
 }
 
 /* Wakes only when so many bytes are there: else Redis pays for a wake-up after each few replies that it writes. */
-static void wake_at(const struct connection *connection, uint64_t bytes) {
+static void wake_at(const struct connection* connection, uint64_t bytes) {
     const int low = (int)bytes;
     setsockopt(connection->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
 }
 
-static int publish(const struct arguments *arguments) {
+static int publish(const struct arguments* arguments) {
     struct connection connection;
     connect_url(&connection, arguments);
     if (connection.tls || arguments->threads > 1) die("raw publish is one thread without TLS");
     fcntl(connection.fd, F_SETFL, fcntl(connection.fd, F_GETFL) | O_NONBLOCK);
     const struct repeated commands = repeat_publish((size_t)arguments->size);
     const struct repeated replies = repeat(":0\r\n", 4, read_size);
-    char *in = checked_alloc(read_size + 1, 1); /* ends with a 0 */
+    char* in = checked_alloc(read_size + 1, 1); /* ends with a 0 */
     const uint64_t count = (uint64_t)arguments->count, all = count * replies.one;
     const uint64_t ahead = arguments->outcomes ? (uint64_t)arguments->in_flight : count;
-    const uint64_t some = (ahead < read_size / replies.one ? ahead : read_size / replies.one) * 2 - 1; /* not quite half */
-    uint64_t sent = 0, answered = 0, low = 0; /* bytes */
+    const uint64_t some =
+        (ahead < read_size / replies.one ? ahead : read_size / replies.one) * 2 - 1; /* not quite half */
+    uint64_t sent = 0, answered = 0, low = 0;                                        /* bytes */
     say_ready();
     const double from = now_s(), cpu_s = process_cpu_s();
     while (answered < all) {
@@ -243,7 +249,7 @@ static int publish(const struct arguments *arguments) {
         const ssize_t got = recv(connection.fd, in, read_size, 0);
         if (got < 0 && errno == EAGAIN) continue;
         if (got <= 0) die("no answer to PUBLISH: %s", got ? strerror(errno) : "closed");
-        const char *expected = replies.bytes + answered % replies.one;
+        const char* expected = replies.bytes + answered % replies.one;
         if (memcmp(in, expected, (size_t)got)) {
             ssize_t same = 0, line = 0;
             for (; in[same] == expected[same]; ++same)
@@ -277,10 +283,10 @@ struct load {
     uint64_t sent, answered, unheard;
 };
 
-static void add_command(struct load *load, const struct arguments *arguments, uint64_t number) {
+static void add_command(struct load* load, const struct arguments* arguments, uint64_t number) {
     char channel[64];
     const size_t size = name_of_stream(channel, (size_t)(number % (uint64_t)arguments->channels));
-    char *at = load->out + load->out_size;
+    char* at = load->out + load->out_size;
     at += sprintf(at, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%ld\r\n%016llu", size, channel, arguments->size,
                   (unsigned long long)number);
     memset(at, 'x', (size_t)arguments->size - digits_size);
@@ -289,20 +295,20 @@ static void add_command(struct load *load, const struct arguments *arguments, ui
     load->out_size = (size_t)(at + 2 - load->out);
 }
 
-static void send_commands(struct load *load) {
+static void send_commands(struct load* load) {
     send_all(&load->connection, load->out, load->out_size);
     load->out_size = 0;
 }
 
 /* Each publish has exactly one receiver. */
-static void take_replies(struct load *load, int flags) {
+static void take_replies(struct load* load, int flags) {
     const ssize_t got = recv(load->connection.fd, load->in + load->in_size, read_size - load->in_size, flags);
     if (got < 0 && (errno == EAGAIN || errno == EINTR) && (flags & MSG_DONTWAIT)) return;
     if (got <= 0) die("load: no answer to PUBLISH: %s", got ? strerror(errno) : "closed");
     load->in_size += (size_t)got;
     const char *at = load->in, *end = at + load->in_size;
     while (at < end) {
-        const char *p = at + 1;
+        const char* p = at + 1;
         if (*at != ':') die("load: PUBLISH was answered %.60s", at);
         const long receivers = header(&p, end);
         if (receivers < 0) break;
@@ -314,7 +320,7 @@ static void take_replies(struct load *load, int flags) {
     memmove(load->in, at, load->in_size);
 }
 
-static void full_speed(struct load *load, const struct arguments *arguments, size_t each, uint64_t ahead) {
+static void full_speed(struct load* load, const struct arguments* arguments, size_t each, uint64_t ahead) {
     for (uint64_t number = 0; number < (uint64_t)arguments->count && !stopped;) {
         for (size_t i = 0; i < each && number < (uint64_t)arguments->count; ++i, ++number) {
             if (arguments->skip && number == (uint64_t)arguments->skip) continue;
@@ -326,7 +332,7 @@ static void full_speed(struct load *load, const struct arguments *arguments, siz
     }
 }
 
-static void at_rate(struct load *load, const struct arguments *arguments) {
+static void at_rate(struct load* load, const struct arguments* arguments) {
     const uint64_t from = now_ns();
     for (uint64_t tick = 1; load->sent < (uint64_t)arguments->count && !stopped; ++tick) {
         const uint64_t due = from + tick * UINT64_C(1000000);
@@ -342,7 +348,7 @@ static void at_rate(struct load *load, const struct arguments *arguments) {
     }
 }
 
-static int load(const struct arguments *arguments) {
+static int load(const struct arguments* arguments) {
     struct load load;
     memset(&load, 0, sizeof load);
     connect_url(&load.connection, arguments);
@@ -360,15 +366,15 @@ static int load(const struct arguments *arguments) {
     else
         full_speed(&load, arguments, each, each * 8);
     while (load.answered < load.sent) take_replies(&load, 0);
-    say("{\"messages\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"wrong\": %llu}", (unsigned long long)load.sent,
-        now_s() - from, process_cpu_s() - cpu_s, (unsigned long long)load.unheard);
+    say("{\"messages\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"wrong\": %llu}",
+        (unsigned long long)load.sent, now_s() - from, process_cpu_s() - cpu_s, (unsigned long long)load.unheard);
     close_connection(&load.connection);
     free(load.out);
     free(load.in);
     return load.unheard != 0;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     struct arguments arguments;
     parse_arguments(&arguments, argc, argv);
     if (!strcmp(arguments.what, "receive")) return receive(&arguments);

@@ -26,29 +26,32 @@ std::string channel_name(std::size_t i) {
     return name;
 }
 
-std::string payload() { return std::string(128, 'x'); }
+std::string payload() {
+    return std::string(128, 'x');
+}
 
 // As Redis sends them, scattered over `channels`.
 std::string frames(std::size_t channels) {
     std::string bytes;
     for (std::size_t i = 0; i < batch; ++i)
-        bytes += "*3\r\n$7\r\nmessage\r\n$20\r\nws:" + channel_name(i * 7919 % channels) + "\r\n$128\r\n" + payload() + "\r\n";
+        bytes += "*3\r\n$7\r\nmessage\r\n$20\r\nws:" + channel_name(i * 7919 % channels) + "\r\n$128\r\n" + payload() +
+                 "\r\n";
     return bytes;
 }
 
 // ---- An engine and its consumer ----
 
 class Client {
-   public:
+ public:
     explicit Client(const std::string& url) {
         fanwire_options* options = nullptr;
         ok(fanwire_options_create(&options));
         // No heartbeat between the messages.
-        for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
-                 {"url", url.c_str()},
-                 {"heartbeat_interval_ms", "3000000"},
-                 {"heartbeat_timeout_ms", "3600000"},
-                 {"inbox_count", "10000000"}})
+        for (const auto& [name, value] :
+             std::initializer_list<std::pair<const char*, const char*>>{{"url", url.c_str()},
+                                                                        {"heartbeat_interval_ms", "3000000"},
+                                                                        {"heartbeat_timeout_ms", "3600000"},
+                                                                        {"inbox_count", "10000000"}})
             ok(fanwire_options_set(options, name, value));
         ok(fanwire_inbox_create(&inbox_, options));
         ok(fanwire_engine_open(&engine_, options));
@@ -70,7 +73,8 @@ class Client {
     }
     // Publishes, and waits for the outcome: all before it have theirs.
     void publish_and_wait(std::string_view channel, std::string_view text) {
-        ok(fanwire_publish_wait(engine_, channel.data(), channel.size(), text.data(), text.size(), patience_ms, nullptr));
+        ok(fanwire_publish_wait(engine_, channel.data(), channel.size(), text.data(), text.size(), patience_ms,
+                                nullptr));
     }
     // Drains so many events, which must all be of this kind.
     void await(std::size_t count, int kind) {
@@ -86,7 +90,7 @@ class Client {
     }
     void await_active() { await(subscriptions_.size(), FANWIRE_EVENT_ACTIVE); }
 
-   private:
+ private:
     static void ok(int status) { must(status == FANWIRE_OK, fanwire_last_error()); }
     template <class Function>
     void add(Function function, const std::string& name) {
@@ -166,7 +170,8 @@ std::string json_text(bool dirty) {
     if (dirty) text += "\"__proto__\":{\"admin\":true},";
     text += "\"entries\":[";
     for (int i = 0; i < 16; ++i)
-        text += (i ? "," : "") + std::string("{\"id\":") + std::to_string(i) + ",\"text\":\"a line of a usual length\",\"ok\":true}";
+        text += (i ? "," : "") + std::string("{\"id\":") + std::to_string(i) +
+                ",\"text\":\"a line of a usual length\",\"ok\":true}";
     return text + "]}";
 }
 
@@ -175,7 +180,8 @@ std::function<void()> guard_json(bool dirty) {
     return [text, out = std::string(text.size(), 0), dirty]() mutable {
         std::size_t size = out.size();
         int changed = -1;
-        must(fanwire_json_clean(text.data(), text.size(), out.data(), &size, &changed) == FANWIRE_OK, fanwire_last_error());
+        must(fanwire_json_clean(text.data(), text.size(), out.data(), &size, &changed) == FANWIRE_OK,
+             fanwire_last_error());
         must(changed == dirty, "the guard is wrong");
     };
 }

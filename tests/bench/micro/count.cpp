@@ -1,5 +1,5 @@
-// Counts the instructions of the micro-benchmarks, under callgrind: for each, callgrind dumps what a fixed number of calls
-// took, after calls that warm it up. instructions.py runs it and reads the dumps.
+// Counts the instructions of the micro-benchmarks, under callgrind: for each, callgrind dumps what a fixed number of
+// calls took, after calls that warm it up. instructions.py runs it and reads the dumps.
 #include <valgrind/callgrind.h>
 
 #include <cstdio>
@@ -13,8 +13,8 @@ int main() {
         return 2;
     }
     std::puts(FANWIRE_BUILD_TYPE);
-    // All are prepared before anything is counted, which is much faster; and counting begins once, since callgrind's sums are
-    // wrong when it is begun again in a process with threads.
+    // All are prepared before anything is counted, which is much faster; and counting begins once, since callgrind's
+    // sums are wrong when it is begun again in a process with threads.
     std::vector<std::function<void()>> bodies;
     for (const fanwire::bench::Case& one : fanwire::bench::cases()) bodies.push_back(one.make());
     CALLGRIND_START_INSTRUMENTATION;

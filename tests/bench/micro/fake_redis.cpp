@@ -72,7 +72,9 @@ FakeRedis::~FakeRedis() {
     ::rmdir(folder_.c_str());
 }
 
-void FakeRedis::send(std::string_view bytes) { write_all(subscribed_, bytes); }
+void FakeRedis::send(std::string_view bytes) {
+    write_all(subscribed_, bytes);
+}
 
 void FakeRedis::run() {
     for (;;) {
@@ -113,8 +115,8 @@ std::string FakeRedis::answer(Client& client, const std::vector<std::string_view
     std::string out;
     subscribed_ = client.fd;
     for (std::size_t i = 1; i < words.size(); ++i)
-        out += "*3\r\n$9\r\nsubscribe\r\n$" + std::to_string(words[i].size()) + "\r\n" + std::string(words[i]) + "\r\n:" +
-               std::to_string(++client.channels) + "\r\n";
+        out += "*3\r\n$9\r\nsubscribe\r\n$" + std::to_string(words[i].size()) + "\r\n" + std::string(words[i]) +
+               "\r\n:" + std::to_string(++client.channels) + "\r\n";
     return out;
 }
 

@@ -1,5 +1,5 @@
-// As much of a Redis as an engine needs to be connected and subscribed, in a thread of this process: what is received then
-// is written by the benchmark itself, so that no other process's pace decides what is read at once.
+// As much of a Redis as an engine needs to be connected and subscribed, in a thread of this process: what is received
+// then is written by the benchmark itself, so that no other process's pace decides what is read at once.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 namespace fanwire::bench {
 
 class FakeRedis {
-   public:
+ public:
     FakeRedis();
     ~FakeRedis();
     FakeRedis(const FakeRedis&) = delete;
@@ -21,7 +21,7 @@ class FakeRedis {
     // Writes to the connection that has subscribed; from any one thread, once it has no commands under way.
     void send(std::string_view bytes);
 
-   private:
+ private:
     struct Client {
         int fd;
         std::string in;

@@ -9,7 +9,8 @@ int main(int argc, char** argv) {
             const std::function<void()> body = one.make();
             for (auto _ : state) body();
             const auto units = static_cast<double>(one.units) * static_cast<double>(state.iterations());
-            state.counters["each"] = benchmark::Counter(units, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+            state.counters["each"] =
+                benchmark::Counter(units, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
             state.counters["per_second"] = benchmark::Counter(units, benchmark::Counter::kIsRate);
         })->MeasureProcessCPUTime();  // the IO thread's too
     }

@@ -1,5 +1,5 @@
-// A program that was compiled with the header of the next version, in which each struct has one field more, and runs with
-// this library: what the library does not know is 0, and must not be asked for.
+// A program that was compiled with the header of the next version, in which each struct has one field more, and runs
+// with this library: what the library does not know is 0, and must not be asked for.
 #include <array>
 #include <cstring>
 #include <string>
@@ -65,7 +65,7 @@ TEST(NextCaller, DrainsEventsAtItsOwnStride) {
     ASSERT_STATUS(FANWIRE_OK, fanwire_inbox_create(&inbox, nullptr));
     for (int i = 0; i < 3; ++i)
         ASSERT_STATUS(FANWIRE_OK, fanwire_publish_async(engine, "c", 1, "x", 1, inbox,
-                                                         reinterpret_cast<void*>(static_cast<std::uintptr_t>(i + 1))));
+                                                        reinterpret_cast<void*>(static_cast<std::uintptr_t>(i + 1))));
     auto events = filled<std::array<fanwire_event, 4>>();
     std::size_t seen = 0;
     while (seen < 3) {

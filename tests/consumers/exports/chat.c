@@ -1,3 +1,5 @@
 #include <fanwire/fanwire.h>
 
-const char *chat_version(void) { return fanwire_version(); }
+const char* chat_version(void) {
+    return fanwire_version();
+}

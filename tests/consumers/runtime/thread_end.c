@@ -1,5 +1,5 @@
-/* Threads that end in the middle of things, where the C++ library is another one than the compiler's own: a callback that ends
- * the dispatcher's thread, and threads that are cancelled between and in calls. Prints "ok". */
+/* Threads that end in the middle of things, where the C++ library is another one than the compiler's own: a callback
+ * that ends the dispatcher's thread, and threads that are cancelled between and in calls. Prints "ok". */
 #include <fanwire/fanwire.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,20 +10,20 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int called, published;
 
-static void must(int status, const char *what) {
+static void must(int status, const char* what) {
     if (status == FANWIRE_OK) return;
     fprintf(stderr, "%s: %s\n", what, fanwire_last_error());
     exit(1);
 }
 
-static void note(int *count) {
+static void note(int* count) {
     pthread_mutex_lock(&mutex);
     ++*count;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);
 }
 
-static void await(const int *count, int wanted) {
+static void await(const int* count, int wanted) {
     struct timespec until;
     int late = 0;
     clock_gettime(CLOCK_REALTIME, &until);
@@ -37,13 +37,13 @@ static void await(const int *count, int wanted) {
     }
 }
 
-static void end_thread(void *data, const fanwire_event *event) {
+static void end_thread(void* data, const fanwire_event* event) {
     (void)event;
     note(data);
     pthread_exit(NULL);
 }
 
-static void *publish(void *data) {
+static void* publish(void* data) {
     for (;;) {
         fanwire_publish_wait(data, "b", 1, "x", 1, FANWIRE_FOREVER, NULL);
         note(&published);
@@ -53,10 +53,10 @@ static void *publish(void *data) {
 }
 
 int main(void) {
-    fanwire_options *options = NULL;
-    fanwire_engine *engine = NULL;
-    fanwire_inbox *inbox = NULL;
-    fanwire_subscription *subscription = NULL;
+    fanwire_options* options = NULL;
+    fanwire_engine* engine = NULL;
+    fanwire_inbox* inbox = NULL;
+    fanwire_subscription* subscription = NULL;
     uint64_t receivers = 0;
     int i;
 
@@ -71,7 +71,7 @@ int main(void) {
 
     for (i = 0; i < 20; ++i) {
         pthread_t thread;
-        void *ended = NULL;
+        void* ended = NULL;
         const int before = published;
         if (pthread_create(&thread, NULL, publish, engine) != 0) return 1;
         await(&published, before + 3);

@@ -1,4 +1,5 @@
-// What asks in the simulation: requests and questions for NUMSUB, wired as the engine wires them; and what must become of each.
+// What asks in the simulation: requests and questions for NUMSUB, wired as the engine wires them; and what must become
+// of each.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,7 +24,7 @@
 namespace fanwire::core::simulation {
 
 class Asking {
-   public:
+ public:
     // Numbers of requests, beyond those of publishes.
     static constexpr std::uint64_t first_number = 2'000'000'000'000;
     static constexpr std::size_t count_max = 12, bytes_max = 6000;
@@ -31,15 +32,16 @@ class Asking {
     // What it needs of the simulation.
     struct Engine {
         std::function<void()> listen, need;
-        std::function<void(const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
-                           std::uint64_t number, std::uint32_t timeout)>
+        std::function<void(const std::string& channel, const std::string& framed,
+                           const std::shared_ptr<OutcomeSink>& sink, std::uint64_t number, std::uint32_t timeout)>
             publish;
         std::function<void(std::string_view command)> send;
         std::function<std::uint32_t(std::uint32_t n)> pick;
     };
 
     // `steady`: memory and the inbox never lack.
-    Asking(bool steady, const TimeMs& now, const ModelRedis& redis, Coverage& coverage, const Trace& trace, Engine engine)
+    Asking(bool steady, const TimeMs& now, const ModelRedis& redis, Coverage& coverage, const Trace& trace,
+           Engine engine)
         : steady_(steady),
           now_(now),
           redis_(redis),
@@ -59,10 +61,12 @@ class Asking {
         const std::uint64_t number = first_number + asked_.size();
         const std::string payload = payload_of(number, filling);
         const std::size_t size = frame::request_size + payload.size();
-        const bool too_many = open_ >= count_max, too_much = unpublished_bytes_ > 0 && unpublished_bytes_ + size > bytes_max;
+        const bool too_many = open_ >= count_max,
+                   too_much = unpublished_bytes_ > 0 && unpublished_bytes_ + size > bytes_max;
         try {
             Asked asked{channel, expect, timeout > 0 ? now_ + timeout : never, size};
-            asked.handle = requests_.open(channel, payload, expect, asked.deadline, inbox_, reinterpret_cast<void*>(number));
+            asked.handle =
+                requests_.open(channel, payload, expect, asked.deadline, inbox_, reinterpret_cast<void*>(number));
             asked.request = asked.handle;
             EXPECT_FALSE(too_many || too_much) << "more requests are taken than the limits allow";
             trace_("asks", number, "on", channel, "for", expect, "until", asked.deadline);
@@ -142,7 +146,8 @@ class Asking {
         if (revives) requests_.revived();
         gave_up_ = {};
         check_complete();
-        for (const Asked& asked : asked_) EXPECT_TRUE(asked.ended || asked.published) << number_of(asked) << " waits for nothing";
+        for (const Asked& asked : asked_)
+            EXPECT_TRUE(asked.ended || asked.published) << number_of(asked) << " waits for nothing";
         gave_up_for_good_ = revives ? Error() : why;
     }
     void revive() {
@@ -163,7 +168,8 @@ class Asking {
     // What came on the reply channel: for one that is open and published, and then it is told at once.
     void receive(std::string_view payload) {
         const std::optional<frame::Head> head = frame::head_of(payload);
-        const auto [number, order] = reply_of(head && head->kind == frame::Kind::reply ? payload.substr(head->size) : "");
+        const auto [number, order] =
+            reply_of(head && head->kind == frame::Kind::reply ? payload.substr(head->size) : "");
         Asked* const asked = number == 0 ? nullptr : &find(number);
         const bool wanted = asked && asked->published && !asked->ended;
         if (asked && !wanted) coverage_("a reply is late");
@@ -188,8 +194,10 @@ class Asking {
         if (numsubs_.deadline() <= now_) numsubs_.tick(now_);
         if (requests_.deadline() <= now_) requests_.tick(now_);
         check_complete();
-        for (const Asked& asked : asked_) EXPECT_TRUE(asked.ended || asked.deadline > now_) << number_of(asked) << " is late";
-        for (const Counted& counted : counted_) EXPECT_TRUE(counted.answers > 0 || counted.deadline > now_) << "NUMSUB is late";
+        for (const Asked& asked : asked_)
+            EXPECT_TRUE(asked.ended || asked.deadline > now_) << number_of(asked) << " is late";
+        for (const Counted& counted : counted_)
+            EXPECT_TRUE(counted.answers > 0 || counted.deadline > now_) << "NUMSUB is late";
     }
     void close() {
         closing_ = true;
@@ -205,8 +213,9 @@ class Asking {
     // Nothing ends by itself any more.
     void calm() { steady_ = true; }
     bool at_rest() const {
-        return numsubs_.size() == 0 &&
-               std::all_of(asked_.begin(), asked_.end(), [](const Asked& asked) { return asked.ended || asked.deadline == never; });
+        return numsubs_.size() == 0 && std::all_of(asked_.begin(), asked_.end(), [](const Asked& asked) {
+                   return asked.ended || asked.deadline == never;
+               });
     }
     void cancel_all() {
         for (Asked& asked : asked_) {
@@ -250,7 +259,7 @@ class Asking {
     // Of each request: its channel, and the size of what is in the frame.
     std::map<std::uint64_t, std::pair<std::string, std::size_t>> payload_sizes;
 
-   private:
+ private:
     struct Asked {
         std::string channel;
         std::uint64_t expect;
@@ -278,8 +287,10 @@ class Asking {
                     engine_.listen();
                 },
                 engine_.need,
-                [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink, TimeMs deadline) {
-                    const std::uint64_t number = simulation::number_of(std::string_view(framed).substr(frame::request_size));
+                [this](const std::string& channel, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
+                       TimeMs deadline) {
+                    const std::uint64_t number =
+                        simulation::number_of(std::string_view(framed).substr(frame::request_size));
                     Asked& asked = find(number);
                     EXPECT_FALSE(asked.ended || asked.published || asked.cancelled) << number << " is published";
                     EXPECT_EQ(channel, asked.channel);
@@ -327,22 +338,33 @@ class Asking {
         if (!asked.published) unpublished_bytes_ -= asked.size;
         const std::uint64_t wanted = asked.wanted();
         EXPECT_EQ(event.count, asked.kept) << number;
-        EXPECT_EQ(event.delay_ms, wanted == count_unknown ? wanted : wanted - std::min(wanted, asked.kept)) << number << " " << status;
+        EXPECT_EQ(event.delay_ms, wanted == count_unknown ? wanted : wanted - std::min(wanted, asked.kept))
+            << number << " " << status;
         const bool complete = wanted != count_unknown && asked.came >= wanted;
         const Status outcome = asked.outcomes.empty() ? Status::OK : asked.outcomes.back();
         switch (event.status) {
-            case Status::OK: EXPECT_TRUE(complete && asked.kept >= wanted) << number; break;
-            case Status::LIMIT_REACHED: EXPECT_TRUE(complete && asked.kept < wanted) << number; break;
-            case Status::UNSUBSCRIBED: EXPECT_TRUE(asked.cancelled) << number; break;
-            case Status::CLOSED: EXPECT_TRUE(closing_) << number; break;
+            case Status::OK:
+                EXPECT_TRUE(complete && asked.kept >= wanted) << number;
+                break;
+            case Status::LIMIT_REACHED:
+                EXPECT_TRUE(complete && asked.kept < wanted) << number;
+                break;
+            case Status::UNSUBSCRIBED:
+                EXPECT_TRUE(asked.cancelled) << number;
+                break;
+            case Status::CLOSED:
+                EXPECT_TRUE(closing_) << number;
+                break;
             case Status::TIMEOUT:
-                EXPECT_TRUE(now_ >= asked.deadline || (asked.expect > 0 && asked.receivers == 0 && asked.came == 0)) << number << text;
+                EXPECT_TRUE(now_ >= asked.deadline || (asked.expect > 0 && asked.receivers == 0 && asked.came == 0))
+                    << number << text;
                 if (outcome == Status::OUTCOME_UNKNOWN) {
                     EXPECT_NE(text.find("the request itself"), std::string::npos) << number << ": " << text;
                 }
                 break;
             default:
-                EXPECT_TRUE(event.status == asked.thrown || event.status == outcome || (refused_ && event.status == refused_.status) ||
+                EXPECT_TRUE(event.status == asked.thrown || event.status == outcome ||
+                            (refused_ && event.status == refused_.status) ||
                             (event.status == Status::NOT_CONNECTED && (gave_up_ || gave_up_for_good_)))
                     << number << " ends as " << status << ": " << text;
                 break;
@@ -367,23 +389,36 @@ class Asking {
         switch (why.status) {
             case Status::OK:
                 ASSERT_TRUE(known) << "NUMSUB " << number << " was not executed";
-                EXPECT_TRUE(std::find(executed->second.begin(), executed->second.end(), counts[0]) != executed->second.end())
+                EXPECT_TRUE(std::find(executed->second.begin(), executed->second.end(), counts[0]) !=
+                            executed->second.end())
                     << "NUMSUB " << number << " is " << counts[0];
                 EXPECT_EQ(counts[1], 0u);
                 if (executed->second.size() > 1) coverage_("NUMSUB is asked again");
                 break;
-            case Status::TIMEOUT: EXPECT_GE(now_, counted.deadline); break;
-            case Status::NOT_CONNECTED: EXPECT_TRUE(gave_up_ || gave_up_for_good_) << why.text; break;
-            case Status::CLOSED: EXPECT_TRUE(closing_); break;
+            case Status::TIMEOUT:
+                EXPECT_GE(now_, counted.deadline);
+                break;
+            case Status::NOT_CONNECTED:
+                EXPECT_TRUE(gave_up_ || gave_up_for_good_) << why.text;
+                break;
+            case Status::CLOSED:
+                EXPECT_TRUE(closing_);
+                break;
             case Status::NO_PERMISSION:
             case Status::AUTH_FAILED:
-            case Status::REDIS_ERROR: EXPECT_NE(why.text.find("NUMSUB"), std::string::npos) << why.text; break;
-            default: ADD_FAILURE() << "NUMSUB ends otherwise: " << why.text; break;
+            case Status::REDIS_ERROR:
+                EXPECT_NE(why.text.find("NUMSUB"), std::string::npos) << why.text;
+                break;
+            default:
+                ADD_FAILURE() << "NUMSUB ends otherwise: " << why.text;
+                break;
         }
     }
 
     Asked& find(std::uint64_t number) { return asked_.at(number - first_number); }
-    std::uint64_t number_of(const Asked& asked) const { return first_number + static_cast<std::uint64_t>(&asked - asked_.data()); }
+    std::uint64_t number_of(const Asked& asked) const {
+        return first_number + static_cast<std::uint64_t>(&asked - asked_.data());
+    }
     static std::string name_of(std::uint64_t question) { return "question " + std::to_string(question); }
     bool rarely(std::uint32_t n) { return !steady_ && engine_.pick(n) == 0; }
 

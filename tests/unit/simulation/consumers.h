@@ -30,7 +30,8 @@ struct Watched {
     ModelRedis::Target target;
     std::size_t inbox = 0;
     Overflow overflow = Overflow::drop_oldest;
-    std::size_t next = 0;  // index into Redis's log: nothing before it may come, once `known` nothing may be passed over
+    std::size_t next =
+        0;  // index into Redis's log: nothing before it may come, once `known` nothing may be passed over
     bool known = false;
     bool active = false, ended = false;
     std::size_t activations = 0, seen_activations = 0, begins_at = 0;
@@ -42,8 +43,8 @@ struct Watched {
     std::map<std::uint64_t, std::size_t> came_in;
     std::size_t seen_of = 1;
     bool seen_break = false;  // such a GAP, since the last message
-    // What a program does with the events: it fetches at ACTIVE and RESUMED, and at a GAP while it is fresh; it is stale
-    // from LOST, FAILED or the GAP of a break on.
+    // What a program does with the events: it fetches at ACTIVE and RESUMED, and at a GAP while it is fresh; it is
+    // stale from LOST, FAILED or the GAP of a break on.
     bool fresh = false;
     std::size_t shown = 0;  // index into Redis's log: it knows all before that
 
@@ -55,7 +56,7 @@ struct Watched {
 };
 
 class Consumers {
-   public:
+ public:
     using Limits = std::array<InboxLimits, 2>;
 
     Consumers(const Limits& limits, const ModelRedis& redis, Coverage& coverage, const Trace& trace)
@@ -89,7 +90,8 @@ class Consumers {
             account.large |= frame.payload.size() >= large_min;
         }
         if (frame.storage)
-            shared_[{number_of(frame.payload), {topic.kind(), std::string(frame.target)}}].payload = frame.payload.data();
+            shared_[{number_of(frame.payload), {topic.kind(), std::string(frame.target)}}].payload =
+                frame.payload.data();
     }
 
     // What the inbox has, up to `capacity` events of it.
@@ -151,7 +153,7 @@ class Consumers {
         }
     }
 
-   private:
+ private:
     // What an inbox must hold.
     struct Account {
         std::size_t count = 0, bytes = 0;
@@ -183,8 +185,8 @@ class Consumers {
         EXPECT_LE(stats.queued_bytes, limits.bytes);
         if (account.passes_over || !account.known) return;
         const bool fits = account.count <= limits.count && account.bytes <= limits.bytes;
-        EXPECT_EQ(stats.dropped == account.dropped, fits)
-            << stats.dropped - account.dropped << " were dropped of " << account.count << " of " << account.bytes << " bytes";
+        EXPECT_EQ(stats.dropped == account.dropped, fits) << stats.dropped - account.dropped << " were dropped of "
+                                                          << account.count << " of " << account.bytes << " bytes";
         account.known = fits;
         if (fits) {
             EXPECT_EQ(stats.queued_bytes, account.bytes);
@@ -249,9 +251,12 @@ class Consumers {
                 }
                 one.active = one.fresh = false;
                 break;
-            case EventKind::ended: one.ended = true; break;
+            case EventKind::ended:
+                one.ended = true;
+                break;
             case EventKind::gap:
-                trace_("sees GAP of", event.count == count_unknown ? "unknown size" : std::to_string(event.count), name);
+                trace_("sees GAP of", event.count == count_unknown ? "unknown size" : std::to_string(event.count),
+                       name);
                 if (event.count == count_unknown) {
                     EXPECT_EQ(event.reason, GapReason::reconnect);
                     one.known = one.adds_up = false;
@@ -269,8 +274,11 @@ class Consumers {
                     }
                 }
                 break;
-            case EventKind::message: see_message(one, event.message); break;
-            default: FAIL() << "an event of another kind";
+            case EventKind::message:
+                see_message(one, event.message);
+                break;
+            default:
+                FAIL() << "an event of another kind";
         }
     }
     void see_message(Watched& one, const MessageRef& message) {
@@ -327,7 +335,8 @@ class Consumers {
         const auto found = shared_.find({number, one.target});
         if (found == shared_.end()) return coverage_("large, copied");
         Shared& shared = found->second;
-        ASSERT_TRUE(message->payload().data() == shared.payload) << one.target.second << ": " << number << " was copied";
+        ASSERT_TRUE(message->payload().data() == shared.payload)
+            << one.target.second << ": " << number << " was copied";
         coverage_("large, where it was received");
         if (message->payload().size() > std::size_t{1} << 20) coverage_("larger than its memory at first");
         if (!shared.seen[0] && !shared.seen[1]) shared.first_seen = drains_;

@@ -1,6 +1,6 @@
-// A model of Redis for the simulation: accepted connections whose bytes are still on their way, subscriptions, an ACL, the
-// states in which a server answers by errors only; and the log of what it has executed, which is the reference. Others that
-// are subscribed there answer requests, when the schedule wants it.
+// A model of Redis for the simulation: accepted connections whose bytes are still on their way, subscriptions, an ACL,
+// the states in which a server answers by errors only; and the log of what it has executed, which is the reference.
+// Others that are subscribed there answer requests, when the schedule wants it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -30,13 +30,13 @@ inline bool goes_to(TargetKind kind, std::string_view target, std::string_view c
 }
 
 class ModelRedis {
-   public:
+ public:
     using Target = std::pair<TargetKind, std::string>;
 
     struct Connection {
         ReplyReader reader;
-        std::string to_server, to_client;        // on their way
-        std::size_t gone = 0;                    // of to_client
+        std::string to_server, to_client;          // on their way
+        std::size_t gone = 0;                      // of to_client
         std::map<Target, std::size_t> subscribed;  // and how long the log was then
         bool refused = false;
 
@@ -64,15 +64,16 @@ class ModelRedis {
     // The client has closed them, and the server does not know yet: what was sent may still be executed.
     std::vector<std::shared_ptr<Connection>> zombies;
     std::vector<Executed> log;
-    std::map<std::uint64_t, std::size_t> place;  // of a number in the log
-    std::string error;                           // answered to everything, if not empty
-    std::string publish_error;                   // answered to PUBLISH
-    std::string numsub_error;                    // answered to PUBSUB
-    std::set<std::string> forbidden;             // channels and patterns that may not be subscribed to
+    std::map<std::uint64_t, std::size_t> place;              // of a number in the log
+    std::string error;                                       // answered to everything, if not empty
+    std::string publish_error;                               // answered to PUBLISH
+    std::string numsub_error;                                // answered to PUBSUB
+    std::set<std::string> forbidden;                         // channels and patterns that may not be subscribed to
     std::map<std::string, std::size_t, std::less<>> others;  // how many are subscribed to a channel, and answer
     std::deque<Due> due;
     std::uint64_t replies = 0;  // so far
-    std::map<std::string, std::vector<std::uint64_t>> counted;  // what each NUMSUB saw; by its last channel, which names it
+    std::map<std::string, std::vector<std::uint64_t>>
+        counted;  // what each NUMSUB saw; by its last channel, which names it
     bool hangs = false, full = false;
 
     std::shared_ptr<Connection> accept() {
@@ -140,7 +141,7 @@ class ModelRedis {
         return receivers;
     }
 
-   private:
+ private:
     void run(Connection& connection, const Reply& command) {
         const std::string_view word = command[0].text();
         std::string& out = connection.to_client;
@@ -168,7 +169,8 @@ class ModelRedis {
         const auto found = others.find(channel);
         std::size_t sum = found == others.end() ? 0 : found->second;
         for (const auto* all : {&connections, &zombies})
-            for (const auto& connection : *all) sum += connection->subscribed.contains({TargetKind::channel, channel}) ? 1u : 0u;
+            for (const auto& connection : *all)
+                sum += connection->subscribed.contains({TargetKind::channel, channel}) ? 1u : 0u;
         return sum;
     }
     void count(Connection& connection, const Reply& command) {

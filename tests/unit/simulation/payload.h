@@ -1,5 +1,5 @@
-// Payloads that say who they are: a number, then bytes that depend on it and on their place. So one that is shifted, stale
-// or of another message is seen.
+// Payloads that say who they are: a number, then bytes that depend on it and on their place. So one that is shifted,
+// stale or of another message is seen.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +18,8 @@ constexpr std::size_t filling_max = std::size_t{2} << 20;
 // Bytes that do not repeat, and among them what replies begin and end with.
 inline const std::string& noise() {
     static const std::string all = [] {
-        static constexpr std::string_view pieces[] = {"*3\r\n$7\r\nmessage\r\n$2\r\nc0\r\n$1\r\n0\r\n", "\r\n", "$", "-ERR \r\n",
-                                                      "*4\r\n$8\r\npmessage\r\n"};
+        static constexpr std::string_view pieces[] = {"*3\r\n$7\r\nmessage\r\n$2\r\nc0\r\n$1\r\n0\r\n", "\r\n", "$",
+                                                      "-ERR \r\n", "*4\r\n$8\r\npmessage\r\n"};
         std::mt19937 random(1);
         std::string bytes;
         while (bytes.size() < filling_max + 8192) {
@@ -68,7 +68,8 @@ inline std::pair<std::uint64_t, std::uint64_t> reply_of(std::string_view payload
     const std::size_t colon = std::min(payload.find(':'), payload.size());
     std::pair<std::uint64_t, std::uint64_t> read{0, 0};
     std::from_chars(payload.data() + 1, payload.data() + colon, read.first);
-    if (colon < payload.size()) std::from_chars(payload.data() + colon + 1, payload.data() + payload.size(), read.second);
+    if (colon < payload.size())
+        std::from_chars(payload.data() + colon + 1, payload.data() + payload.size(), read.second);
     return read;
 }
 

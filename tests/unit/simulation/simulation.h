@@ -25,7 +25,7 @@
 namespace fanwire::core::simulation {
 
 class Simulation : private Subscriber::Listener {
-   public:
+ public:
     Coverage coverage;
 
     // `steady`: no inbox overflows, no attempt is the last, nothing is left to chance that the caller wants to decide.
@@ -153,9 +153,11 @@ class Simulation : private Subscriber::Listener {
     void publish_elsewhere() {
         if (redis.hangs || !redis.error.empty()) return;
         const auto& connection = subscribe_wire.connection();
-        if ((!connection || connection->subscribed.empty()) && !rarely(8)) return;  // it would cost time and show little
+        if ((!connection || connection->subscribed.empty()) && !rarely(8))
+            return;  // it would cost time and show little
         const std::string name = channel(pick(channels));
-        for (std::uint32_t i = 1 + pick(4); i > 0; --i) publish_elsewhere(pick(4) ? name : channel(pick(channels)), large());
+        for (std::uint32_t i = 1 + pick(4); i > 0; --i)
+            publish_elsewhere(pick(4) ? name : channel(pick(channels)), large());
     }
     void publish_elsewhere(const std::string& name, std::size_t size) {
         const std::uint64_t number = elsewhere + ++published_elsewhere_;
@@ -194,7 +196,7 @@ class Simulation : private Subscriber::Listener {
     }
     static std::string channel(std::uint32_t i) { return "c" + std::to_string(i); }
 
-   private:
+ private:
     static constexpr std::uint32_t channels = 4;
     static constexpr std::uint64_t elsewhere = 1'000'000'000'000;  // numbers beyond are not of our calls
 
@@ -222,7 +224,9 @@ class Simulation : private Subscriber::Listener {
         drawn.drain_wait = pick(4) ? 1 + pick(2000) : 0;
         drawn.revive_on_use = rarely(2);
         for (InboxLimits& limits : drawn.limits) {
-            limits.overflow = pick(3) == 0 ? Overflow::conflate : pick(2) ? Overflow::drop_oldest : Overflow::drop_newest;
+            limits.overflow = pick(3) == 0 ? Overflow::conflate
+                              : pick(2)    ? Overflow::drop_oldest
+                                           : Overflow::drop_newest;
             if (pick(3) == 0) continue;  // never full
             limits.count = 1 + pick(40);
             if (pick(3) == 0) limits.bytes = pick(2) ? 100 + pick(8000) : 20000 + pick(200000);
@@ -360,7 +364,8 @@ class Simulation : private Subscriber::Listener {
         position_[target] = std::max(position_[target], at->second);
         std::set<Watched*> inactive;
         for (const auto& one : consumers_.all())
-            if (one->target == target && one->subscription->state() != SubscriptionState::active) inactive.insert(one.get());
+            if (one->target == target && one->subscription->state() != SubscriptionState::active)
+                inactive.insert(one.get());
         fanout_.active(topic);
         for (Watched* one : inactive)
             if (one->subscription->state() == SubscriptionState::active) one->activated(position_[target]);
@@ -428,20 +433,40 @@ class Simulation : private Subscriber::Listener {
     void step() {
         if (subscribe_wire.collecting() && rarely(5)) disturb();
         switch (pick(28)) {
-            case 0: case 1: {
+            case 0:
+            case 1: {
                 const auto [kind, name] = any_target();
                 for (std::uint32_t i = rarely(8) ? pick(6) : 1; i > 0; --i) subscribe(kind, name);
                 break;
             }
-            case 2: case 3:
+            case 2:
+            case 3:
                 for (std::uint32_t i = rarely(8) ? pick(6) : 1; i > 0 && !consumers_.all().empty(); --i)
                     unsubscribe(pick(static_cast<std::uint32_t>(consumers_.all().size())));
                 break;
-            case 4: case 5: case 6: case 7: rarely(75) ? publish_elsewhere() : publish(channel(pick(channels))); break;
-            case 8: case 9: case 10: either().server_takes(some(), now_); break;
-            case 11: case 12: case 13: client_takes(either()); break;
-            case 14: drain(pick(2), pick(20)); break;
-            case 15: case 16: either().open(now_); break;
+            case 4:
+            case 5:
+            case 6:
+            case 7:
+                rarely(75) ? publish_elsewhere() : publish(channel(pick(channels)));
+                break;
+            case 8:
+            case 9:
+            case 10:
+                either().server_takes(some(), now_);
+                break;
+            case 11:
+            case 12:
+            case 13:
+                client_takes(either());
+                break;
+            case 14:
+                drain(pick(2), pick(20));
+                break;
+            case 15:
+            case 16:
+                either().open(now_);
+                break;
             case 17:
                 if (rarely(5)) break_off();
                 break;
@@ -458,8 +483,12 @@ class Simulation : private Subscriber::Listener {
             case 21:
                 if (rarely(6)) change_errors();
                 break;
-            case 22: zombie_moves(); break;
-            case 23: advance(pick(rarely(8) ? 5000 : 800)); break;
+            case 22:
+                zombie_moves();
+                break;
+            case 23:
+                advance(pick(rarely(8) ? 5000 : 800));
+                break;
             case 24:
                 if (rarely(5))
                     asking_.cancel();
@@ -469,7 +498,8 @@ class Simulation : private Subscriber::Listener {
             case 25:
                 if (rarely(2)) count(channel(pick(channels)), 1 + pick(4000));
                 break;
-            case 26: case 27:
+            case 26:
+            case 27:
                 if (rarely(4)) redis.others[channel(pick(channels))] = pick(4);
                 if (rarely(20)) redis.deliver(reply_target_.second, stray());
                 for (std::uint32_t i = pick(4); i > 0; --i) answer(rarely(4), rarely(6));
@@ -488,19 +518,31 @@ class Simulation : private Subscriber::Listener {
     // What somebody else publishes on the reply channel.
     std::string stray() {
         switch (pick(4)) {
-            case 0: return frame::reply(1'000'000 + pick(1000), "guessed");
-            case 1: return frame::plain("plain");
-            case 2: return frame::request({Asking::id(), 1, 0}, "a request");
-            default: return frame::reply(1, "").substr(0, pick(14));
+            case 0:
+                return frame::reply(1'000'000 + pick(1000), "guessed");
+            case 1:
+                return frame::plain("plain");
+            case 2:
+                return frame::request({Asking::id(), 1, 0}, "a request");
+            default:
+                return frame::reply(1, "").substr(0, pick(14));
         }
     }
     // A large message has come in part.
     void disturb() {
         switch (pick(4)) {
-            case 0: break_off(); break;
-            case 1: unsubscribe(pick(static_cast<std::uint32_t>(consumers_.all().size()))); break;
-            case 2: advance(pick(5000)); break;
-            case 3: drain(pick(2), pick(20)); break;
+            case 0:
+                break_off();
+                break;
+            case 1:
+                unsubscribe(pick(static_cast<std::uint32_t>(consumers_.all().size())));
+                break;
+            case 2:
+                advance(pick(5000));
+                break;
+            case 3:
+                drain(pick(2), pick(20));
+                break;
         }
     }
     void client_takes(Wire& wire) { wire.client_takes(some_of(wire), now_); }
@@ -532,18 +574,25 @@ class Simulation : private Subscriber::Listener {
             subscribe_wire.break_off(now_);
     }
     void change_errors() {
-        static const std::string all[] = {"LOADING Redis is loading the dataset in memory", "NOAUTH Authentication required.",
-                                          "ERR some other fault"};
+        static const std::string all[] = {"LOADING Redis is loading the dataset in memory",
+                                          "NOAUTH Authentication required.", "ERR some other fault"};
         static const std::string publish[] = {"MISCONF Redis is configured to save RDB snapshots, but cannot",
                                               "READONLY You can't write against a read only replica.",
                                               "NOPERM this user has no permissions to access the channel"};
         switch (pick(4)) {
             case 3:
-                redis.numsub_error = redis.numsub_error.empty() ? "NOPERM this user has no permissions to run the command" : "";
+                redis.numsub_error =
+                    redis.numsub_error.empty() ? "NOPERM this user has no permissions to run the command" : "";
                 break;
-            case 0: redis.error = redis.error.empty() ? all[pick(3)] : ""; break;
-            case 1: redis.publish_error = redis.publish_error.empty() ? publish[pick(3)] : ""; break;
-            case 2: redis.full = !redis.full; break;
+            case 0:
+                redis.error = redis.error.empty() ? all[pick(3)] : "";
+                break;
+            case 1:
+                redis.publish_error = redis.publish_error.empty() ? publish[pick(3)] : "";
+                break;
+            case 2:
+                redis.full = !redis.full;
+                break;
         }
         note("the server answers", redis.error + redis.publish_error + (redis.full ? "full" : ""));
     }
@@ -619,8 +668,9 @@ class Simulation : private Subscriber::Listener {
     void check_publishes() {
         for (const ModelRedis::Executed& executed : redis.log) {
             const auto asked = asking_.payload_sizes.find(executed.number);
-            const Published published = asked != asking_.payload_sizes.end() ? Published{asked->second.first, asked->second.second}
-                                                                             : all_published_[executed.number];
+            const Published published = asked != asking_.payload_sizes.end()
+                                            ? Published{asked->second.first, asked->second.second}
+                                            : all_published_[executed.number];
             EXPECT_TRUE(published.channel == executed.channel && published.size == executed.size) << executed.number;
         }
         EXPECT_EQ(unsent_, 0u);
@@ -640,7 +690,8 @@ class Simulation : private Subscriber::Listener {
                     EXPECT_GE(redis.place[number], last) << "publish " << number << " was executed out of order";
                     last = redis.place[number];
                     break;
-                case Status::OUTCOME_UNKNOWN: break;
+                case Status::OUTCOME_UNKNOWN:
+                    break;
                 // Unsent when it failed, or refused by Redis.
                 case Status::CLOSED:
                 case Status::NOT_CONNECTED:
@@ -648,15 +699,20 @@ class Simulation : private Subscriber::Listener {
                 case Status::AUTH_FAILED:
                 case Status::REDIS_ERROR:
                 case Status::CONNECTION_LOST:
-                case Status::TIMEOUT: EXPECT_FALSE(executed) << "publish " << number << " failed and was executed"; break;
-                default: ADD_FAILURE() << "publish " << number << " ended otherwise";
+                case Status::TIMEOUT:
+                    EXPECT_FALSE(executed) << "publish " << number << " failed and was executed";
+                    break;
+                default:
+                    ADD_FAILURE() << "publish " << number << " ended otherwise";
             }
         }
     }
 
     static const char* status_label(Status status) { return find_status(static_cast<int>(status))->name; }
     template <class... Parts>
-    void note(const Parts&... parts) const { trace_(parts...); }
+    void note(const Parts&... parts) const {
+        trace_(parts...);
+    }
 
     const bool steady_;
     TimeMs now_ = 0;
@@ -664,10 +720,10 @@ class Simulation : private Subscriber::Listener {
     std::mt19937 random_;
     const Settings settings_;
 
-   public:
+ public:
     ModelRedis redis;
 
-   private:
+ private:
     const std::shared_ptr<Monitor> monitor_ = std::make_shared<Monitor>();
     Topics topics_;
     Fanout fanout_{topics_, monitor_->metrics, 0};
@@ -676,35 +732,44 @@ class Simulation : private Subscriber::Listener {
     std::size_t unsent_ = 0, unsent_bytes_ = 0;
     PublishBatch batch_;
     Error given_up_;
-    Publisher publisher_{settings_.link, settings_.offline, [this] { return draw(); }, publish_side_,
-                         [this](const SettledRun& run) {
-                             if (run.sink) return asking_.settled(run);
-                             for (const Settled& publish : run.publishes)
-                                 outcomes_[reinterpret_cast<std::uintptr_t>(publish.user_data)].push_back(
-                                     run.error.status);
-                         },
-                         [this](std::size_t count, std::size_t bytes) {
-                             EXPECT_GE(unsent_, count);
-                             unsent_ -= count;
-                             unsent_bytes_ -= bytes;
-                         }};
-    Subscriber subscriber_{settings_.link, settings_.linger, [this] { return draw(); }, topics_, *this, &fanout_.pool()};
+    Publisher publisher_{
+        settings_.link,
+        settings_.offline,
+        [this] { return draw(); },
+        publish_side_,
+        [this](const SettledRun& run) {
+            if (run.sink) return asking_.settled(run);
+            for (const Settled& publish : run.publishes)
+                outcomes_[reinterpret_cast<std::uintptr_t>(publish.user_data)].push_back(run.error.status);
+        },
+        [this](std::size_t count, std::size_t bytes) {
+            EXPECT_GE(unsent_, count);
+            unsent_ -= count;
+            unsent_bytes_ -= bytes;
+        }};
+    Subscriber subscriber_{settings_.link, settings_.linger, [this] { return draw(); }, topics_,
+                           *this,          &fanout_.pool()};
 
-   public:
+ public:
     Wire publish_wire{redis, publisher_, random_, coverage}, subscribe_wire{redis, subscriber_, random_, coverage};
 
-   private:
+ private:
     Consumers consumers_{settings_.limits, redis, coverage, trace_};
     const ModelRedis::Target reply_target_{TargetKind::channel, frame::reply_channel(Asking::id())};
     TopicRef reply_topic_;  // null until it is wanted
     PublishBatch asked_batch_;
-    Asking asking_{steady_, now_, redis, coverage, trace_,
+    Asking asking_{steady_,
+                   now_,
+                   redis,
+                   coverage,
+                   trace_,
                    {[this] { listen(); }, [this] { needed(); },
                     [this](const std::string& name, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
                            std::uint64_t number, std::uint32_t timeout) {
                         asked_batch_.taken_at = now_;
                         asked_batch_.deadline = now_ + 3000;
-                        unsent_bytes_ += asked_batch_.add("", name, framed, sink, reinterpret_cast<void*>(number), timeout);
+                        unsent_bytes_ +=
+                            asked_batch_.add("", name, framed, sink, reinterpret_cast<void*>(number), timeout);
                         ++unsent_;
                     },
                     [this](std::string_view command) { publisher_.ask_numsub(command); },

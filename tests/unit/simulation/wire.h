@@ -16,7 +16,7 @@
 namespace fanwire::core::simulation {
 
 class Wire {
-   public:
+ public:
     Wire(ModelRedis& redis, Link& link, std::mt19937& random, Coverage& coverage)
         : redis_(redis), link_(link), random_(random), coverage_(coverage) {}
 
@@ -28,12 +28,15 @@ class Wire {
     // Does what the link wishes: due whenever it may have a new wish, since that takes the place of the one before.
     void obey() {
         switch (link_.request()) {
-            case Link::Request::open: opening_ = true; break;
+            case Link::Request::open:
+                opening_ = true;
+                break;
             case Link::Request::close:
                 if (collecting_) coverage_("given up inside a large message");
                 close();
                 break;
-            case Link::Request::none: break;
+            case Link::Request::none:
+                break;
         }
     }
     // And writes; `writable`: how much the connection takes.
@@ -83,9 +86,9 @@ class Wire {
     // Whether the link has part of a large message and asks for the rest to be put where it stays.
     bool collecting() const { return collecting_; }
 
-   private:
-    // As the transport reads: where the link wants it, as much as there is or less; or into a buffer of its own, because the
-    // link does not care, or because the bytes were there before it did.
+ private:
+    // As the transport reads: where the link wants it, as much as there is or less; or into a buffer of its own,
+    // because the link does not care, or because the bytes were there before it did.
     std::size_t read(std::size_t size, TimeMs now) {
         const std::span<char> room = link_.room();
         const bool ignored = !room.empty() && pick(6) == 0;
@@ -100,7 +103,8 @@ class Wire {
             if (pick(3) == 0) size = 1 + pick(size);
             coverage_(size == room.size() ? "room filled" : "room used in part");
             std::memcpy(room.data(), connection_->arriving().data(), size);
-            std::memset(room.data() + size, 'Z', std::min<std::size_t>(room.size() - size, 64));  // nobody may look there
+            std::memset(room.data() + size, 'Z',
+                        std::min<std::size_t>(room.size() - size, 64));  // nobody may look there
             passed(size);
             link_.received({room.data(), size}, now);
         }
@@ -111,10 +115,14 @@ class Wire {
     std::size_t buffer_size(std::size_t size) {
         if (size <= 4096) return size;
         switch (pick(4)) {
-            case 0: return SIZE_MAX;
-            case 1: return std::size_t{64} << 10;
-            case 2: return std::size_t{16} << 10;
-            default: return 1 + pick(4096);
+            case 0:
+                return SIZE_MAX;
+            case 1:
+                return std::size_t{64} << 10;
+            case 2:
+                return std::size_t{16} << 10;
+            default:
+                return 1 + pick(4096);
         }
     }
     void passed(std::size_t size) {

@@ -16,8 +16,8 @@ class Decoder {
 
     bool on() const { return decode_ != nullptr; }
 
-    // Sets the value of a Message. When it cannot be decoded, *failure is a new reference to the exception, else nullptr.
-    // False with a Python error set when that is none that a codec may raise.
+    // Sets the value of a Message. When it cannot be decoded, *failure is a new reference to the exception, else
+    // nullptr. False with a Python error set when that is none that a codec may raise.
     bool decode(PyObject* message, PyObject** failure);
 
     // Forgets the last message, so that it is not kept alive.

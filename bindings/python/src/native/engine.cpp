@@ -127,8 +127,8 @@ void Engine::numsub(py::handle channels, fanwire_inbox* inbox, void* user_data) 
 
 std::unique_ptr<Request> Engine::request(py::handle channel, py::handle payload, std::uint64_t expect,
                                          std::uint64_t timeout_ms, Inbox& inbox) {
-    return std::make_unique<Request>(handle_, BytesView::of_name(channel, "channel"), BytesView::of_payload(payload), expect,
-                                     timeout_ms, inbox);
+    return std::make_unique<Request>(handle_, BytesView::of_name(channel, "channel"), BytesView::of_payload(payload),
+                                     expect, timeout_ms, inbox);
 }
 
 void Engine::reply(const fanwire_message* message, const BytesView& payload) {

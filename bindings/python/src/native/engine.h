@@ -56,8 +56,8 @@ class Engine {
                  std::uint64_t timeout_ms = 0);
     // The numbers of subscribers of channels come to `inbox` as one event with `user_data`.
     void numsub(py::handle channels, fanwire_inbox* inbox, void* user_data);
-    std::unique_ptr<Request> request(py::handle channel, py::handle payload, std::uint64_t expect, std::uint64_t timeout_ms,
-                                     Inbox& inbox);
+    std::unique_ptr<Request> request(py::handle channel, py::handle payload, std::uint64_t expect,
+                                     std::uint64_t timeout_ms, Inbox& inbox);
     void reply(const fanwire_message* message, const BytesView& payload);
     // `receiver` (None: the inbox's only one) is what the events in `inbox` are for.
     std::unique_ptr<Subscription> subscribe(py::handle name, bool is_pattern, Inbox& inbox, py::handle receiver);

@@ -15,8 +15,9 @@
 #include "receiver.h"
 #include "waiting.h"
 
-// CPython up to 3.13 ends a thread that asks for the GIL of an interpreter that is ending, by unwinding its stack. So while
-// a handler or a callback runs there is nothing on the stack that has a destructor, catches exceptions or is noexcept.
+// CPython up to 3.13 ends a thread that asks for the GIL of an interpreter that is ending, by unwinding its stack. So
+// while a handler or a callback runs there is nothing on the stack that has a destructor, catches exceptions or is
+// noexcept.
 namespace fanwire::python {
 
 namespace {
@@ -72,8 +73,7 @@ bool tell_trouble(PyObject* on_trouble, PyObject* receiver, PyObject* message, P
     }
     PyObject* arguments[] = {nullptr, receiver, message, error == nullptr ? Py_None : error,
                              awaitable == nullptr ? Py_None : awaitable};
-    PyObject* result =
-        PyObject_Vectorcall(on_trouble, arguments + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+    PyObject* result = PyObject_Vectorcall(on_trouble, arguments + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
     Py_XDECREF(error);
     Py_XDECREF(result);
     return result != nullptr;
@@ -83,9 +83,9 @@ bool tell_trouble(PyObject* on_trouble, PyObject* receiver, PyObject* message, P
 bool deliver_failure(PyObject* on_event, PyObject* receiver, PyObject* message, PyObject* failure) {
     PyObject* pair = PyTuple_Pack(2, message, failure);
     PyObject* arguments[] = {nullptr, receiver, pair};
-    PyObject* result = pair == nullptr ? nullptr
-                                       : PyObject_Vectorcall(on_event, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                                             nullptr);
+    PyObject* result = pair == nullptr
+                           ? nullptr
+                           : PyObject_Vectorcall(on_event, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
     Py_XDECREF(pair);
     Py_XDECREF(result);
     return result != nullptr;
@@ -138,7 +138,9 @@ void support_garbage_collection(PyHeapTypeObject* heap_type) {
 
 Inbox::Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker> waker, std::uint64_t key,
              py::handle decode)
-    : waker_(std::move(waker)), source_{key, false}, capacity_(capacity),
+    : waker_(std::move(waker)),
+      source_{key, false},
+      capacity_(capacity),
       decoder_(decode.is_none() ? nullptr : decode.ptr()) {
     check(fanwire_inbox_create(&handle_, options.handle()));
     if (!waker_) return;
@@ -190,8 +192,8 @@ void Inbox::refill(std::size_t limit) {
     release_batch();
     const std::size_t capacity = std::min(limit, capacity_);
     if (batch_.size() < capacity) batch_.resize(capacity);
-    // With the GIL: it takes microseconds (the IO thread pushes at most 256 events under the lock), and who lets go of the
-    // GIL may wait milliseconds for its return.
+    // With the GIL: it takes microseconds (the IO thread pushes at most 256 events under the lock), and who lets go of
+    // the GIL may wait milliseconds for its return.
     check(fanwire_inbox_drain(handle_, batch_.data(), sizeof(fanwire_event), capacity, &count_));
 }
 
@@ -300,8 +302,7 @@ py::list Inbox::take(std::size_t limit) {
     }
     if (next_ == count_) refill(limit);
     py::list list(std::min(limit, count_ - next_));
-    for (std::size_t i = 0; i < list.size(); ++i)
-        PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), take_item());
+    for (std::size_t i = 0; i < list.size(); ++i) PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), take_item());
     return list;
 }
 
@@ -311,8 +312,10 @@ py::list Inbox::take_messages(std::size_t limit) {
         if (next_ == count_) refill(capacity_);
         if (next_ == count_ || batch_[next_].kind != FANWIRE_EVENT_MESSAGE) break;
         auto item = py::reinterpret_steal<py::object>(take_item());
-        if (PyTuple_Check(item.ptr())) put_back_ = std::move(item);
-        else list.append(item);
+        if (PyTuple_Check(item.ptr()))
+            put_back_ = std::move(item);
+        else
+            list.append(item);
     }
     return list;
 }

@@ -17,17 +17,18 @@ class Inbox {
  public:
     // `waker` (may be null) is told `key` when something comes. A drain gives at most `capacity` events.
     // `decode` (None: there is no codec) makes a value of the bytes of each message, or raises.
-    Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker> waker, std::uint64_t key, py::handle decode);
+    Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker> waker, std::uint64_t key,
+          py::handle decode);
     ~Inbox();
     Inbox(const Inbox&) = delete;
     Inbox& operator=(const Inbox&) = delete;
 
     // Takes a batch and calls the handlers with the messages in it; whether more may wait. The rest goes to
     // on_event(target, event), with target the Receiver or Outcome it is for (None: the engine itself) and event as
-    // take() gives it, also for a message that cannot be decoded. on_trouble(receiver, message, error, awaitable) hears of a handler that raised `error`, or that
-    // has returned a coroutine or the like. What these raise ends the batch, as does what a handler raises and is neither an
-    // Exception nor a CancelledError, unless `catch_all`; the next call goes on with the rest of the batch. -1 with a
-    // Python error set.
+    // take() gives it, also for a message that cannot be decoded. on_trouble(receiver, message, error, awaitable) hears
+    // of a handler that raised `error`, or that has returned a coroutine or the like. What these raise ends the batch,
+    // as does what a handler raises and is neither an Exception nor a CancelledError, unless `catch_all`; the next call
+    // goes on with the rest of the batch. -1 with a Python error set.
     int deliver(PyObject* on_event, PyObject* on_trouble, bool catch_all);
 
     // Whether there are outcomes whose callbacks are to be called.
@@ -82,7 +83,7 @@ class Inbox {
     Decoder decoder_;
     py::object replier_ = py::none();
     py::object put_back_;  // what take_messages() came upon that is no message
-    py::object channel_;  // of the one subscription; null: it is for a pattern, or there are more
+    py::object channel_;   // of the one subscription; null: it is for a pattern, or there are more
     py::object pattern_;
 };
 

@@ -35,8 +35,8 @@ py::object clean_text(const py::object& text) {
     }
     const py::object kept = cleaned(json, size);
     if (!kept) return text;
-    auto result = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
-        PyBytes_AS_STRING(kept.ptr()), PyBytes_GET_SIZE(kept.ptr()), "surrogatepass"));
+    auto result = py::reinterpret_steal<py::object>(
+        PyUnicode_DecodeUTF8(PyBytes_AS_STRING(kept.ptr()), PyBytes_GET_SIZE(kept.ptr()), "surrogatepass"));
     if (!result) throw py::error_already_set();
     return result;
 }

@@ -24,8 +24,10 @@ void LogQueue::add(int level, const char* text) noexcept {
         const std::lock_guard lock(mutex_);
         first = lines_.empty() && left_out_ == 0;
         try {
-            if (lines_.size() == max_lines) ++left_out_;
-            else lines_.push_back({level, at.count(), text});
+            if (lines_.size() == max_lines)
+                ++left_out_;
+            else
+                lines_.push_back({level, at.count(), text});
         } catch (const std::bad_alloc&) {
             ++left_out_;
         }

@@ -16,8 +16,8 @@ namespace fanwire::python {
 // here and rings; a Python thread takes them.
 class LogQueue {
  public:
-    // A forked child has one of its own: the parent's mutex may be held by a thread that does not exist there. Needs the
-    // GIL. Lives as long as the process.
+    // A forked child has one of its own: the parent's mutex may be held by a thread that does not exist there. Needs
+    // the GIL. Lives as long as the process.
     static LogQueue& of_process();
 
     // Has the engines that are opened with these options send their lines here.

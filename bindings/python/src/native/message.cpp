@@ -19,7 +19,7 @@ struct MessageObject {
     PyObject* channel;
     PyObject* pattern;
     PyObject* replier;  // the Publisher that it is answered through, or None
-    PyObject* value;  // what a codec has made of the payload; nullptr: the payload
+    PyObject* value;    // what a codec has made of the payload; nullptr: the payload
 };
 
 MessageObject* cast(PyObject* self) {

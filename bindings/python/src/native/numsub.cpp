@@ -21,8 +21,10 @@ PyObject* counts_of(const fanwire_event& event) {
         std::uint64_t count = 0;
         std::memcpy(&count, event.payload + i * sizeof count, sizeof count);  // it may stand anywhere
         PyObject* number = PyLong_FromUnsignedLongLong(count);
-        if (number == nullptr) Py_CLEAR(list);
-        else PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i), number);
+        if (number == nullptr)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i), number);
     }
     return list;
 }

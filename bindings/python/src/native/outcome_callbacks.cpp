@@ -175,8 +175,10 @@ PyObject* remove_done_callback(PyObject* self, PyObject* callback) {
             Py_DECREF(more);
             return nullptr;
         }
-        if (equal == 1 && still) ++removed;
-        else ++i;
+        if (equal == 1 && still)
+            ++removed;
+        else
+            ++i;
     }
     Py_DECREF(more);
     return PyLong_FromSsize_t(removed);

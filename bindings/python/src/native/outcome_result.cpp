@@ -66,10 +66,14 @@ namespace outcome_methods {
 PyObject* get_result(PyObject* self, PyObject*) {
     Outcome* outcome = cast_outcome(self);
     switch (outcome->state) {
-        case Outcome::State::settled: return new_reference(outcome->result);
-        case Outcome::State::pending: return raise_not_done();
-        case Outcome::State::cancelled: return raise_cancelled(self);
-        case Outcome::State::failed: break;
+        case Outcome::State::settled:
+            return new_reference(outcome->result);
+        case Outcome::State::pending:
+            return raise_not_done();
+        case Outcome::State::cancelled:
+            return raise_cancelled(self);
+        case Outcome::State::failed:
+            break;
     }
     outcome->unretrieved = false;
     PyException_SetTraceback(outcome->result, Py_None);  // else it would collect those of all who raise it
@@ -80,10 +84,14 @@ PyObject* get_result(PyObject* self, PyObject*) {
 PyObject* get_exception(PyObject* self, PyObject*) {
     Outcome* outcome = cast_outcome(self);
     switch (outcome->state) {
-        case Outcome::State::settled: Py_RETURN_NONE;
-        case Outcome::State::pending: return raise_not_done();
-        case Outcome::State::cancelled: return raise_cancelled(self);
-        case Outcome::State::failed: break;
+        case Outcome::State::settled:
+            Py_RETURN_NONE;
+        case Outcome::State::pending:
+            return raise_not_done();
+        case Outcome::State::cancelled:
+            return raise_cancelled(self);
+        case Outcome::State::failed:
+            break;
     }
     outcome->unretrieved = false;
     return new_reference(outcome->result);

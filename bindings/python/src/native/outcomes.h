@@ -24,8 +24,8 @@ class Outcomes {
     // The number of receivers. timeout_ms 0: the setting.
     std::uint64_t publish(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms);
 
-    // The same in two steps, for those who wait in a way of their own: start() publishes, and poll() gives the number of
-    // receivers once it is known, before that None.
+    // The same in two steps, for those who wait in a way of their own: start() publishes, and poll() gives the number
+    // of receivers once it is known, before that None.
     void start(Engine& engine, py::handle channel, py::handle value, std::uint64_t timeout_ms);
     std::optional<std::uint64_t> poll();
 

@@ -68,14 +68,17 @@ void deallocate(PyObject* self) {
 }
 
 bool check_call(const Publisher* publisher, Py_ssize_t count, Py_ssize_t most) {
-    if (count < 2 || count > most) PyErr_SetString(PyExc_TypeError, "a publish takes a channel and a value");
-    else if (publisher->engine == nullptr) PyErr_SetString(PyExc_RuntimeError, "it was garbage collected");
-    else return true;
+    if (count < 2 || count > most)
+        PyErr_SetString(PyExc_TypeError, "a publish takes a channel and a value");
+    else if (publisher->engine == nullptr)
+        PyErr_SetString(PyExc_RuntimeError, "it was garbage collected");
+    else
+        return true;
     return false;
 }
 
-// Whether its event loop runs in this thread. asyncio's own loops have the thread in `_thread_id` while they run; to ask
-// for the running loop would take as long as the rest of a publish, up to Python 3.11.
+// Whether its event loop runs in this thread. asyncio's own loops have the thread in `_thread_id` while they run; to
+// ask for the running loop would take as long as the rest of a publish, up to Python 3.11.
 bool loop_runs_here(const Publisher* publisher) {
     if (publisher->loop_state == nullptr) {
         PyObject* running = PyObject_CallNoArgs(get_running_loop);
@@ -219,9 +222,8 @@ PyType_Slot slots[] = {
     {0, nullptr},
 };
 
-PyType_Spec spec = {
-    "fanwire._native.Publisher", sizeof(Publisher), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+PyType_Spec spec = {"fanwire._native.Publisher", sizeof(Publisher), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 py::object make_publisher(py::object engine, py::object encode, py::object inbox, py::object loop,
                           py::object check_loop, bool encode_all) {
@@ -248,7 +250,10 @@ py::object make_publisher(py::object engine, py::object encode, py::object inbox
 
 bool send_reply(PyObject* object, const fanwire_message* request, PyObject* value) {
     const Publisher* publisher = object == Py_None ? nullptr : cast(object);
-    const auto refuse = [] { throw Failure{FANWIRE_INVALID_ARGUMENT, "the message is no request"}; return Py_None; };
+    const auto refuse = [] {
+        throw Failure{FANWIRE_INVALID_ARGUMENT, "the message is no request"};
+        return Py_None;
+    };
     if (publisher == nullptr || publisher->engine == nullptr) return guarded(refuse) != nullptr;
     PyObject* payload = encoded(publisher, value);
     if (payload == nullptr) return false;

@@ -5,7 +5,8 @@
 
 namespace fanwire::python {
 
-// Python classes derive from it and use `_handler` and `_stopped` as any attribute; Inbox::deliver() reads them in place.
+// Python classes derive from it and use `_handler` and `_stopped` as any attribute; Inbox::deliver() reads them in
+// place.
 struct Receiver {
     PyObject_HEAD PyObject* handler;  // nullptr: none
     PyObject* channel;                // what its messages have as channel; nullptr for a pattern

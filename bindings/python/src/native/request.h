@@ -11,7 +11,8 @@ namespace fanwire::python {
 
 class Request {
  public:
-    // Replies and the end come to `inbox`, which is for this request alone. expect 0: as many as Redis says received it.
+    // Replies and the end come to `inbox`, which is for this request alone. expect 0: as many as Redis says received
+    // it.
     Request(fanwire_engine* engine, const BytesView& channel, const BytesView& payload, std::uint64_t expect,
             std::uint64_t timeout_ms, Inbox& inbox);
     ~Request();

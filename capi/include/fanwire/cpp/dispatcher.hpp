@@ -42,8 +42,8 @@ class Dispatcher {
                    [&](void* route) { engine.publish_async(channel, payload, inbox_, route); });
     }
 
-    // `handler` gets the CONNECTED, DISCONNECTED, RECONNECTING, ERROR and GAVE_UP events of the engines that are opened with
-    // `options` while the Dispatcher lives.
+    // `handler` gets the CONNECTED, DISCONNECTED, RECONNECTING, ERROR and GAVE_UP events of the engines that are opened
+    // with `options` while the Dispatcher lives.
     void engine_events(Options& options, EventHandler handler) {
         with_route(std::move(handler), 0, [&](void* route) { options.engine_inbox(inbox_, route); });
     }

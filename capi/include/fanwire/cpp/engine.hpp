@@ -98,13 +98,12 @@ class Engine {
 
     // Logs in as another user, or with another password, from now on, without a break in publishing. With another
     // username the subscribe link is made anew: LOST, GAP, RESUMED. A login that is refused on a live link leaves it as
-    // it was and is told as an ERROR event. Empty: the server's default user; no password. Both empty: the publish link is
-    // made anew, too, since Redis logs nobody out.
-    // Throws INVALID_OPTION, CLOSED.
+    // it was and is told as an ERROR event. Empty: the server's default user; no password. Both empty: the publish link
+    // is made anew, too, since Redis logs nobody out. Throws INVALID_OPTION, CLOSED.
     void set_credentials(const std::string& username, const std::string& password) {
-        detail::check(fanwire_engine_set_credentials(
-            handle(), detail::c_text(username, FANWIRE_INVALID_OPTION, "the username"),
-            detail::c_text(password, FANWIRE_INVALID_OPTION, "the password")));
+        detail::check(fanwire_engine_set_credentials(handle(),
+                                                     detail::c_text(username, FANWIRE_INVALID_OPTION, "the username"),
+                                                     detail::c_text(password, FANWIRE_INVALID_OPTION, "the password")));
     }
 
     // Sends the accepted publishes, waits for their outcomes for up to `timeout`, ends all subscriptions, stops.
@@ -126,7 +125,8 @@ class Engine {
                                             inbox.handle(), user_data));
     }
 
-    // publish(), or with an inbox publish_async(), with a timeout of its own. `args` as described at fanwire_publish_args.
+    // publish(), or with an inbox publish_async(), with a timeout of its own. `args` as described at
+    // fanwire_publish_args.
     void publish_with(const fanwire_publish_args& args) {
         detail::check(fanwire_publish_with(handle(), &args, sizeof args));
     }
@@ -141,8 +141,9 @@ class Engine {
         return receivers;
     }
 
-    // How many subscribers Redis counts for each of the channels, of which there are 1024 at most; patterns do not count.
-    // Waits up to `timeout`. Throws TIMEOUT, LIMIT_REACHED, INVALID_CHANNEL, NOT_CONNECTED, NO_PERMISSION, CLOSED.
+    // How many subscribers Redis counts for each of the channels, of which there are 1024 at most; patterns do not
+    // count. Waits up to `timeout`. Throws TIMEOUT, LIMIT_REACHED, INVALID_CHANNEL, NOT_CONNECTED, NO_PERMISSION,
+    // CLOSED.
     std::vector<std::uint64_t> numsub(const std::vector<std::string_view>& channels,
                                       std::chrono::milliseconds timeout = forever) {
         std::vector<std::uint64_t> counts(channels.size());
@@ -152,18 +153,20 @@ class Engine {
         return counts;
     }
 
-    // The same without waiting: exactly one NUMSUB event with user_data to `inbox`; see Event::counts(). When this throws
-    // there is none.
+    // The same without waiting: exactly one NUMSUB event with user_data to `inbox`; see Event::counts(). When this
+    // throws there is none.
     void numsub_async(const std::vector<std::string_view>& channels, const Inbox& inbox, void* user_data = nullptr) {
         const detail::Names names(channels);
-        detail::check(fanwire_numsub_async(handle(), names.data(), names.sizes(), channels.size(), inbox.handle(), user_data));
+        detail::check(
+            fanwire_numsub_async(handle(), names.data(), names.sizes(), channels.size(), inbox.handle(), user_data));
     }
 
-    // Publishes a message that can be answered: a REPLY event for each reply and then one REQUEST_DONE to `inbox`. `expect`: how
-    // many replies; 0: as many as Redis says received it. `timeout` 0: publish_timeout_ms.
-    // Throws what publish() does, and LIMIT_REACHED (max_requests); then there is no event.
+    // Publishes a message that can be answered: a REPLY event for each reply and then one REQUEST_DONE to `inbox`.
+    // `expect`: how many replies; 0: as many as Redis says received it. `timeout` 0: publish_timeout_ms. Throws what
+    // publish() does, and LIMIT_REACHED (max_requests); then there is no event.
     [[nodiscard]] Request request(std::string_view channel, std::string_view payload, const Inbox& inbox,
-                                  std::uint64_t expect = 0, std::chrono::milliseconds timeout = std::chrono::milliseconds(0),
+                                  std::uint64_t expect = 0,
+                                  std::chrono::milliseconds timeout = std::chrono::milliseconds(0),
                                   void* user_data = nullptr) {
         fanwire_request_args args{};
         args.channel = channel.data();
@@ -179,8 +182,8 @@ class Engine {
         return Request(opened);
     }
 
-    // Answers a request that this engine has received; see Message::is_request(). Throws INVALID_ARGUMENT when it is none, and
-    // what publish() does.
+    // Answers a request that this engine has received; see Message::is_request(). Throws INVALID_ARGUMENT when it is
+    // none, and what publish() does.
     void reply(const Message& request, std::string_view payload) {
         detail::check(fanwire_reply(handle(), request.handle(), payload.data(), payload.size()));
     }

@@ -83,8 +83,8 @@ class Options {
         return *this;
     }
 
-    // Where the engine events (CONNECTED DISCONNECTED RECONNECTING ERROR GAVE_UP) of an engine opened with these options go.
-    // The inbox must not be destroyed before that engine was opened.
+    // Where the engine events (CONNECTED DISCONNECTED RECONNECTING ERROR GAVE_UP) of an engine opened with these
+    // options go. The inbox must not be destroyed before that engine was opened.
     Options& engine_inbox(const Inbox& inbox, void* user_data = nullptr);
 
     // Borrowed from this.
