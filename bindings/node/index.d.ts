@@ -538,7 +538,8 @@ export type ErrorCode =
   | 'TLS_UNTRUSTED'
   | 'TLS_WRONG_NAME'
   | 'TLS_EXPIRED'
-  | 'TLS_NOT_SPOKEN';
+  | 'TLS_NOT_SPOKEN'
+  | 'CONNECT_TIMEOUT';
 
 /** Every failure. Not constructed by users. */
 export class FanwireError extends Error {

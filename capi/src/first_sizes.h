@@ -30,6 +30,8 @@ inline constexpr std::size_t first_size<fanwire_inbox_stats> = 40;
 template <>
 inline constexpr std::size_t first_size<fanwire_publish_args> = 8 + 6 * detail::pointer;
 template <>
+inline constexpr std::size_t first_size<fanwire_subscribe_args> = 8 + 4 * detail::pointer;
+template <>
 inline constexpr std::size_t first_size<fanwire_request_args> = 16 + 6 * detail::pointer;
 template <>
 inline constexpr std::size_t first_size<fanwire_health> = 312;
@@ -44,8 +46,8 @@ inline constexpr bool keeps_its_first_version = first_size<Struct> > 0 && first_
 static_assert(keeps_its_first_version<fanwire_status_info> && keeps_its_first_version<fanwire_name_info> &&
               keeps_its_first_version<fanwire_stat_info> && keeps_its_first_version<fanwire_option_info> &&
               keeps_its_first_version<fanwire_event> && keeps_its_first_version<fanwire_inbox_stats> &&
-              keeps_its_first_version<fanwire_publish_args> && keeps_its_first_version<fanwire_request_args> &&
-              keeps_its_first_version<fanwire_health> && keeps_its_first_version<fanwire_engine_stats> &&
-              keeps_its_first_version<fanwire_latency>);
+              keeps_its_first_version<fanwire_publish_args> && keeps_its_first_version<fanwire_subscribe_args> &&
+              keeps_its_first_version<fanwire_request_args> && keeps_its_first_version<fanwire_health> &&
+              keeps_its_first_version<fanwire_engine_stats> && keeps_its_first_version<fanwire_latency>);
 
 }  // namespace fanwire::capi

@@ -20,28 +20,50 @@ OutletRef fanwire::capi::outlet_of(fanwire_inbox& inbox, const std::shared_ptr<E
 
 namespace {
 
-int subscribe(fanwire_subscription** out, fanwire_engine* engine, TargetKind kind, const char* name, size_t name_size,
-              fanwire_inbox* inbox, void* user_data) {
-    return guarded([&] {
-        required(out, "subscription");
-        const auto& owner = checked(engine).engine;
-        const OutletRef outlet = outlet_of(checked(inbox), owner);
-        SubscriptionRef made = owner->subscribe(
-            kind, bytes(name, name_size, kind == TargetKind::channel ? "channel" : "pattern"), outlet, user_data);
-        *out = reinterpret_cast<fanwire_subscription*>(made.detach());
-    });
+// Throws what Engine::subscribe() does.
+fanwire_subscription* subscribe(fanwire_engine* engine, TargetKind kind, std::string_view name, fanwire_inbox* inbox,
+                                void* user_data) {
+    const auto& owner = checked(engine).engine;
+    SubscriptionRef made = owner->subscribe(kind, name, outlet_of(checked(inbox), owner), user_data);
+    return reinterpret_cast<fanwire_subscription*>(made.detach());
+}
+
+TargetKind kind_of(uint64_t kind) {
+    switch (kind) {
+        case FANWIRE_SUBSCRIPTION_CHANNEL:
+            return TargetKind::channel;
+        case FANWIRE_SUBSCRIPTION_PATTERN:
+            return TargetKind::pattern;
+    }
+    reject("args has a kind that this library does not know");
 }
 
 }  // namespace
 
 int fanwire_subscribe(fanwire_subscription** subscription, fanwire_engine* engine, const char* channel,
                       size_t channel_size, fanwire_inbox* inbox, void* user_data) {
-    return subscribe(subscription, engine, TargetKind::channel, channel, channel_size, inbox, user_data);
+    return guarded([&] {
+        auto& made = required(subscription, "subscription");
+        made = subscribe(engine, TargetKind::channel, bytes(channel, channel_size, "channel"), inbox, user_data);
+    });
 }
 
 int fanwire_psubscribe(fanwire_subscription** subscription, fanwire_engine* engine, const char* pattern,
                        size_t pattern_size, fanwire_inbox* inbox, void* user_data) {
-    return subscribe(subscription, engine, TargetKind::pattern, pattern, pattern_size, inbox, user_data);
+    return guarded([&] {
+        auto& made = required(subscription, "subscription");
+        made = subscribe(engine, TargetKind::pattern, bytes(pattern, pattern_size, "pattern"), inbox, user_data);
+    });
+}
+
+int fanwire_subscribe_with(fanwire_subscription** subscription, fanwire_engine* engine,
+                           const fanwire_subscribe_args* args, size_t args_size) {
+    return guarded([&] {
+        auto& made = required(subscription, "subscription");
+        const auto asked = copy_in(args, args_size, "args");
+        made = subscribe(engine, kind_of(asked.kind), bytes(asked.name, asked.name_size, "name"), asked.inbox,
+                         asked.user_data);
+    });
 }
 
 int fanwire_unsubscribe(fanwire_subscription* subscription) {

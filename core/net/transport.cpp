@@ -193,10 +193,10 @@ TimeMs Transport::time_left() const {
 }
 
 void Transport::address_timed_out() {
-    if (connected_) return move_on({Status::TIMEOUT, "connected, but no greeting"});
+    if (connected_) return move_on({Status::CONNECT_TIMEOUT, "connected, but no greeting"});
     if (!tls_) return address_failed(Status::CONNECT_FAILED, "no answer");
     if (now_ms() >= address_deadline_)
-        return address_failed(Status::TIMEOUT, "connected, but no answer to the TLS handshake");
+        return address_failed(Status::CONNECT_TIMEOUT, "connected, but no answer to the TLS handshake");
     if (!tls_->answered() && !probe_)
         probe_ = std::make_unique<PlaintextProbe>(loop_, addresses_.current(), [this](std::string answer) {
             address_failed_later({Status::TLS_NOT_SPOKEN, TlsSession::not_spoken(answer)});

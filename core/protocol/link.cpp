@@ -219,8 +219,9 @@ void Link::tick(TimeMs now) {
         case State::opening:
         case State::greeting:
             if (now >= deadline_)
-                fail({Status::TIMEOUT, (state_ == State::opening ? "no connection" : "connected, but no greeting") +
-                                           std::string(" within ") + std::to_string(config_.connect_timeout) + " ms"},
+                fail({Status::CONNECT_TIMEOUT,
+                      (state_ == State::opening ? "no connection" : "connected, but no greeting") +
+                          std::string(" within ") + std::to_string(config_.connect_timeout) + " ms"},
                      now);
             break;
         case State::waiting:

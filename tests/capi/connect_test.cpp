@@ -140,7 +140,7 @@ TEST(Connect, AServerThatSpeaksHttp) {
 TEST(Connect, AServerThatSaysNothing) {
     Server server(Server::Listen::yes);
     Attempt attempt(server.url(), {{"connect_timeout_ms", "200"}});
-    attempt.expect_failure(FANWIRE_TIMEOUT, "200");
+    attempt.expect_failure(FANWIRE_CONNECT_TIMEOUT, "200");
     EXPECT_GE(attempt.took(), std::chrono::milliseconds(190));
     EXPECT_LT(attempt.took(), std::chrono::seconds(10));
 }

@@ -89,7 +89,12 @@ TEST(Hpp, MessagesOutliveTheirBatchAndEngine) {
     {
         fanwire::Engine engine = connected();
         fanwire::Inbox inbox;
-        fanwire::Subscription subscription = engine.psubscribe("n*", inbox);
+        fanwire_subscribe_args args{};
+        args.name = "n*";
+        args.name_size = 2;
+        args.kind = FANWIRE_SUBSCRIPTION_PATTERN;
+        args.inbox = inbox.handle();
+        fanwire::Subscription subscription = engine.subscribe_with(args);
         subscription.wait_active(deadline);
         fanwire::Batch batch;
         ASSERT_TRUE(inbox.wait(deadline));

@@ -156,6 +156,46 @@ TEST(Subscribe, WhatWasUnsubscribedHasEndedAtOnce) {
     EXPECT_EQ(FANWIRE_EVENT_ENDED, inbox.next(FANWIRE_EVENT_ENDED).kind);
 }
 
+TEST(Subscribe, WithArguments) {
+    Engine engine = open_engine();
+    Inbox inbox;
+    int tag = 0;
+    fanwire_subscribe_args args{};
+    args.name = "n*";
+    args.name_size = 2;
+    args.inbox = inbox;
+    args.user_data = &tag;
+    Subscription channel, pattern, none;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe_with(channel.out(), engine, &args, sizeof args));
+    args.kind = FANWIRE_SUBSCRIPTION_PATTERN;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_subscribe_with(pattern.out(), engine, &args, sizeof args));
+    for (const Subscription* each : {&channel, &pattern})
+        ASSERT_STATUS(FANWIRE_OK, fanwire_subscription_wait_active(*each, deadline_ms));
+    for (int i = 0; i < 2; ++i) inbox.next(FANWIRE_EVENT_ACTIVE);
+    EXPECT_EQ(1u, publish_wait(engine, "news", "by the pattern"));
+    const Seen message = inbox.next(FANWIRE_EVENT_MESSAGE);
+    EXPECT_EQ("by the pattern", message.payload);
+    EXPECT_EQ(&tag, message.user_data);
+    EXPECT_EQ(2u, publish_wait(engine, "n*", "by both"));
+
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_subscribe_with(nullptr, engine, &args, sizeof args));
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_subscribe_with(none.out(), engine, nullptr, sizeof args));
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_subscribe_with(none.out(), engine, &args, sizeof args - 1));
+    args.kind = 2;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_subscribe_with(none.out(), engine, &args, sizeof args));
+    EXPECT_NE(std::string(fanwire_last_error()).find("kind"), std::string::npos) << fanwire_last_error();
+    args.kind = FANWIRE_SUBSCRIPTION_CHANNEL;
+    args.inbox = nullptr;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_subscribe_with(none.out(), engine, &args, sizeof args));
+    args.inbox = inbox;
+    args.name_size = 0;
+    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL, fanwire_subscribe_with(none.out(), engine, &args, sizeof args));
+    args.name = nullptr;
+    args.name_size = 1;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_subscribe_with(none.out(), engine, &args, sizeof args));
+    EXPECT_EQ(2u, stats_of(engine).subscriptions) << "nothing was subscribed on the way";
+}
+
 TEST(Subscribe, ManyChannels) {
     Engine engine = open_engine();
     Inbox inbox;

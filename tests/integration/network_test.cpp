@@ -294,7 +294,7 @@ TEST(Network, RefusedOrNeverAnswered) {
             EXPECT_EQ(error.status, FANWIRE_CONNECT_FAILED);
             EXPECT_NE(error.text.find("refused"), std::string::npos) << error.text;
         } else {
-            EXPECT_EQ(error.status, FANWIRE_TIMEOUT);
+            EXPECT_EQ(error.status, FANWIRE_CONNECT_TIMEOUT);
             EXPECT_NE(error.text.find("no greeting within 200 ms"), std::string::npos) << error.text;
         }
         EXPECT_TRUE(error.will_reconnect);

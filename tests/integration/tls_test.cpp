@@ -262,7 +262,7 @@ TEST_F(Tls, HangingServer) {
     RedisServer own = server_with();
     own.pause();
     const Seen seen = failure_of(url_of(own), trusting({{"connect_timeout_ms", "1200"}}));
-    EXPECT_EQ(seen.status, FANWIRE_TIMEOUT);
+    EXPECT_EQ(seen.status, FANWIRE_CONNECT_TIMEOUT);
     expect_text(seen.text, {"TLS handshake"});
     own.resume();
 }

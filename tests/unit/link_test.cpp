@@ -223,7 +223,7 @@ TEST_F(LinkTest, SilenceHasADeadline) {
     link->opened(1500);
     EXPECT_EQ(link->deadline(), 2100);  // one deadline for connecting and greeting together
     link->tick(2100);
-    EXPECT_EQ(told.take(), (Events{"failed TIMEOUT", "retry 1 in 75"}));
+    EXPECT_EQ(told.take(), (Events{"failed CONNECT_TIMEOUT", "retry 1 in 75"}));
 }
 
 TEST_F(LinkTest, ComesBackAfterABreakWithAFreshReader) {

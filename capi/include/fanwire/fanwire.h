@@ -86,7 +86,8 @@ typedef enum fanwire_status {
     FANWIRE_TLS_UNTRUSTED = 27,
     FANWIRE_TLS_WRONG_NAME = 28,
     FANWIRE_TLS_EXPIRED = 29,
-    FANWIRE_TLS_NOT_SPOKEN = 30
+    FANWIRE_TLS_NOT_SPOKEN = 30,
+    FANWIRE_CONNECT_TIMEOUT = 31
 } fanwire_status;
 
 typedef struct fanwire_status_info {
@@ -395,9 +396,8 @@ FANWIRE_API int fanwire_engine_open(fanwire_engine **engine, const fanwire_optio
 
 /* Waits until both links are ready, or the last attempt to connect has failed: then that attempt's status (its text
  * in fanwire_last_error()), while the engine goes on trying. memory:// is connected at once.
- * Errors: TIMEOUT (timeout_ms passed, or the attempt itself took longer than connect_timeout_ms: then stats.connect_errors
- * is not 0), CLOSED, RESOLVE_FAILED, CONNECT_FAILED, AUTH_FAILED, PROTOCOL_ERROR, ...; INVALID_ARGUMENT when called from a
- * wake or log function. */
+ * Errors: TIMEOUT (timeout_ms passed), CLOSED; those of an attempt: RESOLVE_FAILED, CONNECT_FAILED, CONNECT_TIMEOUT,
+ * AUTH_FAILED, PROTOCOL_ERROR, ...; INVALID_ARGUMENT when called from a wake or log function. */
 FANWIRE_API int fanwire_engine_wait_connected(fanwire_engine *engine, uint64_t timeout_ms);
 
 typedef enum fanwire_engine_state {
@@ -566,6 +566,25 @@ FANWIRE_API int fanwire_subscribe(fanwire_subscription **subscription, fanwire_e
                                   size_t channel_size, fanwire_inbox *inbox, void *user_data);
 FANWIRE_API int fanwire_psubscribe(fanwire_subscription **subscription, fanwire_engine *engine, const char *pattern,
                                    size_t pattern_size, fanwire_inbox *inbox, void *user_data);
+
+typedef enum fanwire_subscription_kind {
+    FANWIRE_SUBSCRIPTION_CHANNEL = 0, /* one channel by its name */
+    FANWIRE_SUBSCRIPTION_PATTERN = 1  /* all channels that match a pattern */
+} fanwire_subscription_kind;
+
+/* One subscription. Zero it first; fields that are added later are then what they were before. */
+typedef struct fanwire_subscribe_args {
+    const char *name; /* the channel or pattern */
+    size_t name_size;
+    uint64_t kind;    /* a fanwire_subscription_kind */
+    fanwire_inbox *inbox;
+    void *user_data;
+} fanwire_subscribe_args;
+
+/* fanwire_subscribe() or fanwire_psubscribe(), as args->kind says. args_size is sizeof *args. Errors: those of both;
+ * INVALID_ARGUMENT also when this library does not know the kind, or fields that it does not know are not 0. */
+FANWIRE_API int fanwire_subscribe_with(fanwire_subscription **subscription, fanwire_engine *engine,
+                                       const fanwire_subscribe_args *args, size_t args_size);
 
 /* Ends it: drains that begin afterwards give none of its messages, only ENDED. The handle stays valid.
  * Errors: UNSUBSCRIBED (it had ended before), CLOSED. */

@@ -104,6 +104,17 @@ TEST(NextCaller, MustNotAskForWhatTheLibraryDoesNotKnow) {
     publish.next_field = 1;
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_with(engine, &publish, sizeof publish));
 
+    fanwire_subscribe_args subscribing = {};
+    subscribing.name = "c";
+    subscribing.name_size = 1;
+    subscribing.inbox = inbox;
+    Subscription subscription;
+    EXPECT_STATUS(FANWIRE_OK, fanwire_subscribe_with(subscription.out(), engine, &subscribing, sizeof subscribing));
+    subscribing.next_field = 1;
+    Subscription unknown;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT,
+                  fanwire_subscribe_with(unknown.out(), engine, &subscribing, sizeof subscribing));
+
     fanwire_request_args asked = {};
     asked.channel = asked.payload = "c";
     asked.channel_size = asked.payload_size = 1;

@@ -87,8 +87,8 @@ class Client(BaseBus):
     def wait_connected(self, timeout: float | None = None) -> None:
         """Waits until it is connected, or the last attempt to connect has failed.
 
-        Raises why that failed (ConnectFailedError, AuthFailedError, ...) while the client goes on trying, TimeoutError
-        after `timeout` seconds, or ClosedError.
+        Raises why that failed (ConnectFailedError, ConnectTimeoutError, AuthFailedError, ...) while the client goes on
+        trying, TimeoutError after `timeout` seconds, or ClosedError.
         """
         timeout_ms = to_ms(timeout)
         if self._green:

@@ -18,6 +18,7 @@ _BUILTIN_BASES = {
     "MESSAGE_TOO_LARGE": ValueError,
     "NO_MEMORY": builtins.MemoryError,
     "TIMEOUT": builtins.TimeoutError,
+    "CONNECT_TIMEOUT": builtins.TimeoutError,
     "NOT_CONNECTED": ConnectionError,
     "RESOLVE_FAILED": ConnectionError,
     "CONNECT_FAILED": ConnectionError,

@@ -35,18 +35,8 @@ Engine::~Engine() {
     fanwire_engine_destroy(&handle_);
 }
 
-// TIMEOUT may mean that the slice of waiting is over, or that the attempt was: the counter tells.
 void Engine::wait_connected(std::uint64_t timeout_ms) {
-    bool failed = false;
-    const int status = wait_in_slices(timeout_ms, [&](std::uint64_t ms) {
-        const int waited = fanwire_engine_wait_connected(handle_, ms);
-        if (waited != FANWIRE_TIMEOUT) return waited;
-        fanwire_engine_stats stats{};
-        fanwire_engine_stats_get(handle_, &stats, sizeof stats);
-        failed = stats.connect_errors > 0;
-        return failed ? int{FANWIRE_OK} : waited;
-    });
-    check(failed ? fanwire_engine_wait_connected(handle_, 0) : status);
+    check(wait_in_slices(timeout_ms, [&](std::uint64_t ms) { return fanwire_engine_wait_connected(handle_, ms); }));
 }
 
 bool Engine::connected() const {

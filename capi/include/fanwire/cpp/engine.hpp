@@ -197,6 +197,13 @@ class Engine {
         return subscribe_by(fanwire_psubscribe, pattern, inbox.handle(), user_data);
     }
 
+    // subscribe() or psubscribe(), as args.kind says. `args` as described at fanwire_subscribe_args.
+    [[nodiscard]] Subscription subscribe_with(const fanwire_subscribe_args& args) {
+        fanwire_subscription* made = nullptr;
+        detail::check(fanwire_subscribe_with(&made, handle(), &args, sizeof args));
+        return Subscription(made);
+    }
+
     // Is delivery working? Asks nobody. Also after close(), as the next three.
     fanwire_health health() const {
         fanwire_health health{};
