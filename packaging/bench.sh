@@ -17,7 +17,8 @@ Every run checks that all messages came, in order. What could not be installed i
   --only TEXT   only the lines whose name has this text (any case); may be repeated
   --json FILE   the same as a list of rows: name, unit, ours, peers, floor, ratio, target, reached
   --svg FILE    the chart: CPU per received message
-  --readme      writes the lines with targets into README.md, and the chart beside it into packaging/speed.svg
+  --readme      writes the lines with targets into capi/docs/speed.md, some of them into README.md, and the chart into
+                packaging/speed.svg
   --micro       instead: the micro-benchmarks of the core with Google Benchmark, and their instructions under callgrind
   --list        only the names of the lines
   --lose N      shows that the checks work: the load leaves out message N, and each receiver must fail
@@ -50,7 +51,7 @@ done
 
 build=$root/build/bench
 jobs=$(nproc)
-[ -z "$readme" ] || arguments+=(--readme "$root/README.md" --svg "$root/packaging/speed.svg")
+[ -z "$readme" ] || arguments+=(--page "$root/capi/docs/speed.md" --readme "$root/README.md" --svg "$root/packaging/speed.svg")
 
 build_drivers() {
     cmake -S "$root" -B "$build/release" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFANWIRE_BENCH=ON \

@@ -167,7 +167,7 @@ std::string as_json(const std::vector<Setting>& all, const Check& result) {
     return text + "}\n";
 }
 
-// The reference table of the README: what the settings are, not what they are set to.
+// The reference table of capi/docs/settings.md: what the settings are, not what they are set to.
 std::string as_markdown() {
     std::string text = "| setting | type | default | range | what it is |\n|---|---|---|---|---|\n";
     const auto code = [](const char* value) {

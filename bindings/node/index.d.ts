@@ -10,7 +10,7 @@ export type Name = string | Uint8Array;
  */
 export type Value = unknown;
 
-/** The settings of a bus, as they are when they are set; the README lists them with their ranges. Sizes may have a unit: "8MiB". */
+/** The settings of a bus, as they are when they are set; capi/docs/settings.md lists them with their ranges. Sizes may have a unit: "8MiB". */
 export interface SettingValues {
   /** where Redis is; from REDIS_URL when neither this nor FANWIRE_URL is set */
   url?: string | URL;

@@ -183,19 +183,43 @@ def as_json(results: list[Result], where: str) -> str:
     } for result in results], indent=1) + "\n"  # fmt: skip
 
 
+# The rows of the README.
+HEADLINES = (
+    "C receive 128 B, tcp: CPU per message",
+    "Node receive 128 B, tcp: CPU per message",
+    "Python asyncio receive 128 B, tcp: CPU per message",
+    "C publish, 1 thread, no outcomes",
+    "Node publish, a Promise each",
+    "Python asyncio publish, await each, 100 at once",
+)
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
-def write_readme(path: pathlib.Path, results: list[Result], where: str, chart: str | None) -> None:
-    """Puts the rows that have a target between the two marks."""
+def _write(path: pathlib.Path, lines: list[str], where: str) -> None:
     text = path.read_text()
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise SystemExit(f"{path} has no place for the table: it begins with {BEGIN} and ends with {END}")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    path.write_text(before + BEGIN + "\n" + "\n".join([*lines, "", f"Measured on: {where}."]) + "\n" + END + after)
+
+
+def write_page(path: pathlib.Path, results: list[Result], where: str, chart: str | None) -> None:
+    """Puts the rows that have a target between the two marks."""
     lines = ["| what | unit | ours | peers | floor | ratio | target | |", "|---|---|---:|---|---|---:|---|---|"]
     for result in results:
         if result.row.targets and not result.row.name.startswith("growth"):
             lines.append("| " + " | ".join(_cells(result)).replace("<=", "≤").replace(">=", "≥") + " |")
-    body = ([f"![CPU per received message]({chart})", ""] if chart else []) + lines + ["", f"Measured on: {where}."]
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    path.write_text(before + BEGIN + "\n" + "\n".join(body) + "\n" + END + after)
+    _write(path, ([f"![CPU per received message]({chart})", ""] if chart else []) + lines, where)
+
+
+def write_readme(path: pathlib.Path, results: list[Result], where: str) -> None:
+    """Puts the headlines between the two marks: ours and the best of the others."""
+    lines = ["| what | ours | next best | ratio |", "|---|---:|---|---:|"]
+    for result in results:
+        if result.row.name not in HEADLINES or result.ours is None or not result.peers:
+            continue
+        best = (max if result.row.more_is_better else min)(result.peers.items(), key=lambda peer: peer[1])
+        lines.append(f"| {result.row.name}, {result.row.unit} | {number(result.ours)} | {best[0]} {number(best[1])} | "
+                     f"{result.ours / best[1]:.2f} |")  # fmt: skip
+    _write(path, lines, where)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import signal
 import subprocess
@@ -32,7 +33,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="only rows whose name has this text")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--svg", type=pathlib.Path, metavar="FILE")
-    parser.add_argument("--readme", type=pathlib.Path, metavar="FILE", help="write the table into it")
+    parser.add_argument("--page", type=pathlib.Path, metavar="FILE", help="write the table into it")
+    parser.add_argument("--readme", type=pathlib.Path, metavar="FILE", help="write the headlines of the table into it")
     parser.add_argument("--smoke", action="store_true", help="--quick with next to no counts: does it all work?")
     parser.add_argument("--list", action="store_true", help="only show the names of the rows")
     parser.add_argument("--lose", type=int, default=0, metavar="N",
@@ -128,9 +130,11 @@ def conclude(args: argparse.Namespace, results: list[report.Result], where: str,
     picture = chart.draw(results, where)
     if args.svg and picture:
         args.svg.write_text(picture)
+    if args.page:
+        link = os.path.relpath(args.svg.resolve(), args.page.resolve().parent) if args.svg and picture else None
+        report.write_page(args.page, results, where, link)
     if args.readme:
-        link = args.svg.resolve().relative_to(args.readme.resolve().parent) if args.svg and picture else None
-        report.write_readme(args.readme, results, where, str(link) if link else None)
+        report.write_readme(args.readme, results, where)
 
     judged = [result for result in results if result.row.targets]
     short = [result for result in judged if result.reached is False]

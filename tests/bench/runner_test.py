@@ -14,6 +14,7 @@ import sys
 import tempfile
 import unittest
 
+import report
 from drivers import DriverError, Process
 from run import make_certificates
 from server import Server
@@ -31,12 +32,13 @@ class RunnerTest(unittest.TestCase):
     def test_every_kind_of_row(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             out, svg = pathlib.Path(folder, "rows.json"), pathlib.Path(folder, "chart.svg")
-            readme = pathlib.Path(folder, "README.md")
-            readme.write_text("before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n")
-            done = run("--json", str(out), "--svg", str(svg), "--readme", str(readme))
+            page, readme = pathlib.Path(folder, "speed.md"), pathlib.Path(folder, "README.md")
+            for file in (page, readme):
+                file.write_text("before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n")
+            done = run("--json", str(out), "--svg", str(svg), "--page", str(page), "--readme", str(readme))
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             rows = json.loads(out.read_text())
-            text = readme.read_text()
+            text, headlines = page.read_text(), readme.read_text()
             self.assertIn("<svg", svg.read_text())
         for row in rows:
             with self.subTest(row["name"]):
@@ -52,6 +54,9 @@ class RunnerTest(unittest.TestCase):
         self.assertTrue(text.startswith("before\n") and text.endswith("after\n"))
         self.assertNotIn("old", text)
         self.assertIn("| C publish, 1 thread, no outcomes |", text)
+        self.assertIn("| C publish, 1 thread, no outcomes, messages/s |", headlines)
+        self.assertNotIn("old", headlines)
+        self.assertEqual(set(report.HEADLINES) - {row["name"] for row in rows}, set())
 
     def test_a_lost_message_fails_every_receiver_by_name(self) -> None:
         done = run("--only", "C receive 128 B, tcp: CPU", "--lose", "50")

@@ -105,8 +105,9 @@ class Ending(RedisTest):
             with self.subTest(signal=number):
                 sub = self.subscribe("leaving")
                 self.assertEqual(self.publish("leaving", "hello"), 1)
+                self.assertEqual(sub.line(), b"hello")  # before the signal, which may overtake it
                 self.assertEqual(sub.end(number), 128 + number)
-                self.assertEqual(sub.rest(), [b"hello"])
+                self.assertEqual(sub.rest(), [])
 
     def test_sigint_while_stdout_is_full_and_nobody_reads(self):
         process = subprocess.Popen([support.COMMAND, "sub", "--url", self.redis.url, "flood"], stdin=subprocess.DEVNULL,
