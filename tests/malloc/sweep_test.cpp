@@ -171,8 +171,8 @@ class Life {
         ASSERT_EQ(options, nullptr);
         // An attempt may have failed for want of memory, in its own words or in those of the system.
         MUST("wait_connected", [&] { return fanwire_engine_wait_connected(engine_, 10); },
-             {FANWIRE_TIMEOUT, FANWIRE_CONNECT_FAILED, FANWIRE_CONNECTION_LOST, FANWIRE_RESOLVE_FAILED,
-              FANWIRE_SYSTEM_ERROR, FANWIRE_PROTOCOL_ERROR});
+             {FANWIRE_TIMEOUT, FANWIRE_CONNECT_TIMEOUT, FANWIRE_CONNECT_FAILED, FANWIRE_CONNECTION_LOST,
+              FANWIRE_RESOLVE_FAILED, FANWIRE_SYSTEM_ERROR, FANWIRE_PROTOCOL_ERROR});
         MUST("inbox_dispatch", [&] { return fanwire_inbox_dispatch(dispatched_, &Life::dispatched, this); },
              {FANWIRE_SYSTEM_ERROR});
 
