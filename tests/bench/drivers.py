@@ -198,12 +198,14 @@ def _channel_layers(places: Places) -> list[Driver]:
 
 
 def _node_faces(places: Places) -> list[Driver]:
-    """Of ws-kit and Socket.IO, each beside the original; ours needs what comes with that."""
+    """Of ws-kit, OriJS and Socket.IO, each beside the original, or what stands for it; ours needs what comes with that."""
     drivers = []
     for runtime, prefix in (("node", ""), ("bun", "bun-")):
         original = _node(places, f"{prefix}ws-kit", "@ws-kit/redis-pubsub", "ws-kit.mjs", "@ws-kit/redis-pubsub", runtime,
                          "--original")  # fmt: skip
         drivers += [original, _node(places, f"{prefix}ws-kit-ours", "fanwire", "ws-kit.mjs", "fanwire", runtime)]
+    drivers += [_node(places, "orijs", "a stand-in over ioredis", "orijs.mjs", "ioredis", "node", "--original"),
+                _node(places, "orijs-ours", "fanwire", "orijs.mjs", "fanwire")]  # fmt: skip
     original = _node(places, "socketio", "@socket.io/redis-adapter", "socketio.mjs", "@socket.io/redis-adapter", "node",
                      "redis-adapter")  # fmt: skip
     drivers.append(original)

@@ -114,6 +114,7 @@ class Plan:
         self._channel_layers()
         self._python_faces()
         self._ws_kit()
+        self._orijs()
         self._socketio()
 
     def _group(self, name: str, runs: dict[str, Workload], repeat: int) -> None:
@@ -378,7 +379,7 @@ class Plan:
             self._row(f"Python {title}: CPU per message", "ns", group, "python-faces", cpu_ns,
                       targets, (original,))  # fmt: skip
 
-    # ---- ws-kit and Socket.IO ----
+    # ---- ws-kit, OriJS and Socket.IO ----
 
     def _ws_kit(self) -> None:
         """fanwire/ws-kit beside @ws-kit/redis-pubsub, with text as it is."""
@@ -391,6 +392,19 @@ class Plan:
             for name, prefix in (("Node", ""), ("Bun", "bun-")):
                 self._row(f"{name} ws-kit {what}: CPU per message", "ns", group, f"{prefix}ws-kit-ours", cpu_ns,
                           (Target(f"{prefix}ws-kit", 0.6),), (f"{prefix}ws-kit",))  # fmt: skip
+
+    def _orijs(self) -> None:
+        """fanwire/orijs beside a stand-in for @orijs/websocket-redis, which is on no registry: tests/bench/node/orijs.mjs."""
+        few, count = (3, 200_000) if self.quick else (5, 400_000)
+        around = ('{"topic":"bench:0","message":"', '","isBinary":false}')
+        for what, work, less in (
+            ("receive", Receive(128, count, around=around), Receive(128, count // 2, around=around)),
+            ("publish", Publish(128, count), Publish(128, count // 4)),
+        ):
+            group = f"orijs {what}"
+            self._group(group, {"orijs-ours": work, "orijs": less}, few)
+            self._row(f"Node OriJS provider {what}: CPU per message", "ns", group, "orijs-ours", cpu_ns,
+                      (Target("orijs", 0.5),), ("orijs",))  # fmt: skip
 
     def _socketio(self) -> None:
         """A server with fanwire's adapter beside one with @socket.io/redis-adapter; "classic" is the wire of that."""

@@ -31,11 +31,13 @@ class Receive:
     count: int
     channels: int = 1
     transport: str = "tcp"
+    around: tuple[str, str] = ("", "")  # each payload
 
     def run(self, bench: Bench, driver: Driver) -> Figures:
         shape = ["--channels", str(self.channels), "--size", str(self.size), "--count", str(self.count)]
         url = bench.server.url(self.transport)
         load = [*bench.drivers["c-raw"].command, "load", "--url", bench.server.url("tcp"), *shape]
+        load += ["--before", self.around[0], "--after", self.around[1]]
         if bench.lose:
             load += ["--skip", str(bench.lose)]
         with start(driver, ["receive", *driver.arguments(url, bench.server.ca), *shape]) as receiver:

@@ -60,6 +60,7 @@ void parse_arguments(struct arguments* arguments, int argc, char** argv) {
     memset(arguments, 0, sizeof *arguments);
     arguments->channels = arguments->count = arguments->threads = 1;
     arguments->size = 128;
+    arguments->before = arguments->after = "";
     arguments->in_flight = 1000;
     const struct {
         const char* name;
@@ -85,6 +86,10 @@ void parse_arguments(struct arguments* arguments, int argc, char** argv) {
             arguments->url = argv[i + 1];
         else if (!strcmp(argv[i], "--ca"))
             arguments->ca = argv[i + 1];
+        else if (!strcmp(argv[i], "--before"))
+            arguments->before = argv[i + 1];
+        else if (!strcmp(argv[i], "--after"))
+            arguments->after = argv[i + 1];
         else
             die("unknown argument %s", argv[i]);
         ++i;

@@ -17,6 +17,7 @@ enum {
 struct arguments {
     const char* what; /* "receive", ... */
     const char *url, *ca;
+    const char *before, *after; /* what stands around each payload of the load; "" */
     long channels, size, count, threads, in_flight, rate, skip;
     int outcomes;
 };

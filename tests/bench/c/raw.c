@@ -5,8 +5,9 @@
  *                 With --outcomes at most --in-flight of them are unanswered
  *   raw replay    SUBSCRIBE for --channels names, 512 in each command, pipelined
  *   raw load      publishes what the receivers count: message i to channel i modulo --channels; at most a few hundred
- *                 replies ahead. --rate N: N a second until --count or until it is stopped. --skip N: leaves message N
- * out
+ *                 replies ahead. --rate N: N a second until --count or until it is stopped. --skip N: without message
+ * N.
+ *                 --before TEXT, --after TEXT: what stands around each payload
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -283,16 +284,20 @@ struct load {
     uint64_t sent, answered, unheard;
 };
 
+static size_t payload_size(const struct arguments* arguments) {
+    return strlen(arguments->before) + (size_t)arguments->size + strlen(arguments->after);
+}
+
 static void add_command(struct load* load, const struct arguments* arguments, uint64_t number) {
     char channel[64];
     const size_t size = name_of_stream(channel, (size_t)(number % (uint64_t)arguments->channels));
     char* at = load->out + load->out_size;
-    at += sprintf(at, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%ld\r\n%016llu", size, channel, arguments->size,
-                  (unsigned long long)number);
+    at += sprintf(at, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%zu\r\n%s%016llu", size, channel, payload_size(arguments),
+                  arguments->before, (unsigned long long)number);
     memset(at, 'x', (size_t)arguments->size - digits_size);
     at += arguments->size - digits_size;
-    memcpy(at, "\r\n", 2);
-    load->out_size = (size_t)(at + 2 - load->out);
+    at += sprintf(at, "%s\r\n", arguments->after);
+    load->out_size = (size_t)(at - load->out);
 }
 
 static void send_commands(struct load* load) {
@@ -352,7 +357,7 @@ static int load(const struct arguments* arguments) {
     struct load load;
     memset(&load, 0, sizeof load);
     connect_url(&load.connection, arguments);
-    load.command_max = (size_t)arguments->size + 256;
+    load.command_max = payload_size(arguments) + 256;
     load.out = checked_alloc(read_size + load.command_max, 1);
     load.in = checked_alloc(read_size, 1);
     signal(SIGTERM, stop);
