@@ -5,6 +5,7 @@
 #include <optional>
 #include <system_error>
 
+#include "core/backend/custom.h"
 #include "core/backend/memory.h"
 #include "core/backend/redis.h"
 #include "core/base/door.h"
@@ -47,7 +48,7 @@ void refuse_io_thread(const char* what) {
                       std::string(what) + " must not be called from a wake or log function: the IO thread would wait");
 }
 
-Engine::Engine(Settings settings, LogSink log, EventTarget events)
+Engine::Engine(Settings settings, LogSink log, EventTarget events, std::unique_ptr<Broker> broker)
     : settings_(std::move(settings)),
       names_(settings_.namespace_, settings_.channel_rules),
       log_(settings_.log_level, std::move(log)),
@@ -60,7 +61,10 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events)
       requests_(reply_id_, names_.channel_prefix_size(), static_cast<std::size_t>(settings_.max_requests),
                 static_cast<std::size_t>(settings_.publish_buffer_bytes), for_requests()) {
     BackendListener& listener = *this;
-    if (settings_.backend == BackendKind::memory) {
+    if (settings_.backend == BackendKind::custom) {
+        backend_ =
+            std::make_unique<CustomBackend>(settings_, std::move(broker), topics_, listener, loop_, [this] { wake(); });
+    } else if (settings_.backend == BackendKind::memory) {
         backend_ = std::make_unique<MemoryBackend>(topics_, listener, loop_, settings_.memory_name, [this] { wake(); });
         publishable_ = true;  // connected from the first moment
         metrics_.connected.set(1);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/backend/backend.h"
+#include "core/backend/broker.h"
 #include "core/base/fork_guard.h"
 #include "core/base/health.h"
 #include "core/base/keyed_hash.h"
@@ -46,7 +47,8 @@ class Engine : private BackendListener {
     using Deadline = std::chrono::steady_clock::time_point;
 
     // Starts the IO thread and begins to connect. Throws Failure.
-    Engine(Settings settings, LogSink log, EventTarget events);
+    // With a broker that carries messages in the place of Redis, if one is given.
+    Engine(Settings settings, LogSink log, EventTarget events, std::unique_ptr<Broker> broker = nullptr);
     ~Engine() override;
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;

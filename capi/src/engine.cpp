@@ -33,15 +33,19 @@ int fanwire_engine_open(fanwire_engine** engine, const fanwire_options* options)
         Settings settings = (options ? checked(options).options : none).resolve(process_environment());
         LogSink log;
         EventTarget events;
+        std::unique_ptr<Broker> broker;
         if (options) {
             if (options->log)
                 log = [fn = options->log, user_data = options->log_user_data](LogLevel level, const std::string& text) {
                     fn(user_data, static_cast<int>(level), text.c_str());
                 };
             events = options->events;
+            broker = broker_of(*options);
+            if (broker) settings.backend = BackendKind::custom;
         }
         auto handle = std::make_unique<fanwire_engine>();
-        handle->engine = std::make_shared<Engine>(std::move(settings), std::move(log), std::move(events));
+        handle->engine =
+            std::make_shared<Engine>(std::move(settings), std::move(log), std::move(events), std::move(broker));
         *engine = handle.release();
     });
 }

@@ -32,6 +32,8 @@ inline constexpr std::size_t first_size<fanwire_publish_args> = 8 + 6 * detail::
 template <>
 inline constexpr std::size_t first_size<fanwire_subscribe_args> = 8 + 4 * detail::pointer;
 template <>
+inline constexpr std::size_t first_size<fanwire_broker_calls> = 7 * detail::pointer;
+template <>
 inline constexpr std::size_t first_size<fanwire_request_args> = 16 + 6 * detail::pointer;
 template <>
 inline constexpr std::size_t first_size<fanwire_health> = 312;
@@ -47,7 +49,8 @@ static_assert(keeps_its_first_version<fanwire_status_info> && keeps_its_first_ve
               keeps_its_first_version<fanwire_stat_info> && keeps_its_first_version<fanwire_option_info> &&
               keeps_its_first_version<fanwire_event> && keeps_its_first_version<fanwire_inbox_stats> &&
               keeps_its_first_version<fanwire_publish_args> && keeps_its_first_version<fanwire_subscribe_args> &&
-              keeps_its_first_version<fanwire_request_args> && keeps_its_first_version<fanwire_health> &&
-              keeps_its_first_version<fanwire_engine_stats> && keeps_its_first_version<fanwire_latency>);
+              keeps_its_first_version<fanwire_request_args> && keeps_its_first_version<fanwire_broker_calls> &&
+              keeps_its_first_version<fanwire_health> && keeps_its_first_version<fanwire_engine_stats> &&
+              keeps_its_first_version<fanwire_latency>);
 
 }  // namespace fanwire::capi

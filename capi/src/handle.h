@@ -180,6 +180,20 @@ const core::Message& message_of(const fanwire_message* handle);
 // have for it when it is destroyed.
 core::OutletRef outlet_of(fanwire_inbox& inbox, const std::shared_ptr<core::Engine>& engine);
 
+// The broker that the options give; null: none.
+std::unique_ptr<core::Broker> broker_of(const fanwire_options& options);
+
+// A fanwire_subscription_kind, which is called `name`.
+inline core::TargetKind kind_of(uint64_t kind, const char* name) {
+    switch (kind) {
+        case FANWIRE_SUBSCRIPTION_CHANNEL:
+            return core::TargetKind::channel;
+        case FANWIRE_SUBSCRIPTION_PATTERN:
+            return core::TargetKind::pattern;
+    }
+    reject(std::string(name) + " is none that this library knows");
+}
+
 // Destroys *handle if there is one of the right type.
 template <class Handle>
 void destroy(Handle** handle) noexcept {
@@ -205,10 +219,22 @@ struct fanwire_options {
     fanwire_log_fn log = nullptr;
     void* log_user_data = nullptr;
     fanwire::core::EventTarget events;
+    fanwire_broker_calls broker{};  // none: start is NULL
+    void* broker_user_data = nullptr;
     std::unique_ptr<fanwire::core::ForkGuard> fork_guard;  // of the inbox in `events`, if there is one
 
     bool forked() const { return fork_guard && fork_guard->forked(); }
     ~fanwire_options();
+};
+
+struct fanwire_broker {
+    static constexpr const char* kind = "fanwire_broker";
+    static constexpr uint32_t tag_value = 0x62726b31;  // "brk1"
+    uint32_t tag = tag_value;
+    std::shared_ptr<fanwire::core::BrokerReports> reports;
+    const fanwire::core::ForkGuard fork_guard{false};
+
+    bool forked() const { return fork_guard.forked(); }
 };
 
 struct fanwire_inbox {

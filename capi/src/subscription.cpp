@@ -28,16 +28,6 @@ fanwire_subscription* subscribe(fanwire_engine* engine, TargetKind kind, std::st
     return reinterpret_cast<fanwire_subscription*>(made.detach());
 }
 
-TargetKind kind_of(uint64_t kind) {
-    switch (kind) {
-        case FANWIRE_SUBSCRIPTION_CHANNEL:
-            return TargetKind::channel;
-        case FANWIRE_SUBSCRIPTION_PATTERN:
-            return TargetKind::pattern;
-    }
-    reject("args has a kind that this library does not know");
-}
-
 }  // namespace
 
 int fanwire_subscribe(fanwire_subscription** subscription, fanwire_engine* engine, const char* channel,
@@ -61,8 +51,8 @@ int fanwire_subscribe_with(fanwire_subscription** subscription, fanwire_engine* 
     return guarded([&] {
         auto& made = required(subscription, "subscription");
         const auto asked = copy_in(args, args_size, "args");
-        made = subscribe(engine, kind_of(asked.kind), bytes(asked.name, asked.name_size, "name"), asked.inbox,
-                         asked.user_data);
+        made = subscribe(engine, kind_of(asked.kind, "the kind in args"), bytes(asked.name, asked.name_size, "name"),
+                         asked.inbox, asked.user_data);
     });
 }
 

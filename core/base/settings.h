@@ -18,7 +18,8 @@ namespace fanwire::core {
 // "true", "ca" and "false".
 enum class TlsVerify { full, ca, none };
 
-enum class BackendKind { redis, memory };
+// `custom`: a broker that the application gives, whatever the URL says.
+enum class BackendKind { redis, memory, custom };
 
 // One checked value for every row of the table.
 struct Settings {

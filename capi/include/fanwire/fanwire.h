@@ -608,6 +608,77 @@ FANWIRE_API int fanwire_subscription_wait_active(fanwire_subscription *subscript
 /* Unsubscribes if need be, frees *subscription and sets it to NULL. ENDED still follows in its inbox. */
 FANWIRE_API void fanwire_subscription_destroy(fanwire_subscription **subscription);
 
+/* ---- A broker of your own --------------------------------------------------------------------------------- */
+
+/* What an engine that is opened with fanwire_options_set_broker() reports to, made by the library. */
+typedef struct fanwire_broker fanwire_broker;
+
+/* What carries messages in the place of Redis: another client of it, or another broker. The engine calls these on its IO
+ * thread, one at a time: they may neither block nor call anything of this header but the functions below. A C++ exception must
+ * not leave them. Names have the namespace. Zero the struct first; fields that are added later are then what they were
+ * before. */
+typedef struct fanwire_broker_calls {
+    /* The first call: begin to connect. fanwire_broker_ready() or fanwire_broker_lost() follow, and again whenever that
+     * changes. `broker` is owned by the callee, which frees it by fanwire_broker_destroy() when it reports nothing more. */
+    void (*start)(void *user_data, fanwire_broker *broker);
+    /* Only while ready. fanwire_broker_confirmed() or fanwire_broker_refused() follow. After lost and ready the engine asks
+     * for everything again. `kind` is a fanwire_subscription_kind. */
+    void (*subscribe)(void *user_data, int kind, const char *name, size_t name_size);
+    void (*unsubscribe)(void *user_data, int kind, const char *name, size_t name_size);
+    /* Only while ready. fanwire_broker_settled() with the id follows, once. The bytes are valid during the call. */
+    void (*publish)(void *user_data, uint64_t id, const char *channel, size_t channel_size, const char *payload,
+                    size_t payload_size);
+    /* May be NULL: then fanwire_numsub() fails with INVALID_ARGUMENT. Only while ready; fanwire_broker_counted() with the id
+     * follows, once. */
+    void (*numsub)(void *user_data, uint64_t id, const char *const *channels, const size_t *channel_sizes, size_t count);
+    /* May be NULL. Somebody needs the broker while it is not ready: an attempt to connect that waits may be made at once. */
+    void (*reconnect)(void *user_data);
+    /* The last call. Reports are ignored from now on. */
+    void (*close)(void *user_data);
+} fanwire_broker_calls;
+
+/* Engines that are opened with these options use a broker of the application's instead of the server in the URL. `calls` is
+ * copied, of calls_size bytes (pass sizeof *calls); NULL: none again. Inboxes, continuity, limits, namespace, offline queue,
+ * statistics and requests are as with Redis; what a setting says about connections to it has no effect. user_data must stay
+ * valid until `close` was called. Errors: INVALID_ARGUMENT (start, subscribe, unsubscribe, publish or close is NULL; a field
+ * that this library does not know is not 0), NO_MEMORY. */
+FANWIRE_API int fanwire_options_set_broker(fanwire_options *options, const fanwire_broker_calls *calls,
+                                           size_t calls_size, void *user_data);
+
+/* The broker is connected, for the first time or again: subscriptions are asked for, and what waited is published. Thread of
+ * this and all that follow: any, also from within the calls above. Errors: INVALID_ARGUMENT, NO_MEMORY. */
+FANWIRE_API int fanwire_broker_ready(fanwire_broker *broker);
+
+/* The connection is lost, or could not be made: `status` and `text` (NULL: the status's own) say why. Subscriptions are LOST
+ * until they are confirmed again, publishes without an outcome end as OUTCOME_UNKNOWN. What the broker says of what was asked
+ * before is not to be reported any more. */
+FANWIRE_API int fanwire_broker_lost(fanwire_broker *broker, int status, const char *text);
+
+/* A subscription is confirmed: what was published from then on comes. */
+FANWIRE_API int fanwire_broker_confirmed(fanwire_broker *broker, int kind, const char *name, size_t name_size);
+
+/* A subscription is refused: it FAILED, and is asked for again after a second. */
+FANWIRE_API int fanwire_broker_refused(fanwire_broker *broker, int kind, const char *name, size_t name_size, int status,
+                                       const char *text);
+
+/* A message for a subscription: its kind and name, and the channel, which for a channel is the name itself (NULL). The
+ * bytes are copied. Errors also: QUEUE_FULL (64 MiB wait for the IO thread: the message is dropped, and each subscription gets
+ * a GAP). */
+FANWIRE_API int fanwire_broker_message(fanwire_broker *broker, int kind, const char *name, size_t name_size,
+                                       const char *channel, size_t channel_size, const char *payload,
+                                       size_t payload_size);
+
+/* What became of publish `id`: FANWIRE_OK and how many received it, or why it failed. */
+FANWIRE_API int fanwire_broker_settled(fanwire_broker *broker, uint64_t id, int status, const char *text,
+                                       uint64_t receivers);
+
+/* How many subscribers each channel of numsub `id` has, or why that is not known. */
+FANWIRE_API int fanwire_broker_counted(fanwire_broker *broker, uint64_t id, int status, const char *text,
+                                       const uint64_t *counts, size_t count);
+
+/* Frees *broker and sets it to NULL. NULL is harmless. */
+FANWIRE_API void fanwire_broker_destroy(fanwire_broker **broker);
+
 /* ---- Health and statistics ---------------------------------------------------------------------------- */
 
 typedef enum fanwire_health_verdict {

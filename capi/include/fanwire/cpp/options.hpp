@@ -87,6 +87,13 @@ class Options {
     // options go. The inbox must not be destroyed before that engine was opened.
     Options& engine_inbox(const Inbox& inbox, void* user_data = nullptr);
 
+    // Engines opened with these options use a broker of the application's in the place of Redis: see
+    // fanwire_broker_calls. user_data must stay valid until `close` was called. Throws INVALID_ARGUMENT.
+    Options& broker(const fanwire_broker_calls& calls, void* user_data) {
+        detail::check(fanwire_options_set_broker(handle(), &calls, sizeof calls, user_data));
+        return *this;
+    }
+
     // Borrowed from this.
     fanwire_options* handle() const noexcept { return handle_.get(); }
 
