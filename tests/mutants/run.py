@@ -221,7 +221,7 @@ def build(source: pathlib.Path, steps: list[Step], jobs: int) -> pathlib.Path:
     targets = sorted({step.program.rsplit("/", 1)[1] for step in steps})
     # The precompiled header has the switch in it already.
     subprocess.run(["cmake", "-G", "Ninja", "-S", source, "-B", where, "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                    "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1 -DNDEBUG", f"-DCMAKE_CXX_FLAGS=-include {WORK}/mutant.h",
+                    "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1 -DNDEBUG", f"-DCMAKE_CXX_FLAGS=-include {WORK}/mutant.h -Werror=dangling-else",
                     "-DFANWIRE_CLI=OFF", "-DFANWIRE_BENCH=OFF", "-DFANWIRE_INSTALL=OFF"],
                    check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", where, "--parallel", str(jobs), "--target", *targets], check=True)
