@@ -27,6 +27,7 @@ from ._opened import Opened, SharedOpened
 from ._setting_types import Settings
 from ._settings import make_options, to_ms, to_publish_ms
 from ._subscription import OnEvent
+from .backends import Backend, Driver, backend_of
 from .errors import ClosedError, FanwireError, OutcomeUnknownError, TimeoutError, WrongLoopError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def open(
     *,
     on_event: OnEvent | None = None,
     codec: AnyCodec | None = None,
+    backend: Backend | object | None = None,
     **settings: Unpack[Settings],
 ) -> Bus:
     """Opens a bus at once, which connects in the background: `bus = fanwire.open(url)`, or `async with` it.
@@ -53,9 +55,13 @@ def open(
     `await bus.opened` waits for the outcome of the first attempt; on_event, plain or async, is called with each Event of
     the connection. The codec ("json", "msgpack", ..., or one of your own: see fanwire.Codec) makes payloads of values, and
     message.value of payloads. Raises WrongLoopError where no event loop runs.
+
+    With a backend the messages go through that: a client of redis.asyncio or valkey.asyncio, which is not closed, or an
+    object with the methods of fanwire.backends.Backend. Settings of connections then have no effect.
     """
     check_callable(on_event, "on_event")
-    return Bus(make_options(url, settings), on_event, coding_of(codec), "fanwire.open()")
+    carrier = None if backend is None else backend_of(backend)
+    return Bus(make_options(url, settings), on_event, coding_of(codec), "fanwire.open()", backend=carrier)
 
 
 def connect(
@@ -64,6 +70,7 @@ def connect(
     *,
     on_event: OnEvent | None = None,
     codec: AnyCodec | None = None,
+    backend: Backend | object | None = None,
     **settings: Unpack[Settings],
 ) -> Connecting:
     """Opens a bus and waits until it is connected: `bus = await connect(url)`, or `async with connect(url) as bus`.
@@ -71,11 +78,12 @@ def connect(
     Settings are keyword arguments, listed by fanwire.settings(), and checked at once. Raises when the first attempt to
     connect fails (ConnectFailedError, AuthFailedError, ...) and then leaves nothing open; afterwards the bus connects
     again by itself for as long as it is open. on_event, plain or async, is called with each Event of the connection; the
-    codec is as in open().
+    codec and the backend are as in open().
     """
     check_callable(on_event, "on_event")
     options, coding = make_options(url, settings), coding_of(codec)
-    return Connecting(lambda: Bus(options, on_event, coding, "fanwire.connect()"))
+    carrier = None if backend is None else backend_of(backend)
+    return Connecting(lambda: Bus(options, on_event, coding, "fanwire.connect()", backend=carrier))
 
 
 class Bus(BaseBus):
@@ -93,6 +101,7 @@ class Bus(BaseBus):
         coding: Coding,
         maker: str,
         shared: Engine | None = None,
+        backend: Backend | None = None,
     ) -> None:
         self._loop = running_loop(maker)
         self._options = options
@@ -114,7 +123,8 @@ class Bus(BaseBus):
         self._inbox = _native.Inbox(options, _CAPACITY, self._waker, _SHARED_INBOX, coding.decode)
         if shared is None:
             _log.attach(options)
-        self._engine = _native.Engine(options, self._inbox) if shared is None else shared._engine
+        self._driver: Driver | None = None
+        self._engine = self._open_engine(backend) if shared is None else shared._engine
         self._publisher = _native.make_publisher(
             self._engine, coding.encode, self._inbox, self._loop, check_loop, not coding.is_default
         )
@@ -126,6 +136,19 @@ class Bus(BaseBus):
         self._loop.add_reader(self._waker.fileno(), self._on_readable)
         self._closed = False
         _lifetime.opened(self)
+
+    def _open_engine(self, backend: Backend | None) -> _native.Engine:
+        if backend is None:
+            return _native.Engine(self._options, self._inbox)
+        broker = _native.Broker()
+        broker.attach(self._options)
+        try:
+            engine = _native.Engine(self._options, self._inbox)
+        except BaseException:
+            broker.detach()
+            raise
+        self._driver = Driver(backend, broker, self._loop, self._report)
+        return engine
 
     @property
     def opened(self) -> Opened:
@@ -402,6 +425,8 @@ class Bus(BaseBus):
         try:
             if self._shared is None:
                 await self._close_engine(timeout_ms)
+                if self._driver is not None:
+                    await self._driver.closed(max(_ENDED_S, deadline - self._loop.time()))
             else:
                 await self._leave_engine(deadline)
         finally:

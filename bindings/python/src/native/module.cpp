@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/cli/command_line.h"
+#include "broker.h"
 #include "engine.h"
 #include "failure.h"
 #include "fork.h"
@@ -103,6 +104,7 @@ PYBIND11_MODULE(_native, module) {
     define_json(module);
     define_options(module);
     define_log(module);
+    define_broker(module);
     define_receiver(module);
     define_outcome(module);
     define_inbox(module);
