@@ -23,13 +23,13 @@ LinkConfig link_config(const Settings& settings) {
 }
 
 // What answers us is short; the longest is that to PUBSUB NUMSUB of 1024 long names.
-LinkConfig publisher_config(const Settings& settings) {
+LinkConfig publish_config(const Settings& settings) {
     LinkConfig config = link_config(settings);
     config.reply_max = std::size_t{4} << 20;
     return config;
 }
 
-LinkConfig subscriber_config(const Settings& settings) {
+LinkConfig subscribe_config(const Settings& settings) {
     LinkConfig config = link_config(settings);
     config.handshake.ask_stats = settings.server_info;
     return config;
@@ -65,17 +65,18 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
                            MessagePool& pool, BackendListener& listener)
     : listener_(listener),
       endpoint_(endpoint(settings)),
-      publisher_(
-          publisher_config(settings), settings.offline, random, publish_side_,
-          [&listener](const SettledRun& run) { listener.on_settled(run); },
+      publishing_(
+          settings.offline, publish_side_, [&listener](const SettledRun& run) { listener.on_settled(run); },
           [&listener](std::size_t count, std::size_t bytes) { listener.on_unqueued(count, bytes); }),
-      subscriber_(subscriber_config(settings), settings.unsubscribe_linger_ms, random, topics, subscribe_side_, &pool),
+      subscribing_(settings.unsubscribe_linger_ms, settings.max_reconnect_delay_ms, topics, subscribe_side_, &pool),
+      publish_link_(publish_config(settings), random, publishing_, publish_side_),
+      subscribe_link_(subscribe_config(settings), random, subscribing_, subscribe_side_),
       publish_connection_(
-          loop, resolver_, endpoint_, publisher_,
+          loop, resolver_, endpoint_, publish_link_,
           [&listener](std::size_t in, std::size_t out) { listener.on_bytes(in, out); },
           [&listener] { listener.on_turn_end(); }),
       subscribe_connection_(
-          loop, resolver_, endpoint_, subscriber_,
+          loop, resolver_, endpoint_, subscribe_link_,
           [&listener](std::size_t in, std::size_t out) {
               listener.on_bytes(in, out);
               if (in > 0) listener.on_heard();
@@ -84,7 +85,7 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
       probe_(settings.probe_interval_ms, settings.heartbeat_timeout_ms),
       probe_topic_(Topic::make(TargetKind::channel, probe_channel(probe_id), 0)),
       probe_timer_(loop, [this] { check_probe(); }),
-      numsubs_([this](std::string_view command) { publisher_.ask_numsub(command); }),
+      numsubs_([this](std::string_view command) { publishing_.ask_numsub(command); }),
       numsub_timer_(loop,
                     [this] {
                         numsubs_.tick(now_ms());
@@ -93,7 +94,7 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
                     }),
       revive_on_use_(settings.revive_on_use),
       drain_wait_(settings.drain_wait_ms) {
-    if (probe_.enabled()) subscriber_.want(*probe_topic_, now_ms());
+    if (probe_.enabled()) subscribing_.want(*probe_topic_, now_ms());
 }
 
 void RedisBackend::start() {
@@ -103,22 +104,22 @@ void RedisBackend::start() {
 
 void RedisBackend::subscribe(Topic& topic) {
     needed();
-    subscriber_.want(topic, now_ms());
+    subscribing_.want(topic, now_ms());
 }
 
 void RedisBackend::unsubscribe(Topic& topic) {
-    subscriber_.unwant(topic, now_ms());
+    subscribing_.unwant(topic, now_ms());
     release_publishes();
 }
 
 void RedisBackend::listen(const TopicRef& replies) {
     reply_topic_ = replies;
-    subscriber_.want(*reply_topic_, now_ms());
+    subscribing_.want(*reply_topic_, now_ms());
 }
 
 void RedisBackend::publish(PublishBatch& batch) {
     needed();
-    publisher_.publish(batch);
+    publishing_.publish(batch);
 }
 
 void RedisBackend::needed() {
@@ -127,14 +128,14 @@ void RedisBackend::needed() {
         if (revive_on_use_) revive();
         return;
     }
-    publisher_.needed(now_ms());
-    subscriber_.needed(now_ms());
+    publish_link_.needed(now_ms());
+    subscribe_link_.needed(now_ms());
 }
 
 void RedisBackend::reconnect() {
     if (given_up_) return revive();
-    publisher_.retry(now_ms());
-    subscriber_.retry(now_ms());
+    publish_link_.retry(now_ms());
+    subscribe_link_.retry(now_ms());
 }
 
 void RedisBackend::revive() {
@@ -153,8 +154,8 @@ void RedisBackend::ask(std::unique_ptr<Numsub>& question) {
 
 void RedisBackend::set_credentials(const std::string& username, const std::string& password) {
     credentials_accepted_ = false;
-    publisher_.set_credentials(username, password, now_ms());
-    subscriber_.set_credentials(username, password, now_ms());
+    publish_link_.set_credentials(username, password, now_ms());
+    subscribe_link_.set_credentials(username, password, now_ms());
 }
 
 void RedisBackend::flush() {
@@ -163,7 +164,7 @@ void RedisBackend::flush() {
 }
 
 void RedisBackend::stop(const Error& why) {
-    publisher_.fail_all(why);
+    publishing_.fail_all(why);
     numsubs_.fail_all(why);
     numsub_timer_.at(never);
     publish_connection_.stop();
@@ -178,8 +179,8 @@ void RedisBackend::abandon() noexcept {
 }
 
 void RedisBackend::links_changed() {
-    const bool publish = publisher_.state() == Link::State::ready;
-    const bool subscribe = subscriber_.state() == Link::State::ready;
+    const bool publish = publish_link_.state() == Link::State::ready;
+    const bool subscribe = subscribe_link_.state() == Link::State::ready;
     listener_.on_links(publish, subscribe);
     if (!subscribe) probe_confirmed_ = false;
     const bool possible = publish && probe_confirmed_;
@@ -200,7 +201,7 @@ void RedisBackend::check_probe() {
             break;
         case Probe::Verdict::send:
             try {
-                publisher_.probe(probe_topic_->view(), probe_.next());
+                publishing_.probe(probe_topic_->view(), probe_.next());
                 probe_.sent(now_us());
                 listener_.on_probe_sent();
             } catch (const std::bad_alloc&) {
@@ -212,9 +213,10 @@ void RedisBackend::check_probe() {
                 Error::of(Status::CONNECTION_LOST,
                           {"the server answers, but a message to ourselves did not come back: delivery is broken"});
             listener_.on_probe_failed(why, false);
-            subscriber_.renew(why,
-                              now);  // which of the two is to blame cannot be known: they may have led to two servers
-            publisher_.renew(why, now);
+            subscribe_link_.renew(
+                why,
+                now);  // which of the two is to blame cannot be known: they may have led to two servers
+            publish_link_.renew(why, now);
         }
     }
     flush();
@@ -224,21 +226,22 @@ void RedisBackend::check_probe() {
 
 // What was queued in a break is for us, too: it waits until we are subscribed again.
 void RedisBackend::hold_publishes() {
-    if (drain_wait_ > 0 && subscriber_.tracker().awaited() > 0) publisher_.hold(now_ms() + drain_wait_);
+    if (drain_wait_ > 0 && subscribing_.tracker().awaited() > 0) publishing_.hold(now_ms() + drain_wait_);
 }
 
 void RedisBackend::release_publishes() {
-    if (!publisher_.held() || subscriber_.tracker().awaited() > 0) return;
-    publisher_.release();
+    if (!publishing_.held() || subscribing_.tracker().awaited() > 0) return;
+    publishing_.release();
     publish_connection_.flush();
 }
 
 // A link that succeeds shows that the server is back: the other one need not wait any longer.
 void RedisBackend::link_ready() {
     links_changed();
-    publisher_.hurry(now_ms());
-    subscriber_.hurry(now_ms());
-    if (connected_ || publisher_.state() != Link::State::ready || subscriber_.state() != Link::State::ready) return;
+    publish_link_.hurry(now_ms());
+    subscribe_link_.hurry(now_ms());
+    if (connected_ || publish_link_.state() != Link::State::ready || subscribe_link_.state() != Link::State::ready)
+        return;
     connected_ = true;
     told_attempt_ = 0;
     listener_.on_connected();
@@ -255,10 +258,10 @@ void RedisBackend::reconnecting(std::uint32_t attempt, TimeMs delay) {
 void RedisBackend::give_up(const Error& why, const Link& last) {
     if (std::exchange(given_up_, true)) return;
     const TimeMs now = now_ms();
-    if (subscriber_.state() == Link::State::ready) listener_.on_subscriptions_lost(why);
-    if (publisher_.state() == Link::State::ready) publish_link_down(why);
-    publisher_.give_up(why, now);
-    subscriber_.give_up(why, now);
+    if (subscribe_link_.state() == Link::State::ready) listener_.on_subscriptions_lost(why);
+    if (publish_link_.state() == Link::State::ready) publish_link_down(why);
+    publish_link_.give_up(why, now);
+    subscribe_link_.give_up(why, now);
     numsubs_.give_up(Error::of(Status::NOT_CONNECTED, {"gave up connecting: ", why.text}));
     flush();
     connected_ = false;
@@ -291,7 +294,7 @@ void RedisBackend::PublishSide::link_ready() {
     backend_.listener_.on_publishable(true);
     backend_.numsubs_.link_ready();
     backend_.link_ready();
-    if (!backend_.publisher_.login_pending()) link_login_accepted();  // else its AUTH will say
+    if (!backend_.publishing_.login_pending()) link_login_accepted();  // else its AUTH will say
 }
 
 void RedisBackend::PublishSide::link_lost(const Error& why) {
@@ -302,19 +305,19 @@ void RedisBackend::PublishSide::link_lost(const Error& why) {
 // When both links fail, as they do when the server is gone, the application is told of one: the subscribing one.
 void RedisBackend::PublishSide::link_failed(const Error& why, bool will_retry) {
     if (!will_retry)
-        backend_.give_up(named(backend_.publish_connection_, why), backend_.publisher_);
-    else if (backend_.subscriber_.state() == Link::State::ready)
+        backend_.give_up(named(backend_.publish_connection_, why), backend_.publish_link_);
+    else if (backend_.subscribe_link_.state() == Link::State::ready)
         backend_.listener_.on_connect_failed(named(backend_.publish_connection_, why), true);
 }
 
 void RedisBackend::PublishSide::link_retry(std::uint32_t attempt, TimeMs delay) {
-    if (backend_.subscriber_.state() == Link::State::ready) backend_.reconnecting(attempt, delay);
+    if (backend_.subscribe_link_.state() == Link::State::ready) backend_.reconnecting(attempt, delay);
 }
 
 // The publish link tries the credentials first: the subscribe link is not risked for those that are wrong.
 void RedisBackend::PublishSide::link_login_accepted() {
     backend_.credentials_accepted_ = true;
-    backend_.subscriber_.credentials_accepted(now_ms());
+    backend_.subscribing_.credentials_accepted(now_ms());
     backend_.subscribe_connection_.flush();
 }
 
@@ -339,10 +342,10 @@ void RedisBackend::PublishSide::numsub_answered(const Reply& reply) {
 }
 
 void RedisBackend::SubscribeSide::link_ready() {
-    if (backend_.credentials_accepted_) backend_.subscriber_.credentials_accepted(now_ms());
-    if (backend_.subscriber_.state() != Link::State::ready) return;  // credentials were set during its greeting
-    backend_.listener_.on_gap_reason(backend_.subscriber_.output_buffer_killed() ? GapReason::output_buffer
-                                                                                 : GapReason::reconnect);
+    if (backend_.credentials_accepted_) backend_.subscribing_.credentials_accepted(now_ms());
+    if (backend_.subscribe_link_.state() != Link::State::ready) return;  // credentials were set during its greeting
+    backend_.listener_.on_gap_reason(backend_.subscribing_.output_buffer_killed() ? GapReason::output_buffer
+                                                                                  : GapReason::reconnect);
     backend_.link_ready();
     backend_.publish_connection_.flush();
 }
@@ -358,7 +361,7 @@ void RedisBackend::SubscribeSide::link_failed(const Error& why, bool will_retry)
     if (will_retry)
         backend_.listener_.on_connect_failed(full, true);
     else
-        backend_.give_up(full, backend_.subscriber_);
+        backend_.give_up(full, backend_.subscribe_link_);
 }
 
 void RedisBackend::SubscribeSide::link_retry(std::uint32_t attempt, TimeMs delay) {

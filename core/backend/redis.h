@@ -6,8 +6,8 @@
 #include "core/backend/numsubs.h"
 #include "core/base/settings.h"
 #include "core/protocol/probe.h"
-#include "core/protocol/publisher.h"
-#include "core/protocol/subscriber.h"
+#include "core/protocol/publishing.h"
+#include "core/protocol/subscribing.h"
 
 namespace fanwire::core {
 
@@ -28,12 +28,12 @@ class RedisBackend : public Backend {
     void reconnect() override;
     void needed() override;
     void flush() override;
-    std::size_t unsettled() const override { return publisher_.queue().unsettled(); }
+    std::size_t unsettled() const override { return publishing_.queue().unsettled(); }
     void stop(const Error& why) override;
     void abandon() noexcept override;
 
  private:
-    class PublishSide : public Publisher::Listener {
+    class PublishSide : public Link::Listener, public Publishing::Listener {
      public:
         explicit PublishSide(RedisBackend& backend) : backend_(backend) {}
         void link_ready() override;
@@ -49,7 +49,7 @@ class RedisBackend : public Backend {
         RedisBackend& backend_;
     };
 
-    class SubscribeSide : public Subscriber::Listener {
+    class SubscribeSide : public Link::Listener, public Subscribing::Listener {
      public:
         explicit SubscribeSide(RedisBackend& backend) : backend_(backend) {}
         void link_ready() override;
@@ -84,8 +84,9 @@ class RedisBackend : public Backend {
     const Endpoint endpoint_;  // of both links, which share what TLS read from files
     PublishSide publish_side_{*this};
     SubscribeSide subscribe_side_{*this};
-    Publisher publisher_;
-    Subscriber subscriber_;
+    Publishing publishing_;
+    Subscribing subscribing_;
+    Link publish_link_, subscribe_link_;
     Resolver resolver_;
     Connection publish_connection_, subscribe_connection_;
     Probe probe_;

@@ -7,18 +7,21 @@
 
 namespace fanwire::core {
 
-Link::Link(LinkConfig config, Random random, Listener& listener)
-    : heartbeat_(config.heartbeat_interval, config.heartbeat_timeout),
-      config_(std::move(config)),
+Link::Link(LinkConfig config, Random random, Conversation& conversation, Listener& listener)
+    : config_(std::move(config)),
+      conversation_(conversation),
       listener_(listener),
+      heartbeat_(config_.heartbeat_interval, config_.heartbeat_timeout),
       backoff_(config_.reconnect, std::move(random)),
-      handshake_(config_.handshake) {}
+      handshake_(config_.handshake) {
+    conversation_.link_ = this;
+}
 
 void Link::start(TimeMs now) {
     failed_attempts_ = 0;
     backoff_.reset();
     hurried_ = false;
-    on_start();
+    conversation_.on_start();
     open(now);
 }
 
@@ -45,8 +48,8 @@ void Link::needed(TimeMs now) {
 void Link::give_up(const Error& why, TimeMs now) {
     const bool was_ready = state_ == State::ready;
     stop();
-    if (was_ready) on_down(why, now);
-    on_given_up(why);
+    if (was_ready) conversation_.on_down(why, now);
+    conversation_.on_exhausted(why);
 }
 
 void Link::stop() {
@@ -66,9 +69,9 @@ void Link::opened(TimeMs) {
     reader_.limit(LinkConfig::greeting_max);
     first_bytes_ = true;
     late_credentials_.reset();
-    out_.clear();
-    out_sent_ = 0;
-    handshake_.start(out_);
+    words_.clear();
+    words_sent_ = 0;
+    handshake_.start(words_);
 }
 
 void Link::received(std::string_view bytes, TimeMs now) {
@@ -84,8 +87,8 @@ void Link::received(std::string_view bytes, TimeMs now) {
     }
     while (!bytes.empty() && (state_ == State::greeting || state_ == State::ready)) {
         if (state_ == State::ready && reader_.idle()) {
-            bytes.remove_prefix(scan(bytes, now));
-            const std::string left = scan_left();
+            bytes.remove_prefix(conversation_.scan(bytes, now));
+            const std::string left = conversation_.scan_left();
             for (std::string_view rest = left; !rest.empty() && state_ == State::ready;)
                 rest.remove_prefix(read(rest.substr(0, ReplyReader::feed_max), now));
             if (bytes.empty() || state_ != State::ready || (!left.empty() && reader_.idle())) continue;
@@ -94,17 +97,18 @@ void Link::received(std::string_view bytes, TimeMs now) {
     }
 }
 
-// Gives the piece to the reader; how many bytes of it are done with. The others begin with something for scan().
+// Gives the piece to the reader. Returns how many bytes of it are done with; the others begin with something for
+// scan().
 std::size_t Link::read(std::string_view piece, TimeMs now) {
     reader_.feed(piece);
-    if (!take_replies(now) && state_ == State::ready) on_partial(now);
-    const bool scannable = state_ == State::ready && can_scan(reader_.unread());
+    if (!take_replies(now) && state_ == State::ready) conversation_.on_partial(now);
+    const bool scannable = state_ == State::ready && conversation_.can_scan(reader_.unread());
     const std::size_t done = piece.size() - (scannable ? reader_.drop_unread() : 0);
     reader_.trim();
     return done;
 }
 
-// Whether there were any. Stops in front of what scan() can take.
+// Returns whether there were any. Stops in front of what scan() can take.
 bool Link::take_replies(TimeMs now) {
     bool any = false;
     while (state_ == State::greeting || state_ == State::ready) {
@@ -120,11 +124,11 @@ bool Link::take_replies(TimeMs now) {
         }
         if (state_ == State::ready) {
             const bool unknown = reader_.reply().is(ReplyType::error) && reader_.reply().text().starts_with("NOAUTH");
-            on_reply(reader_.reply(), now);
+            conversation_.on_reply(reader_.reply(), now);
             // It was answered like any other error; but on this connection nothing can succeed any more.
             if (unknown && state_ == State::ready)
                 fail({Status::AUTH_FAILED, "the server no longer knows who is logged in"}, now);
-            if (can_scan(reader_.unread())) return any;
+            if (conversation_.can_scan(reader_.unread())) return any;
             continue;
         }
         switch (handshake_.reply(reader_.reply())) {
@@ -139,8 +143,9 @@ bool Link::take_replies(TimeMs now) {
                 deadline_ = never;
                 worked_ = false;
                 heartbeat_.start(now);
-                on_ready(now);
-                if (late_credentials_) on_credentials(*std::exchange(late_credentials_, std::nullopt), now);
+                conversation_.on_ready(now);
+                if (late_credentials_)
+                    conversation_.on_credentials(*std::exchange(late_credentials_, std::nullopt), now);
                 if (state_ == State::ready) listener_.link_ready();
         }
     }
@@ -154,8 +159,8 @@ void Link::protocol_error(std::string text, TimeMs now) {
 Error Link::reopening(Error why) {
     if (state_ != State::greeting) return why;
     state_ = State::opening;
-    out_.clear();
-    out_sent_ = 0;
+    words_.clear();
+    words_sent_ = 0;
     return why.status == Status::CONNECTION_LOST ? handshake_.closed(why) : why;
 }
 
@@ -172,7 +177,7 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
     request_ = Request::close;
     if (was_ready) {
         state_ = State::waiting;
-        on_down(why, now);
+        conversation_.on_down(why, now);
         listener_.link_lost(why);
     }
     const auto attempts_max = config_.reconnect_attempts_max;
@@ -186,7 +191,7 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
     const bool retry = attempts_max == 0 || failed_attempts_ < attempts_max;
     state_ = retry ? State::waiting : State::stopped;
     deadline_ = never;
-    if (!retry) on_given_up(why);
+    if (!retry) conversation_.on_exhausted(why);
     if (!was_ready || !retry) listener_.link_failed(why, retry);
     if (!retry) return;
     const TimeMs backoff = backoff_.next();
@@ -206,7 +211,7 @@ void Link::set_credentials(const std::string& username, const std::string& passw
     else if (state_ == State::greeting)
         late_credentials_ = late_credentials_.value_or(false) || username_changed;
     else if (state_ == State::ready)
-        on_credentials(username_changed, now);
+        conversation_.on_credentials(username_changed, now);
     refused_ = false;
 }
 
@@ -215,6 +220,11 @@ void Link::renew(Error why, TimeMs now) {
 }
 
 void Link::tick(TimeMs now) {
+    tick_link(now);
+    conversation_.tick(now);
+}
+
+void Link::tick_link(TimeMs now) {
     switch (state_) {
         case State::opening:
         case State::greeting:
@@ -232,12 +242,12 @@ void Link::tick(TimeMs now) {
                 case Heartbeat::Verdict::fine:
                     break;
                 case Heartbeat::Verdict::ping:
-                    send_ping(now);
+                    conversation_.send_ping(now);
                     heartbeat_.expecting(now);
                     break;
                 case Heartbeat::Verdict::dead:
-                    fail({Status::CONNECTION_LOST, "no answer to " + std::string(unanswered()) + " within " +
-                                                       std::to_string(config_.heartbeat_timeout) + " ms"},
+                    fail({Status::CONNECTION_LOST, "no answer to " + std::string(conversation_.unanswered()) +
+                                                       " within " + std::to_string(config_.heartbeat_timeout) + " ms"},
                          now);
             }
             break;
@@ -248,19 +258,14 @@ void Link::tick(TimeMs now) {
 }
 
 TimeMs Link::deadline() const {
-    if (state_ == State::ready) return heartbeat_.deadline();
-    return deadline_;
+    return std::min(state_ == State::ready ? heartbeat_.deadline() : deadline_, conversation_.deadline());
 }
 
-std::string_view Link::output(TimeMs) {
-    return std::string_view(out_).substr(out_sent_);
-}
-
-void Link::wrote(std::size_t size, TimeMs) {
-    out_sent_ += size;
-    if (out_sent_ == out_.size()) {
-        out_.clear();
-        out_sent_ = 0;
+void Link::wrote_words(std::size_t size) {
+    words_sent_ += size;
+    if (words_sent_ == words_.size()) {
+        words_.clear();
+        words_sent_ = 0;
     }
 }
 

@@ -1,4 +1,5 @@
-// The life of one connection to Redis without the connection: bytes and time in, bytes and wishes out.
+// The life of one connection to Redis without the connection: bytes and time in, bytes and wishes out. What is said on
+// it once it is ready is its Conversation's.
 //
 //   idle -> opening -> greeting -> ready -> waiting (backoff) -> opening -> ...
 //
@@ -12,6 +13,7 @@
 #include <string_view>
 
 #include "core/protocol/backoff.h"
+#include "core/protocol/conversation.h"
 #include "core/protocol/handshake.h"
 #include "core/protocol/heartbeat.h"
 #include "core/protocol/reply.h"
@@ -38,7 +40,7 @@ class Link {
     enum class State { idle, opening, greeting, ready, waiting, stopped };
     enum class Request { none, open, close };
 
-    // What a link tells its owner, from within the calls below.
+    // What a link reports to its owner, from within the calls below.
     class Listener {
      public:
         virtual ~Listener() = default;
@@ -55,8 +57,8 @@ class Link {
         virtual void link_login_refused(const Error&) {}
     };
 
-    Link(LinkConfig config, Random random, Listener& listener);
-    virtual ~Link() = default;
+    // `conversation` and `listener` outlive the link. A conversation is that of one link.
+    Link(LinkConfig config, Random random, Conversation& conversation, Listener& listener);
     Link(const Link&) = delete;
     Link& operator=(const Link&) = delete;
 
@@ -86,7 +88,7 @@ class Link {
     void received(std::string_view bytes, TimeMs now);
     // Where what is received next is best put, from the beginning on: given to received() there, it need not be copied.
     // Empty: anywhere. Throws std::bad_alloc.
-    virtual std::span<char> room() { return {}; }
+    std::span<char> room() { return state_ == State::ready ? conversation_.room() : std::span<char>(); }
     // The connection broke, could not be made, or was closed on request.
     void closed(Error why, TimeMs now);
     // The connection is given up for another one in the same attempt, because of `why`: opened() follows, or closed().
@@ -95,48 +97,34 @@ class Link {
     // What was written is still on its way to the server, and moving.
     void moving(TimeMs now) { heartbeat_.moving(now); }
     // Logs in like this from now on. A link that waits for its next attempt makes it at once; what a ready one does
-    // is up to on_credentials().
+    // is up to its conversation.
     void set_credentials(const std::string& username, const std::string& password, TimeMs now);
-    virtual void tick(TimeMs now);
-    virtual TimeMs deadline() const;
+    void tick(TimeMs now);
+    TimeMs deadline() const;
 
     // Bytes to write, valid until the next call; empty when there is nothing.
-    virtual std::string_view output(TimeMs now);
-    virtual void wrote(std::size_t size, TimeMs now);
+    std::string_view output(TimeMs now) { return state_ == State::ready ? conversation_.output(now) : words_left(); }
+    void wrote(std::size_t size, TimeMs now) {
+        if (state_ == State::ready)
+            conversation_.wrote(size, now);
+        else
+            wrote_words(size);
+    }
 
- protected:
-    // Of the part that knows what the link is for.
-    virtual void on_start() {}
-    virtual void on_ready(TimeMs now) = 0;
-    virtual void on_reply(const Reply& reply, TimeMs now) = 0;
-    // Takes from the front of what a ready link received the replies that it can read without the reader; how many
-    // bytes. Part of one it may keep; what it leaves is for the reader, and before that scan_left().
-    virtual std::size_t scan(std::string_view, TimeMs) { return 0; }
-    // Whether scan() takes a reply that begins like this.
-    virtual bool can_scan(std::string_view) const { return false; }
-    // What scan() has kept and cannot read after all.
-    virtual std::string scan_left() { return {}; }
-    virtual void on_down(const Error& why, TimeMs now) = 0;
-    virtual void on_given_up(const Error& why) = 0;
-    virtual void send_ping(TimeMs now) = 0;
-    // The command that the server has to answer next, for the text that it has not.
-    virtual std::string_view unanswered() const { return "PING"; }
-    // Part of a reply came in, and nothing was complete.
-    virtual void on_partial(TimeMs) {}
-    // The credentials of a ready link have changed.
-    virtual void on_credentials(bool, TimeMs) {}
-
-    const HandshakeConfig& login() const { return handshake_.config(); }
-    const ServerStats& server_stats() const { return handshake_.stats(); }
     // Breaks a ready link for a reason of ours and makes it anew at once.
     void renew(Error why, TimeMs now);
-    void login_accepted() { listener_.link_login_accepted(); }
-    void login_refused(const Error& why) {
-        refused_ = true;
-        listener_.link_login_refused(why);
-    }
-    // Whether the other end closed the connection that on_down() is about.
-    bool closed_by_peer() const { return closed_by_peer_; }
+
+    // ---- For the conversation ----
+
+    // Commands that are written in front of whatever else the conversation has to write; how much of them is left to
+    // write, and what of that was.
+    std::string& words() { return words_; }
+    std::string_view words_left() const { return std::string_view(words_).substr(words_sent_); }
+    void wrote_words(std::size_t size);
+
+    // Something was sent that the server must answer; everything it had to answer is answered.
+    void expecting(TimeMs now) { heartbeat_.expecting(now); }
+    void expecting_nothing(TimeMs now) { heartbeat_.received(now); }
 
     // The server has done what the link is for: only then the connection is a good one, and the delays begin again. One
     // that greets well and ends before that is a failed attempt.
@@ -147,26 +135,35 @@ class Link {
         backoff_.reset();
         failed_attempts_ = 0;
     }
-
     // The server has said something that it must not say: the link is closed.
     void protocol_error(std::string text, TimeMs now);
 
-    // Bytes of the handshake and of links that need no more than this.
-    std::string out_;
-    Heartbeat heartbeat_;
+    const HandshakeConfig& login() const { return handshake_.config(); }
+    void login_accepted() { listener_.link_login_accepted(); }
+    void login_refused(const Error& why) {
+        refused_ = true;
+        listener_.link_login_refused(why);
+    }
+    const ServerStats& server_stats() const { return handshake_.stats(); }
+    // Whether the other end closed the connection that on_down() is about.
+    bool closed_by_peer() const { return closed_by_peer_; }
 
  private:
     std::size_t read(std::string_view piece, TimeMs now);
     bool take_replies(TimeMs now);
     void open(TimeMs now);
+    void tick_link(TimeMs now);
     void fail(Error why, TimeMs now, bool retry_at_once = false);
 
     LinkConfig config_;
+    Conversation& conversation_;
     Listener& listener_;
+    Heartbeat heartbeat_;
     Backoff backoff_;
     Handshake handshake_;
     ReplyReader reader_;
-    std::size_t out_sent_ = 0;
+    std::string words_;
+    std::size_t words_sent_ = 0;
     State state_ = State::idle;
     Request request_ = Request::none;
     TimeMs deadline_ = never;  // of opening and greeting together, or the end of waiting

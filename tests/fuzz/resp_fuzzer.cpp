@@ -18,8 +18,9 @@
 #include <vector>
 
 #include "core/protocol/command.h"
-#include "core/protocol/publisher.h"
-#include "core/protocol/subscriber.h"
+#include "core/protocol/link.h"
+#include "core/protocol/publishing.h"
+#include "core/protocol/subscribing.h"
 #include "tests/fuzz/script.h"
 #include "tests/support/topics.h"
 
@@ -103,9 +104,8 @@ struct Connection {
     }
 };
 
-// What a link tells, and what of that must hold.
-template <class Base>
-struct LinkListener : Base {
+// What a link reports, and what of that must hold.
+struct LinkListener : Link::Listener {
     static void look_at(const Error& why) {
         require(static_cast<bool>(why), "a failure has a status", why.text);
         require(why.text.find(password) == std::string::npos, "no text has the password", why.text);
@@ -119,13 +119,13 @@ struct LinkListener : Base {
     void link_login_refused(const Error& why) override { look_at(why); }
 };
 
-struct PublisherListener : LinkListener<Publisher::Listener> {
+struct PublishListener : LinkListener, Publishing::Listener {
     std::size_t probes = 0;  // asked and not answered, or forgotten
 
     void probe_answered(const Outcome&) override { require(probes-- > 0, "only a probe is answered"); }
 };
 
-struct SubscriberListener : LinkListener<Subscriber::Listener> {
+struct SubscribeListener : LinkListener, Subscribing::Listener {
     Names wanted;
     std::uint64_t messages = 0;
     std::string heard;  // everything, in order
@@ -160,9 +160,9 @@ struct SubscriberListener : LinkListener<Subscriber::Listener> {
 };
 
 // Reads every message by the reader, none in place.
-class ByReader : public Subscriber {
+class ByReader : public Subscribing {
  public:
-    using Subscriber::Subscriber;
+    using Subscribing::Subscribing;
 
  private:
     std::size_t scan(std::string_view, TimeMs) override { return 0; }
@@ -276,8 +276,8 @@ class Run {
  public:
     Run(const Config& config, bool by_reader)
         : config_(config),
-          publisher_(
-              config.link, config.offline, [] { return 0.5; }, publisher_listener_,
+          publishing_(
+              config.offline, publish_listener_,
               [this](const SettledRun& run) {
                   for (const Settled& publish : run.publishes) {
                       const auto number = reinterpret_cast<std::uintptr_t>(publish.user_data);
@@ -287,9 +287,9 @@ class Run {
                   }
               },
               [this](std::size_t count, std::size_t) { unqueued_ += count; }),
-          made_(by_reader ? make<ByReader>() : make<Subscriber>()) {
-        publisher_.start(now_);
-        subscriber_.start(now_);
+          made_(by_reader ? make<ByReader>() : make<Subscribing>()) {
+        publish_link_.start(now_);
+        subscribe_link_.start(now_);
         attend();
     }
 
@@ -297,10 +297,10 @@ class Run {
         const std::string name(step.argument.substr(0, 1024));
         switch (step.verb) {
             case 'P':
-                side_ = &publishing_;
+                side_ = &publish_side_;
                 break;
             case 'S':
-                side_ = &subscribing_;
+                side_ = &subscribe_side_;
                 break;
             case 'o':
                 side_->open(now_);
@@ -339,12 +339,12 @@ class Run {
                 side_->link().set_credentials(name, std::string(password), now_);
                 break;
             case 'n':
-                publisher_.renew({Status::CONNECTION_LOST, "renewed"}, now_);
-                subscriber_.renew({Status::CONNECTION_LOST, "renewed"}, now_);
+                publish_link_.renew({Status::CONNECTION_LOST, "renewed"}, now_);
+                subscribe_link_.renew({Status::CONNECTION_LOST, "renewed"}, now_);
                 break;
             case 'b':
-                ++publisher_listener_.probes;
-                publisher_.probe("probe", step.argument);
+                ++publish_listener_.probes;
+                publishing_.probe("probe", step.argument);
                 break;
             case 'w':
                 want(TargetKind::channel, name);
@@ -372,14 +372,14 @@ class Run {
 
     // From here on the server is a good one.
     void finish() {
-        for (Side* side : {&publishing_, &subscribing_}) {
+        for (Side* side : {&publish_side_, &subscribe_side_}) {
             side->hold(false);
             side->break_off(now_);
         }
         attend();
         for (int round = 0; !at_rest(); ++round) {
             require(round < 1000, "it comes to rest");
-            for (Side* side : {&publishing_, &subscribing_}) {
+            for (Side* side : {&publish_side_, &subscribe_side_}) {
                 side->open(now_);
                 attend();
                 side->answer(SIZE_MAX, now_);
@@ -387,71 +387,74 @@ class Run {
             attend();
             pass(100);
         }
-        if (subscriber_.state() == Link::State::ready)
-            require(subscribing_.subscribed() == listener_.wanted, "Redis has what is wanted");
-        publisher_.fail_all({Status::CLOSED, "closed"});
+        if (subscribe_link_.state() == Link::State::ready)
+            require(subscribe_side_.subscribed() == listener_.wanted, "Redis has what is wanted");
+        publishing_.fail_all({Status::CLOSED, "closed"});
         check();
         require(settled_count_ == settled_.size(), "every publish is settled in the end");
         require(unqueued_ == settled_.size(), "nothing counts as unsent in the end");
     }
 
-    const SubscriberListener& listener() const { return listener_; }
+    const SubscribeListener& listener() const { return listener_; }
 
  private:
     template <class Kind>
-    std::unique_ptr<Subscriber> make() {
-        return std::make_unique<Kind>(
-            config_.link, config_.linger, [] { return 0.5; }, topics_, listener_);
+    std::unique_ptr<Subscribing> make() {
+        return std::make_unique<Kind>(config_.linger, config_.link.reconnect.max, topics_, listener_);
     }
     bool at_rest() const {
-        const bool publisher = publisher_.state() == Link::State::stopped || publisher_.state() == Link::State::ready;
-        const bool subscriber = subscriber_.state() == Link::State::stopped ||
-                                (subscriber_.state() == Link::State::ready && subscriber_.tracker().settled());
-        return publisher && subscriber && publisher_.queue().unsettled() == 0;
+        const bool publishing =
+            publish_link_.state() == Link::State::stopped || publish_link_.state() == Link::State::ready;
+        const bool subscribing = subscribe_link_.state() == Link::State::stopped ||
+                                 (subscribe_link_.state() == Link::State::ready && subscribing_.tracker().settled());
+        return publishing && subscribing && publishing_.queue().unsettled() == 0;
     }
     void want(TargetKind kind, const std::string& name) {
         listener_.wanted.insert({kind, name});
-        subscriber_.want(topic_of(topics_, kind, name), now_);
+        subscribing_.want(topic_of(topics_, kind, name), now_);
     }
     void unwant(TargetKind kind, const std::string& name) {
         listener_.wanted.erase({kind, name});
-        if (Topic* const topic = topics_.find(kind, name)) subscriber_.unwant(*topic, now_);
+        if (Topic* const topic = topics_.find(kind, name)) subscribing_.unwant(*topic, now_);
     }
     void publish(std::string_view payload) {
         batch_.deadline = now_ + 3000;
         batch_.add("", "channel", payload, nullptr, reinterpret_cast<void*>(settled_.size()));
         settled_.push_back(false);
-        publisher_.publish(batch_);
+        publishing_.publish(batch_);
     }
     // In pieces, as a driver that wakes for every deadline.
     void pass(TimeMs by) {
         for (const TimeMs end = now_ + by; now_ < end;) {
-            now_ = std::min(end, std::max(now_ + 1, std::min(publisher_.deadline(), subscriber_.deadline())));
+            now_ = std::min(end, std::max(now_ + 1, std::min(publish_link_.deadline(), subscribe_link_.deadline())));
             attend();
         }
     }
     void attend() {
-        publishing_.attend(now_);
-        subscribing_.attend(now_);
+        publish_side_.attend(now_);
+        subscribe_side_.attend(now_);
         check();
     }
     void check() const {
-        require(publisher_.queue().unsettled() == settled_.size() - settled_count_, "unsettled is what is not settled");
+        require(publishing_.queue().unsettled() == settled_.size() - settled_count_,
+                "unsettled is what is not settled");
     }
 
     const Config config_;
     TimeMs now_ = 1000;
-    PublisherListener publisher_listener_;
-    SubscriberListener listener_;
+    PublishListener publish_listener_;
+    SubscribeListener listener_;
     std::vector<bool> settled_;  // by the number of the publish
     std::size_t settled_count_ = 0, unqueued_ = 0;
     PublishBatch batch_;
-    Publisher publisher_;
+    Publishing publishing_;
     Topics topics_;
-    std::unique_ptr<Subscriber> made_;
-    Subscriber& subscriber_ = *made_;
-    Side publishing_{publisher_}, subscribing_{subscriber_};
-    Side* side_ = &subscribing_;
+    std::unique_ptr<Subscribing> made_;
+    Subscribing& subscribing_ = *made_;
+    Link publish_link_{config_.link, [] { return 0.5; }, publishing_, publish_listener_};
+    Link subscribe_link_{config_.link, [] { return 0.5; }, subscribing_, listener_};
+    Side publish_side_{publish_link_}, subscribe_side_{subscribe_link_};
+    Side* side_ = &subscribe_side_;
 };
 
 }  // namespace
@@ -462,7 +465,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto play = [&](bool by_reader) {
         Script script(input);
         Script::Step step;
-        if (!script.next(step)) return SubscriberListener();
+        if (!script.next(step)) return SubscribeListener();
         Run run(Config(step.verb == 'C' ? step.number(255) : 0), by_reader);
         do {
             run.step(step);
@@ -470,7 +473,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         run.finish();
         return run.listener();
     };
-    const SubscriberListener heard = play(false);
+    const SubscribeListener heard = play(false);
     // All again by the reader, if there was anything to read in place.
     if (heard.messages > 0 || input.find("~M") != input.npos || input.find("essage") != input.npos)
         require(heard.heard == play(true).heard, "messages read in place are what the reader makes of them",

@@ -25,21 +25,28 @@ struct Told : Link::Listener {
     std::string text;
 };
 
-class TestLink : public Link {
- public:
-    using Link::Link;
+// Keeps what the link was answered.
+struct Talk : Conversation {
     std::vector<std::string> replies;
     int pings = 0;
 
- private:
-    void on_ready(TimeMs) override {}
     void on_reply(const Reply& reply, TimeMs) override {
         replies.emplace_back(reply.text());
-        if (!reply.is(ReplyType::error)) worked();
+        if (!reply.is(ReplyType::error)) link().worked();
     }
     void on_down(const Error&, TimeMs) override {}
-    void on_given_up(const Error&) override {}
+    std::string_view output(TimeMs) override { return link().words_left(); }
+    void wrote(std::size_t size, TimeMs) override { link().wrote_words(size); }
     void send_ping(TimeMs) override { ++pings; }
+};
+
+struct Talks {
+    Talk talk;
+};
+
+struct TestLink : Talks, Link {
+    TestLink(LinkConfig config, Random random, Listener& listener)
+        : Link(std::move(config), std::move(random), talk, listener) {}
 };
 
 using Events = std::vector<std::string>;
@@ -76,7 +83,7 @@ TEST_F(LinkTest, GreetsAndIsReady) {
     link->received("NG\r\n+early\r\n", 6);
     EXPECT_EQ(link->state(), Link::State::ready);
     EXPECT_EQ(told.take(), Events{"ready"});
-    EXPECT_EQ(link->replies, Events{"early"});
+    EXPECT_EQ(link->talk.replies, Events{"early"});
 }
 
 TEST_F(LinkTest, AuthenticatesAndSelectsInOnePipeline) {
@@ -244,7 +251,7 @@ TEST_F(LinkTest, ComesBackAfterABreakWithAFreshReader) {
     EXPECT_FALSE(link->output(1300).empty());
     link->received("+OK\r\n+PONG\r\n", 1301);
     EXPECT_EQ(told.take(), Events{"ready"});
-    EXPECT_TRUE(link->replies.empty());  // the half reply of the old connection is gone
+    EXPECT_TRUE(link->talk.replies.empty());  // the half reply of the old connection is gone
     link->received("+work\r\n", 1302);
     link->closed({Status::CONNECTION_LOST, "reset"}, 2000);
     EXPECT_EQ(told.take(), (Events{"lost CONNECTION_LOST", "retry 1 in 75"}));  // a good connection resets the backoff
@@ -255,13 +262,13 @@ TEST_F(LinkTest, PingsWhenIdleAndDiesWithoutAnAnswer) {
     greet(*link);
     link->received("+OK\r\n+PONG\r\n", 0);
     link->tick(link->deadline());
-    EXPECT_EQ(link->pings, 1);
+    EXPECT_EQ(link->talk.pings, 1);
     EXPECT_EQ(link->deadline(), 5000);
     link->received("+PONG\r\n", 4999);
     link->tick(5000);
     EXPECT_EQ(link->state(), Link::State::ready);
     link->tick(5999);
-    EXPECT_EQ(link->pings, 2);
+    EXPECT_EQ(link->talk.pings, 2);
     link->tick(9999);
     EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 1 in 75"}));
 }
@@ -449,7 +456,7 @@ TEST_F(LinkTest, AServerThatHasForgottenTheLoginIsToldAnew) {
     link->received("-ERR something else\r\n", 2);
     EXPECT_EQ(link->state(), Link::State::ready);
     link->received("-NOAUTH Authentication required.\r\n", 3);
-    EXPECT_EQ(link->replies, (Events{"ERR something else", "NOAUTH Authentication required."}));
+    EXPECT_EQ(link->talk.replies, (Events{"ERR something else", "NOAUTH Authentication required."}));
     EXPECT_EQ(told.take(), (Events{"ready", "lost AUTH_FAILED", "retry 1 in 75"}));
     link->tick(78);
     link->opened(79);

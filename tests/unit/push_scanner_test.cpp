@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "core/protocol/command.h"
-#include "core/protocol/subscriber.h"
+#include "core/protocol/link.h"
+#include "core/protocol/subscribing.h"
 #include "tests/support/topics.h"
 
 namespace fanwire::core {
@@ -231,14 +232,14 @@ TEST(PushScanner, WhatIsNoMessageAfterAllIsLeftWhole) {
     EXPECT_FALSE(scanner.partial());
 }
 
-// A link whose messages are all read by the reader.
-class ByReader : public Subscriber {
-    using Subscriber::Subscriber;
+// A conversation whose messages are all read by the reader.
+class ByReader : public Subscribing {
+    using Subscribing::Subscribing;
     std::size_t scan(std::string_view, TimeMs) override { return 0; }
     bool can_scan(std::string_view) const override { return false; }
 };
 
-struct Heard : Subscriber::Listener {
+struct Heard : Link::Listener, Subscribing::Listener {
     void link_ready() override { text += "ready\n"; }
     void link_lost(const Error& why) override { text += "lost " + why.text + "\n"; }
     void link_failed(const Error&, bool) override { text += "failed\n"; }
@@ -264,15 +265,16 @@ TargetKind kind_of(int i) {
     return i < wanted / 2 ? TargetKind::channel : TargetKind::pattern;
 }
 
-template <class Link>
+template <class Talk>
 std::string hear(const std::vector<std::string>& pieces) {
     Heard heard;
     LinkConfig config;
     config.handshake = {"", "", "fanwire", 0};
     Topics topics;
+    Talk talk(500, config.reconnect.max, topics, heard);
     Link link(
-        config, 500, [] { return 0.5; }, topics, heard);
-    for (int i = 0; i < wanted; ++i) link.want(topic_of(topics, kind_of(i), name_of(i)), 0);
+        config, [] { return 0.5; }, talk, heard);
+    for (int i = 0; i < wanted; ++i) talk.want(topic_of(topics, kind_of(i), name_of(i)), 0);
     link.start(0);
     link.request();
     link.opened(0);
@@ -288,7 +290,7 @@ std::string hear(const std::vector<std::string>& pieces) {
             rest.remove_prefix(size);
         }
         link.received(rest, 0);
-        if (!greeted && link.state() == Subscriber::State::ready) {
+        if (!greeted && link.state() == Link::State::ready) {
             greeted = true;
             link.wrote(link.output(0).size(), 0);
         }
@@ -366,7 +368,7 @@ TEST(PushScanner, SaysWhatTheReaderWouldHoweverTheBytesAreCut) {
             pieces.push_back(stream.substr(at, size));
             at += size;
         }
-        const std::string heard = hear<Subscriber>(pieces);
+        const std::string heard = hear<Subscribing>(pieces);
         ASSERT_TRUE(heard == hear<ByReader>(pieces)) << "seed " << seed;
         confirmations += static_cast<std::size_t>(std::count(heard.begin(), heard.end(), '+'));
         messages += static_cast<std::size_t>(std::count(heard.begin(), heard.end(), '|')) / 3;

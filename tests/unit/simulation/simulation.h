@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "core/fanout/fanout.h"
-#include "core/protocol/publisher.h"
-#include "core/protocol/subscriber.h"
+#include "core/protocol/publishing.h"
+#include "core/protocol/subscribing.h"
 #include "tests/unit/simulation/asking.h"
 #include "tests/unit/simulation/consumers.h"
 #include "tests/unit/simulation/journal.h"
@@ -24,15 +24,15 @@
 
 namespace fanwire::core::simulation {
 
-class Simulation : private Subscriber::Listener {
+class Simulation : private Link::Listener, private Subscribing::Listener {
  public:
     Coverage coverage;
 
     // `steady`: no inbox overflows, no attempt is the last, nothing is left to chance that the caller wants to decide.
     explicit Simulation(std::uint32_t seed, bool steady = false, bool verbose = false)
         : steady_(steady), trace_{verbose, now_}, random_(seed), settings_(draw_settings()) {
-        publisher_.start(now_);
-        subscriber_.start(now_);
+        publish_link_.start(now_);
+        subscribe_link_.start(now_);
         pump();
     }
     ~Simulation() override {
@@ -92,12 +92,12 @@ class Simulation : private Subscriber::Listener {
         note("subscribe", name);
         Watched& one = consumers_.add(kind, name, pick(2), monitor_);
         Topic* const first = fanout_.add(one.subscription);
-        if (first && subscriber_.state() == Link::State::ready) answered_.insert(one.target);
+        if (first && subscribe_link_.state() == Link::State::ready) answered_.insert(one.target);
         if (!first) {
             if (one.subscription->state() == SubscriptionState::active) one.activated(position_.at(one.target));
         } else {
             needed();
-            subscriber_.want(*first, now_);
+            subscribing_.want(*first, now_);
             if (given_up_) fanout_.failed(*first, given_up_);
         }
     }
@@ -108,7 +108,7 @@ class Simulation : private Subscriber::Listener {
         if (subscribe_wire.collecting()) coverage("unsubscribed inside a large message");
         consumers_.unsubscribed(one);
         if (const TopicRef last = fanout_.remove(*one.subscription, {Status::UNSUBSCRIBED, "unsubscribed"})) {
-            subscriber_.unwant(*last, now_);
+            subscribing_.unwant(*last, now_);
             release();
             topics_.forget_if_unused(*last);
         }
@@ -127,7 +127,7 @@ class Simulation : private Subscriber::Listener {
             ++unsent_;
         }
         needed();
-        publisher_.publish(batch_);
+        publishing_.publish(batch_);
     }
     // See Asking. Most have a time, and few are large.
     void ask(const std::string& name, std::uint64_t expect, TimeMs timeout, std::size_t filling = 0) {
@@ -146,8 +146,8 @@ class Simulation : private Subscriber::Listener {
     void reconnect() {
         note("the engine", "is told to connect");
         if (given_up_) return revive();
-        publisher_.retry(now_);
-        subscriber_.retry(now_);
+        publish_link_.retry(now_);
+        subscribe_link_.retry(now_);
     }
     // Large messages that another client publishes, so that only their delivery costs time here.
     void publish_elsewhere() {
@@ -177,8 +177,8 @@ class Simulation : private Subscriber::Listener {
     void advance(TimeMs by) {
         take_asked();
         now_ += by;
-        publisher_.tick(now_);
-        subscriber_.tick(now_);
+        publish_link_.tick(now_);
+        subscribe_link_.tick(now_);
         asking_.tick();
         publish_wire.obey();
         subscribe_wire.obey();
@@ -236,7 +236,7 @@ class Simulation : private Subscriber::Listener {
 
     // ---- Of the links, as the Redis backend does it ----
 
-    struct PublishSide : Publisher::Listener {
+    struct PublishSide : Link::Listener, Publishing::Listener {
         explicit PublishSide(Simulation& s) : simulation(s) {}
         void link_ready() override {
             simulation.note("publish link", "ready");
@@ -266,27 +266,27 @@ class Simulation : private Subscriber::Listener {
         hurry();
     }
     void hurry() {
-        publisher_.hurry(now_);
-        subscriber_.hurry(now_);
+        publish_link_.hurry(now_);
+        subscribe_link_.hurry(now_);
     }
     void needed() {
-        if (publisher_.state() == Link::State::ready && subscriber_.state() == Link::State::ready) return;
+        if (publish_link_.state() == Link::State::ready && subscribe_link_.state() == Link::State::ready) return;
         if (given_up_) {
             if (settings_.revive_on_use) revive();
             return;
         }
-        publisher_.needed(now_);
-        subscriber_.needed(now_);
+        publish_link_.needed(now_);
+        subscribe_link_.needed(now_);
     }
     void hold() {
-        if (settings_.drain_wait > 0 && subscriber_.tracker().awaited() > 0)
-            publisher_.hold(now_ + settings_.drain_wait);
+        if (settings_.drain_wait > 0 && subscribing_.tracker().awaited() > 0)
+            publishing_.hold(now_ + settings_.drain_wait);
         owing_ = settings_.drain_wait > 0 && owes();
         owing_until_ = now_ + settings_.drain_wait;
         if (owing_ && unsent_ > 0) coverage("queued publishes wait for subscriptions");
     }
     void release() {
-        if (publisher_.held() && subscriber_.tracker().awaited() == 0) publisher_.release();
+        if (publishing_.held() && subscribing_.tracker().awaited() == 0) publishing_.release();
         if (owing_) owing_ = owes();
     }
     // Whether Redis has not answered yet for one of those that were wanted before the subscribe link was ready.
@@ -299,12 +299,12 @@ class Simulation : private Subscriber::Listener {
     void listen() {
         note("the reply channel", "is wanted");
         reply_topic_ = Topic::make(TargetKind::channel, reply_target_.second, 0);
-        if (subscriber_.state() == Link::State::ready) answered_.insert(reply_target_);
-        subscriber_.want(*reply_topic_, now_);
+        if (subscribe_link_.state() == Link::State::ready) answered_.insert(reply_target_);
+        subscribing_.want(*reply_topic_, now_);
     }
     // What requests are to be published goes to the queue with the turn.
     void take_asked() {
-        if (!asked_batch_.empty()) publisher_.publish(asked_batch_);
+        if (!asked_batch_.empty()) publishing_.publish(asked_batch_);
     }
     void pump_publishes(std::size_t writable) {
         take_asked();
@@ -313,8 +313,8 @@ class Simulation : private Subscriber::Listener {
         const bool waits = owing_ && now_ < owing_until_;
         EXPECT_TRUE(!waits || unsent_ == before) << "publishes are sent before our own subscriptions are confirmed";
         if (owing_ && !waits && unsent_ < before) coverage("publishes are sent when drain_wait_ms has passed");
-        if (!waits && publisher_.state() == Link::State::ready) {
-            EXPECT_TRUE(unsent_ == 0 || !publisher_.output(now_).empty()) << "publishes wait for nothing";
+        if (!waits && publish_link_.state() == Link::State::ready) {
+            EXPECT_TRUE(unsent_ == 0 || !publish_link_.output(now_).empty()) << "publishes wait for nothing";
         }
     }
     void revive() {
@@ -322,8 +322,8 @@ class Simulation : private Subscriber::Listener {
         given_up_ = {};
         asking_.revive();
         fanout_.wanted_again();
-        publisher_.start(now_);
-        subscriber_.start(now_);
+        publish_link_.start(now_);
+        subscribe_link_.start(now_);
     }
     void link_lost(const Error& why) override {
         expect_fault("subscribe link lost:", why);
@@ -344,10 +344,10 @@ class Simulation : private Subscriber::Listener {
         if (given_up_) return;
         coverage("given up");
         given_up_ = why;
-        if (subscriber_.state() == Link::State::ready) lose_subscriptions(why);
+        if (subscribe_link_.state() == Link::State::ready) lose_subscriptions(why);
         answered_.clear();
-        publisher_.give_up(why, now_);
-        subscriber_.give_up(why, now_);
+        publish_link_.give_up(why, now_);
+        subscribe_link_.give_up(why, now_);
         asking_.give_up(why, settings_.revive_on_use);
         fanout_.failed_all(why);
     }
@@ -548,7 +548,7 @@ class Simulation : private Subscriber::Listener {
     void client_takes(Wire& wire) { wire.client_takes(some_of(wire), now_); }
     void break_off() {
         if (rarely(4)) {  // as after a failed probe
-            subscriber_.renew({Status::CONNECTION_LOST, "not to be trusted"}, now_);
+            subscribe_link_.renew({Status::CONNECTION_LOST, "not to be trusted"}, now_);
             return subscribe_wire.obey();
         }
         const bool restart = rarely(3);
@@ -617,8 +617,8 @@ class Simulation : private Subscriber::Listener {
             flow();
             drain_all();
             if (testing::Test::HasFailure()) return;
-            const bool ready = publisher_.state() == Link::State::ready && subscriber_.tracker().settled();
-            if (publisher_.queue().unsettled() == 0 && (given_up_ || ready) && asking_.at_rest()) return;
+            const bool ready = publish_link_.state() == Link::State::ready && subscribing_.tracker().settled();
+            if (publishing_.queue().unsettled() == 0 && (given_up_ || ready) && asking_.at_rest()) return;
             advance(100);
         }
         FAIL() << "it does not come to rest";
@@ -629,13 +629,13 @@ class Simulation : private Subscriber::Listener {
         if (subscribe_wire.collecting()) coverage("closed inside a large message");
         take_asked();
         asking_.close();
-        publisher_.fail_all({Status::CLOSED, "closed"});
-        publisher_.stop();
-        subscriber_.stop();
+        publishing_.fail_all({Status::CLOSED, "closed"});
+        publish_link_.stop();
+        subscribe_link_.stop();
         fanout_.remove_all({Status::CLOSED, "closed"});
         drain_all();
         for (const auto& one : consumers_.all()) EXPECT_TRUE(one->ended) << one->target.second << " has no ENDED";
-        EXPECT_EQ(publisher_.queue().unsettled(), 0u);
+        EXPECT_EQ(publishing_.queue().unsettled(), 0u);
         asking_.check();
         check_publishes();
         consumers_.check_kept();
@@ -732,11 +732,8 @@ class Simulation : private Subscriber::Listener {
     std::size_t unsent_ = 0, unsent_bytes_ = 0;
     PublishBatch batch_;
     Error given_up_;
-    Publisher publisher_{
-        settings_.link,
-        settings_.offline,
-        [this] { return draw(); },
-        publish_side_,
+    Publishing publishing_{
+        settings_.offline, publish_side_,
         [this](const SettledRun& run) {
             if (run.sink) return asking_.settled(run);
             for (const Settled& publish : run.publishes)
@@ -747,11 +744,13 @@ class Simulation : private Subscriber::Listener {
             unsent_ -= count;
             unsent_bytes_ -= bytes;
         }};
-    Subscriber subscriber_{settings_.link, settings_.linger, [this] { return draw(); }, topics_,
-                           *this,          &fanout_.pool()};
+    Subscribing subscribing_{settings_.linger, settings_.link.reconnect.max, topics_, *this, &fanout_.pool()};
+    Link publish_link_{settings_.link, [this] { return draw(); }, publishing_, publish_side_};
+    Link subscribe_link_{settings_.link, [this] { return draw(); }, subscribing_, *this};
 
  public:
-    Wire publish_wire{redis, publisher_, random_, coverage}, subscribe_wire{redis, subscriber_, random_, coverage};
+    Wire publish_wire{redis, publish_link_, random_, coverage},
+        subscribe_wire{redis, subscribe_link_, random_, coverage};
 
  private:
     Consumers consumers_{settings_.limits, redis, coverage, trace_};
@@ -772,7 +771,7 @@ class Simulation : private Subscriber::Listener {
                             asked_batch_.add("", name, framed, sink, reinterpret_cast<void*>(number), timeout);
                         ++unsent_;
                     },
-                    [this](std::string_view command) { publisher_.ask_numsub(command); },
+                    [this](std::string_view command) { publishing_.ask_numsub(command); },
                     [this](std::uint32_t n) { return pick(n); }}};
     // Of what is subscribed on the present connection: up to where in the log the client has received.
     std::map<ModelRedis::Target, std::size_t> position_;

@@ -1,5 +1,5 @@
-// The sending link: what happens to publishes as it comes, goes and gives up.
-#include "core/protocol/publisher.h"
+// The link that sends: what happens to publishes as it comes, goes and gives up.
+#include "core/protocol/publishing.h"
 
 #include <gtest/gtest.h>
 
@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "core/protocol/error_reply.h"
+#include "core/protocol/link.h"
 
 namespace fanwire::core {
 namespace {
 
-struct PublisherTest : testing::Test, Publisher::Listener {
+struct PublishingTest : testing::Test, Link::Listener, Publishing::Listener {
     void link_ready() override { events.push_back("ready"); }
     void link_lost(const Error& why) override { events.push_back("lost: " + why.text); }
     void link_failed(const Error&, bool) override {}
@@ -31,8 +32,9 @@ struct PublisherTest : testing::Test, Publisher::Listener {
     void open(Offline offline) {
         LinkConfig config;
         config.handshake = {"", "", "fanwire", 0};
-        link = std::make_unique<Publisher>(
-            config, offline, [] { return 0.5; }, *this,
+        link = nullptr;
+        publishing = std::make_unique<Publishing>(
+            offline, *this,
             [this](const SettledRun& run) {
                 for (const Settled& publish : run.publishes) {
                     const std::string name = find_status(static_cast<int>(run.error.status))->name;
@@ -40,6 +42,8 @@ struct PublisherTest : testing::Test, Publisher::Listener {
                 }
             },
             [](std::size_t, std::size_t) {});
+        link = std::make_unique<Link>(
+            config, [] { return 0.5; }, *publishing, *this);
     }
     void connect(TimeMs now = 0) {
         link->start(now);
@@ -52,7 +56,7 @@ struct PublisherTest : testing::Test, Publisher::Listener {
         PublishBatch batch;
         batch.deadline = deadline;
         batch.add("ws:", "a", payload);
-        link->publish(batch);
+        publishing->publish(batch);
     }
     static std::string text_of(const SettledRun& run, const Settled& publish) {
         return std::to_string(reinterpret_cast<std::uintptr_t>(publish.user_data)) + " " +
@@ -62,12 +66,13 @@ struct PublisherTest : testing::Test, Publisher::Listener {
 
     std::vector<std::string> events;
     bool link_detail = false;  // tell of each publish which it was and how many received it
-    std::unique_ptr<Publisher> link;
+    std::unique_ptr<Publishing> publishing;
+    std::unique_ptr<Link> link;
 };
 
 using Strings = std::vector<std::string>;
 
-TEST_F(PublisherTest, WaitsForTheConnection) {
+TEST_F(PublishingTest, WaitsForTheConnection) {
     open(Offline::queue);
     publish("early");
     EXPECT_TRUE(link->output(0).empty());
@@ -78,7 +83,7 @@ TEST_F(PublisherTest, WaitsForTheConnection) {
     EXPECT_EQ(take(), (Strings{"ready", "OK"}));
 }
 
-TEST_F(PublisherTest, OfflineFailDoesNotWait) {
+TEST_F(PublishingTest, OfflineFailDoesNotWait) {
     open(Offline::fail);
     publish("early");
     EXPECT_EQ(take(), Strings{"NOT_CONNECTED"});
@@ -89,7 +94,7 @@ TEST_F(PublisherTest, OfflineFailDoesNotWait) {
 }
 
 // What cannot be the outcome of a publish says nothing about it, and must not make it forgotten.
-TEST_F(PublisherTest, AnAnswerOfTheWrongKindBreaksTheLinkAndSettlesThePublish) {
+TEST_F(PublishingTest, AnAnswerOfTheWrongKindBreaksTheLinkAndSettlesThePublish) {
     for (const char* answer : {"+OK\r\n", "$-1\r\n", "*0\r\n", "$1\r\nx\r\n"}) {
         open(Offline::queue);
         connect();
@@ -102,31 +107,31 @@ TEST_F(PublisherTest, AnAnswerOfTheWrongKindBreaksTheLinkAndSettlesThePublish) {
         ASSERT_EQ(seen.size(), 4u) << answer;
         EXPECT_EQ(seen[1], "OK");
         EXPECT_EQ(seen[2], "OUTCOME_UNKNOWN");
-        EXPECT_EQ(link->queue().unsettled(), 0u) << answer;
+        EXPECT_EQ(publishing->queue().unsettled(), 0u) << answer;
     }
 }
 
-TEST_F(PublisherTest, ANumsubIsAnsweredAmongPublishesByAnArrayOrAnError) {
+TEST_F(PublishingTest, ANumsubIsAnsweredAmongPublishesByAnArrayOrAnError) {
     open(Offline::queue);
     connect();
     publish("1");
-    link->ask_numsub("*2\r\n$6\r\nPUBSUB\r\n$6\r\nNUMSUB\r\n");
-    link->ask_numsub("*2\r\n$6\r\nPUBSUB\r\n$6\r\nNUMSUB\r\n");
+    publishing->ask_numsub("*2\r\n$6\r\nPUBSUB\r\n$6\r\nNUMSUB\r\n");
+    publishing->ask_numsub("*2\r\n$6\r\nPUBSUB\r\n$6\r\nNUMSUB\r\n");
     publish("2");
     while (!link->output(0).empty()) link->wrote(link->output(0).size(), 0);
     link->received(":1\r\n*2\r\n$1\r\nx\r\n:3\r\n-NOPERM no\r\n:2\r\n", 1);
     EXPECT_EQ(take(), (Strings{"ready", "OK", "numsub 2", "numsub: NOPERM no", "OK"}));
-    EXPECT_FALSE(link->queue().awaits_reply());
+    EXPECT_FALSE(publishing->queue().awaits_reply());
 
-    link->ask_numsub("*2\r\n$6\r\nPUBSUB\r\n$6\r\nNUMSUB\r\n");
+    publishing->ask_numsub("*2\r\n$6\r\nPUBSUB\r\n$6\r\nNUMSUB\r\n");
     link->wrote(link->output(1).size(), 1);
     link->received(":1\r\n", 2);
     EXPECT_EQ(link->state(), Link::State::waiting) << "a number is no answer to it";
-    EXPECT_TRUE(link->queue().idle()) << "and it is forgotten with the link";
+    EXPECT_TRUE(publishing->queue().idle()) << "and it is forgotten with the link";
 }
 
 // A number is read by one way, an error by another: in one read, both leave the link owing nothing.
-TEST_F(PublisherTest, MixedAnswersInOneReadLeaveAnIdleLinkAlive) {
+TEST_F(PublishingTest, MixedAnswersInOneReadLeaveAnIdleLinkAlive) {
     for (const char* answers : {":1\r\n-ERR no\r\n:1\r\n", "-ERR no\r\n:1\r\n:1\r\n", ":1\r\n:1\r\n-ERR no\r\n"}) {
         open(Offline::queue);
         connect();
@@ -143,7 +148,7 @@ TEST_F(PublisherTest, MixedAnswersInOneReadLeaveAnIdleLinkAlive) {
     }
 }
 
-TEST_F(PublisherTest, NoPingQueuesUpBehindWhatCannotBeWritten) {
+TEST_F(PublishingTest, NoPingQueuesUpBehindWhatCannotBeWritten) {
     open(Offline::queue);
     connect();
     publish(std::string(1000, 'x'));
@@ -151,13 +156,13 @@ TEST_F(PublisherTest, NoPingQueuesUpBehindWhatCannotBeWritten) {
     for (TimeMs now = 1000; now < 3000; now += 100) link->tick(now);
     const std::string rest(link->output(3000));
     EXPECT_EQ(rest.find("PING"), rest.npos);
-    EXPECT_EQ(link->queue().has_unsent(), true);
+    EXPECT_EQ(publishing->queue().has_unsent(), true);
     link->wrote(rest.size(), 3000);
     EXPECT_TRUE(link->output(3000).empty());
 }
 
 // The answer to an AUTH that a break has swallowed is not awaited on the next connection.
-TEST_F(PublisherTest, APasswordStaysUntoldAfterABreakDuringALogin) {
+TEST_F(PublishingTest, APasswordStaysUntoldAfterABreakDuringALogin) {
     open(Offline::queue);
     connect();
     link->set_credentials("", "first1", 1);
@@ -177,28 +182,28 @@ TEST_F(PublisherTest, APasswordStaysUntoldAfterABreakDuringALogin) {
 }
 
 // Of a batch of which a part is written.
-TEST_F(PublisherTest, AnAnswerToWhatIsNotSentBreaksTheLink) {
+TEST_F(PublishingTest, AnAnswerToWhatIsNotSentBreaksTheLink) {
     open(Offline::queue);
     connect();
     PublishBatch batch;
     batch.deadline = never;
     for (const char* payload : {"1", "2"}) batch.add("ws:", "a", payload);
-    link->publish(batch);
+    publishing->publish(batch);
     link->wrote(link->output(0).size() / 2, 0);
     link->received(":1\r\n:1\r\n", 1);
     EXPECT_EQ(link->state(), Link::State::waiting);
     EXPECT_EQ(take()[1], "OK");
-    EXPECT_EQ(link->queue().unsettled(), 1u) << "the second one is still to be sent";
+    EXPECT_EQ(publishing->queue().unsettled(), 1u) << "the second one is still to be sent";
 }
 
-TEST_F(PublisherTest, AnAnswerToNothingBreaksTheLink) {
+TEST_F(PublishingTest, AnAnswerToNothingBreaksTheLink) {
     open(Offline::queue);
     connect();
     link->received(":1\r\n", 1);
     EXPECT_EQ(link->state(), Link::State::waiting);
 }
 
-TEST_F(PublisherTest, PingsAnIdleLinkOnly) {
+TEST_F(PublishingTest, PingsAnIdleLinkOnly) {
     open(Offline::queue);
     connect();
     link->tick(1000);
@@ -213,7 +218,7 @@ TEST_F(PublisherTest, PingsAnIdleLinkOnly) {
 }
 
 // The reader gets the answer that a read has cut in two, and no more: the others are told in runs.
-TEST_F(PublisherTest, AnAnswerCutInTwoLeavesTheOthersToTheScan) {
+TEST_F(PublishingTest, AnAnswerCutInTwoLeavesTheOthersToTheScan) {
     const std::size_t count = 60;
     std::string answers;
     std::vector<std::size_t> expected;
@@ -227,33 +232,35 @@ TEST_F(PublisherTest, AnAnswerCutInTwoLeavesTheOthersToTheScan) {
         std::size_t runs = 0;
         LinkConfig config;
         config.handshake = {"", "", "fanwire", 0};
-        Publisher publisher(
-            config, Offline::queue, [] { return 0.5; }, *this,
+        Publishing several(
+            Offline::queue, *this,
             [&](const SettledRun& run) {
                 ++runs;
                 for (const Settled& publish : run.publishes) receivers.push_back(publish.receivers);
             },
             [](std::size_t, std::size_t) {});
-        publisher.start(0);
-        publisher.request();
-        publisher.opened(0);
-        publisher.wrote(publisher.output(0).size(), 0);
-        publisher.received("+OK\r\n+PONG\r\n", 0);
-        ASSERT_EQ(publisher.state(), Link::State::ready);
+        Link its_link(
+            config, [] { return 0.5; }, several, *this);
+        its_link.start(0);
+        its_link.request();
+        its_link.opened(0);
+        its_link.wrote(its_link.output(0).size(), 0);
+        its_link.received("+OK\r\n+PONG\r\n", 0);
+        ASSERT_EQ(its_link.state(), Link::State::ready);
         PublishBatch batch;
         for (std::size_t i = 0; i < count; ++i) batch.add("", "c", "p");
-        publisher.publish(batch);
-        publisher.wrote(publisher.output(0).size(), 0);
-        publisher.received(std::string_view(answers).substr(0, cut), 1);
-        publisher.received(std::string_view(answers).substr(cut), 1);
+        several.publish(batch);
+        its_link.wrote(its_link.output(0).size(), 0);
+        its_link.received(std::string_view(answers).substr(0, cut), 1);
+        its_link.received(std::string_view(answers).substr(cut), 1);
         EXPECT_EQ(receivers, expected);
         EXPECT_LE(runs, 3u);
-        EXPECT_TRUE(publisher.queue().idle());
-        EXPECT_EQ(publisher.state(), Link::State::ready);
+        EXPECT_TRUE(several.queue().idle());
+        EXPECT_EQ(its_link.state(), Link::State::ready);
     }
 }
 
-TEST_F(PublisherTest, ABurstOfAnswersLeavesAnIdleLink) {
+TEST_F(PublishingTest, ABurstOfAnswersLeavesAnIdleLink) {
     open(Offline::queue);
     connect();
     for (int i = 0; i < 3; ++i) publish("x");
@@ -266,7 +273,7 @@ TEST_F(PublisherTest, ABurstOfAnswersLeavesAnIdleLink) {
 }
 
 // A large publish takes its time on a slow connection: as long as bytes go out the link lives.
-TEST_F(PublisherTest, ALargePublishOnASlowConnectionIsNoSilence) {
+TEST_F(PublishingTest, ALargePublishOnASlowConnectionIsNoSilence) {
     open(Offline::queue);
     connect();
     publish(std::string(1000000, 'x'));
@@ -288,7 +295,7 @@ TEST_F(PublisherTest, ALargePublishOnASlowConnectionIsNoSilence) {
 }
 
 // Redis refuses a command that is too large by its first bytes and closes: the others go on, on a new connection.
-TEST_F(PublisherTest, AnErrorWhileAPublishIsBeingWrittenIsItsOutcome) {
+TEST_F(PublishingTest, AnErrorWhileAPublishIsBeingWrittenIsItsOutcome) {
     link_detail = false;
     open(Offline::queue);
     connect();
@@ -312,7 +319,7 @@ TEST_F(PublisherTest, AnErrorWhileAPublishIsBeingWrittenIsItsOutcome) {
     EXPECT_EQ(link->state(), Link::State::waiting) << "nothing is written: it answers nothing";
 }
 
-TEST_F(PublisherTest, HavingGivenUpItFailsEverything) {
+TEST_F(PublishingTest, HavingGivenUpItFailsEverything) {
     open(Offline::queue);
     connect();
     publish("sent");
@@ -323,7 +330,7 @@ TEST_F(PublisherTest, HavingGivenUpItFailsEverything) {
     EXPECT_EQ(take(), (Strings{"ready", "OUTCOME_UNKNOWN", "NOT_CONNECTED", "NOT_CONNECTED"}));
 }
 
-TEST_F(PublisherTest, StartedAgainItPublishesAgain) {
+TEST_F(PublishingTest, StartedAgainItPublishesAgain) {
     open(Offline::queue);
     connect();
     link->give_up({Status::CONNECT_FAILED, "refused"}, 0);
@@ -337,29 +344,29 @@ TEST_F(PublisherTest, StartedAgainItPublishesAgain) {
     EXPECT_EQ(take(), (Strings{"ready", "OK"}));
 }
 
-TEST_F(PublisherTest, WhatIsHeldGoesWhenItIsReleasedOrItsTimeHasCome) {
+TEST_F(PublishingTest, WhatIsHeldGoesWhenItIsReleasedOrItsTimeHasCome) {
     for (const bool in_time : {true, false}) {
         open(Offline::queue);
         publish("queued");
         connect();
-        link->hold(900);
+        publishing->hold(900);
         EXPECT_EQ(link->output(0), "");
         publish("behind it");
         EXPECT_EQ(link->deadline(), 900);
         link->tick(899);
         EXPECT_EQ(link->output(899), "");
-        in_time ? link->release() : link->tick(900);
-        EXPECT_FALSE(link->held());
+        in_time ? publishing->release() : link->tick(900);
+        EXPECT_FALSE(publishing->held());
         const std::string said(link->output(900));
         EXPECT_LT(said.find("queued"), said.find("behind it"));
         EXPECT_NE(said.find("behind it"), said.npos);
     }
 }
 
-TEST_F(PublisherTest, AHoldEndsWithItsConnection) {
+TEST_F(PublishingTest, AHoldEndsWithItsConnection) {
     open(Offline::queue);
     connect();
-    link->hold(1000);
+    publishing->hold(1000);
     link->closed({Status::CONNECTION_LOST, "reset"}, 10);
     publish("queued");
     connect(20);
@@ -367,18 +374,18 @@ TEST_F(PublisherTest, AHoldEndsWithItsConnection) {
 }
 
 // A link that is held is alive, and what it says for itself stands in front of what is held, as do the answers.
-TEST_F(PublisherTest, TheLinksOwnCommandsAreNotHeld) {
+TEST_F(PublishingTest, TheLinksOwnCommandsAreNotHeld) {
     link_detail = true;
     open(Offline::queue);
     publish("queued");
     connect();
-    link->hold(600000);
+    publishing->hold(600000);
     link->tick(1000);
     EXPECT_EQ(link->output(1000), "*1\r\n$4\r\nPING\r\n");
     link->wrote(5, 1000);
     link->set_credentials("me", "new", 1001);
-    link->probe("p", "1");
-    link->release();
+    publishing->probe("p", "1");
+    publishing->release();
     std::string said;
     for (std::string_view part; !(part = link->output(1002)).empty(); link->wrote(part.size(), 1002)) said += part;
     EXPECT_EQ(said.substr(0, 9), "4\r\nPING\r\n");
@@ -392,11 +399,11 @@ TEST_F(PublisherTest, TheLinksOwnCommandsAreNotHeld) {
     EXPECT_EQ(link->state(), Link::State::ready) << "everything is answered";
 }
 
-TEST_F(PublisherTest, AHeldLinkThatAnswersNothingIsDead) {
+TEST_F(PublishingTest, AHeldLinkThatAnswersNothingIsDead) {
     open(Offline::queue);
     publish("queued");
     connect();
-    link->hold(600000);
+    publishing->hold(600000);
     link->tick(1000);
     link->wrote(link->output(1000).size(), 1000);
     link->tick(5000);
@@ -406,7 +413,7 @@ TEST_F(PublisherTest, AHeldLinkThatAnswersNothingIsDead) {
     EXPECT_EQ(link->state(), Link::State::waiting);
 }
 
-TEST_F(PublisherTest, NewCredentialsAreUsedOnTheLiveLinkInTheirPlace) {
+TEST_F(PublishingTest, NewCredentialsAreUsedOnTheLiveLinkInTheirPlace) {
     open(Offline::queue);
     connect();
     publish("before");
@@ -421,7 +428,7 @@ TEST_F(PublisherTest, NewCredentialsAreUsedOnTheLiveLinkInTheirPlace) {
     EXPECT_EQ(take(), (Strings{"ready", "OK", "OK"}));
 }
 
-TEST_F(PublisherTest, RefusedCredentialsLeaveTheLinkAndTheirPasswordUntold) {
+TEST_F(PublishingTest, RefusedCredentialsLeaveTheLinkAndTheirPasswordUntold) {
     open(Offline::queue);
     connect();
     link->set_credentials("", "hunter2", 5);
@@ -436,7 +443,7 @@ TEST_F(PublisherTest, RefusedCredentialsLeaveTheLinkAndTheirPasswordUntold) {
     EXPECT_EQ(take(), Strings{"refused: AUTH: the server does not accept the command"});
 }
 
-TEST_F(PublisherTest, CredentialsSetDuringTheGreetingAreUsedBehindIt) {
+TEST_F(PublishingTest, CredentialsSetDuringTheGreetingAreUsedBehindIt) {
     open(Offline::queue);
     link->start(0);
     link->request();
@@ -448,7 +455,7 @@ TEST_F(PublisherTest, CredentialsSetDuringTheGreetingAreUsedBehindIt) {
     EXPECT_EQ(link->output(2), "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$3\r\nnew\r\n");
 }
 
-TEST_F(PublisherTest, CredentialsEndTheWaitForTheNextAttempt) {
+TEST_F(PublishingTest, CredentialsEndTheWaitForTheNextAttempt) {
     open(Offline::queue);
     link->start(0);
     link->request();
@@ -464,7 +471,7 @@ TEST_F(PublisherTest, CredentialsEndTheWaitForTheNextAttempt) {
     EXPECT_TRUE(link->output(3).starts_with("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$3\r\nnew\r\n"));
 }
 
-TEST_F(PublisherTest, CredentialsThatWereRefusedMayBeSetAgain) {
+TEST_F(PublishingTest, CredentialsThatWereRefusedMayBeSetAgain) {
     open(Offline::queue);
     connect();
     for (TimeMs now : {5, 7}) {
@@ -475,7 +482,7 @@ TEST_F(PublisherTest, CredentialsThatWereRefusedMayBeSetAgain) {
     }
 }
 
-TEST_F(PublisherTest, APasswordOfBeforeIsNotRepeatedEither) {
+TEST_F(PublishingTest, APasswordOfBeforeIsNotRepeatedEither) {
     open(Offline::queue);
     connect();
     link->set_credentials("me", "s3cret-A", 5);
@@ -485,7 +492,7 @@ TEST_F(PublisherTest, APasswordOfBeforeIsNotRepeatedEither) {
     for (const std::string& event : take()) EXPECT_EQ(event.find("s3cret"), event.npos) << event;
 }
 
-TEST_F(PublisherTest, CredentialsSetDuringAGreetingThatFailsAreTriedAtOnce) {
+TEST_F(PublishingTest, CredentialsSetDuringAGreetingThatFailsAreTriedAtOnce) {
     open(Offline::queue);
     link->start(0);
     link->request();
@@ -497,7 +504,7 @@ TEST_F(PublisherTest, CredentialsSetDuringAGreetingThatFailsAreTriedAtOnce) {
     EXPECT_EQ(link->deadline(), 2);
 }
 
-TEST_F(PublisherTest, NoCredentialsAtAllNeedANewConnection) {
+TEST_F(PublishingTest, NoCredentialsAtAllNeedANewConnection) {
     open(Offline::queue);
     connect();
     link->set_credentials("", "", 4);  // it is so already
@@ -509,15 +516,15 @@ TEST_F(PublisherTest, NoCredentialsAtAllNeedANewConnection) {
     EXPECT_EQ(take(), (Strings{"ready", "lost: connecting anew, without a login"}));
 }
 
-TEST_F(PublisherTest, ProbesAreNoPublishes) {
+TEST_F(PublishingTest, ProbesAreNoPublishes) {
     open(Offline::queue);
     connect();
-    link->probe("p", "1");
-    EXPECT_EQ(link->queue().unsettled(), 0u);
+    publishing->probe("p", "1");
+    EXPECT_EQ(publishing->queue().unsettled(), 0u);
     EXPECT_EQ(link->output(0), "*3\r\n$7\r\nPUBLISH\r\n$1\r\np\r\n$1\r\n1\r\n");
     link->wrote(link->output(0).size(), 0);
     link->received(":1\r\n", 1);
-    link->probe("p", "2");
+    publishing->probe("p", "2");
     link->wrote(link->output(1).size(), 1);
     link->received("-NOPERM no\r\n", 2);
     EXPECT_EQ(take(), (Strings{"ready", "probe 1", "probe: PUBLISH: NOPERM no"}));
@@ -525,7 +532,7 @@ TEST_F(PublisherTest, ProbesAreNoPublishes) {
 
 // Plain answers are read by a scan: what comes of them must not differ from what the reader makes of them, however the
 // bytes are cut.
-class ScanTest : public PublisherTest, public testing::WithParamInterface<unsigned> {
+class ScanTest : public PublishingTest, public testing::WithParamInterface<unsigned> {
  protected:
     std::string answer() {
         static const char* const unusual[] = {":-1",
@@ -583,10 +590,10 @@ TEST_P(ScanTest, SaysWhatTheReaderSays) {
         }
         soon = soon && pick(4) > 0;
         batch.deadline = same.deadline = soon ? 10 : 1000;
-        link->publish(batch);
+        publishing->publish(batch);
         reference.append(same);
         if (pick(4) == 0) {
-            link->probe("p", "x");
+            publishing->probe("p", "x");
             reference.append_own(PublishRecord::Kind::probe, "x");
             ++commands;
         }
@@ -624,7 +631,7 @@ TEST_P(ScanTest, SaysWhatTheReaderSays) {
         seen.pop_back();
     }
     EXPECT_EQ(seen, expected);
-    EXPECT_EQ(link->queue().unsettled(), reference.unsettled());
+    EXPECT_EQ(publishing->queue().unsettled(), reference.unsettled());
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, ScanTest, testing::Range(0u, 300u));

@@ -1,15 +1,16 @@
-// The link that receives: a Link whose tracker keeps Redis's subscriptions equal to the wanted ones.
+// What the subscribe link says and hears: its tracker keeps Redis's subscriptions equal to the wanted ones.
 #pragma once
 
-#include "core/protocol/link.h"
+#include "core/protocol/conversation.h"
+#include "core/protocol/handshake.h"
 #include "core/protocol/push_scanner.h"
 #include "core/protocol/tracker.h"
 
 namespace fanwire::core {
 
-class Subscriber : public Link {
+class Subscribing : public Conversation {
  public:
-    class Listener : public Link::Listener, public SubscriptionTracker::Listener {
+    class Listener : public SubscriptionTracker::Listener {
      public:
         // `topic`: that of the frame's target; null: it is not known any more. Views are valid during the call. No
         // topic may come or go.
@@ -18,20 +19,14 @@ class Subscriber : public Link {
         virtual void message_arriving() {}
     };
 
-    // `config` should ask for the server's stats. `pool`: for the memory of large messages.
-    Subscriber(const LinkConfig& config, TimeMs linger, Random random, Topics& topics, Listener& listener,
-               MessagePool* pool = nullptr)
-        : Link(config, std::move(random), listener),
-          tracker_(linger, config.reconnect.max, topics, listener),
-          scanner_(pool),
-          topics_(topics),
-          listener_(listener) {}
+    // The link's handshake should ask for the server's stats. `retry_max`: see SubscriptionTracker. `pool`: for the
+    // memory of large messages.
+    Subscribing(TimeMs linger, TimeMs retry_max, Topics& topics, Listener& listener, MessagePool* pool = nullptr)
+        : tracker_(linger, retry_max, topics, listener), scanner_(pool), topics_(topics), listener_(listener) {}
 
     void want(Topic& topic, TimeMs now) noexcept { tracker_.want(topic, now); }
     void unwant(Topic& topic, TimeMs now) noexcept { tracker_.unwant(topic, now); }
     const SubscriptionTracker& tracker() const { return tracker_; }
-    // Breaks the connection and makes another.
-    using Link::renew;
     // The server accepts the credentials that were set: a connection of another user is made anew. Until this is known
     // it is left alone.
     void credentials_accepted(TimeMs now);
@@ -39,7 +34,8 @@ class Subscriber : public Link {
     bool output_buffer_killed() const { return output_buffer_killed_; }
 
     std::string_view output(TimeMs now) override;
-    std::span<char> room() override { return state() == State::ready ? scanner_.room() : std::span<char>(); }
+    void wrote(std::size_t size, TimeMs now) override;
+    std::span<char> room() override { return scanner_.room(); }
     void tick(TimeMs now) override;
     TimeMs deadline() const override;
 
@@ -50,7 +46,7 @@ class Subscriber : public Link {
     bool can_scan(std::string_view bytes) const override;
     std::string scan_left() override;
     void on_down(const Error& why, TimeMs now) override;
-    void on_given_up(const Error&) override { tracker_.end(); }
+    void on_exhausted(const Error&) override { tracker_.end(); }
     void send_ping(TimeMs now) override;
     std::string_view unanswered() const override { return tracker_.unanswered(); }
     void on_partial(TimeMs) override { listener_.message_arriving(); }

@@ -1,9 +1,10 @@
-#include "core/protocol/subscriber.h"
+#include "core/protocol/subscribing.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "core/protocol/command.h"
+#include "core/protocol/link.h"
 
 namespace fanwire::core {
 
@@ -19,20 +20,23 @@ bool same_target(const PushFrame& a, const PushFrame& b) {
 
 }  // namespace
 
-std::string_view Subscriber::output(TimeMs now) {
+std::string_view Subscribing::output(TimeMs now) {
     // Commands are made as the connection takes them, so that replaying a million channels needs no buffer for them.
-    if (state() == State::ready) {
-        while (out_.size() < SubscriptionTracker::batch_bytes_max && tracker_.next_command(out_)) {
-        }
-        if (tracker_.under_way()) heartbeat_.expecting(now);
+    std::string& words = link().words();
+    while (words.size() < SubscriptionTracker::batch_bytes_max && tracker_.next_command(words)) {
     }
-    return Link::output(now);
+    if (tracker_.under_way()) link().expecting(now);
+    return link().words_left();
 }
 
-std::size_t Subscriber::scan(std::string_view bytes, TimeMs now) {
+void Subscribing::wrote(std::size_t size, TimeMs) {
+    link().wrote_words(size);
+}
+
+std::size_t Subscribing::scan(std::string_view bytes, TimeMs now) {
     bool any = false;
     std::size_t used = 0;
-    while (state() == State::ready) {
+    while (link().state() == Link::State::ready) {
         used += scanner_.scan(bytes.substr(used), [&](std::span<const PushFrame> frames) {
             any = true;
             return take(frames);
@@ -40,30 +44,30 @@ std::size_t Subscriber::scan(std::string_view bytes, TimeMs now) {
         if (scanner_.partial()) break;
         const std::size_t before = used;
         Acknowledgement acknowledgement;
-        while (state() == State::ready && scan_acknowledgement(bytes.substr(used), acknowledgement)) {
+        while (link().state() == Link::State::ready && scan_acknowledgement(bytes.substr(used), acknowledgement)) {
             used += acknowledgement.size;
-            if (!take(acknowledgement, now)) protocol_error(unasked, now);
+            if (!take(acknowledgement, now)) link().protocol_error(unasked, now);
         }
         if (used == before) break;
         any = true;
     }
-    if (any && state() == State::ready) worked();
-    if (!any && used > 0 && state() == State::ready) on_partial(now);
+    if (any && link().state() == Link::State::ready) link().worked();
+    if (!any && used > 0 && link().state() == Link::State::ready) on_partial(now);
     return used;
 }
 
-bool Subscriber::can_scan(std::string_view bytes) const {
+bool Subscribing::can_scan(std::string_view bytes) const {
     Acknowledgement acknowledgement;
     return begins_push(bytes) || scan_acknowledgement(bytes, acknowledgement);
 }
 
-bool Subscriber::take(const Acknowledgement& acknowledgement, TimeMs now) {
+bool Subscribing::take(const Acknowledgement& acknowledgement, TimeMs now) {
     return tracker_.acknowledged(acknowledgement.subscribed, acknowledgement.kind, acknowledgement.name, now);
 }
 
 // Each look-up leads to places in memory that no cache may hold: those of all frames are fetched at once. What one
 // channel has many of in a row is looked up once.
-std::size_t Subscriber::take(std::span<const PushFrame> frames) {
+std::size_t Subscribing::take(std::span<const PushFrame> frames) {
     std::array<std::uint32_t, PushScanner::frames_max> hashes;
     std::array<std::uint8_t, PushScanner::frames_max> other;  // which have another target than the one before
     std::array<Topic*, PushScanner::frames_max> topics;
@@ -83,28 +87,28 @@ std::size_t Subscriber::take(std::span<const PushFrame> frames) {
         for (std::size_t i = other[k]; i < end; ++i) topics[i] = topic;
     }
     std::size_t taken = 0;
-    while (taken < count && state() == State::ready) {
+    while (taken < count && link().state() == Link::State::ready) {
         listener_.message(frames[taken], topics[taken]);
         ++taken;
     }
     return taken;
 }
 
-std::string Subscriber::scan_left() {
+std::string Subscribing::scan_left() {
     if (scanner_.left().empty()) return {};
     std::string left(scanner_.left());
     scanner_.forget();
     return left;
 }
 
-void Subscriber::on_reply(const Reply& reply, TimeMs now) {
+void Subscribing::on_reply(const Reply& reply, TimeMs now) {
     if (!take(reply, now))
-        protocol_error(unasked, now);
-    else if (state() == State::ready && !reply.is(ReplyType::error))
-        worked();
+        link().protocol_error(unasked, now);
+    else if (link().state() == Link::State::ready && !reply.is(ReplyType::error))
+        link().worked();
 }
 
-bool Subscriber::take(const Reply& reply, TimeMs now) {
+bool Subscribing::take(const Reply& reply, TimeMs now) {
     if (reply.is(ReplyType::error)) return tracker_.refused(reply.text(), now);
     if (reply.is(ReplyType::status)) return reply.text() == "PONG" && tracker_.ponged();
     // While subscribed, a RESP2 server answers PING by the array ["pong", ""].
@@ -131,8 +135,8 @@ bool Subscriber::take(const Reply& reply, TimeMs now) {
 
 // The count of killed clients has grown since the last connection began, in the same life of the server, and that
 // connection was closed at the other end. It may have been another client's; Redis says no more than that.
-void Subscriber::on_ready(TimeMs) {
-    const ServerStats& now = server_stats();
+void Subscribing::on_ready(TimeMs) {
+    const ServerStats& now = link().server_stats();
     output_buffer_killed_ = closed_by_server_ && now.output_buffer_kills && stats_.output_buffer_kills &&
                             *now.output_buffer_kills > *stats_.output_buffer_kills &&
                             now.connections.value_or(0) >= stats_.connections.value_or(0);
@@ -142,34 +146,33 @@ void Subscriber::on_ready(TimeMs) {
     tracker_.begin();
 }
 
-void Subscriber::on_down(const Error&, TimeMs) {
-    closed_by_server_ = closed_by_peer();
+void Subscribing::on_down(const Error&, TimeMs) {
+    closed_by_server_ = link().closed_by_peer();
     scanner_.forget();
     tracker_.end();
 }
 
 // Redis lets no subscribed connection log in again, and keeps one that has logged in whatever becomes of its password.
-void Subscriber::on_credentials(bool username_changed, TimeMs) {
+void Subscribing::on_credentials(bool username_changed, TimeMs) {
     other_user_ = other_user_ || username_changed;
 }
 
-void Subscriber::credentials_accepted(TimeMs now) {
+void Subscribing::credentials_accepted(TimeMs now) {
     if (std::exchange(other_user_, false))
-        renew(Error::of(Status::CONNECTION_LOST, {"connecting anew as another user"}), now);
+        link().renew(Error::of(Status::CONNECTION_LOST, {"connecting anew as another user"}), now);
 }
 
-void Subscriber::send_ping(TimeMs) {
-    append_command(out_, {"PING"});
+void Subscribing::send_ping(TimeMs) {
+    append_command(link().words(), {"PING"});
     tracker_.pinged();
 }
 
-void Subscriber::tick(TimeMs now) {
-    Link::tick(now);
-    if (state() == State::ready) tracker_.tick(now);
+void Subscribing::tick(TimeMs now) {
+    if (link().state() == Link::State::ready) tracker_.tick(now);
 }
 
-TimeMs Subscriber::deadline() const {
-    return state() == State::ready ? std::min(Link::deadline(), tracker_.deadline()) : Link::deadline();
+TimeMs Subscribing::deadline() const {
+    return link().state() == Link::State::ready ? tracker_.deadline() : never;
 }
 
 }  // namespace fanwire::core

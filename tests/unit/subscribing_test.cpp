@@ -1,17 +1,18 @@
-// The receiving link: what each frame of Redis becomes, and what must break the link.
-#include "core/protocol/subscriber.h"
+// The link that receives: what each frame of Redis becomes, and what must break the link.
+#include "core/protocol/subscribing.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
+#include "core/protocol/link.h"
 #include "tests/support/topics.h"
 
 namespace fanwire::core {
 namespace {
 
-struct SubscriberTest : testing::Test, Subscriber::Listener {
+struct SubscribingTest : testing::Test, Link::Listener, Subscribing::Listener {
     void link_ready() override { events.push_back("ready"); }
     void link_lost(const Error& why) override { events.push_back("lost: " + why.text); }
     void link_failed(const Error&, bool) override { events.push_back("failed"); }
@@ -42,22 +43,25 @@ struct SubscriberTest : testing::Test, Subscriber::Listener {
         return bytes;
     }
     std::vector<std::string> take() { return std::exchange(events, {}); }
-    void want(const char* name, TargetKind kind = TargetKind::channel) { link.want(topic_of(topics, kind, name), 0); }
+    void want(const char* name, TargetKind kind = TargetKind::channel) {
+        subscribing.want(topic_of(topics, kind, name), 0);
+    }
 
     std::vector<std::string> events;
     int arriving = 0;
     Topics topics;
-    Subscriber link{[] {
-                        LinkConfig config;
-                        config.handshake = {"", "", "fanwire", 0};
-                        return config;
-                    }(),
-                    500, [] { return 0.5; }, topics, *this};
+    Subscribing subscribing{500, 30000, topics, *this};
+    Link link{[] {
+                  LinkConfig config;
+                  config.handshake = {"", "", "fanwire", 0};
+                  return config;
+              }(),
+              [] { return 0.5; }, subscribing, *this};
 };
 
 using Strings = std::vector<std::string>;
 
-TEST_F(SubscriberTest, SubscribesWhatIsWantedBeforeAndAfterTheConnection) {
+TEST_F(SubscribingTest, SubscribesWhatIsWantedBeforeAndAfterTheConnection) {
     want("ws:a");
     connect();
     EXPECT_EQ(write(), "*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nws:a\r\n");
@@ -65,16 +69,16 @@ TEST_F(SubscriberTest, SubscribesWhatIsWantedBeforeAndAfterTheConnection) {
     EXPECT_EQ(write(), "*2\r\n$10\r\nPSUBSCRIBE\r\n$5\r\nws:b*\r\n");
     link.received("*3\r\n$9\r\nsubscribe\r\n$4\r\nws:a\r\n:1\r\n*3\r\n$10\r\npsubscribe\r\n$5\r\nws:b*\r\n:2\r\n", 1);
     EXPECT_EQ(take(), (Strings{"+ws:a", "+ws:b*"}));
-    EXPECT_TRUE(link.tracker().settled());
+    EXPECT_TRUE(subscribing.tracker().settled());
 }
 
 // What was wanted before the connection was ready is awaited until Redis has answered for it, one way or the other.
-TEST_F(SubscriberTest, CountsWhatItAwaits) {
-    const auto awaited = [&] { return link.tracker().awaited(); };
+TEST_F(SubscribingTest, CountsWhatItAwaits) {
+    const auto awaited = [&] { return subscribing.tracker().awaited(); };
     for (const char* name : {"ws:a", "ws:b", "ws:c", "ws:d"}) want(name);
     want("ws:a");
     EXPECT_EQ(awaited(), 4u);
-    link.unwant(topic_of(topics, TargetKind::channel, "ws:d"), 0);
+    subscribing.unwant(topic_of(topics, TargetKind::channel, "ws:d"), 0);
     EXPECT_EQ(awaited(), 3u);
     connect();
     write();
@@ -87,7 +91,7 @@ TEST_F(SubscriberTest, CountsWhatItAwaits) {
     EXPECT_EQ(awaited(), 3u);
     link.received("*3\r\n$9\r\nsubscribe\r\n$4\r\nws:a\r\n:1\r\n-NOPERM b\r\n", 2);
     EXPECT_EQ(awaited(), 1u);
-    link.unwant(topic_of(topics, TargetKind::channel, "ws:c"), 3);
+    subscribing.unwant(topic_of(topics, TargetKind::channel, "ws:c"), 3);
     EXPECT_EQ(awaited(), 0u);
     link.closed({Status::CONNECTION_LOST, "reset"}, 4);
     EXPECT_EQ(awaited(), 3u) << "a, b and late";
@@ -95,7 +99,7 @@ TEST_F(SubscriberTest, CountsWhatItAwaits) {
 
 // A server that greets well and closes at SUBSCRIBE is not a good one: the waits grow until a subscription is
 // confirmed.
-TEST_F(SubscriberTest, AServerThatClosesAtSubscribeMeetsTheBackoff) {
+TEST_F(SubscribingTest, AServerThatClosesAtSubscribeMeetsTheBackoff) {
     want("ws:a");
     connect();
     TimeMs now = 0;
@@ -119,7 +123,7 @@ TEST_F(SubscriberTest, AServerThatClosesAtSubscribeMeetsTheBackoff) {
     EXPECT_EQ(wait_after_a_close(), 75);
 }
 
-TEST_F(SubscriberTest, DeliversMessages) {
+TEST_F(SubscribingTest, DeliversMessages) {
     connect();
     link.received(
         "*3\r\n$7\r\nmessage\r\n$4\r\nws:a\r\n$5\r\nhello\r\n"
@@ -128,7 +132,7 @@ TEST_F(SubscriberTest, DeliversMessages) {
     EXPECT_EQ(take(), (Strings{"m ws:a ws:a hello", "p ws:* ws:a "}));
 }
 
-TEST_F(SubscriberTest, UnderstandsBothShapesOfPong) {
+TEST_F(SubscribingTest, UnderstandsBothShapesOfPong) {
     connect();
     link.tick(link.deadline());
     EXPECT_EQ(write(), "*1\r\n$4\r\nPING\r\n");
@@ -137,10 +141,10 @@ TEST_F(SubscriberTest, UnderstandsBothShapesOfPong) {
     write();
     link.received("+PONG\r\n", 2002);
     EXPECT_EQ(link.state(), Link::State::ready);
-    EXPECT_FALSE(link.tracker().under_way());
+    EXPECT_FALSE(subscribing.tracker().under_way());
 }
 
-TEST_F(SubscriberTest, AnUnansweredSubscribeEndsTheLink) {
+TEST_F(SubscribingTest, AnUnansweredSubscribeEndsTheLink) {
     connect();
     want("ws:a");
     write(10);
@@ -149,7 +153,7 @@ TEST_F(SubscriberTest, AnUnansweredSubscribeEndsTheLink) {
     EXPECT_EQ(take(), Strings{"lost: no answer to SUBSCRIBE within 4000 ms"});
 }
 
-TEST_F(SubscriberTest, FramesThatAnswerNothingBreakTheLink) {
+TEST_F(SubscribingTest, FramesThatAnswerNothingBreakTheLink) {
     for (const char* frame :
          {":1\r\n", "+OK\r\n", "+PONG\r\n", "-ERR what\r\n", "$-1\r\n", "*0\r\n", "*1\r\n$7\r\nmessage\r\n",
           "*3\r\n$8\r\npmessage\r\n$1\r\na\r\n$1\r\nb\r\n", "*3\r\n$11\r\nunsubscribe\r\n$4\r\nws:a\r\n:0\r\n",
@@ -163,7 +167,7 @@ TEST_F(SubscriberTest, FramesThatAnswerNothingBreakTheLink) {
     }
 }
 
-TEST_F(SubscriberTest, ReplaysAfterABreak) {
+TEST_F(SubscribingTest, ReplaysAfterABreak) {
     want("ws:a");
     connect();
     write();
@@ -175,7 +179,7 @@ TEST_F(SubscriberTest, ReplaysAfterABreak) {
     EXPECT_EQ(write(), "*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nws:a\r\n");
 }
 
-TEST_F(SubscriberTest, TheSameUserIsNotDisturbedAndAnotherConnectsAnew) {
+TEST_F(SubscribingTest, TheSameUserIsNotDisturbedAndAnotherConnectsAnew) {
     want("ws:a");
     connect();
     write();
@@ -186,7 +190,7 @@ TEST_F(SubscriberTest, TheSameUserIsNotDisturbedAndAnotherConnectsAnew) {
     EXPECT_EQ(write(2), "");
     link.set_credentials("me", "secret", 2);
     EXPECT_EQ(link.state(), Link::State::ready);  // who knows whether they are right
-    link.credentials_accepted(3);
+    subscribing.credentials_accepted(3);
     EXPECT_EQ(take(), Strings{"lost: connecting anew as another user"});
     EXPECT_EQ(link.request(), Link::Request::close);
     EXPECT_EQ(link.deadline(), 3);
@@ -196,27 +200,28 @@ TEST_F(SubscriberTest, TheSameUserIsNotDisturbedAndAnotherConnectsAnew) {
     EXPECT_TRUE(write(3).starts_with("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n"));
     link.received("+OK\r\n+OK\r\n+PONG\r\n", 4);
     EXPECT_EQ(take(), Strings{"ready"});
-    link.credentials_accepted(5);  // it is theirs already
+    subscribing.credentials_accepted(5);  // it is theirs already
     EXPECT_EQ(link.state(), Link::State::ready);
 }
 
-struct OutputBufferTest : SubscriberTest {
-    Subscriber asking{[] {
-                          LinkConfig config;
-                          config.handshake = {"", "", "", 0, true};
-                          return config;
-                      }(),
-                      500, [] { return 0.5; }, topics, *this};
+struct OutputBufferTest : SubscribingTest {
+    Subscribing asking{500, 30000, topics, *this};
+    Link asking_link{[] {
+                         LinkConfig config;
+                         config.handshake = {"", "", "", 0, true};
+                         return config;
+                     }(),
+                     [] { return 0.5; }, asking, *this};
 
     // Connects to a server whose INFO stats says this.
     void greet(const std::string& info, TimeMs now) {
-        asking.start(now);
-        asking.request();
-        asking.opened(now);
-        EXPECT_EQ(asking.output(now), "*2\r\n$4\r\nINFO\r\n$5\r\nstats\r\n*1\r\n$4\r\nPING\r\n");
-        asking.wrote(asking.output(now).size(), now);
-        asking.received(info + "+PONG\r\n", now);
-        EXPECT_EQ(asking.state(), Link::State::ready);
+        asking_link.start(now);
+        asking_link.request();
+        asking_link.opened(now);
+        EXPECT_EQ(asking_link.output(now), "*2\r\n$4\r\nINFO\r\n$5\r\nstats\r\n*1\r\n$4\r\nPING\r\n");
+        asking_link.wrote(asking_link.output(now).size(), now);
+        asking_link.received(info + "+PONG\r\n", now);
+        EXPECT_EQ(asking_link.state(), Link::State::ready);
     }
     static std::string info(int connections, int kills) {
         const std::string text = "# Stats\r\ntotal_connections_received:" + std::to_string(connections) +
@@ -225,7 +230,7 @@ struct OutputBufferTest : SubscriberTest {
                                  std::to_string(kills) + "\r\n";
         return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
     }
-    void lose(Status status, TimeMs now) { asking.closed({status, "closed"}, now); }
+    void lose(Status status, TimeMs now) { asking_link.closed({status, "closed"}, now); }
 };
 
 TEST_F(OutputBufferTest, AGrownCountTellsWhoClosedTheConnection) {
@@ -241,12 +246,12 @@ TEST_F(OutputBufferTest, AGrownCountTellsWhoClosedTheConnection) {
 
 TEST_F(OutputBufferTest, WhatWeBreakOurselvesIsNotPutDownToRedis) {
     greet(info(1, 3), 0);
-    asking.renew({Status::CONNECTION_LOST, "our own decision"}, 10);
+    asking_link.renew({Status::CONNECTION_LOST, "our own decision"}, 10);
     greet(info(3, 4), 20);  // another client was killed meanwhile
     EXPECT_FALSE(asking.output_buffer_killed());
 }
 
-TEST_F(SubscriberTest, PartsOfALargeMessageAreToldAndAPongIsNot) {
+TEST_F(SubscribingTest, PartsOfALargeMessageAreToldAndAPongIsNot) {
     connect();
     link.received("*3\r\n$7\r\nmessage\r\n$4\r\nws:a\r\n$100\r\nxx", 1);
     EXPECT_EQ(arriving, 1);

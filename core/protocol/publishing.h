@@ -1,29 +1,28 @@
-// The link that sends: a Link whose output is the queue of publishes.
+// What the publish link says: the queue of publishes, and commands of its own among them.
 #pragma once
 
 #include <deque>
 #include <string>
 
 #include "core/base/settings.h"
-#include "core/protocol/link.h"
+#include "core/protocol/conversation.h"
 #include "core/protocol/publish_queue.h"
 
 namespace fanwire::core {
 
-class Publisher : public Link {
+class Publishing final : public Conversation {
  public:
-    class Listener : public Link::Listener {
+    class Listener {
      public:
+        virtual ~Listener() = default;
         // Redis's answer to probe(): how many receivers, or why not.
         virtual void probe_answered(const Outcome&) {}
         // Redis's answer to the first ask_numsub() that has none: an array or an error.
         virtual void numsub_answered(const Reply&) {}
     };
 
-    Publisher(const LinkConfig& config, Offline offline, Random random, Listener& listener,
-              PublishQueue::OnSettled settled, PublishQueue::Unqueued unqueued)
-        : Link(config, std::move(random), listener),
-          offline_(offline),
+    Publishing(Offline offline, Listener& listener, PublishQueue::OnSettled settled, PublishQueue::Unqueued unqueued)
+        : offline_(offline),
           listener_(listener),
           queue_(std::move(settled), std::move(unqueued),
                  [this](PublishRecord::Kind kind, const Reply& reply) { answered(kind, reply); }) {}
@@ -37,8 +36,6 @@ class Publisher : public Link {
     const PublishQueue& queue() const { return queue_; }
     // Credentials were set, and Redis has not said yet what it thinks of them.
     bool login_pending() const { return !sent_passwords_.empty(); }
-    // Breaks the connection and makes another.
-    using Link::renew;
     // Publishes are not written before release(), or this time. Only until the connection ends.
     void hold(TimeMs until) { held_until_ = until; }
     void release() { held_until_ = released; }
@@ -52,13 +49,12 @@ class Publisher : public Link {
     TimeMs deadline() const override;
 
  private:
-    void on_start() override { given_up_ = {}; }
-    void on_ready(TimeMs) override {}
+    void on_start() override { exhausted_ = {}; }
     void on_reply(const Reply& reply, TimeMs now) override;
     std::size_t scan(std::string_view bytes, TimeMs now) override;
     bool can_scan(std::string_view bytes) const override { return early_.empty() && queue_.can_scan(bytes); }
     void on_down(const Error& why, TimeMs now) override;
-    void on_given_up(const Error& why) override;
+    void on_exhausted(const Error& why) override;
     void send_ping(TimeMs now) override;
     std::string_view unanswered() const override;
     void on_credentials(bool username_changed, TimeMs now) override;
@@ -73,7 +69,7 @@ class Publisher : public Link {
     Offline offline_;
     Listener& listener_;
     PublishQueue queue_;
-    Error given_up_;
+    Error exhausted_;  // why no connection will come, if so
     TimeMs held_until_ = released;
     std::deque<PublishRecord::Kind> early_;   // the link's own commands that were written while it was held, unanswered
     std::deque<std::string> sent_passwords_;  // of each AUTH that is not answered
