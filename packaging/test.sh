@@ -5,13 +5,15 @@ usage() {
     cat <<'TEXT'
 Usage: packaging/test.sh [--quick] [--only SUITE]... [--fuzz MINUTES] [--chaos MINUTES] [--soak RECONNECTS]
        packaging/test.sh --simulate COUNT
-       packaging/test.sh --mutants | --packages
+       packaging/test.sh --servers | --mutants | --packages
 
 Installs what the tests need (Debian's packages, by apt; as root or with sudo), builds everything under build/, and
 runs all tests. Servers are started by the tests themselves, on free ports. The suites, in this order:
 
   release   the release build with GCC, warnings as errors: unit, capi, integration, malloc, chaos, consumers, cli;
             the benchmark's runner and the instruction counts of the micro-benchmarks; the reply reader with hiredis 1.x
+  servers   integration once more, against Redis 8.2 and Valkey 9.1 (half a minute for both), which packaging/servers.sh
+            fetches into build/servers. Where one cannot be had, or has no TLS, this says so and goes on without
   python    the Python package, installed into a fresh virtual environment
   node      the Node package
   asan      unit, capi, integration, malloc and chaos with address and undefined-behaviour sanitizers, built with Clang 14
@@ -30,6 +32,8 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
   --simulate COUNT
                  only the simulation, in the release build: COUNT schedules (millions, say) beyond the 100,000 that the
                  unit tests run, on all processors; a failing one prints the command that replays it
+  --servers      only this, and more of it: capi, cli and the tests of Python and Node against those servers too
+                 (Python and Node only where the server has TLS)
   --packages     only this: the npm packages of all targets, installed with npm, pnpm, Yarn and Bun and run in Node 20 to 26,
                  Bun, Deno, bundlers and test runners; the wheels of all targets, for three versions of Python; both used over
                  TLS in clean systems (packaging/try.sh); Debian's packages, with lintian, here and in Debian 13; the workflows
@@ -43,8 +47,9 @@ build or a suite ran no tests. The logs are in build/logs.
 TEXT
 }
 
-all_suites=(release python node asan tsan fuzz demo)
+all_suites=(release servers python node asan tsan fuzz demo)
 fuzz_minutes=1 fuzz_seed=(--seed 1)
+servers_all= servers_absent=
 suites=() chaos_minutes=1 soak_reconnects=10000
 simulate=
 while [ $# -gt 0 ]; do
@@ -59,6 +64,7 @@ while [ $# -gt 0 ]; do
         --fuzz) suites+=(fuzz); fuzz_minutes=${2:-}; fuzz_seed=(); shift ;;
         --fuzz=*) suites+=(fuzz); fuzz_minutes=${1#*=}; fuzz_seed=() ;;
         --simulate) simulate=${2:-}; suites+=(simulate); shift ;;
+        --servers) suites+=(servers); servers_all=yes ;;
         --mutants) suites+=(mutants) ;;
         --packages) suites+=(packages) ;;
         --simulate=*) simulate=${1#*=}; suites+=(simulate) ;;
@@ -195,6 +201,53 @@ suite_release() {
     # Debian 12 has hiredis 0.14; with 1.x the reader must do the same.
     run release "reply reader with hiredis 1.x" check_hiredis1 && add release 1 0 0
     show_summary "$step_log"
+}
+
+# Tests in every language start the redis-server that is first on PATH: another folder there is another server. As many
+# processes run at once as for any suite, and most of the time they wait.
+suite_servers() {
+    run servers "build release" build_preset release -DFANWIRE_BENCH=ON "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2 -g1 -DNDEBUG" || return 0
+    step "fetch the servers" "$root/packaging/servers.sh" || true
+    local line name folder version tls lines without fetched=
+    mapfile -t lines < <(grep -aE $'^[a-z]+-[0-9.]+\t' "$step_log")
+    for line in "${lines[@]}"; do
+        IFS=$'\t' read -r name folder version tls <<<"$line"
+        if [ "$folder" = - ]; then
+            log "  $name: $version; its tests are left out"
+            continue
+        fi
+        without=()
+        [ "$tls" = TLS ] || without=(-E '^(integration\.Tls|cli\.tls)')
+        log "  $name is version $version, with $tls${without:+, so that the tests of TLS are left out}"
+        PATH=$folder:$PATH on_server "$name" "$tls" "${without[@]}"
+        fetched=yes
+    done
+    [ -n "$fetched" ] || servers_absent=yes
+}
+
+# on_server NAME TLS CTEST_ARGUMENT...: with that server on PATH. The tests of Python and Node want one with TLS.
+on_server() {
+    local name=$1 tls=$2 report=$reports/servers-$1.xml code=0 which='^integration\.'
+    shift 2
+    [ -z "$servers_all" ] || which='^(integration|capi|cli)\.'
+    rm -f "$report"
+    tail_lines=0 step "run the tests on $name" ctest --preset release --parallel $((jobs * 2)) --no-tests=error \
+        --output-junit "$report" -R "$which" "$@" || code=$?
+    show_summary "$step_log"
+    count servers $code add_junit "$report"
+    [ -n "$servers_all" ] && [ "$tls" = TLS ] || return 0
+    [ -x "$root/build/test-venv/bin/python" ] || run servers "install the Python package" install_for_python_tests || return 0
+    report=$reports/servers-$name-python.xml code=0
+    rm -f "$report"
+    tail_lines=0 step "run the Python tests on $name" "$root/build/test-venv/bin/python" -m pytest -p no:cacheprovider \
+        --tb=short --junit-xml="$report" "$root/tests/python" || code=$?
+    show_summary "$step_log"
+    count servers $code add_junit "$report"
+    [ -d "$root/tests/node/node_modules/fanwire" ] || run servers "install the Node package" install_node_package || return 0
+    code=0
+    step "run the Node tests on $name" in_node_tests npm test -- --test-reporter=tap || code=$?
+    show_summary "$step_log"
+    count servers $code add_node "$step_log"
 }
 
 # simulate_part FIRST COUNT
@@ -391,6 +444,7 @@ for suite in "${suites[@]}"; do
     printf '%-10s %8d %8d %8d %8d\n' "$suite" "${passed[$suite]}" "${failed[$suite]}" "${skipped[$suite]}" "${seconds[$suite]}"
     sum_passed=$((sum_passed + passed[$suite]))
     sum_failed=$((sum_failed + failed[$suite]))
+    if [ "$suite" = servers ] && [ -n "$servers_absent" ]; then echo "           (no further server can be had here)"; continue; fi
     [ $((passed[$suite] + failed[$suite])) -gt 0 ] || idle+=" $suite"
 done
 echo
