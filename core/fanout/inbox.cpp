@@ -9,32 +9,24 @@ namespace fanwire::core {
 namespace {
 
 constexpr std::size_t ahead = 8;  // of what is drained: subscriptions that are fetched into the cache
-constexpr std::size_t late_kept_max =
-    4096;  // more slots for outcomes than this are given back when none is outstanding
-
 }  // namespace
 
 Inbox::Inbox(InboxLimits limits, MakePollable make_pollable, std::uint64_t seed)
     : limits_(limits),
-      make_pollable_(std::move(make_pollable)),
-      conflation_(limits.overflow == Overflow::conflate ? std::make_unique<Conflation>(seed) : nullptr) {}
+      conflation_(limits.overflow == Overflow::conflate ? std::make_unique<Conflation>(seed) : nullptr),
+      bell_(std::move(make_pollable)) {}
 
 Inbox::~Inbox() {
     close();
 }
 
-// Whether there is room for one more message. Those that are being drained do not keep one out when nothing else does.
+// Whether there is room for one more message. The bytes of a drain in progress never keep one out while the queue
+// itself is empty.
 bool Inbox::message_fits(std::size_t cost) {
     if (messages_ >= limits_.count) return false;
     if (bytes_ + cost <= limits_.bytes) return true;
     bytes_ -= released_bytes_.exchange(0, std::memory_order_relaxed);
     return bytes_ + cost <= limits_.bytes || (messages_ == 0 && cost <= limits_.bytes);
-}
-
-bool Inbox::become_signalled() {
-    if (std::exchange(signalled_, true)) return false;
-    signal_is_due_ = true;
-    return true;
 }
 
 // ---- pushing -------------------------------------------------------------------------------------------------------
@@ -49,24 +41,24 @@ bool Inbox::push(const Delivery* deliveries, std::size_t count) noexcept {
     for (std::size_t done = append_fitting(deliveries, count); done < count; ++done) {
         const Delivery& delivery = deliveries[done];
         try {
-            // Before anything is said: what is unsaid is said only where this can follow.
+            // First, since what is deferred is only queued where this can follow.
             if (limits_.overflow == Overflow::drop_newest && !message_fits(delivery.message->cost()))
                 make_places(*delivery.subscription);
-            if (say_unsaid()) {
+            if (flush_deferred()) {
                 push_message(delivery);
                 continue;
             }
         } catch (const std::bad_alloc&) {
         }
-        note_missing(*delivery.subscription);
+        defer_missing(*delivery.subscription);
         dropped.release(delivery.message);
     }
-    return become_signalled();
+    return bell_.due();
 }
 
-// The first ones, as long as there is nothing to it; how many.
+// Fast path: appends the leading deliveries that need no special care. Returns how many.
 std::size_t Inbox::append_fitting(const Delivery* deliveries, std::size_t count) noexcept {
-    if (unsaid_first_ || conflation_ || messages_ >= limits_.count) return 0;
+    if (!deferred_.empty() || conflation_ || messages_ >= limits_.count) return 0;
     std::size_t fitting = 0, bytes = bytes_;
     for (const std::size_t most = std::min(count, limits_.count - messages_); fitting < most; ++fitting) {
         const std::size_t cost = deliveries[fitting].message->cost();
@@ -112,7 +104,7 @@ bool Inbox::push(Subscription& subscription, Event event) noexcept {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
     push_event(subscription, event);
-    return become_signalled();
+    return bell_.due();
 }
 
 bool Inbox::push(std::span<Subscription* const> subscriptions, const Event& event) noexcept {
@@ -123,19 +115,19 @@ bool Inbox::push(std::span<Subscription* const> subscriptions, const Event& even
         its.user_data = subscription->user_data();
         push_event(*subscription, its);
     }
-    return become_signalled();
+    return bell_.due();
 }
 
 void Inbox::push_event(Subscription& subscription, Event& event) noexcept {
     if (event.kind == EventKind::ended) subscription.retain();  // given back by the drain
     try {
         if (event.kind != EventKind::ended && states_ >= limits_.count) make_places(subscription);
-        if (say_unsaid())
+        if (flush_deferred())
             push_other(subscription, event);
         else
-            note(subscription, event);
+            deferred_.add(subscription, event);
     } catch (const std::bad_alloc&) {
-        note(subscription, event);
+        deferred_.add(subscription, event);
     }
 }
 
@@ -144,14 +136,14 @@ bool Inbox::push_missing(Subscription& subscription) noexcept {
     if (closed_) return false;
     try {
         make_places(subscription);
-        if (say_unsaid())
+        if (flush_deferred())
             fold_message(Where::back, subscription);
         else
-            note_missing(subscription);
+            defer_missing(subscription);
     } catch (const std::bad_alloc&) {
-        note_missing(subscription);
+        defer_missing(subscription);
     }
-    return become_signalled();
+    return bell_.due();
 }
 
 bool Inbox::push(Event event) noexcept {
@@ -159,7 +151,7 @@ bool Inbox::push(Event event) noexcept {
     if (closed_) return false;
     if (is_outcome(event.kind)) {
         push_outcome(event);
-        return become_signalled();
+        return bell_.due();
     }
     if (engine_events_ >= engine_events_max) return false;
     try {
@@ -168,7 +160,7 @@ bool Inbox::push(Event event) noexcept {
         return false;
     }
     ++engine_events_;
-    return become_signalled();
+    return bell_.due();
 }
 
 bool Inbox::push_reply(Event event, bool& kept) noexcept {
@@ -184,15 +176,15 @@ bool Inbox::push_reply(Event event, bool& kept) noexcept {
     ++replies_;
     reply_bytes_ += cost;
     kept = true;
-    return become_signalled();
+    return bell_.due();
 }
 
 void Inbox::push_outcome(Event& event) noexcept {
     try {
-        if (said_late_ == late_.size()) return append_other(nullptr, event);
+        if (deferred_outcomes_.empty()) return append_other(nullptr, event);
     } catch (const std::bad_alloc&) {
     }
-    add_late(event);  // also while others wait there: outcomes keep their order
+    deferred_outcomes_.add(event);  // also while others wait there: outcomes keep their order
 }
 
 // Puts the event where it belongs; changes nothing if it throws std::bad_alloc.
@@ -219,12 +211,9 @@ void Inbox::append_other(Subscription* subscription, Event& event) {
 void Inbox::signal() noexcept {
     {
         std::lock_guard lock(mutex_);
-        if (!std::exchange(signal_is_due_, false) || closed_ || empty()) return;
-        if (pollable_) pollable_->set();
+        if (!bell_.begin_ring(!closed_ && !empty())) return;
     }
-    arrived_.notify_all();
-    std::lock_guard lock(wake_mutex_);
-    if (wake_) wake_();
+    bell_.finish_ring();
 }
 
 bool Inbox::settle(std::span<const Settled> publishes, const Error& error) noexcept {
@@ -237,13 +226,13 @@ bool Inbox::settle(std::span<const Settled> publishes, const Error& error) noexc
         event.count = publish.receivers;
         push_outcome(event);
     }
-    return become_signalled();
+    return bell_.due();
 }
 
 bool Inbox::reserve_outcome() {
     std::lock_guard lock(mutex_);
     if (outcomes_ >= outcomes_max) return false;
-    if (late_.capacity() <= outcomes_) late_.reserve(std::max<std::size_t>(16, outcomes_ * 2));
+    deferred_outcomes_.reserve(outcomes_ + 1);
     ++outcomes_;
     return true;
 }
@@ -303,10 +292,9 @@ bool Inbox::take(Batch& batch, std::size_t capacity) {
     batch.settled = bytes_ > limits_.bytes / 2;
     if (batch.settled)
         for (const Delivery& place : batch.places) bytes_ -= place.message ? place.message->cost() : 0;
-    if (outcomes_ == 0 && late_.capacity() > late_kept_max) std::vector<LateOutcome>().swap(late_);
+    if (outcomes_ == 0) deferred_outcomes_.shrink();
     if (!empty()) return true;
-    signalled_ = false;
-    if (pollable_) pollable_->clear();
+    bell_.silence();
     return false;
 }
 
@@ -331,21 +319,11 @@ bool Inbox::take_one(Batch& batch) {
                  {overflow_gap(subscription->user_data(), conflation_->take_replaced(queue_first_)), subscription});
         else
             batch.places.push_back({pop_message(), subscription});
-    } else if (said_late_ < late_.size()) {
-        const LateOutcome& late = late_[said_late_++];
-        Event event = Event::of(late.kind);
-        event.user_data = late.user_data;
-        event.status = late.status;
-        event.count = late.count;
-        event.delay_ms = late.missing;
-        if (said_late_ == late_.size()) {
-            late_.clear();
-            said_late_ = 0;
-        }
-        took(batch, {std::move(event), nullptr});
+    } else if (!deferred_outcomes_.empty()) {
+        took(batch, {deferred_outcomes_.pop(), nullptr});
     } else {
         Other other;
-        if (!pop_unsaid(other)) return false;
+        if (!deferred_.pop(other.event, other.subscription)) return false;
         took(batch, std::move(other));
     }
     return true;
@@ -358,7 +336,7 @@ void Inbox::took(Batch& batch, Other&& other) {
     } else if (!other.subscription)
         --(is_outcome(other.event.kind) ? outcomes_ : engine_events_);
     else if (other.event.kind == EventKind::ended)
-        other.subscription->unsaid.next = std::exchange(batch.ended, other.subscription);
+        other.subscription->deferred.next = std::exchange(batch.ended, other.subscription);
     if (other.subscription) forget_places(*other.subscription);
     batch.places.push_back({nullptr, other.subscription});
     batch.events.push_back(std::move(other.event));
@@ -366,49 +344,41 @@ void Inbox::took(Batch& batch, Other&& other) {
 
 void Inbox::Batch::release() noexcept {
     while (ended) {
-        Subscription* const subscription = std::exchange(ended, ended->unsaid.next);
+        Subscription* const subscription = std::exchange(ended, ended->deferred.next);
         subscription->release();
     }
 }
 
 bool Inbox::wait(std::chrono::steady_clock::time_point deadline) {
     std::unique_lock lock(mutex_);
-    arrived_.wait_until(lock, deadline, [&] { return !empty() || closed_ || interrupted_; });
+    bell_.wait_until(lock, deadline, [&] { return !empty() || closed_; });
     return !empty();
 }
 
 bool Inbox::wait() {
     std::unique_lock lock(mutex_);
-    arrived_.wait(lock, [&] { return !empty() || closed_ || interrupted_; });
+    bell_.wait(lock, [&] { return !empty() || closed_; });
     return !empty();
 }
 
 void Inbox::interrupt() {
     {
         std::lock_guard lock(mutex_);
-        interrupted_ = true;
+        bell_.interrupt();
     }
-    arrived_.notify_all();
+    bell_.notify();
 }
 
 void Inbox::set_wake(Wake wake) {
-    std::lock_guard wake_lock(wake_mutex_);
-    wake_ = std::move(wake);
-    bool waiting;
-    {
+    bell_.set_wake(std::move(wake), [&] {
         std::lock_guard lock(mutex_);
-        waiting = !empty();
-    }
-    if (waiting && wake_) wake_();
+        return !empty();
+    });
 }
 
 int Inbox::fd() {
     std::lock_guard lock(mutex_);
-    if (!pollable_) {
-        pollable_ = make_pollable_();
-        if (!empty()) pollable_->set();
-    }
-    return pollable_->fd();
+    return bell_.fd(!empty());
 }
 
 // Subscriptions that end here are destroyed under the mutex: what they own calls nothing of ours.
@@ -427,23 +397,18 @@ void Inbox::close() {
         front_.clear();
         queue_.clear();
         others_.clear();
-        while (unsaid_first_) {
-            Subscription* const subscription = std::exchange(unsaid_first_, unsaid_first_->unsaid.next);
-            const bool ended = std::exchange(subscription->unsaid, Subscription::Unsaid{}).ended;
-            if (ended) subscription->release();
-        }
-        late_.clear();
-        said_late_ = 0;
+        deferred_.clear();
+        deferred_outcomes_.clear();
         messages_ = bytes_ = states_ = replies_ = reply_bytes_ = 0;
         released_bytes_.store(0, std::memory_order_relaxed);
     }
-    arrived_.notify_all();
+    bell_.notify();
 }
 
 InboxStats Inbox::stats() const {
     std::lock_guard lock(mutex_);
     const std::size_t replaced = conflation_ ? conflation_->replaced_places() : 0;
-    return {front_.size() + queue_.size() + replaced + count_unsaid(),
+    return {front_.size() + queue_.size() + replaced + deferred_.count() + deferred_outcomes_.count(),
             bytes_ - released_bytes_.load(std::memory_order_relaxed), drained_.load(std::memory_order_relaxed),
             dropped_};
 }

@@ -12,9 +12,9 @@
 // push out a message: beyond `count` of them they are folded at the back. ENDED and outcomes are always kept. So memory
 // stays bounded by the limits plus a few entries for each subscription, and whatever is missing has a GAP in its place.
 //
-// Pushing never fails. An event for which there is no memory is noted in its subscription itself, folded as above, or
-// for an outcome in the slot that reserve_outcome() has kept; the inbox says it, without its text, before anything
-// newer.
+// Pushing never fails. An event for which there is no memory is deferred (deferred.h): it is kept in its subscription
+// itself, folded as above, or for an outcome in the slot that reserve_outcome() has kept, and comes, without its text,
+// before anything newer.
 //
 // A message's place in the queue is two pointers. What else there is to tell stands in a queue of its own, `others_`,
 // and has an empty place among the messages. Both sides move many places under one lock; what a drained message is and
@@ -23,9 +23,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -33,10 +31,11 @@
 #include <utility>
 #include <vector>
 
-#include "core/base/pollable.h"
 #include "core/base/settings.h"
+#include "core/fanout/bell.h"
 #include "core/fanout/block_queue.h"
 #include "core/fanout/conflation.h"
+#include "core/fanout/deferred.h"
 #include "core/fanout/delivery_times.h"
 #include "core/fanout/event.h"
 #include "core/fanout/subscription.h"
@@ -63,8 +62,8 @@ struct Delivery {
 
 class Inbox : public OutcomeSink {
  public:
-    using MakePollable = std::function<std::unique_ptr<Pollable>()>;
-    using Wake = std::function<void()>;
+    using MakePollable = Bell::MakePollable;
+    using Wake = Bell::Wake;
 
     // Publishes, NUMSUBs and requests whose outcome is still to be drained; more are refused (reserve_outcome()).
     static constexpr std::size_t outcomes_max = std::size_t{1} << 20;
@@ -130,7 +129,7 @@ class Inbox : public OutcomeSink {
         friend class Inbox;
         std::vector<Delivery> places;  // those without a message: the next of `events`
         std::vector<Event> events;
-        Subscription* ended = nullptr;  // of the unsaid list they have left
+        Subscription* ended = nullptr;  // a list, threaded through their `deferred`
         bool settled = false;           // the cost of its messages no longer counts as queued
     };
 
@@ -158,12 +157,6 @@ class Inbox : public OutcomeSink {
         Event event;
         Subscription* subscription = nullptr;
     };
-    struct LateOutcome {
-        void* user_data;
-        std::uint64_t count, missing;
-        Status status;
-        EventKind kind;
-    };
     // Where the folded entries of a subscription stand, as long as it has any. In blocks that go back as a whole: when
     // a link breaks, all subscriptions may have some for a moment.
     struct FoldPlaces {
@@ -189,20 +182,14 @@ class Inbox : public OutcomeSink {
         if (Places* const places = places_of(subscription)) places->at_back = {};
     }
     bool message_fits(std::size_t cost);
-    bool become_signalled();
     std::size_t append_fitting(const Delivery* deliveries, std::size_t count) noexcept;
     void push_message(const Delivery& delivery);
     void push_event(Subscription& subscription, Event& event) noexcept;
     void push_other(Subscription& subscription, Event& event);
     void append_other(Subscription* subscription, Event& event);
-    void note(Subscription& subscription, const Event& event) noexcept;
-    void note_missing(Subscription& subscription) noexcept;
-    void list_unsaid(Subscription& subscription) noexcept;
+    void defer_missing(Subscription& subscription) noexcept;
     void push_outcome(Event& event) noexcept;
-    void add_late(const Event& event) noexcept;
-    bool say_unsaid() noexcept;
-    bool pop_unsaid(Other& other) noexcept;
-    std::size_t count_unsaid() const;
+    bool flush_deferred() noexcept;
     Other pop_other();
     Message* pop_message();
     bool conflate(const Delivery& delivery);
@@ -214,14 +201,12 @@ class Inbox : public OutcomeSink {
     bool take(Batch& batch, std::size_t capacity);
     bool take_one(Batch& batch);
     void took(Batch& batch, Other&& other);
-    bool empty() const { return front_.empty() && queue_.empty() && !unsaid_first_ && said_late_ == late_.size(); }
+    bool empty() const { return front_.empty() && queue_.empty() && deferred_.empty() && deferred_outcomes_.empty(); }
     std::uint64_t back_place() const { return queue_first_ + queue_.size(); }  // of what is appended next
 
     const InboxLimits limits_;
-    const MakePollable make_pollable_;
 
     mutable std::mutex mutex_;
-    std::condition_variable arrived_;
     // Older than everything in queue_; only folded and always-kept events. Sequence numbers, beginning with that of
     // [0], name places that outlive pops.
     BlockQueue<Other, 16> front_;
@@ -235,22 +220,15 @@ class Inbox : public OutcomeSink {
     std::size_t messages_ = 0;                // of queue_
     std::size_t bytes_ = 0;                   // of those messages and of the drained ones in released_bytes_
     std::size_t states_ = 0;                  // of queue_: its state changes and GAPs
-    Subscription *unsaid_first_ = nullptr, *unsaid_last_ = nullptr;  // behind everything in queue_
-    std::vector<LateOutcome> late_;  // has room for outcomes_; behind everything in queue_
-    std::size_t said_late_ = 0;      // of late_: drained
+    DeferredEvents deferred_;                 // behind everything in queue_, as are the next
+    DeferredOutcomes deferred_outcomes_;      // has slots for outcomes_
     std::atomic<bool> retired_{false};
     std::size_t outcomes_ = 0;
     std::size_t engine_events_ = 0;
     std::size_t replies_ = 0, reply_bytes_ = 0;
     std::uint64_t dropped_ = 0;
-    bool signalled_ = false;  // the consumer knows, or will by the signal() that is due
-    bool signal_is_due_ = false;
-    bool interrupted_ = false;
     bool closed_ = false;
-    std::unique_ptr<Pollable> pollable_;
-
-    std::mutex wake_mutex_;  // held while the wake function runs; never taken under mutex_
-    Wake wake_;
+    Bell bell_;
 
     // Written by the consumer without the mutex. The cost of messages is known when they are looked at; until then they
     // count as queued.

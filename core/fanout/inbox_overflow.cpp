@@ -6,14 +6,6 @@
 
 namespace fanwire::core {
 
-namespace {
-
-std::uint64_t missing_of(const Subscription::Unsaid& unsaid) {
-    return unsaid.missing == Subscription::unsaid_unknown ? count_unknown : unsaid.missing;
-}
-
-}  // namespace
-
 // ---- too much ------------------------------------------------------------------------------------------------------
 
 // Puts the message in the place of the newest of its channel; false when there is none that it may replace.
@@ -159,88 +151,16 @@ bool Inbox::has_state_behind(std::uint64_t place, const Subscription& subscripti
 
 // ---- without memory ------------------------------------------------------------------------------------------------
 
-// Into the slot that reserve_outcome() has kept.
-void Inbox::add_late(const Event& event) noexcept {
-    late_.erase(late_.begin(), late_.begin() + static_cast<std::ptrdiff_t>(std::exchange(said_late_, 0)));
-    const bool lost = event.kind == EventKind::numsub && event.status == Status::OK;  // the numbers themselves
-    late_.push_back(
-        {event.user_data, event.count, event.delay_ms, lost ? Status::NO_MEMORY : event.status, event.kind});
-}
-
-// There is no memory for a place: the subscription itself keeps what has to be said.
-void Inbox::note(Subscription& subscription, const Event& event) noexcept {
-    constexpr std::uint32_t unsaid_unknown = Subscription::unsaid_unknown;
-    Subscription::Unsaid& unsaid = subscription.unsaid;
-    if (event.kind == EventKind::ended) {
-        unsaid.ended = true;
-        unsaid.ended_status = static_cast<std::uint8_t>(event.status);
-    } else if (is_state(event.kind)) {
-        unsaid.state = static_cast<std::uint8_t>(event.kind) & 7;
-        unsaid.state_status = static_cast<std::uint8_t>(event.status);
-    } else {
-        const bool first = unsaid.gap == GapReason::none;
-        Event gap = Event::of(EventKind::gap);
-        gap.reason = first ? event.reason : unsaid.gap;
-        gap.count = missing_of(unsaid);
-        add_to_gap(gap, event);
-        if (!first) subscription.metrics().gaps.sub();
-        unsaid.gap = gap.reason;
-        unsaid.missing = gap.count < unsaid_unknown ? static_cast<std::uint32_t>(gap.count) : unsaid_unknown;
-    }
-    list_unsaid(subscription);
-}
-
-void Inbox::note_missing(Subscription& subscription) noexcept {
+void Inbox::defer_missing(Subscription& subscription) noexcept {
     ++dropped_;
     subscription.metrics().dropped.add();
     subscription.metrics().gaps.add();
-    note(subscription, overflow_gap(nullptr, 1));
+    deferred_.add(subscription, overflow_gap(nullptr, 1));
 }
 
-void Inbox::list_unsaid(Subscription& subscription) noexcept {
-    Subscription::Unsaid& unsaid = subscription.unsaid;
-    if (unsaid.listed) return;
-    unsaid.listed = true;
-    unsaid.next = nullptr;
-    (unsaid_first_ ? unsaid_last_->unsaid.next : unsaid_first_) = &subscription;
-    unsaid_last_ = &subscription;
-}
-
-// The next thing that is still to be said of the first subscription in the list; false when there is none.
-bool Inbox::pop_unsaid(Other& other) noexcept {
-    while (unsaid_first_) {
-        Subscription& subscription = *unsaid_first_;
-        Subscription::Unsaid& unsaid = subscription.unsaid;
-        other = {{}, &subscription};
-        other.event.user_data = subscription.user_data();
-        if (unsaid.gap != GapReason::none) {
-            other.event.kind = EventKind::gap;
-            other.event.reason = unsaid.gap;
-            other.event.count = missing_of(unsaid);
-            unsaid.gap = GapReason::none;
-            unsaid.missing = 0;
-            return true;
-        }
-        if (unsaid.state != 0) {
-            other.event.kind = static_cast<EventKind>(unsaid.state);
-            other.event.status = static_cast<Status>(unsaid.state_status);
-            unsaid.state = 0;
-            return true;
-        }
-        unsaid_first_ = unsaid.next;
-        unsaid.listed = false;
-        if (!unsaid.ended) continue;
-        unsaid.ended = false;
-        other.event.kind = EventKind::ended;
-        other.event.status = static_cast<Status>(unsaid.ended_status);
-        return true;
-    }
-    return false;
-}
-
-// Gives places to what is unsaid, now that there may be memory; false when there still is none.
-bool Inbox::say_unsaid() noexcept {
-    while (unsaid_first_) {
+// Queues what is deferred, now that there may be memory. Returns false when there still is none.
+bool Inbox::flush_deferred() noexcept {
+    while (!deferred_.empty()) {
         try {
             others_.make_room();
             queue_.make_room();
@@ -248,7 +168,7 @@ bool Inbox::say_unsaid() noexcept {
             return false;
         }
         Other other;
-        if (!pop_unsaid(other)) break;
+        if (!deferred_.pop(other.event, other.subscription)) break;
         states_ += other.event.kind != EventKind::ended ? 1 : 0;
         Subscription* const subscription = other.subscription;
         others_.push_back(std::move(other));
@@ -257,18 +177,10 @@ bool Inbox::say_unsaid() noexcept {
             places->at_back = {};
             places->behind_states = back_place();
         } else if (conflation_) {
-            conflation_->forget_latest();  // there is no place to say what may not be replaced: nothing is
+            conflation_->forget_latest();  // there is no record of what may not be replaced: nothing is
         }
     }
     return true;
-}
-
-std::size_t Inbox::count_unsaid() const {
-    std::size_t count = late_.size() - said_late_;
-    for (const Subscription* one = unsaid_first_; one; one = one->unsaid.next)
-        count += (one->unsaid.gap != GapReason::none ? 1u : 0u) + (one->unsaid.state != 0 ? 1u : 0u) +
-                 (one->unsaid.ended ? 1u : 0u);
-    return count;
 }
 
 }  // namespace fanwire::core

@@ -153,18 +153,20 @@ class Subscription {
 
     // ---- Of the inbox, under its mutex (see inbox.h) ----
 
-    // What happened and found no memory for an entry.
-    struct Unsaid {
+    // Events for which the inbox had no memory: see deferred.h.
+    struct Deferred {
+        static constexpr std::uint32_t unknown = UINT32_MAX;
+        static constexpr EventKind no_state = EventKind{};  // no kind of event
+
         Subscription* next = nullptr;
-        std::uint32_t missing = 0;  // messages, or unsaid_unknown
-        GapReason gap : 3 = GapReason::none;
-        std::uint8_t state : 3 = 0;  // EventKind; 0: none
+        std::uint32_t missing = 0;  // messages, or `unknown`
+        GapReason gap = GapReason::none;
+        EventKind state : 6 = no_state;
         bool ended : 1 = false;
-        bool listed : 1 = false;  // in the inbox's list of those that have something unsaid
+        bool listed : 1 = false;  // in the inbox's list of subscriptions that have deferred events
         std::uint8_t state_status = 0, ended_status = 0;
     };
-    static constexpr std::uint32_t unsaid_unknown = UINT32_MAX;
-    Unsaid unsaid;
+    Deferred deferred;
 
     // Which of the inbox's places it has: where its folded entries stand. 0: it has none.
     std::uint32_t places = 0;
