@@ -12,7 +12,7 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
 
   release   the release build with GCC, warnings as errors: unit, capi, integration, malloc, chaos, consumers, cli;
             the benchmark's runner and the instruction counts of the micro-benchmarks; the reply reader with hiredis 1.x
-  servers   integration once more, against Redis 8.2 and Valkey 9.1 (half a minute for both), which packaging/servers.sh
+  servers   integration once more, against Redis 8.2 and Valkey 9.1 (a minute or two for both), which packaging/servers.sh
             fetches into build/servers. Where one cannot be had, or has no TLS, this says so and goes on without
   python    the Python package, installed into a fresh virtual environment
   node      the Node package
@@ -227,9 +227,9 @@ suite_servers() {
 
 # on_server NAME TLS CTEST_ARGUMENT...: with that server on PATH. The tests of Python and Node want one with TLS.
 on_server() {
-    local name=$1 tls=$2 report=$reports/servers-$1.xml code=0 which='^integration\.'
+    local name=$1 tls=$2 report=$reports/servers-$1.xml code=0 which='^(integration|groups)\.'
     shift 2
-    [ -z "$servers_all" ] || which='^(integration|capi|cli)\.'
+    [ -z "$servers_all" ] || which='^(integration|groups|capi|cli)\.'
     rm -f "$report"
     tail_lines=0 step "run the tests on $name" ctest --preset release --parallel $((jobs * 2)) --no-tests=error \
         --output-junit "$report" -R "$which" "$@" || code=$?
