@@ -3,6 +3,7 @@
 
 #include "capi/src/handle.h"
 #include "core/base/text.h"
+#include "core/engine/metrics_text.h"
 
 using namespace fanwire::capi;
 using namespace fanwire::core;

@@ -14,7 +14,7 @@
 
 #include "capi/src/first_sizes.h"
 #include "core/base/thread.h"
-#include "core/engine.h"
+#include "core/engine/engine.h"
 #include "core/fanout/dispatcher.h"
 #include "fanwire/fanwire.h"
 

@@ -2,8 +2,7 @@
 #include <system_error>
 
 #include "capi/src/handle.h"
-#include "core/base/keyed_hash.h"
-#include "core/net/event_fd.h"
+#include "core/engine/make_inbox.h"
 
 using namespace fanwire::capi;
 using namespace fanwire::core;
@@ -104,12 +103,8 @@ int fanwire_inbox_create(fanwire_inbox** inbox, const fanwire_options* options) 
         required(inbox, "inbox");
         const Settings settings = options ? checked(options).options.resolve(process_environment())
                                           : Options().resolve(process_environment());
-        InboxLimits limits;
-        limits.count = static_cast<size_t>(settings.inbox_count);
-        limits.bytes = static_cast<size_t>(settings.inbox_bytes);
-        limits.overflow = settings.overflow;
         auto handle = std::make_unique<fanwire_inbox>();
-        handle->inbox = std::make_shared<Inbox>(limits, make_event_fd, random_seed());
+        handle->inbox = make_inbox(settings);
         *inbox = handle.release();
     });
 }

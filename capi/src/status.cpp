@@ -1,12 +1,9 @@
 // Statuses, texts, versions.
 #include <cstdio>
-#include <iterator>
 
 #include "capi/src/handle.h"
+#include "core/engine/dependencies.h"
 #include "core/net/authorities.h"
-#include "core/net/loop.h"
-#include "core/net/tls.h"
-#include "core/protocol/reply.h"
 
 using namespace fanwire::capi;
 using fanwire::core::StatusRow;
@@ -95,16 +92,11 @@ int fanwire_authorities(char* buffer, size_t* size) {
 
 int fanwire_dependency_at(size_t index, const char** name, const char** version_out) {
     return guarded([&] {
-        const struct {
-            const char* name;
-            const char* version;
-        } all[] = {{"hiredis", fanwire::core::hiredis_version()},
-                   {"libevent", fanwire::core::libevent_version()},
-                   {"openssl", fanwire::core::openssl_version()}};
         required(name, "name");
         required(version_out, "version");
-        if (index >= std::size(all)) reject("index is beyond the list of dependencies");
-        *name = all[index].name;
-        *version_out = all[index].version;
+        const fanwire::core::Dependency* const found = fanwire::core::dependency_at(index);
+        if (!found) reject("index is beyond the list of dependencies");
+        *name = found->name;
+        *version_out = found->version;
     });
 }

@@ -7,8 +7,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <string_view>
 
 namespace fanwire::core {
 
@@ -62,13 +60,5 @@ struct Metrics {
 #undef FANWIRE_METRIC
     Latency publish_latency, delivery_latency;
 };
-
-struct Health;
-
-// One object: health, every counter and gauge, both latencies.
-std::string metrics_json(const Metrics& metrics, const Health& health);
-// Prometheus's text exposition format 0.0.4.
-std::string metrics_prometheus(const Metrics& metrics, const Health& health, std::string_view client,
-                               std::string_view name_space);
 
 }  // namespace fanwire::core

@@ -14,10 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "core/engine/requests.h"
 #include "core/fanout/fanout.h"
 #include "core/message/frame.h"
 #include "core/net/event_fd.h"
-#include "core/requests.h"
 #include "tests/fuzz/script.h"
 #include "tests/support/drained.h"
 #include "tests/support/topics.h"

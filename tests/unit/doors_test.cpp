@@ -1,5 +1,5 @@
-// What other threads do between two steps of the IO thread: at each door of core/engine.cpp, which is compiled into
-// these tests with them, something is subscribed, given up, published or closed.
+// What other threads do between two steps of the IO thread: at each door of core/engine/engine.cpp, which is compiled
+// into these tests with them, something is subscribed, given up, published or closed.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "core/base/door.h"
-#include "core/engine.h"
+#include "core/engine/engine.h"
 #include "core/net/event_fd.h"
 
 namespace fanwire::core {

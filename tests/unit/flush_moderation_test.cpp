@@ -1,5 +1,5 @@
 // When a stream of publishes is written next: plain arithmetic of numbers and times.
-#include "core/net/flush_moderation.h"
+#include "core/engine/flush_moderation.h"
 
 #include <gtest/gtest.h>
 

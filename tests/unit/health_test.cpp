@@ -1,11 +1,11 @@
 // The verdict on an engine, and its numbers as texts.
-#include "core/base/health.h"
+#include "core/engine/health.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "core/base/metrics.h"
+#include "core/engine/metrics_text.h"
 
 namespace fanwire::core {
 namespace {

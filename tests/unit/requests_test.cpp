@@ -1,5 +1,5 @@
 // Requests with everything around them pretended: the reply channel, the publishes, the inbox, time.
-#include "core/requests.h"
+#include "core/engine/requests.h"
 
 #include <gtest/gtest.h>
 

@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "core/backend/numsubs.h"
+#include "core/engine/questions.h"
+#include "core/engine/requests.h"
 #include "core/fanout/inbox.h"
 #include "core/net/event_fd.h"
-#include "core/questions.h"
-#include "core/requests.h"
 #include "tests/unit/simulation/journal.h"
 #include "tests/unit/simulation/model_redis.h"
 

@@ -1,4 +1,4 @@
-#include "core/base/health.h"
+#include "core/engine/health.h"
 
 namespace fanwire::core {
 

@@ -1,4 +1,4 @@
-#include "core/requests.h"
+#include "core/engine/requests.h"
 
 #include <algorithm>
 #include <new>

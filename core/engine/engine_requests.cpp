@@ -4,7 +4,7 @@
 #include <cstring>
 #include <optional>
 
-#include "core/engine.h"
+#include "core/engine/engine.h"
 
 namespace fanwire::core {
 

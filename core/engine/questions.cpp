@@ -1,4 +1,4 @@
-#include "core/questions.h"
+#include "core/engine/questions.h"
 
 #include <string>
 #include <utility>

@@ -14,17 +14,17 @@
 #include "core/backend/backend.h"
 #include "core/backend/broker.h"
 #include "core/base/fork_guard.h"
-#include "core/base/health.h"
 #include "core/base/keyed_hash.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/base/settings.h"
+#include "core/engine/flush_moderation.h"
+#include "core/engine/health.h"
+#include "core/engine/questions.h"
+#include "core/engine/requests.h"
 #include "core/fanout/fanout.h"
 #include "core/message/names.h"
-#include "core/net/flush_moderation.h"
 #include "core/net/loop.h"
-#include "core/questions.h"
-#include "core/requests.h"
 
 namespace fanwire::core {
 

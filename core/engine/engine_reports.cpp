@@ -1,5 +1,5 @@
 // What the backend tells the engine, on its IO thread: passed on to the fan-out, the metrics, the log and who waits.
-#include "core/engine.h"
+#include "core/engine/engine.h"
 
 namespace fanwire::core {
 
