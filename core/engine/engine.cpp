@@ -54,8 +54,9 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events, std::unique_p
       log_(settings_.log_level, std::move(log)),
       events_(std::move(events)),
       fanout_(topics_, metrics_, names_.channel_prefix_size()),
+      outbox_(
+          settings_, names_, metrics_, [this] { wake(); }, [this](std::uint32_t us) { hold_timer_->in(us); }),
       loop_([this] { woken(); }),
-      flush_moderation_(static_cast<std::uint32_t>(settings_.max_flush_delay_us)),
       questions_(static_cast<std::size_t>(settings_.max_requests),
                  static_cast<std::size_t>(settings_.publish_buffer_bytes)),
       requests_(reply_id_, names_.channel_prefix_size(), static_cast<std::size_t>(settings_.max_requests),
@@ -66,7 +67,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events, std::unique_p
             std::make_unique<CustomBackend>(settings_, std::move(broker), topics_, listener, loop_, [this] { wake(); });
     } else if (settings_.backend == BackendKind::memory) {
         backend_ = std::make_unique<MemoryBackend>(topics_, listener, loop_, settings_.memory_name, [this] { wake(); });
-        publishable_ = true;  // connected from the first moment
+        outbox_.set_publishable(true);  // connected from the first moment
         metrics_.connected.set(1);
         on_links(true, true);
         monitor_->connection = Connection::up;
@@ -83,8 +84,8 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events, std::unique_p
         on_turn_end();
     });
     if (settings_.max_flush_delay_us > 0) {
-        flush_timer_ = std::make_unique<Loop::PreciseTimer>(loop_, [this] {
-            flush_due_ = true;
+        hold_timer_ = std::make_unique<Loop::PreciseTimer>(loop_, [this] {
+            outbox_.hold_over();
             woken();
         });
     }
@@ -112,85 +113,8 @@ void Engine::wake() {
     if (!wake_pending_.exchange(true, std::memory_order_acq_rel)) loop_.wake();
 }
 
-// Whether one more publish of `size` encoded bytes may wait. Under publish_mutex_.
-void Engine::check_room(std::size_t size) const {
-    if (publish_closed_) throw Failure(closed_error);
-    const std::uint64_t count = accepted_count_ - unqueued_count_.load(std::memory_order_relaxed);
-    const std::uint64_t bytes = accepted_bytes_ - unqueued_bytes_.load(std::memory_order_relaxed) + size;
-    if (publishable_) {
-        const auto limit = static_cast<std::uint64_t>(settings_.publish_buffer_bytes);
-        if (bytes > limit && count > 0)
-            throw Failure(Status::QUEUE_FULL, "unsent publishes fill publish_buffer_bytes (" + std::to_string(limit) +
-                                                  "): publish more slowly, or wait for outcomes");
-        return;
-    }
-    if (publish_refusal_) throw Failure(publish_refusal_);
-    if (settings_.offline == Offline::fail)
-        throw Failure(Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail");
-    if (count >= static_cast<std::uint64_t>(settings_.offline_count))
-        throw Failure(Status::QUEUE_FULL, "there is no connection to Redis, and offline_count (" +
-                                              std::to_string(settings_.offline_count) + ") publishes wait for it");
-    if (bytes > static_cast<std::uint64_t>(settings_.offline_bytes))
-        throw Failure(Status::QUEUE_FULL, "there is no connection to Redis, and offline_bytes (" +
-                                              std::to_string(settings_.offline_bytes) + ") of publishes wait for it");
-}
-
-void Engine::check_size(std::string_view payload) const {
-    if (payload.size() > static_cast<std::size_t>(settings_.max_message_bytes))
-        throw Failure(Status::MESSAGE_TOO_LARGE, "the message has " + std::to_string(payload.size()) +
-                                                     " bytes, max_message_bytes is " +
-                                                     std::to_string(settings_.max_message_bytes));
-}
-
-[[gnu::always_inline]] inline void Engine::enqueue(std::string_view prefix, std::string_view channel,
-                                                   std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
-                                                   void* user_data, std::uint32_t timeout) {
-    bool wanted;
-    {
-        std::lock_guard lock(publish_mutex_);
-        try {
-            check_room(prefix.size() + channel.size() + payload.size());
-        } catch (const Failure& failure) {
-            if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
-            if (failure.status() == Status::NOT_CONNECTED && !connection_needed_.exchange(true)) wake();
-            if (wake_at_bytes_ != 0 && !std::exchange(wake_asked_, true)) wake();  // to make room of what is put off
-            throw;
-        }
-        const bool first = batch_.empty();
-        accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data, timeout);
-        ++accepted_count_;
-        if (first || wake_at_bytes_ != 0) last_accepted_us_ = now_us();
-        if (first) batch_.accepted_us = last_accepted_us_;
-        wanted = !wake_asked_ && accepted_bytes_ >= wake_at_bytes_;
-        if (wanted) wake_asked_ = true;
-    }
-    if (wanted) wake();
-}
-
-void Engine::publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
-                     void* user_data, std::uint32_t timeout) {
-    names_.check_channel(channel);
-    check_size(payload);
-    if (frame::begins(payload))  // whoever receives it would take it for one
-        return publish_framed(names_.channel_prefix(), channel, frame::plain(payload), sink, user_data, timeout);
-    enqueue(names_.channel_prefix(), channel, payload, sink, user_data, timeout);
-}
-
-void Engine::publish_framed(std::string_view prefix, std::string_view channel, const std::string& framed,
-                            const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout) {
-    enqueue(prefix, channel, framed, sink, user_data, timeout);
-}
-
-// What is counted for each publish is not counted in shared memory, which would cost more than all the rest.
 const Metrics& Engine::metrics() const {
-    std::lock_guard lock(publish_mutex_);
-    // First: what has ended was accepted before.
-    const std::uint64_t settled =
-        metrics_.publish_ok.get() + metrics_.publish_failed.get() + metrics_.publish_unknown.get();
-    metrics_.published.set(accepted_count_);
-    metrics_.publish_queued.set(accepted_count_ - settled);
-    metrics_.publish_unsent.set(accepted_count_ - unqueued_count_.load(std::memory_order_relaxed));
-    metrics_.publish_unsent_bytes.set(accepted_bytes_ - unqueued_bytes_.load(std::memory_order_relaxed));
+    outbox_.count();
     return metrics_;
 }
 
@@ -309,10 +233,7 @@ Error Engine::close(Deadline deadline) {
     refuse_io_thread("close");
     std::lock_guard closing(close_mutex_);
     if (!io_thread_.joinable()) return {};
-    {
-        std::lock_guard lock(publish_mutex_);
-        publish_closed_ = true;
-    }
+    outbox_.shut();
     questions_.shut();
     requests_.shut();
     {
@@ -373,7 +294,7 @@ void Engine::run_commands() {
     }
     if (retired) give_up_retired();
     take_credentials();
-    if (connection_needed_.exchange(false, std::memory_order_acq_rel)) backend_->needed();
+    if (outbox_.connection_needed()) backend_->needed();
     if (reconnect_asked_.exchange(false, std::memory_order_acq_rel)) backend_->reconnect();
     if (questions_.any()) take_questions();
     if (requests_.any()) requests_.turn(now_ms());
@@ -446,60 +367,18 @@ void Engine::give_up_retired() noexcept {
 
 void Engine::take_publishes() {
     // What was left of the turn before goes first.
-    if (!taken_.empty()) give_taken();
-    {
-        std::lock_guard lock(publish_mutex_);
-        const bool due = std::exchange(flush_due_, false);
-        if (wake_at_bytes_ == 0 ? batch_.empty() : !due && !wake_asked_ && !publish_closed_) return;
-        wake_at_bytes_ = 0;
-        wake_asked_ = false;
-        if (flush_timer_) put_off_the_next();
-        std::swap(taken_, batch_);
-    }
-    if (taken_.empty()) return;
-    taken_.taken_at = now_ms();
-    taken_.deadline = taken_.taken_at + settings_.publish_timeout_ms;
-    give_taken();
-}
-
-// Under publish_mutex_, with what is about to be taken in batch_.
-void Engine::put_off_the_next() {
-    const std::uint32_t delay_us = flush_moderation_.taken(batch_.records.size(), last_accepted_us_, now_us());
-    if (delay_us == 0) return;
-    flush_timer_->in(delay_us);
-    // Fewer than would bring publish_buffer_bytes near.
-    const auto limit = static_cast<std::uint64_t>(settings_.publish_buffer_bytes);
-    wake_at_bytes_ = accepted_bytes_ + std::min<std::uint64_t>(CommandChunk::usual, limit / 4);
-}
-
-void Engine::give_taken() {
-    backend_->publish(taken_);
+    if (!outbox_.taken().empty()) backend_->publish(outbox_.taken());
+    if (outbox_.take()) backend_->publish(outbox_.taken());
 }
 
 bool Engine::close_is_due() const {
     if (std::chrono::steady_clock::now() >= close_deadline_) return true;
-    return backend_->unsettled() == 0 && taken_.empty();
+    return backend_->unsettled() == 0 && outbox_.taken().empty();
 }
 
 // What was accepted, and for want of memory has not come further than our doors.
 void Engine::refuse_the_rest() noexcept {
-    while (true) {
-        if (taken_.empty()) {
-            std::lock_guard lock(publish_mutex_);
-            std::swap(taken_, batch_);
-        }
-        if (taken_.empty()) break;
-        on_unqueued(taken_.records.size(), taken_.bytes());
-        for (const PublishRecord& record : taken_.records) {
-            const Settled settled{record.user_data, 0};
-            on_settled({record.sink ? &taken_.sinks[record.sink - 1] : nullptr,
-                        taken_.accepted_us,
-                        {&settled, 1},
-                        closed_error});
-        }
-        left_without_outcome_ += taken_.records.size();
-        taken_.clear();
-    }
+    left_without_outcome_ += outbox_.refuse(closed_error, [this](const SettledRun& run) { on_settled(run); });
     while (next_queued()) {
         Subscription& subscription = *looked_at_;
         looked_at_ = subscription.unqueue();

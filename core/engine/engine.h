@@ -18,8 +18,8 @@
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/base/settings.h"
-#include "core/engine/flush_moderation.h"
 #include "core/engine/health.h"
+#include "core/engine/outbox.h"
 #include "core/engine/questions.h"
 #include "core/engine/requests.h"
 #include "core/fanout/fanout.h"
@@ -55,9 +55,11 @@ class Engine : private BackendListener {
 
     // All of these: thread any; they throw Failure or std::bad_alloc and then have changed nothing.
 
-    // `timeout`: ms; 0: publish_timeout_ms.
+    // `timeout`: in milliseconds; 0: publish_timeout_ms.
     void publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink = nullptr,
-                 void* user_data = nullptr, std::uint32_t timeout = 0);
+                 void* user_data = nullptr, std::uint32_t timeout = 0) {
+        outbox_.publish(channel, payload, sink, user_data, timeout);
+    }
     std::uint64_t publish_wait(std::string_view channel, std::string_view payload, Deadline deadline);
 
     // What subscribe() takes for an inbox: one for all subscriptions that use it.
@@ -127,8 +129,6 @@ class Engine : private BackendListener {
     void end(Subscription& subscription, const Error& why) noexcept;
     void give_up_retired() noexcept;
     void take_publishes();
-    void put_off_the_next();
-    void give_taken();
     void refuse_the_rest() noexcept;
     bool close_is_due() const;
     void finish();
@@ -162,13 +162,6 @@ class Engine : private BackendListener {
 
     // ---- any thread ----
     void wake();
-    void check_room(std::size_t size) const;
-    void check_size(std::string_view payload) const;
-    // What is checked already.
-    void publish_framed(std::string_view prefix, std::string_view channel, const std::string& framed,
-                        const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout = 0);
-    void enqueue(std::string_view prefix, std::string_view channel, std::string_view payload,
-                 const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout);
     void ask(std::span<const std::string_view> channels, TimeMs deadline, NumsubDone done);
 
     const Settings settings_;
@@ -181,37 +174,21 @@ class Engine : private BackendListener {
     std::mt19937_64 random_engine_{random_seed()};
     Topics topics_{random_seed()};  // not what random_engine_ gives, of which others see some
     Fanout fanout_;
+    Outbox outbox_;
     Loop loop_;
     std::unique_ptr<Backend> backend_;
     Error given_up_;  // why the backend no longer tries, if so
     Deadline close_deadline_ = Deadline::max();
     std::unique_ptr<Loop::Timer> close_timer_;
-    FlushModeration flush_moderation_;
-    std::unique_ptr<Loop::PreciseTimer> flush_timer_;  // if anything is to be put off
-    bool flush_due_ = false;
+    std::unique_ptr<Loop::PreciseTimer> hold_timer_;  // if publishes are held back at all
     bool closing_ = false;
     Subscription* looked_at_ = nullptr;  // taken from those queued, the front one not done
-    PublishBatch taken_;                 // taken from batch_ and not yet given to the backend
     std::uint64_t read_us_ = 0;          // when what is being worked on was read
 
     std::atomic<bool> wake_pending_{false};
     std::unique_ptr<Credentials> credentials_;  // the newest, if the IO thread has not taken them; under queue_mutex
     std::atomic<bool> inboxes_retired_{false};
     std::atomic<bool> reconnect_asked_{false};
-    std::atomic<bool> connection_needed_{false};  // by a publish that was refused for want of it
-
-    mutable std::mutex publish_mutex_;
-    PublishBatch batch_;
-    std::uint64_t accepted_count_ = 0, accepted_bytes_ = 0;  // ever
-    bool publish_closed_ = false, publishable_ = false;
-    Error publish_refusal_;  // after giving up
-    // While what is in batch_ is put off: accepted_bytes_ from which on the IO thread is woken for it all the same;
-    // else 0.
-    std::uint64_t wake_at_bytes_ = 0;
-    bool wake_asked_ = false;             // whether it has been woken for it
-    std::uint64_t last_accepted_us_ = 0;  // of all that are put off, otherwise of the first in batch_
-    // Of those, what waits to be written no longer. Only the IO thread adds to them, without the mutex.
-    std::atomic<std::uint64_t> unqueued_count_{0}, unqueued_bytes_{0};
 
     using Connection = Monitor::Connection;
     Error refusal_, probe_refusal_;  // the last ones; under the monitor's mutex

@@ -52,16 +52,11 @@ void Engine::on_settled(const SettledRun& run) {
 }
 
 void Engine::on_unqueued(std::size_t count, std::size_t bytes) {
-    const auto add = [](std::atomic<std::uint64_t>& sum, std::size_t n) {
-        sum.store(sum.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-    };
-    add(unqueued_count_, count);
-    add(unqueued_bytes_, bytes);
+    outbox_.unqueued(count, bytes);
 }
 
 void Engine::on_publishable(bool yes) {
-    std::lock_guard lock(publish_mutex_);
-    publishable_ = yes;
+    outbox_.set_publishable(yes);
 }
 
 void Engine::on_connected() {
@@ -124,9 +119,7 @@ void Engine::on_gave_up(const Error& why, std::uint64_t attempts) {
     if (settings_.revive_on_use) {
         requests_.revived();  // the next one is tried
     } else {
-        Error refusal = Error::of(Status::NOT_CONNECTED, {"gave up connecting after ", count, ": ", why.text});
-        std::lock_guard lock(publish_mutex_);
-        publish_refusal_ = std::move(refusal);
+        outbox_.set_refusal(Error::of(Status::NOT_CONNECTED, {"gave up connecting after ", count, ": ", why.text}));
     }
     fanout_.failed_all(why);
     Event event = Event::of(EventKind::gave_up, why);
@@ -137,10 +130,7 @@ void Engine::on_gave_up(const Error& why, std::uint64_t attempts) {
 void Engine::on_revived() {
     log_.write(LogLevel::info, "connecting again after giving up");
     given_up_ = {};
-    {
-        std::lock_guard lock(publish_mutex_);
-        publish_refusal_ = {};
-    }
+    outbox_.set_refusal({});
     {
         std::lock_guard lock(monitor_->mutex);
         monitor_->connection = Connection::pending;

@@ -27,11 +27,7 @@ void Engine::ask(std::span<const std::string_view> channels, TimeMs deadline, Nu
     std::vector<std::string> wire;
     wire.reserve(channels.size());
     for (const std::string_view channel : channels) wire.push_back(names_.channel(channel));
-    if (settings_.offline == Offline::fail) {
-        std::lock_guard lock(publish_mutex_);
-        if (!publishable_ && !publish_closed_)
-            throw Failure(Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail");
-    }
+    outbox_.check_offline();
     auto question = std::make_unique<Numsub>(std::move(wire));
     question->deadline = deadline;
     question->done = [answer = question->answer, done = std::move(done)](const Error& why) { done(why, answer); };
@@ -70,8 +66,7 @@ void Engine::numsub_wait(std::span<const std::string_view> channels, std::uint64
     });
     std::unique_lock lock(waiting->mutex);
     if (!waiting->answered.wait_until(lock, deadline, [&] { return waiting->outcome.has_value(); })) {
-        std::lock_guard publishing(publish_mutex_);
-        throw Failure(Status::TIMEOUT, publishable_
+        throw Failure(Status::TIMEOUT, outbox_.publishable()
                                            ? "PUBSUB NUMSUB was not answered in time"
                                            : "PUBSUB NUMSUB could not be asked in time, there is no connection");
     }
@@ -103,7 +98,8 @@ Requests::Engine Engine::for_requests() {
                             const std::shared_ptr<OutcomeSink>& sink, TimeMs deadline) {
         constexpr TimeMs longest = UINT32_MAX;
         const TimeMs left = deadline == never ? longest : std::clamp<TimeMs>(deadline - now_ms(), 1, longest);
-        publish_framed(names_.channel_prefix(), channel, framed, sink, nullptr, static_cast<std::uint32_t>(left));
+        outbox_.publish_framed(names_.channel_prefix(), channel, framed, sink, nullptr,
+                               static_cast<std::uint32_t>(left));
     };
     engine.tell = [this](const std::shared_ptr<Inbox>& inbox, Event event) { fanout_.tell(inbox, std::move(event)); };
     engine.tell_reply = [this](const std::shared_ptr<Inbox>& inbox, Event event) {
@@ -115,12 +111,8 @@ Requests::Engine Engine::for_requests() {
 std::shared_ptr<Request> Engine::request(std::string_view channel, std::string_view payload, std::uint64_t expect,
                                          std::uint64_t timeout, std::shared_ptr<Inbox> inbox, void* user_data) {
     names_.check_channel(channel);
-    check_size(payload);
-    if (settings_.offline == Offline::fail) {
-        std::lock_guard lock(publish_mutex_);
-        if (!publishable_ && !publish_closed_)
-            throw Failure(Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail");
-    }
+    outbox_.check_size(payload);
+    outbox_.check_offline();
     if (timeout == 0) timeout = static_cast<std::uint64_t>(settings_.publish_timeout_ms);
     const TimeMs now = now_ms();
     const TimeMs deadline =
@@ -139,12 +131,12 @@ bool Engine::cancel(const std::shared_ptr<Request>& request) noexcept {
 void Engine::reply(const Message& request, std::string_view payload) {
     if (!request.is_request())
         throw Failure(Status::INVALID_ARGUMENT, "the message is no request: it cannot be answered");
-    check_size(payload);
+    outbox_.check_size(payload);
     const frame::Address address = frame::address_of(request.head(frame::request_size));
     // The namespace of whoever asked, which is ours or stands in the channel.
     const std::string wire = names_.channel_prefix() + std::string(request.channel());
-    publish_framed(std::string_view(wire).substr(0, address.prefix_size), frame::reply_channel(address.id),
-                   frame::reply(address.number, payload), nullptr, nullptr);
+    outbox_.publish_framed(std::string_view(wire).substr(0, address.prefix_size), frame::reply_channel(address.id),
+                           frame::reply(address.number, payload), nullptr, nullptr);
 }
 
 }  // namespace fanwire::core
