@@ -69,7 +69,7 @@ void fanwire_engine_destroy(fanwire_engine** engine) {
 fanwire_engine::~fanwire_engine() {
     guarded_wait([&] {
         if (forked()) {
-            engine->abandon();
+            engine->close_inherited();
             leak(std::move(engine));
         } else if (engine) {
             engine->close(deadline_in(0));

@@ -148,7 +148,7 @@ inline core::Subscription& checked(fanwire_subscription* handle) {
     if (!handle) reject("fanwire_subscription is NULL");
     auto& subscription = *reinterpret_cast<core::Subscription*>(handle);
     if (subscription.tag != core::Subscription::tag_value) reject("the handle is not a fanwire_subscription");
-    if (subscription.monitor().fork_guard.forked())
+    if (subscription.share().fork_guard.forked())
         throw Failure(Status::FORKED,
                       "fanwire_subscription was made by the parent process: after fork() make one of your own");
     return subscription;

@@ -63,7 +63,7 @@ int fanwire_unsubscribe(fanwire_subscription* subscription) {
 int fanwire_subscription_state_get(const fanwire_subscription* subscription, int* state) {
     return guarded([&] {
         const Subscription& target = checked(const_cast<fanwire_subscription*>(subscription));
-        const SubscriptionState now = target.given_up() ? SubscriptionState::ended : target.state();
+        const SubscriptionState now = target.abandoned() ? SubscriptionState::ended : target.state();
         required(state, "state") = static_cast<int>(now);
     });
 }
@@ -82,7 +82,7 @@ void fanwire_subscription_destroy(fanwire_subscription** handle) {
     if (subscription->tag != Subscription::tag_value) return;
     subscription->tag = 0;
     *handle = nullptr;
-    if (subscription->monitor().fork_guard.forked()) return;  // the parent's: leaked
+    if (subscription->share().fork_guard.forked()) return;  // the parent's: leaked
     subscription->end();
     subscription->release();
 }

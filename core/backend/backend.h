@@ -93,7 +93,7 @@ class Backend {
     // Settles all publishes and disconnects, for good.
     virtual void stop(const Error& why) = 0;
     // In the child of a fork(): closes its copies of the sockets and touches nothing else. Thread: any.
-    virtual void abandon() noexcept = 0;
+    virtual void close_inherited() noexcept = 0;
 };
 
 }  // namespace fanwire::core

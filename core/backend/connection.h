@@ -18,7 +18,7 @@ class Connection : public Transport::Owner {
     void start();
     void stop();
     // In the child of a fork(): see Backend.
-    void abandon() noexcept { transport_.abandon(); }
+    void close_inherited() noexcept { transport_.abandon(); }
     // Does what the link has come to wish for, outside of a turn.
     void flush();
     const std::string& peer() const { return transport_.peer(); }

@@ -37,7 +37,7 @@ class CustomBackend : public Backend {
     std::size_t unsettled() const override;
     void woken() noexcept override;
     void stop(const Error& why) override;
-    void abandon() noexcept override {}
+    void close_inherited() noexcept override {}
 
  private:
     using Report = BrokerReports::Report;

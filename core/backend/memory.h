@@ -32,7 +32,7 @@ class MemoryBackend : public Backend {
     std::size_t unsettled() const override;
     void woken() noexcept override;
     void stop(const Error&) override;
-    void abandon() noexcept override {}
+    void close_inherited() noexcept override {}
 
  private:
     bool publish(const EncodedPublish& publish, std::uint64_t& receivers);

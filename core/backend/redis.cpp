@@ -173,9 +173,9 @@ void RedisBackend::stop(const Error& why) {
     links_changed();
 }
 
-void RedisBackend::abandon() noexcept {
-    publish_connection_.abandon();
-    subscribe_connection_.abandon();
+void RedisBackend::close_inherited() noexcept {
+    publish_connection_.close_inherited();
+    subscribe_connection_.close_inherited();
 }
 
 void RedisBackend::links_changed() {

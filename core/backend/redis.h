@@ -30,7 +30,7 @@ class RedisBackend : public Backend {
     void flush() override;
     std::size_t unsettled() const override { return publishing_.queue().unsettled(); }
     void stop(const Error& why) override;
-    void abandon() noexcept override;
+    void close_inherited() noexcept override;
 
  private:
     class PublishSide : public Link::Listener, public Publishing::Listener {

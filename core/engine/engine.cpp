@@ -17,8 +17,6 @@ namespace {
 
 thread_local bool on_io_thread = false;
 
-const Error closed_error{Status::CLOSED, "the engine is closed"};
-
 // Where publish_wait() waits.
 class WaitingSink : public OutcomeSink {
  public:
@@ -70,8 +68,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events, std::unique_p
         outbox_.set_publishable(true);  // connected from the first moment
         metrics_.connected.set(1);
         on_links(true, true);
-        monitor_->connection = Connection::up;
-        monitor_->was_up = true;
+        share_->state.connected();
     } else {
         const Random random = [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine_); };
         backend_ = std::make_unique<RedisBackend>(settings_, loop_, random, random_engine_(), topics_, fanout_.pool(),
@@ -89,7 +86,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events, std::unique_p
             woken();
         });
     }
-    monitor_->wake = [this] { wake(); };
+    share_->queue.wake = [this] { wake(); };
     try {
         io_thread_ = start_thread("fanwire-io", [this] {
             on_io_thread = true;
@@ -130,25 +127,20 @@ std::uint64_t Engine::publish_wait(std::string_view channel, std::string_view pa
 }
 
 OutletRef Engine::outlet(std::shared_ptr<Inbox> inbox) const {
-    return OutletRef::adopt(new Outlet(std::move(inbox), monitor_));
+    return OutletRef::adopt(new Outlet(std::move(inbox), share_));
 }
 
 SubscriptionRef Engine::subscribe(TargetKind kind, std::string_view name, const OutletRef& outlet, void* user_data) {
     const bool exact = kind == TargetKind::channel;
     const std::string wire = exact ? names_.channel(name) : names_.pattern(name);
     const std::size_t prefix = exact ? names_.channel_prefix_size() : names_.pattern_prefix_size();
-    const auto max = static_cast<std::uint64_t>(settings_.max_subscriptions);
     if (closed()) throw Failure(closed_error);
     auto subscription = SubscriptionRef::adopt(new Subscription(Topic::make(kind, wire, prefix), outlet, user_data));
-    std::atomic<std::uint64_t>& open = monitor_->subscriptions;
-    if (open.fetch_add(1) >= max && max != 0) {
-        open.fetch_sub(1);
-        throw Failure(Status::LIMIT_REACHED, "max_subscriptions (" + std::to_string(max) + ") are open");
-    }
+    share_->queue.reserve(static_cast<std::uint64_t>(settings_.max_subscriptions));
     try {
         subscription->open();
     } catch (...) {
-        open.fetch_sub(1);
+        share_->queue.release();
         throw;
     }
     return subscription;
@@ -160,31 +152,19 @@ void Engine::end_retired() noexcept {
 }
 
 void Engine::set_credentials(std::string username, std::string password) {
-    auto credentials = std::make_unique<Credentials>(Credentials{std::move(username), std::move(password)});
-    {
-        std::lock_guard lock(monitor_->queue_mutex);
-        if (monitor_->queue_closed) throw Failure(closed_error);
-        credentials_ = std::move(credentials);
-    }
+    credentials_.set(std::move(username), std::move(password));
     wake();
 }
 
 void Engine::reconnect() {
     if (closed()) throw Failure(closed_error);
-    {
-        std::lock_guard lock(monitor_->mutex);  // whoever waits from now on waits for the attempt that follows
-        if (monitor_->connection == Connection::failed) monitor_->connection = Connection::pending;
-    }
+    share_->state.attempt_follows();
     reconnect_asked_.store(true, std::memory_order_release);
     wake();
 }
 
 EngineState Engine::state() const {
-    if (closed()) return EngineState::closed;
-    std::lock_guard lock(monitor_->mutex);
-    if (monitor_->connection == Connection::up) return EngineState::connected;
-    if (monitor_->gave_up) return EngineState::gave_up;
-    return monitor_->was_up ? EngineState::reconnecting : EngineState::connecting;
+    return closed() ? EngineState::closed : share_->state.now();
 }
 
 Health Engine::health() const {
@@ -196,37 +176,22 @@ Health Engine::health() const {
     facts.confirmed = metrics_.subscriptions_confirmed.get();  // first: it never exceeds what is read after it for long
     facts.refused = metrics_.subscriptions_refused.get();
     facts.desired = metrics_.subscriptions_desired.get();
-    const std::uint64_t seen = metrics_.subscriptions.get(), open = monitor_->subscriptions.load();
+    const std::uint64_t seen = metrics_.subscriptions.get(), open = share_->queue.open();
     facts.unseen = open > seen ? open - seen : 0;
     facts.heartbeat_timeout = settings_.heartbeat_timeout_ms + settings_.heartbeat_interval_ms;
     facts.probe_interval = settings_.probe_interval_ms;
     facts.probe_deadline = settings_.heartbeat_timeout_ms;
-    facts.received_at = heard_at_.load(std::memory_order_relaxed);
-    facts.probe_at = probe_at_.load(std::memory_order_relaxed);
-    facts.probe_us = probe_us_.load(std::memory_order_relaxed);
-    facts.probe_returned = probe_returned_.load(std::memory_order_relaxed);
-    {
-        std::lock_guard lock(monitor_->mutex);
-        facts.connection = monitor_->connection_error;
-        facts.gave_up = monitor_->gave_up;
-        facts.refusal = refusal_;
-        facts.probe_refusal = probe_refusal_;
-    }
+    health_record_.add_to(facts);
+    LiveState::Trouble trouble = share_->state.trouble();
+    facts.connection = std::move(trouble.why);
+    facts.gave_up = trouble.exhausted;
     facts.now = now_ms();
     return judge(facts);
 }
 
-void Engine::abandon() const noexcept {
-    backend_->abandon();
-}
-
 void Engine::wait_connected(Deadline deadline) {
     refuse_io_thread("wait_connected");
-    std::unique_lock lock(monitor_->mutex);
-    if (!monitor_->wait(lock, deadline, [&] { return monitor_->connection != Connection::pending; }))
-        throw Failure(Status::TIMEOUT, "not connected yet");
-    if (monitor_->connection == Connection::closed) throw Failure(closed_error);
-    if (monitor_->connection == Connection::failed) throw Failure(monitor_->connection_error);
+    share_->state.wait_connected(deadline);
 }
 
 Error Engine::close(Deadline deadline) {
@@ -236,11 +201,9 @@ Error Engine::close(Deadline deadline) {
     outbox_.shut();
     questions_.shut();
     requests_.shut();
-    {
-        std::lock_guard lock(monitor_->queue_mutex);
-        monitor_->queue_closed = true;
-        close_deadline_ = deadline;
-    }
+    credentials_.shut();
+    share_->queue.shut();
+    close_deadline_ = deadline;  // seen by whoever sees close_asked_
     closed_.store(true, std::memory_order_release);
     close_asked_.store(true, std::memory_order_release);
     loop_.wake();
@@ -286,13 +249,13 @@ void Engine::run_commands() {
     const bool retired = inboxes_retired_.exchange(false, std::memory_order_acq_rel);
     FANWIRE_DOOR("retired read");
     try {
-        while (next_queued()) look_at(*looked_at_);
+        while (share_->queue.front()) look_at_front();
         FANWIRE_DOOR("queue taken");
     } catch (...) {
         if (retired) inboxes_retired_.store(true, std::memory_order_release);
         throw;
     }
-    if (retired) give_up_retired();
+    if (retired) abandon_retired();
     take_credentials();
     if (outbox_.connection_needed()) backend_->needed();
     if (reconnect_asked_.exchange(false, std::memory_order_acq_rel)) backend_->reconnect();
@@ -301,36 +264,24 @@ void Engine::run_commands() {
 }
 
 void Engine::take_credentials() {
-    std::unique_ptr<Credentials> credentials;
-    {
-        std::lock_guard lock(monitor_->queue_mutex);
-        credentials = std::move(credentials_);
-    }
+    std::unique_ptr<Credentials> credentials = credentials_.take();
     if (!credentials) return;
     try {
         backend_->set_credentials(credentials->username, credentials->password);
     } catch (...) {
-        std::lock_guard lock(monitor_->queue_mutex);
-        if (!credentials_) credentials_ = std::move(credentials);
+        credentials_.put_back(std::move(credentials));
         throw;
     }
 }
 
-bool Engine::next_queued() {
-    if (looked_at_) return true;
-    std::lock_guard lock(monitor_->queue_mutex);
-    looked_at_ = std::exchange(monitor_->queued_first, nullptr);
-    return looked_at_ != nullptr;
-}
-
-// Makes true what its consumer wants of the front one.
-void Engine::look_at(Subscription& subscription) {
-    if (!subscription.added && !subscription.given_up()) add(subscription);
+// Makes true what its consumer wants of the subscription at the front of the queue. If it throws, it stays there.
+void Engine::look_at_front() {
+    Subscription& front = *share_->queue.front();
+    if (!front.added && !front.abandoned()) add(front);
     FANWIRE_DOOR("added");
-    // From here on it may be queued again; who gave it up before is seen below.
-    looked_at_ = subscription.unqueue();
-    if (subscription.given_up()) end(subscription, Error::of(Status::UNSUBSCRIBED, {"unsubscribed"}));
-    subscription.release();  // the queue's
+    // From here on it may be queued again; that it was abandoned before is seen below.
+    const SubscriptionRef subscription = share_->queue.pop();
+    if (subscription->abandoned()) end(*subscription, Error::of(Status::UNSUBSCRIBED, {"unsubscribed"}));
 }
 
 void Engine::add(Subscription& subscription) {
@@ -342,7 +293,7 @@ void Engine::add(Subscription& subscription) {
         fanout_.take_back(subscription);
         throw;
     }
-    if (given_up_) fanout_.failed(*first, given_up_);  // until it is revived
+    if (exhausted_) fanout_.failed(*first, exhausted_);  // until it is revived
 }
 
 void Engine::end(Subscription& subscription, const Error& why) noexcept {
@@ -354,12 +305,9 @@ void Engine::end(Subscription& subscription, const Error& why) noexcept {
     }
 }
 
-void Engine::give_up_retired() noexcept {
+void Engine::abandon_retired() noexcept {
     fanout_.for_each([&](Subscription& subscription) {
-        if (!subscription.inbox()->retired()) return;
-        if (subscription.give_up()) monitor_->subscriptions.fetch_sub(1);
-        std::lock_guard lock(monitor_->queue_mutex);
-        subscription.queue();
+        if (subscription.inbox()->retired()) share_->queue.abandon_retired(subscription);
     });
     requests_.end_retired();
     wake();
@@ -379,12 +327,7 @@ bool Engine::close_is_due() const {
 // What was accepted, and for want of memory has not come further than our doors.
 void Engine::refuse_the_rest() noexcept {
     left_without_outcome_ += outbox_.refuse(closed_error, [this](const SettledRun& run) { on_settled(run); });
-    while (next_queued()) {
-        Subscription& subscription = *looked_at_;
-        looked_at_ = subscription.unqueue();
-        end(subscription, closed_error);
-        subscription.release();
-    }
+    while (share_->queue.front()) end(*share_->queue.pop(), closed_error);
     questions_.end(closed_error);
 }
 
@@ -394,11 +337,7 @@ void Engine::finish() {
     refuse_the_rest();
     backend_->stop(closed_error);
     fanout_.remove_all(closed_error);
-    {
-        std::lock_guard lock(monitor_->mutex);
-        monitor_->connection = Connection::closed;
-    }
-    monitor_->notify();
+    share_->state.closed();
     metrics_.connected.set(0);
     on_links(false, false);
     fanout_.commit();

@@ -18,7 +18,8 @@
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/base/settings.h"
-#include "core/engine/health.h"
+#include "core/engine/credentials_door.h"
+#include "core/engine/health_record.h"
 #include "core/engine/outbox.h"
 #include "core/engine/questions.h"
 #include "core/engine/requests.h"
@@ -32,11 +33,6 @@ namespace fanwire::core {
 struct EventTarget {
     std::shared_ptr<Inbox> inbox;  // null: nowhere
     void* user_data = nullptr;
-};
-
-enum class EngineState {
-#define FANWIRE_ENGINE_STATE(upper, name, code, help) name = code,
-#include "core/base/names.def"
 };
 
 // Throws INVALID_ARGUMENT on any engine's IO thread, where `what` would wait for itself or hold up others.
@@ -64,7 +60,7 @@ class Engine : private BackendListener {
 
     // What subscribe() takes for an inbox: one for all subscriptions that use it.
     OutletRef outlet(std::shared_ptr<Inbox> inbox) const;
-    // Given up by Subscription::unsubscribe().
+    // Subscription::unsubscribe() ends it.
     SubscriptionRef subscribe(TargetKind kind, std::string_view name, const OutletRef& outlet, void* user_data);
     // Ends the subscriptions that use retired inboxes.
     void end_retired() noexcept;
@@ -101,22 +97,17 @@ class Engine : private BackendListener {
     Health health() const;
     const Settings& settings() const { return settings_; }
 
-    // Whether this is a copy in the child of a fork(): its threads are not there, and nothing but this and abandon()
-    // may be called.
+    // Whether this is a copy in the child of a fork(): its threads are not there, and nothing but this and
+    // close_inherited() may be called.
     bool forked() const { return fork_guard().forked(); }
-    const ForkGuard& fork_guard() const { return monitor_->fork_guard; }
+    const ForkGuard& fork_guard() const { return share_->fork_guard; }
     // Closes the child's copies of the sockets.
-    void abandon() const noexcept;
+    void close_inherited() const noexcept { backend_->close_inherited(); }
 
  private:
-    struct Credentials {
-        std::string username, password;
-    };
-
     // ---- IO thread ----
     void woken();
     void run_commands();
-    bool next_queued();
     void take_credentials();
     void take_questions();
     void arm_request_timer() noexcept {
@@ -124,10 +115,10 @@ class Engine : private BackendListener {
         if (at != request_timer_at_) request_timer_->at(request_timer_at_ = at);
     }
     Requests::Engine for_requests();
-    void look_at(Subscription& subscription);
+    void look_at_front();
     void add(Subscription& subscription);
     void end(Subscription& subscription, const Error& why) noexcept;
-    void give_up_retired() noexcept;
+    void abandon_retired() noexcept;
     void take_publishes();
     void refuse_the_rest() noexcept;
     bool close_is_due() const;
@@ -168,8 +159,8 @@ class Engine : private BackendListener {
     const Namespace names_;
     const Log log_;
     const EventTarget events_;
-    const std::shared_ptr<Monitor> monitor_ = std::make_shared<Monitor>();
-    Metrics& metrics_ = monitor_->metrics;
+    const std::shared_ptr<EngineShare> share_ = std::make_shared<EngineShare>();
+    Metrics& metrics_ = share_->metrics;
 
     std::mt19937_64 random_engine_{random_seed()};
     Topics topics_{random_seed()};  // not what random_engine_ gives, of which others see some
@@ -177,25 +168,19 @@ class Engine : private BackendListener {
     Outbox outbox_;
     Loop loop_;
     std::unique_ptr<Backend> backend_;
-    Error given_up_;  // why the backend no longer tries, if so
+    Error exhausted_;  // why no attempt to connect follows, if so
     Deadline close_deadline_ = Deadline::max();
     std::unique_ptr<Loop::Timer> close_timer_;
     std::unique_ptr<Loop::PreciseTimer> hold_timer_;  // if publishes are held back at all
     bool closing_ = false;
-    Subscription* looked_at_ = nullptr;  // taken from those queued, the front one not done
-    std::uint64_t read_us_ = 0;          // when what is being worked on was read
+    std::uint64_t read_us_ = 0;  // when what is being worked on was read
 
     std::atomic<bool> wake_pending_{false};
-    std::unique_ptr<Credentials> credentials_;  // the newest, if the IO thread has not taken them; under queue_mutex
+    CredentialsDoor credentials_;
     std::atomic<bool> inboxes_retired_{false};
     std::atomic<bool> reconnect_asked_{false};
 
-    using Connection = Monitor::Connection;
-    Error refusal_, probe_refusal_;  // the last ones; under the monitor's mutex
-
-    std::atomic<TimeMs> heard_at_{never}, probe_at_{never};
-    std::atomic<std::uint64_t> probe_us_{0};
-    std::atomic<bool> probe_returned_{false};
+    HealthRecord health_record_;
 
     Questions questions_;
     const frame::Address::Id reply_id_ = frame::random_id();

@@ -14,10 +14,7 @@ void Engine::on_confirmed(Topic& topic) {
 
 void Engine::on_refused(Topic& topic, const Error& why) {
     log_.write(LogLevel::warn, why.text);
-    {
-        std::lock_guard lock(monitor_->mutex);
-        refusal_ = why;
-    }
+    health_record_.subscription_refused(why);
     fanout_.failed(topic, why);
 }
 
@@ -63,23 +60,13 @@ void Engine::on_connected() {
     log_.write(LogLevel::info, "connected");
     metrics_.connected.set(1);
     metrics_.connects.add();
-    {
-        std::lock_guard lock(monitor_->mutex);
-        monitor_->connection = Connection::up;
-        monitor_->was_up = true;
-        monitor_->connection_error = {};
-    }
-    monitor_->notify();
+    share_->state.connected();
     tell(Event::of(EventKind::connected));
 }
 
 void Engine::on_disconnected(const Error& why) {
     log_.write(LogLevel::warn, {"disconnected: ", why.text});
-    {
-        std::lock_guard lock(monitor_->mutex);
-        monitor_->connection = Connection::pending;  // no attempt has failed yet
-        monitor_->connection_error = why;
-    }
+    share_->state.disconnected(why);
     metrics_.connected.set(0);
     metrics_.disconnects.add();
     Event event = Event::of(EventKind::disconnected, why);
@@ -89,13 +76,7 @@ void Engine::on_disconnected(const Error& why) {
 
 void Engine::on_connect_failed(const Error& why, bool will_retry) {
     log_.write(LogLevel::warn, {"connecting failed: ", why.text});
-    {
-        std::lock_guard lock(monitor_->mutex);
-        monitor_->connection = Connection::failed;
-        monitor_->connection_error = why;
-        monitor_->gave_up = !will_retry;
-    }
-    monitor_->notify();
+    share_->state.attempt_failed(why, will_retry);
     metrics_.connect_errors.add();
     Event event = Event::of(EventKind::error, why);
     event.will_reconnect = will_retry;
@@ -114,7 +95,7 @@ void Engine::on_reconnecting(std::uint32_t attempt, TimeMs delay) {
 void Engine::on_gave_up(const Error& why, std::uint64_t attempts) {
     const std::string count = std::to_string(attempts) + (attempts == 1 ? " failed attempt" : " failed attempts");
     log_.write(LogLevel::error, {"gave up connecting after ", count, " (max_reconnect_attempts)"});
-    given_up_ = why;
+    exhausted_ = why;
     requests_.gave_up(why);
     if (settings_.revive_on_use) {
         requests_.revived();  // the next one is tried
@@ -129,13 +110,9 @@ void Engine::on_gave_up(const Error& why, std::uint64_t attempts) {
 
 void Engine::on_revived() {
     log_.write(LogLevel::info, "connecting again after giving up");
-    given_up_ = {};
+    exhausted_ = {};
     outbox_.set_refusal({});
-    {
-        std::lock_guard lock(monitor_->mutex);
-        monitor_->connection = Connection::pending;
-        monitor_->gave_up = false;
-    }
+    share_->state.revived();
     requests_.revived();
     fanout_.wanted_again();
 }
@@ -165,30 +142,23 @@ void Engine::on_probe_sent() {
 }
 
 void Engine::on_probe_returned(std::uint64_t round_trip_us) {
-    probe_at_.store(now_ms(), std::memory_order_relaxed);
-    probe_us_.store(round_trip_us, std::memory_order_relaxed);
-    if (probe_returned_.exchange(true, std::memory_order_relaxed)) return;
-    std::lock_guard lock(monitor_->mutex);
-    probe_refusal_ = {};
+    health_record_.probe_returned(round_trip_us, now_ms());
 }
 
 void Engine::on_probe_failed(const Error& why, bool refused) {
     log_.write(LogLevel::warn, {"probe: ", why.text});
-    if (!refused) {
+    if (refused)
+        health_record_.probe_refused(why);
+    else
         metrics_.probe_failures.add();
-        return;
-    }
-    std::lock_guard lock(monitor_->mutex);
-    probe_refusal_ = why;
-    probe_returned_.store(false, std::memory_order_relaxed);
 }
 
 void Engine::on_probe_reset() {
-    probe_returned_.store(false, std::memory_order_relaxed);
+    health_record_.probe_reset();
 }
 
 void Engine::on_heard() {
-    heard_at_.store(now_ms(), std::memory_order_relaxed);
+    health_record_.heard(now_ms());
 }
 
 void Engine::on_bytes(std::size_t in, std::size_t out) {

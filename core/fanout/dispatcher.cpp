@@ -54,7 +54,7 @@ void Dispatcher::run(const std::shared_ptr<State>& state) {
         for (std::size_t i = 0; i < items.size() && !state->stop.load(); ++i) {
             const auto& [event, subscription] = items[i];
             // Given up since the drain, perhaps by the callback before this one: nothing follows but its end.
-            if (subscription && subscription->given_up() && event.kind != EventKind::ended) continue;
+            if (subscription && subscription->abandoned() && event.kind != EventKind::ended) continue;
             try {
                 state->callback(event);
 #ifdef __GLIBCXX__

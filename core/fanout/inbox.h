@@ -250,13 +250,13 @@ std::size_t Inbox::drain(Batch& batch, std::size_t capacity, Sink&& sink) {
             const auto [message, subscription] = batch.places[i];
             if (!message) {
                 Event& other = batch.events[event++];
-                if (subscription && other.kind != EventKind::ended && subscription->given_up()) continue;
+                if (subscription && other.kind != EventKind::ended && subscription->abandoned()) continue;
                 sink.event(subscription, std::move(other));
                 ++given;
                 continue;
             }
             bytes += message->cost();
-            if (subscription->given_up()) {
+            if (subscription->abandoned()) {
                 unwanted.release(message);
                 continue;
             }

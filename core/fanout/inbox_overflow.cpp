@@ -37,7 +37,7 @@ void Inbox::push_out_oldest() {
         front_.push_back(pop_other());
         return;
     }
-    const bool wanted = !subscription->given_up();
+    const bool wanted = !subscription->abandoned();
     if (!message) {
         Event event = others_.front().event;
         if (wanted) fold(Where::front, *subscription, event);

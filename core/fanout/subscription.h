@@ -3,16 +3,11 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <functional>
 #include <memory>
-#include <mutex>
-#include <unordered_map>
 
 #include "core/base/error.h"
-#include "core/base/fork_guard.h"
-#include "core/base/metrics.h"
 #include "core/base/ref.h"
+#include "core/fanout/engine_share.h"
 #include "core/fanout/event.h"
 #include "core/message/message.h"
 #include "core/message/topic.h"
@@ -27,52 +22,13 @@ enum class SubscriptionState : std::uint8_t {
 #include "core/base/names.def"
 };
 
-// What an engine shares with its subscriptions, which may outlive it: its counters; where threads wait for a
-// subscription or for the engine itself to change; the door by which they tell it what they want.
-struct Monitor {
-    Metrics metrics;
-    const ForkGuard fork_guard{true};  // each publish asks it
-
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::atomic<std::uint32_t> waiting{
-        0};  // threads; who changes what they wait for need not call where there are none
-    enum class Connection : std::uint8_t { pending, up, failed, closed };
-    Connection connection = Connection::pending;                  // under the mutex, as is what follows
-    Error connection_error;                                       // why it is not up, if that is known
-    bool was_up = false;                                          // ever
-    bool gave_up = false;                                         // connecting
-    std::unordered_map<const Subscription*, MessageRef> reasons;  // why they failed, as far as there was memory for it
-
-    // Waits until `decided`, which is asked under the mutex; false: the deadline passed.
-    template <class Deadline, class Decided>
-    bool wait(std::unique_lock<std::mutex>& lock, Deadline deadline, Decided&& decided) {
-        waiting.fetch_add(1);
-        const bool in_time = changed.wait_until(lock, deadline, decided);
-        waiting.fetch_sub(1);
-        return in_time;
-    }
-    void notify() noexcept {
-        if (waiting.load() == 0) return;
-        { std::lock_guard lock(mutex); }  // who has found nothing changed is waiting by now
-        changed.notify_all();
-    }
-
-    // Subscriptions that are new or were given up since the IO thread looked at them; each is there once.
-    std::mutex queue_mutex;
-    Subscription *queued_first = nullptr, *queued_last = nullptr;
-    bool queue_closed = false;
-    std::function<void()> wake;                   // the IO thread; called under queue_mutex, until the queue is closed
-    std::atomic<std::uint64_t> subscriptions{0};  // open ones
-};
-
 // Where the subscriptions of one engine that use one inbox lead; they share it.
 class Outlet {
  public:
-    Outlet(std::shared_ptr<Inbox> to, std::shared_ptr<Monitor> of) : inbox(std::move(to)), monitor(std::move(of)) {}
+    Outlet(std::shared_ptr<Inbox> to, std::shared_ptr<EngineShare> of) : inbox(std::move(to)), share(std::move(of)) {}
 
     const std::shared_ptr<Inbox> inbox;
-    const std::shared_ptr<Monitor> monitor;
+    const std::shared_ptr<EngineShare> share;
 
     void retain() { refs_.retain(); }
     void release() {
@@ -107,8 +63,8 @@ class Subscription {
     void* user_data() const { return user_data_; }
     // Into the cache, what delivering to it reads.
     void prefetch() const { __builtin_prefetch(&outlet_); }
-    Monitor& monitor() const { return *outlet_->monitor; }
-    Metrics& metrics() const { return monitor().metrics; }
+    EngineShare& share() const { return *outlet_->share; }
+    Metrics& metrics() const { return share().metrics; }
 
     // The record of its name. Until the fan-out has added it, one of its own. IO thread.
     const TopicRef& topic() const { return topic_; }
@@ -126,7 +82,10 @@ class Subscription {
     Status end() noexcept;
     // Until it is active. Throws Failure: TIMEOUT, UNSUBSCRIBED, CLOSED or why it failed.
     void wait_active(Deadline deadline);
-    bool given_up() const { return (asked_.load(std::memory_order_acquire) & asked_to_end) != 0; }
+    // Whether its consumer has left it.
+    bool abandoned() const { return (asked_.load(std::memory_order_acquire) & asked_to_end) != 0; }
+    // Returns false when it was abandoned before.
+    bool abandon() { return (asked_.fetch_or(asked_to_end, std::memory_order_acq_rel) & asked_to_end) == 0; }
 
     // ---- IO thread ----
 
@@ -134,17 +93,6 @@ class Subscription {
     void change(SubscriptionState state, const Reason& why = {}) noexcept;
     // Why it failed or ended.
     Reason why() const noexcept;
-    // False when it was given up before.
-    bool give_up() { return (asked_.fetch_or(asked_to_end, std::memory_order_acq_rel) & asked_to_end) == 0; }
-    // Puts it into its monitor's queue, which has a reference to it. A place there needs no memory, so that ending a
-    // subscription cannot fail. Under the queue's mutex.
-    void queue() noexcept;
-    // Taken from the queue: it may be queued again.
-    Subscription* unqueue() noexcept {
-        Subscription* const next = next_queued_;
-        asked_.fetch_and(static_cast<std::uint8_t>(~queued), std::memory_order_acq_rel);
-        return next;
-    }
 
     void retain() { refs_.retain(); }
     void release() {
@@ -177,10 +125,25 @@ class Subscription {
     bool was_active : 1 = false;
 
  private:
-    Reason why_locked() const noexcept;  // under the monitor's mutex
+    friend class SubscriptionQueue;
 
-    bool has_reason_ : 1 = false;  // its monitor has one
-    // A Status: that of the present state. Both are written by the IO thread under the monitor's mutex.
+    // Under the queue's mutex. Returns false when it is in the queue already.
+    bool enter_queue() noexcept {
+        if ((asked_.fetch_or(queued, std::memory_order_acq_rel) & queued) != 0) return false;
+        next_queued_ = nullptr;
+        return true;
+    }
+    // IO thread. Returns the one behind it; it may enter the queue again.
+    Subscription* leave_queue() noexcept {
+        Subscription* const next = next_queued_;
+        asked_.fetch_and(static_cast<std::uint8_t>(~queued), std::memory_order_acq_rel);
+        return next;
+    }
+
+    Reason why_locked() const noexcept;  // under the mutex of the engine's ChangeSignal
+
+    bool has_reason_ : 1 = false;  // the engine has its text
+    // A Status: that of the present state. Both are written by the IO thread under that mutex.
     std::uint8_t why_ = 0;
     std::atomic<SubscriptionState> state_{SubscriptionState::pending};
     static constexpr std::uint8_t asked_to_end = 1, queued = 2;

@@ -75,14 +75,14 @@ void receive(const std::string& channel, std::string_view payload) {
     const bool comes_off = head && (head->kind == frame::Kind::plain || fits);
     const std::string_view expected = comes_off ? payload.substr(head->size) : payload;
 
-    const auto monitor = std::make_shared<Monitor>();
+    const auto share = std::make_shared<EngineShare>();
     Topics topics;
-    Fanout fanout(topics, monitor->metrics, 0);
+    Fanout fanout(topics, share->metrics, 0);
     const auto inbox = std::make_shared<Inbox>(InboxLimits{}, make_event_fd);
     std::vector<Topic*> wanted;
     for (const auto kind : {TargetKind::channel, TargetKind::pattern}) {
         const std::string name = kind == TargetKind::channel ? channel : "*";
-        wanted.push_back(fanout.add(make_subscription(kind, name, inbox, nullptr, monitor)));
+        wanted.push_back(fanout.add(make_subscription(kind, name, inbox, nullptr, share)));
         fanout.active(*wanted.back());
     }
     // As Redis sends it; as one copy for all of them (memory://); in the storage in which it was received.

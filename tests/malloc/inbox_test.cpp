@@ -17,7 +17,7 @@ namespace {
 class InboxWithoutMemory : public testing::Test {
  protected:
     SubscriptionRef subscribe(const std::string& channel) {
-        auto subscription = make_subscription(TargetKind::channel, channel, inbox, nullptr, monitor);
+        auto subscription = make_subscription(TargetKind::channel, channel, inbox, nullptr, share);
         fanout.add(subscription);
         fanout.active(*subscription->topic());
         return subscription;
@@ -49,10 +49,10 @@ class InboxWithoutMemory : public testing::Test {
     void memory_is_back() { EXPECT_GT(malloc_test::disarm(), 0u); }
 
     using Said = std::vector<std::string>;
-    const std::shared_ptr<Monitor> monitor = std::make_shared<Monitor>();
+    const std::shared_ptr<EngineShare> share = std::make_shared<EngineShare>();
     const std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>(InboxLimits{}, make_event_fd);
     Topics topics;
-    Fanout fanout{topics, monitor->metrics, 0};
+    Fanout fanout{topics, share->metrics, 0};
     const std::string long_payload = std::string(100, 'x');
 };
 
@@ -65,7 +65,7 @@ TEST_F(InboxWithoutMemory, MessagesBecomeAGapWithTheirCount) {
     memory_is_back();
     message("a", "5");
     EXPECT_EQ(drain(), (Said{"active", "active", "message 1", "gap 3", "gap 1", "message 5"}));
-    EXPECT_EQ(monitor->metrics.dropped.get(), 4u);
+    EXPECT_EQ(share->metrics.dropped.get(), 4u);
     fanout.remove_all({Status::CLOSED, "closed"});
     EXPECT_EQ(drain(), (Said{"ended", "ended"}));
 }
@@ -106,8 +106,8 @@ TEST_F(InboxWithoutMemory, StatesAndTheEndAreKept) {
 TEST_F(InboxWithoutMemory, WhatIsDroppedBehindABreakIsNotCountedBeforeIt) {
     const MessageRef payload = Message::make({"a", {}}, long_payload);
     const auto full = std::make_shared<Inbox>(InboxLimits{100, payload->cost(), Overflow::drop_newest}, make_event_fd);
-    const auto a = make_subscription(TargetKind::channel, "a", full, nullptr, monitor);
-    const auto b = make_subscription(TargetKind::channel, "b", full, nullptr, monitor);
+    const auto a = make_subscription(TargetKind::channel, "a", full, nullptr, share);
+    const auto b = make_subscription(TargetKind::channel, "b", full, nullptr, share);
     const auto push = [&](Subscription& to, EventKind kind) {
         Event event = Event::of(kind);
         if (kind == EventKind::message) event.message = payload;

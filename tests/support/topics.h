@@ -14,8 +14,8 @@ inline Topic& topic_of(Topics& topics, TargetKind kind, std::string_view name) {
 }
 
 inline SubscriptionRef make_subscription(TargetKind kind, std::string_view name, std::shared_ptr<Inbox> inbox,
-                                         void* user_data, std::shared_ptr<Monitor> monitor) {
-    OutletRef outlet = OutletRef::adopt(new Outlet(std::move(inbox), std::move(monitor)));
+                                         void* user_data, std::shared_ptr<EngineShare> share) {
+    OutletRef outlet = OutletRef::adopt(new Outlet(std::move(inbox), std::move(share)));
     return SubscriptionRef::adopt(new Subscription(Topic::make(kind, name, 0), std::move(outlet), user_data));
 }
 

@@ -24,8 +24,8 @@ struct FanoutTest : testing::Test {
     }
     SubscriptionRef subscribe(const std::string& name, const std::shared_ptr<Inbox>& inbox,
                               TargetKind kind = TargetKind::channel) {
-        auto made = SubscriptionRef::adopt(new Subscription(Topic::make(kind, "ws:" + name, 3),
-                                                            OutletRef::adopt(new Outlet(inbox, monitor)), nullptr));
+        auto made = SubscriptionRef::adopt(
+            new Subscription(Topic::make(kind, "ws:" + name, 3), OutletRef::adopt(new Outlet(inbox, share)), nullptr));
         fanout.add(made);
         fanout.active(*made->topic());
         return made;
@@ -47,9 +47,9 @@ struct FanoutTest : testing::Test {
     }
 
     std::vector<std::shared_ptr<Inbox>> inboxes;
-    const std::shared_ptr<Monitor> monitor = std::make_shared<Monitor>();
+    const std::shared_ptr<EngineShare> share = std::make_shared<EngineShare>();
     Topics topics;
-    Fanout fanout{topics, monitor->metrics, 3};
+    Fanout fanout{topics, share->metrics, 3};
 };
 
 // What one link refused the next one may allow: a subscription that comes in between waits for it.
@@ -57,7 +57,7 @@ TEST_F(FanoutTest, ThatANameIsRefusedEndsWithItsLink) {
     const auto inbox = make_inbox();
     const auto add = [&] {
         auto made = SubscriptionRef::adopt(new Subscription(Topic::make(TargetKind::channel, "ws:a", 3),
-                                                            OutletRef::adopt(new Outlet(inbox, monitor)), nullptr));
+                                                            OutletRef::adopt(new Outlet(inbox, share)), nullptr));
         fanout.add(made);
         return made;
     };
@@ -66,9 +66,9 @@ TEST_F(FanoutTest, ThatANameIsRefusedEndsWithItsLink) {
     const auto second = add();
     EXPECT_EQ(second->state(), SubscriptionState::failed);
     EXPECT_EQ(second->why().status, Status::NO_PERMISSION);
-    EXPECT_EQ(monitor->metrics.subscriptions_refused.get(), 1u);
+    EXPECT_EQ(share->metrics.subscriptions_refused.get(), 1u);
     fanout.lost({Status::CONNECTION_LOST, "lost"});
-    EXPECT_EQ(monitor->metrics.subscriptions_refused.get(), 0u);
+    EXPECT_EQ(share->metrics.subscriptions_refused.get(), 0u);
     const auto third = add();
     EXPECT_EQ(third->state(), SubscriptionState::pending);
     fanout.commit();
@@ -209,8 +209,8 @@ TEST_F(FanoutTest, CountsWhatOverflowsInABlock) {
     }
     EXPECT_EQ(messages, 100u);
     EXPECT_EQ(missing, 900u);
-    EXPECT_EQ(monitor->metrics.delivered.get(), 100u);
-    EXPECT_EQ(monitor->metrics.dropped.get(), 900u);
+    EXPECT_EQ(share->metrics.delivered.get(), 100u);
+    EXPECT_EQ(share->metrics.dropped.get(), 900u);
     EXPECT_EQ(inbox->stats().queued_bytes, 0u);
 }
 
@@ -221,7 +221,7 @@ TEST_F(FanoutTest, ALostLinkIsToldToEachBehindItsMessages) {
     for (std::size_t i = 0; i < channels; ++i) {
         const std::string name = "channel" + std::to_string(i);
         auto made = SubscriptionRef::adopt(new Subscription(Topic::make(TargetKind::channel, "ws:" + name, 3),
-                                                            OutletRef::adopt(new Outlet(three[i % 7 % 3], monitor)),
+                                                            OutletRef::adopt(new Outlet(three[i % 7 % 3], share)),
                                                             reinterpret_cast<void*>(i)));
         fanout.add(made);
         if (i % 10 != 0) fanout.active(*made->topic());  // who is not subscribed yet has nothing to lose

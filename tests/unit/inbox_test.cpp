@@ -24,7 +24,7 @@ struct InboxTest : testing::Test {
         b = make("b");
     }
     SubscriptionRef make(const char* name) {
-        return make_subscription(TargetKind::channel, name, inbox, nullptr, std::make_shared<Monitor>());
+        return make_subscription(TargetKind::channel, name, inbox, nullptr, std::make_shared<EngineShare>());
     }
     bool message(Subscription& to, const std::string& text) {
         Event event = Event::of(EventKind::message);
@@ -246,7 +246,7 @@ struct InboxOrders : InboxTest {
 
     void begin(std::size_t count, Overflow overflow) {
         inbox = std::make_shared<Inbox>(InboxLimits{count, SIZE_MAX, overflow}, make_event_fd);
-        a = make_subscription(TargetKind::channel, "a", inbox, nullptr, monitor);
+        a = make_subscription(TargetKind::channel, "a", inbox, nullptr, share);
         active = fresh = was_active = false;
         sent = known = 0;
         confirmed();
@@ -314,7 +314,7 @@ struct InboxOrders : InboxTest {
             EXPECT_EQ(known, sent);
         }
     }
-    const std::shared_ptr<Monitor> monitor = std::make_shared<Monitor>();
+    const std::shared_ptr<EngineShare> share = std::make_shared<EngineShare>();
     bool active = false, fresh = false, was_active = false;
     int sent = 0, known = 0;
 };
@@ -376,7 +376,7 @@ TEST_F(InboxTest, WhatWasGivenUpIsPassedOver) {
     message(*a, "1");
     message(*b, "2");
     message(*a, "3");
-    a->give_up();
+    a->abandon();
     state(*a, EventKind::ended);
     EXPECT_EQ(drain(), "b:2 a:ended");
 }

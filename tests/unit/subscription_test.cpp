@@ -26,7 +26,7 @@ struct SubscriptionTest : testing::Test {
     }
     const std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>(InboxLimits{}, Inbox::MakePollable{});
     const SubscriptionRef subscription =
-        make_subscription(TargetKind::channel, "a", inbox, nullptr, std::make_shared<Monitor>());
+        make_subscription(TargetKind::channel, "a", inbox, nullptr, std::make_shared<EngineShare>());
     const Reason refused{Error{Status::NO_PERMISSION, "NOPERM no"}};
 };
 
@@ -54,17 +54,17 @@ TEST_F(SubscriptionTest, AReasonGoesWithTheStateThatItWasOf) {
 }
 
 TEST_F(SubscriptionTest, WhatWasUnsubscribedStaysSoWhenTheEngineCloses) {
-    Monitor& monitor = subscription->monitor();
-    monitor.wake = [] {};
-    monitor.subscriptions = 1;
+    SubscriptionQueue& queue = subscription->share().queue;
+    queue.wake = [] {};
+    queue.reserve(0);
     EXPECT_EQ(subscription->end(), Status::OK);
-    EXPECT_EQ(monitor.subscriptions.load(), 0u);
-    monitor.queue_closed = true;
+    EXPECT_EQ(queue.open(), 0u);
+    queue.shut();
     EXPECT_EQ(subscription->end(), Status::UNSUBSCRIBED);
-    EXPECT_EQ(monitor.subscriptions.load(), 0u) << "counted once";
-    EXPECT_EQ(monitor.queued_first, subscription.get());
-    EXPECT_EQ(subscription->unqueue(), nullptr);
-    subscription->release();  // the queue's
+    EXPECT_EQ(queue.open(), 0u) << "counted once";
+    EXPECT_EQ(queue.front(), subscription.get());
+    EXPECT_EQ(queue.pop(), subscription);
+    EXPECT_EQ(queue.front(), nullptr);
 }
 
 TEST_F(SubscriptionTest, WhatEndedWithoutAReasonWasUnsubscribed) {

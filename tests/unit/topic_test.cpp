@@ -17,7 +17,7 @@ namespace fanwire::core {
 namespace {
 
 SubscriptionRef subscription() {
-    return make_subscription(TargetKind::channel, "any", nullptr, nullptr, std::make_shared<Monitor>());
+    return make_subscription(TargetKind::channel, "any", nullptr, nullptr, std::make_shared<EngineShare>());
 }
 
 TEST(Topic, IsAName) {

@@ -64,12 +64,13 @@ class Consumers {
         for (std::size_t i = 0; i < limits.size(); ++i) inboxes_[i] = std::make_shared<Inbox>(limits[i], make_event_fd);
     }
 
-    Watched& add(TargetKind kind, const std::string& name, std::size_t inbox, const std::shared_ptr<Monitor>& monitor) {
+    Watched& add(TargetKind kind, const std::string& name, std::size_t inbox,
+                 const std::shared_ptr<EngineShare>& share) {
         auto fresh = std::make_unique<Watched>();
         fresh->target = {kind, name};
         fresh->inbox = inbox;
         fresh->overflow = limits_[inbox].overflow;
-        fresh->subscription = make_subscription(kind, name, inboxes_[inbox], fresh.get(), monitor);
+        fresh->subscription = make_subscription(kind, name, inboxes_[inbox], fresh.get(), share);
         return *watched_.emplace_back(std::move(fresh));
     }
     const std::vector<std::unique_ptr<Watched>>& all() const { return watched_; }

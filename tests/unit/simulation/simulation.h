@@ -90,7 +90,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
 
     void subscribe(TargetKind kind, const std::string& name) {
         note("subscribe", name);
-        Watched& one = consumers_.add(kind, name, pick(2), monitor_);
+        Watched& one = consumers_.add(kind, name, pick(2), share_);
         Topic* const first = fanout_.add(one.subscription);
         if (first && subscribe_link_.state() == Link::State::ready) answered_.insert(one.target);
         if (!first) {
@@ -103,7 +103,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     }
     void unsubscribe(std::size_t which) {
         Watched& one = *consumers_.all()[which];
-        if (!one.subscription->give_up()) return;
+        if (!one.subscription->abandon()) return;
         note("unsubscribe", one.target.second);
         if (subscribe_wire.collecting()) coverage("unsubscribed inside a large message");
         consumers_.unsubscribed(one);
@@ -292,7 +292,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     // Whether Redis has not answered yet for one of those that were wanted before the subscribe link was ready.
     bool owes() const {
         for (const auto& one : consumers_.all())
-            if (!one->subscription->given_up() && !answered_.contains(one->target)) return true;
+            if (!one->subscription->abandoned() && !answered_.contains(one->target)) return true;
         return reply_topic_ && !answered_.contains(reply_target_);
     }
     // The channel for replies is none of the fan-out's topics.
@@ -645,7 +645,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         std::set<ModelRedis::Target> wanted, subscribed;
         if (reply_topic_ && !given_up_) wanted.insert(reply_target_);
         for (const auto& one : consumers_.all()) {
-            if (one->subscription->given_up()) {
+            if (one->subscription->abandoned()) {
                 EXPECT_TRUE(one->ended) << one->target.second << " has no ENDED";
                 continue;
             }
@@ -724,9 +724,9 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     ModelRedis redis;
 
  private:
-    const std::shared_ptr<Monitor> monitor_ = std::make_shared<Monitor>();
+    const std::shared_ptr<EngineShare> share_ = std::make_shared<EngineShare>();
     Topics topics_;
-    Fanout fanout_{topics_, monitor_->metrics, 0};
+    Fanout fanout_{topics_, share_->metrics, 0};
     PublishSide publish_side_{*this};
     std::map<std::uintptr_t, std::vector<Status>> outcomes_;
     std::size_t unsent_ = 0, unsent_bytes_ = 0;
