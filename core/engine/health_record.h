@@ -7,12 +7,16 @@
 
 #include "core/base/clock.h"
 #include "core/base/error.h"
+#include "core/base/settings.h"
 #include "core/engine/health.h"
+#include "core/fanout/engine_share.h"
 
 namespace fanwire::core {
 
 class HealthRecord {
  public:
+    HealthRecord(const Settings& settings, const EngineShare& share) : settings_(settings), share_(share) {}
+
     // ---- IO thread ----
 
     // Something came in on the subscribe link.
@@ -23,10 +27,12 @@ class HealthRecord {
     // The links are not what they were: no probe has come back on them yet.
     void probe_reset() noexcept { probe_returned_.store(false, std::memory_order_relaxed); }
 
-    // Fills in what is recorded here. Thread: any.
-    void add_to(HealthFacts& facts) const;
+    // The verdict at this moment. Thread: any.
+    Health health(bool closed) const;
 
  private:
+    const Settings& settings_;
+    const EngineShare& share_;
     std::atomic<TimeMs> heard_at_{never}, probe_at_{never};
     std::atomic<std::uint64_t> probe_us_{0};
     std::atomic<bool> probe_returned_{false};

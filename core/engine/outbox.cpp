@@ -1,13 +1,42 @@
 #include "core/engine/outbox.h"
 
 #include <algorithm>
+#include <condition_variable>
+#include <optional>
 #include <span>
 #include <utility>
 
 #include "core/base/clock.h"
+#include "core/engine/io_thread.h"
+#include "core/fanout/engine_state.h"
 #include "core/message/frame.h"
 
 namespace fanwire::core {
+
+namespace {
+
+// Where publish_wait() waits.
+class WaitingSink : public OutcomeSink {
+ public:
+    bool settle(std::span<const Settled> publishes, const Error& error) noexcept override {
+        std::lock_guard lock(mutex_);
+        outcome_ = Outcome{error, publishes.front().receivers};
+        return true;
+    }
+    void signal() noexcept override { settled_.notify_all(); }
+    std::optional<Outcome> wait(Outbox::Deadline deadline) {
+        std::unique_lock lock(mutex_);
+        settled_.wait_until(lock, deadline, [&] { return outcome_.has_value(); });
+        return std::move(outcome_);
+    }
+
+ private:
+    std::mutex mutex_;
+    std::condition_variable settled_;
+    std::optional<Outcome> outcome_;
+};
+
+}  // namespace
 
 Outbox::Outbox(const Settings& settings, const Namespace& names, Metrics& metrics, std::function<void()> wake,
                std::function<void(std::uint32_t delay_us)> hold)
@@ -22,7 +51,7 @@ Outbox::Outbox(const Settings& settings, const Namespace& names, Metrics& metric
 
 // Whether one more publish of `size` encoded bytes may wait. Under the mutex.
 void Outbox::check_room(std::size_t size) const {
-    if (closed_) throw Failure(Status::CLOSED, "the engine is closed");
+    if (closed_) throw Failure(closed_error);
     const std::uint64_t count = accepted_count_ - unqueued_count_.load(std::memory_order_relaxed);
     const std::uint64_t bytes = accepted_bytes_ - unqueued_bytes_.load(std::memory_order_relaxed) + size;
     if (publishable_) {
@@ -94,6 +123,17 @@ void Outbox::publish(std::string_view channel, std::string_view payload, const s
 void Outbox::publish_framed(std::string_view prefix, std::string_view channel, const std::string& framed,
                             const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout) {
     enqueue(prefix, channel, framed, sink, user_data, timeout);
+}
+
+std::uint64_t Outbox::publish_wait(std::string_view channel, std::string_view payload, Deadline deadline) {
+    refuse_io_thread("publish_wait");
+    const auto sink = std::make_shared<WaitingSink>();
+    publish(channel, payload, sink, nullptr, 0);
+    std::optional<Outcome> outcome = sink->wait(deadline);
+    // It is accepted: what follows must not fail for want of memory.
+    if (!outcome) throw Failure(Error::of(Status::TIMEOUT, {"the publish has no outcome yet; it is still under way"}));
+    if (outcome->error) throw Failure(std::move(outcome->error));
+    return outcome->receivers;
 }
 
 bool Outbox::publishable() const {

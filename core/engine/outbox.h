@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -23,6 +24,8 @@ namespace fanwire::core {
 
 class Outbox {
  public:
+    using Deadline = std::chrono::steady_clock::time_point;
+
     // `wake`: the IO thread is to call take(). Called on any thread.
     // `hold`: it is to call hold_over() and take() in so many microseconds. Called on the IO thread, and only with
     // max_flush_delay_us.
@@ -36,6 +39,8 @@ class Outbox {
     // `timeout`: in milliseconds; 0: publish_timeout_ms.
     void publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
                  void* user_data, std::uint32_t timeout);
+    // Waits for the outcome and returns the number of receivers.
+    std::uint64_t publish_wait(std::string_view channel, std::string_view payload, Deadline deadline);
     // A payload that has a head already, to a channel that is checked already.
     void publish_framed(std::string_view prefix, std::string_view channel, const std::string& framed,
                         const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout = 0);

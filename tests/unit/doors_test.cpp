@@ -1,4 +1,4 @@
-// What other threads do between two steps of the IO thread: at each door of core/engine/engine.cpp, which is compiled
+// What other threads do between two steps of the IO thread: at each door of core/engine, which is compiled
 // into these tests with them, something is subscribed, given up, published or closed.
 #include <gtest/gtest.h>
 

@@ -1,10 +1,15 @@
-// What callers ask of others by way of the engine: how many subscribers channels have, and requests.
+#include "core/engine/inquiries.h"
+
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
-#include "core/engine/engine.h"
+#include "core/engine/io_thread.h"
 
 namespace fanwire::core {
 
@@ -20,7 +25,32 @@ struct WaitingNumsub {
 
 }  // namespace
 
-void Engine::ask(std::span<const std::string_view> channels, TimeMs deadline, NumsubDone done) {
+Inquiries::Inquiries(const Settings& settings, const Namespace& names, Fanout& fanout, Outbox& outbox,
+                     const std::unique_ptr<Backend>& backend, std::function<void()> wake)
+    : settings_(settings),
+      names_(names),
+      fanout_(fanout),
+      outbox_(outbox),
+      backend_(backend),
+      wake_(std::move(wake)),
+      questions_(static_cast<std::size_t>(settings.max_requests),
+                 static_cast<std::size_t>(settings.publish_buffer_bytes)),
+      requests_(reply_id_, names.channel_prefix_size(), static_cast<std::size_t>(settings.max_requests),
+                static_cast<std::size_t>(settings.publish_buffer_bytes), for_requests()) {}
+
+void Inquiries::shut() noexcept {
+    questions_.shut();
+    requests_.shut();
+}
+
+void Inquiries::turn() {
+    if (questions_.any()) take_questions();
+    if (requests_.any()) requests_.turn(now_ms());
+}
+
+// ---- NUMSUB --------------------------------------------------------------------------------------------------------
+
+void Inquiries::ask(std::span<const std::string_view> channels, TimeMs deadline, NumsubDone done) {
     if (channels.size() > Numsub::channels_max)
         throw Failure(Status::LIMIT_REACHED, std::to_string(channels.size()) + " channels: NUMSUB takes at most " +
                                                  std::to_string(Numsub::channels_max) + " at once");
@@ -32,14 +62,14 @@ void Engine::ask(std::span<const std::string_view> channels, TimeMs deadline, Nu
     question->deadline = deadline;
     question->done = [answer = question->answer, done = std::move(done)](const Error& why) { done(why, answer); };
     questions_.ask(std::move(question));
-    wake();
+    wake_();
 }
 
-void Engine::numsub(std::span<const std::string_view> channels, NumsubDone done) {
+void Inquiries::numsub(std::span<const std::string_view> channels, NumsubDone done) {
     ask(channels, now_ms() + settings_.publish_timeout_ms, std::move(done));
 }
 
-void Engine::numsub(std::span<const std::string_view> channels, std::shared_ptr<Inbox> inbox, void* user_data) {
+void Inquiries::numsub(std::span<const std::string_view> channels, std::shared_ptr<Inbox> inbox, void* user_data) {
     numsub(channels, [this, inbox = std::move(inbox), user_data, count = channels.size()](const Error& why,
                                                                                           const MessageRef& answer) {
         Event event = Event::of(EventKind::numsub, why);
@@ -50,7 +80,7 @@ void Engine::numsub(std::span<const std::string_view> channels, std::shared_ptr<
     });
 }
 
-void Engine::numsub_wait(std::span<const std::string_view> channels, std::uint64_t* counts, Deadline deadline) {
+void Inquiries::numsub_wait(std::span<const std::string_view> channels, std::uint64_t* counts, Deadline deadline) {
     refuse_io_thread("numsub");
     const auto waiting = std::make_shared<WaitingNumsub>();
     const TimeMs until = deadline == Deadline::max()
@@ -74,7 +104,7 @@ void Engine::numsub_wait(std::span<const std::string_view> channels, std::uint64
     if (!channels.empty()) std::memcpy(counts, waiting->answer->payload().data(), waiting->answer->payload().size());
 }
 
-void Engine::take_questions() {
+void Inquiries::take_questions() {
     while (std::unique_ptr<Numsub> question = questions_.take()) {
         try {
             backend_->ask(question);
@@ -87,7 +117,7 @@ void Engine::take_questions() {
 
 // ---- requests ------------------------------------------------------------------------------------------------------
 
-Requests::Engine Engine::for_requests() {
+Requests::Engine Inquiries::for_requests() {
     Requests::Engine engine;
     engine.listen = [this] {
         backend_->listen(Topic::make(TargetKind::channel, names_.channel_prefix() + frame::reply_channel(reply_id_),
@@ -108,8 +138,8 @@ Requests::Engine Engine::for_requests() {
     return engine;
 }
 
-std::shared_ptr<Request> Engine::request(std::string_view channel, std::string_view payload, std::uint64_t expect,
-                                         std::uint64_t timeout, std::shared_ptr<Inbox> inbox, void* user_data) {
+std::shared_ptr<Request> Inquiries::request(std::string_view channel, std::string_view payload, std::uint64_t expect,
+                                            std::uint64_t timeout, std::shared_ptr<Inbox> inbox, void* user_data) {
     names_.check_channel(channel);
     outbox_.check_size(payload);
     outbox_.check_offline();
@@ -118,17 +148,17 @@ std::shared_ptr<Request> Engine::request(std::string_view channel, std::string_v
     const TimeMs deadline =
         timeout < static_cast<std::uint64_t>(never - now) ? now + static_cast<TimeMs>(timeout) : never;
     std::shared_ptr<Request> request = requests_.open(channel, payload, expect, deadline, std::move(inbox), user_data);
-    wake();
+    wake_();
     return request;
 }
 
-bool Engine::cancel(const std::shared_ptr<Request>& request) noexcept {
+bool Inquiries::cancel(const std::shared_ptr<Request>& request) noexcept {
     if (!requests_.cancel(request)) return false;
-    wake();
+    wake_();
     return true;
 }
 
-void Engine::reply(const Message& request, std::string_view payload) {
+void Inquiries::reply(const Message& request, std::string_view payload) {
     if (!request.is_request())
         throw Failure(Status::INVALID_ARGUMENT, "the message is no request: it cannot be answered");
     outbox_.check_size(payload);

@@ -1,0 +1,80 @@
+// What the backend reports, on the IO thread: passed on to the fan-out, the outbox, requests, metrics, the log, the
+// record of health, and as events of the engine itself.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "core/backend/backend.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/settings.h"
+#include "core/engine/health_record.h"
+#include "core/engine/outbox.h"
+#include "core/engine/requests.h"
+#include "core/fanout/fanout.h"
+
+namespace fanwire::core {
+
+// Where engine events go.
+struct EventTarget {
+    std::shared_ptr<Inbox> inbox;  // null: nowhere
+    void* user_data = nullptr;
+};
+
+class Reports final : public BackendListener {
+ public:
+    // `turn_ended`: called at the end of each of the backend's turns, when consumers have been woken.
+    Reports(const Settings& settings, const Log& log, EventTarget events, EngineShare& share, Fanout& fanout,
+            Outbox& outbox, Requests& requests, HealthRecord& health, std::function<void()> turn_ended);
+
+    // What is reported from here on was read now.
+    void read_now() noexcept { read_us_ = now_us(); }
+    // Why no attempt to connect follows; OK: one does, or there is a connection.
+    const Error& exhausted() const { return exhausted_; }
+
+    void on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef* shared) override;
+    void on_reply(std::string_view payload) override;
+    void on_confirmed(Topic& topic) override;
+    void on_refused(Topic& topic, const Error& why) override;
+    void on_reply_channel(const Error& why) override;
+    void on_subscriptions_lost(const Error& why) override;
+    void on_settled(const SettledRun& run) override;
+    void on_unqueued(std::size_t count, std::size_t bytes) override;
+    void on_publishable(bool yes) override;
+    void on_connected() override;
+    void on_disconnected(const Error& why) override;
+    void on_connect_failed(const Error& why, bool will_retry) override;
+    void on_reconnecting(std::uint32_t attempt, TimeMs delay) override;
+    void on_gave_up(const Error& why, std::uint64_t attempts) override;
+    void on_revived() override;
+    void on_login_refused(const Error& why) override;
+    void on_links(bool publish, bool subscribe) override;
+    void on_gap_reason(GapReason reason) override;
+    void on_probe_sent() override;
+    void on_probe_returned(std::uint64_t round_trip_us) override;
+    void on_probe_failed(const Error& why, bool refused) override;
+    void on_probe_reset() override;
+    void on_heard() override;
+    void on_bytes(std::size_t in, std::size_t out) override;
+    void on_turn_end() override;
+
+ private:
+    void report(Event event);
+
+    const Settings& settings_;
+    const Log& log_;
+    const EventTarget events_;
+    LiveState& state_;
+    Metrics& metrics_;
+    Fanout& fanout_;
+    Outbox& outbox_;
+    Requests& requests_;
+    HealthRecord& health_;
+    const std::function<void()> turn_ended_;
+    Error exhausted_;
+    std::uint64_t read_us_ = 0;  // when what is being worked on was read
+};
+
+}  // namespace fanwire::core
