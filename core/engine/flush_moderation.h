@@ -1,6 +1,7 @@
-// When publishes are written next. A write for each of a stream of them costs more than the publish itself, here and in
-// Redis, so with max_flush_delay_us set a stream is written at intervals. But whoever publishes when he has the
-// outcomes of what went before is not kept waiting: that shows in that nothing more comes.
+// Decides when publishes are written next. A write for each publish of a stream costs more than the publish itself,
+// here and in Redis, so with max_flush_delay_us set a stream is written at intervals. But a caller who publishes only
+// when the outcomes of its last publishes are there must not be kept waiting: it is recognized by a delay in which
+// nothing more comes.
 #pragma once
 
 #include <algorithm>
@@ -11,21 +12,22 @@ namespace fanwire::core {
 
 class FlushModeration {
  public:
-    // No longer is waited for than so many take to come: their part in the cost of a write is small already.
+    // A delay lasts no longer than this many publishes take to come: their share in the cost of a write is small
+    // already.
     static constexpr std::uint64_t count_wanted = 128;
-    // A wait was in vain when fewer came, or when at its end none had come for so many times as long as it should take
-    // one.
+    // A delay was wasted if it collected fewer than `count_min` publishes, or if the last one arrived more than
+    // `silence_max` mean gaps before it ended.
     static constexpr std::uint64_t count_min = 3, silence_max = 3;
-    // Irregular streams have that too, so the stream ends with the second such wait in a row, or when nothing came at
-    // all. Then nothing is put off for as long as the longest wait, or, if that had gone well for less than so many of
-    // them, for twice as long as the last time, up to so many of them.
+    // One wasted delay may be chance, since streams are irregular: moderation stops after two in a row, or one that
+    // collected nothing. It then rests for the longest delay, or, if it had run for less than `rest_grows_before` of
+    // those, for twice as long as the last time, up to `rest_max` of them.
     static constexpr std::uint64_t rest_grows_before = 16, rest_max = 64;
 
-    // `delay_max_us`: the longest wait; 0: none ever.
+    // `delay_max_us`: the longest delay; 0: there is none ever.
     explicit FlushModeration(std::uint32_t delay_max_us = 0) : delay_max_us_(delay_max_us) {}
 
-    // `count` publishes have been taken to be written. `last_us`: when the last of them came; only looked at after a
-    // wait. In how many microseconds to take the next ones; 0: as soon as there is one.
+    // `count` publishes have been taken to be written. `last_us`: when the last of them came; only used after a delay.
+    // Returns in how many microseconds the next ones are to be taken; 0: as soon as there is one.
     std::uint32_t taken(std::size_t count, std::uint64_t last_us, std::uint64_t now_us) {
         if (delay_max_us_ == 0) return 0;
         const std::uint64_t elapsed = std::max<std::uint64_t>(now_us - taken_us_, 1);
@@ -34,9 +36,9 @@ class FlushModeration {
             moderating_ = now_us >= rest_until_us_ && elapsed * count_min <= delay_max_us_;
             began_us_ = now_us;
         } else if (count >= count_min && (now_us - last_us) * (count + 1) <= elapsed * silence_max) {
-            in_vain_ = 0;
-        } else if (++in_vain_ == 2 || count == 0) {
-            in_vain_ = 0;
+            wasted_ = 0;
+        } else if (++wasted_ == 2 || count == 0) {
+            wasted_ = 0;
             moderating_ = false;
             const bool soon = now_us - began_us_ < delay_max_us_ * rest_grows_before;
             rest_us_ = std::clamp<std::uint64_t>(soon ? rest_us_ * 2 : 0, delay_max_us_, delay_max_us_ * rest_max);
@@ -50,7 +52,7 @@ class FlushModeration {
  private:
     std::uint64_t delay_max_us_;
     bool moderating_ = false;
-    int in_vain_ = 0;  // waits in a row
+    int wasted_ = 0;  // delays in a row
     std::uint64_t taken_us_ = 0, began_us_ = 0;
     std::uint64_t rest_us_ = 0, rest_until_us_ = 0;
 };

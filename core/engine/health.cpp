@@ -31,7 +31,7 @@ const char* verdict_name(Verdict verdict) {
     return "down";
 }
 
-// The gravest reason is the one that is told.
+// The verdict is that of the gravest reason.
 Health judge(const HealthFacts& facts) {
     Health health;
     health.publish_link = facts.publish_link;
@@ -55,7 +55,7 @@ Health judge(const HealthFacts& facts) {
             which + because(facts.connection));
         return health;
     }
-    // A silent link is broken after heartbeat_timeout; one that is twice as old was not looked at.
+    // A link that is silent for heartbeat_timeout is broken; one that is silent for twice that was not looked at.
     if (facts.has_links && health.silence_ms != Health::unknown &&
         health.silence_ms > 2 * static_cast<std::uint64_t>(facts.heartbeat_timeout)) {
         set(health, Verdict::down, Status::SYSTEM_ERROR,

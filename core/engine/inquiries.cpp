@@ -131,8 +131,8 @@ Requests::Engine Inquiries::for_requests() {
         outbox_.publish_framed(names_.channel_prefix(), channel, framed, sink, nullptr,
                                static_cast<std::uint32_t>(left));
     };
-    engine.tell = [this](const std::shared_ptr<Inbox>& inbox, Event event) { fanout_.tell(inbox, std::move(event)); };
-    engine.tell_reply = [this](const std::shared_ptr<Inbox>& inbox, Event event) {
+    engine.report = [this](const std::shared_ptr<Inbox>& inbox, Event event) { fanout_.tell(inbox, std::move(event)); };
+    engine.report_reply = [this](const std::shared_ptr<Inbox>& inbox, Event event) {
         return fanout_.tell_reply(inbox, std::move(event));
     };
     return engine;

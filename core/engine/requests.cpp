@@ -84,20 +84,20 @@ void Requests::adopt(const std::shared_ptr<Request>& request, TimeMs now) {
         engine_.listen();
         listening_ = true;
     }
-    const auto place = open_.emplace(request->number_, request).first;
+    const auto entry = open_.emplace(request->number_, request).first;
     try {
         waiting_.insert(request->number_);
         if (request->deadline_ != never) deadlines_.emplace(request->deadline_, request->number_);
     } catch (...) {
         waiting_.erase(request->number_);
-        open_.erase(place);
+        open_.erase(entry);
         throw;
     }
     request->wanted_ = request->expect_;
     request->wanted_known_ = request->expect_ > 0;
     if (request->cancelled_.load())
         end(request, Error::of(Status::UNSUBSCRIBED, {"cancelled"}));
-    else if (request->inbox_->retired())  // before we have seen it: end_retired() was for others
+    else if (request->inbox_->retired())  // before it was taken up: end_retired() has not seen it
         end(request, Error::of(Status::UNSUBSCRIBED, {"the inbox is gone"}));
     else if (request->deadline_ <= now)
         tick(now);
@@ -167,8 +167,8 @@ void Requests::reply(std::string_view payload) noexcept {
         Event event = Event::of(EventKind::reply);
         event.user_data = request->user_data_;
         event.message = Message::make({}, payload.substr(head->size));
-        if (engine_.tell_reply(request->inbox_, std::move(event))) ++request->kept_;
-    } catch (const std::bad_alloc&) {  // it is missing
+        if (engine_.report_reply(request->inbox_, std::move(event))) ++request->kept_;
+    } catch (const std::bad_alloc&) {  // it counts as one that the inbox had no room for
     }
     end_if_complete(request);
 }
@@ -208,7 +208,7 @@ void Requests::end(const std::shared_ptr<Request>& ended, const Error& why) noex
     event.count = request->kept_;
     event.delay_ms =
         !request->wanted_known_ ? count_unknown : request->wanted_ - std::min(request->wanted_, request->kept_);
-    engine_.tell(request->inbox_, std::move(event));
+    engine_.report(request->inbox_, std::move(event));
 }
 
 void Requests::tick(TimeMs now) noexcept {
