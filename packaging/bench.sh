@@ -6,11 +6,13 @@ usage() {
 Usage: packaging/bench.sh [--quick] [--strict] [--only TEXT]... [--json FILE] [--svg FILE] [--readme] [--list] [--lose N]
        packaging/bench.sh --micro
 
-Measures fanwire beside its peers in one run: C (hiredis, redis-benchmark, the bare system calls), Node (ioredis, node-redis),
-Bun (its own client) and Python (redis-py, blocking and asyncio), each in its latest version. Installs what that needs
+Measures fanwire next to its peers in one run: C (hiredis, redis-benchmark, the bare system calls), Node (ioredis, node-redis,
+valkey-glide), Bun (its own client), Python (redis-py, blocking and asyncio, valkey-glide) and, where there is a Go, rueidis,
+each in its latest version. Installs what that needs
 (Debian's packages, by apt; as root or with sudo), builds everything under build/bench, starts a private Redis on free
 ports, runs all in turns and prints a table: what, ours, each peer, the floor, the ratio, the target, and whether it is reached.
-Every run checks that all messages came, in order. What could not be installed is named.
+Before a receiver is counted its link is broken once: whoever
+stays deaf gets no figure. Every run checks that all messages came, in order. What could not be installed is named.
 
   --quick       each line that has a target, counted less: below three minutes once everything is built (all: below twenty)
   --strict      ends with 1 if a target is missed or something could not be measured
@@ -90,6 +92,11 @@ install_node() {
     npm install --no-audit --no-fund --foreground-scripts "$root/bindings/node" && node "$root/bindings/node/scripts/build.mjs"
 }
 
+build_go() {
+    cd "$root/tests/bench/go" && GOFLAGS="-mod=readonly -modcacherw" GOPATH=$build/go GOCACHE=$build/go-cache go build \
+        -o "$build/release/tests/bench/fanwire_bench_rueidis" .
+}
+
 build_micro() {
     cmake --preset release -S "$root" -B "$build/micro" -DFANWIRE_BENCH=ON -DFANWIRE_TESTS=OFF -DFANWIRE_CLI=OFF &&
         cmake --build "$build/micro" --parallel "$jobs" --target fanwire_micro --target fanwire_instructions
@@ -114,6 +121,7 @@ if [[ " ${arguments[*]-} " != *" --list "* ]]; then
     install_missing
     choose_python
     step "build the drivers in C" build_drivers || die "the drivers could not be built; the whole log is in $failed_log"
+    if command -v go >/dev/null; then step "build rueidis" build_go || true; fi
     if step "install the Python packages" install_python; then arguments+=(--python "$build/venv/bin/python"); fi
     if step "install the npm packages" install_node; then arguments+=(--node-packages "$build/node"); fi
 else

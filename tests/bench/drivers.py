@@ -35,6 +35,8 @@ class Driver:
     version: str = ""
     missing: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    optional: bool = False  # nobody misses it where it cannot be had
+    is_client: bool = True  # False: bare system calls, which nobody expects to come back after a break
 
     def arguments(self, url: str, ca: pathlib.Path) -> list[str]:
         """How it is told where Redis is."""
@@ -104,6 +106,9 @@ class Process:
         if code != 0:
             raise DriverError(f"{self.name}: exit code {code}{self._said()}")
         return figures
+
+    def ended(self) -> bool:
+        return self._child.poll() is not None
 
     def terminate(self) -> None:
         self._child.send_signal(signal.SIGTERM)
@@ -189,6 +194,18 @@ def _node(places: Places, key: str, label: str, script: str, package: str, runti
                   package == "fanwire", version, missing, environment)  # fmt: skip
 
 
+def _go(places: Places) -> Driver:
+    """packaging/bench.sh builds it where there is a Go."""
+    program = places.build / "fanwire_bench_rueidis"
+    version = ""
+    for line in output_of(["go", "version", "-m", str(program)]).splitlines() if program.exists() else ():
+        words = line.split()
+        if words[:2] == ["dep", "github.com/redis/rueidis"]:
+            version = words[2].removeprefix("v")
+    missing = "" if program.exists() else "there is no Go, or it could not be built"
+    return Driver("rueidis", "rueidis", "Go", (str(program),), version=version, missing=missing, optional=True)
+
+
 def _channel_layers(places: Places) -> list[Driver]:
     """Of Django Channels: ours needs what comes with the other one."""
     script = "channels_layer.py"
@@ -220,13 +237,14 @@ def all_drivers(places: Places) -> dict[str, Driver]:
     drivers = [
         _native(places, "ours", "fanwire", ours=True),
         _native(places, "hiredis", "hiredis", version=hiredis),
-        _native(places, "raw", "bare read+scan"),
+        dataclasses.replace(_native(places, "raw", "bare read+scan"), is_client=False),
         dataclasses.replace(_native(places, "raw", "bare pipelined PUBLISH"), key="c-publish"),
         dataclasses.replace(_native(places, "raw", "raw pipelined SUBSCRIBE"), key="c-replay"),
         _node(places, "node-ours", "fanwire", "ours.mjs", "fanwire"),
         _node(places, "ioredis", "ioredis", "ioredis.mjs", "ioredis"),
         _node(places, "ioredis-auto", "ioredis auto-pipelined", "ioredis.mjs", "ioredis", "node", "--auto-pipelining"),
         _node(places, "node-redis", "node-redis", "node-redis.mjs", "redis"),
+        _node(places, "node-glide", "valkey-glide", "valkey-glide.mjs", "@valkey/valkey-glide"),
         _node(places, "bun-ours", "fanwire", "ours.mjs", "fanwire", "bun"),
         _node(places, "bun-native", "Bun's client", "bun-native.mjs", "bun", "bun"),
         _python(places, "python-ours", "fanwire", "ours.py", "fanwire"),
@@ -234,6 +252,8 @@ def all_drivers(places: Places) -> dict[str, Driver]:
         _python(places, "redis-py", "redis-py", "redis_py.py", "redis"),
         _python(places, "redis-py-asyncio", "redis-py asyncio", "redis_py_asyncio.py", "redis"),
     ]
+    drivers.append(_python(places, "python-glide", "valkey-glide", "valkey_glide.py", "valkey-glide"))
+    drivers.append(_go(places))
     drivers += _channel_layers(places)
     drivers += _python_faces(places)
     drivers += _node_faces(places)

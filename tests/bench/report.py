@@ -28,6 +28,7 @@ class Result:
     reached: bool | None
     verdict: str
     problems: list[str]
+    deaf: list[str] = dataclasses.field(default_factory=list)  # labels of those who hear nothing after a break
 
 
 class Measurements:
@@ -36,6 +37,7 @@ class Measurements:
     def __init__(self) -> None:
         self.runs: dict[tuple[str, str], list[Figures]] = {}
         self.problems: dict[tuple[str, str], str] = {}
+        self.deaf: dict[tuple[str, str], str] = {}  # who gets a word in the place of a figure
 
     def add(self, group: str, driver: str, figures: Figures) -> None:
         self.runs.setdefault((group, driver), []).append(figures)
@@ -71,7 +73,9 @@ def _evaluate(row: Row, figures: Measurements, drivers: dict[str, Driver]) -> Re
     problems = []
 
     def measured(driver: str) -> float | None:
-        problem = drivers[driver].missing or figures.problems.get((row.group, driver), "")
+        word = figures.deaf.get((row.group, driver), "")
+        missing = "" if drivers[driver].optional else drivers[driver].missing
+        problem = missing or figures.problems.get((row.group, driver), "") or word
         if problem:
             problems.append(f"{drivers[driver].language} {drivers[driver].label}: {problem}")
         return figures.median(row, driver)
@@ -81,6 +85,7 @@ def _evaluate(row: Row, figures: Measurements, drivers: dict[str, Driver]) -> Re
     floor = measured(row.floor) if row.floor else None
     result = Result(row, ours, {k: v for k, v in peers.items() if v is not None}, floor,
                     drivers[row.floor].label if row.floor else "", None, "", None, "", problems)  # fmt: skip
+    result.deaf = [drivers[peer].label for peer in row.peers if (row.group, peer) in figures.deaf]
     _judge(result, figures, drivers)
     return result
 
@@ -102,6 +107,8 @@ def _judge(result: Result, figures: Measurements, drivers: dict[str, Driver]) ->
         if isinstance(target.against, float):
             ratio = result.ours / target.against
         else:
+            if (row.group, target.against) in figures.deaf:
+                continue  # the other targets speak for the row
             known = figures.median_ratio(row, row.ours, target.against)
             if known is None:
                 result.verdict = f"cannot be judged without {drivers[target.against].label}"
@@ -110,7 +117,9 @@ def _judge(result: Result, figures: Measurements, drivers: dict[str, Driver]) ->
         excess = target.limit / ratio if target.at_least else ratio / target.limit
         if worst is None or excess > worst[0]:
             worst = (excess, ratio)
-    assert worst is not None
+    if worst is None:
+        result.verdict = "cannot be judged: who it is measured against is deaf after a break"
+        return
     result.ratio = worst[1]
     result.reached = worst[0] <= 1.0
     result.verdict = "reached" if result.reached else f"short by {(worst[0] - 1) * 100:.0f} %"
@@ -145,7 +154,9 @@ def machine(redis_version: str, drivers: dict[str, Driver]) -> str:
     versions: dict[str, str] = {}
     for driver in drivers.values():
         if driver.version and not driver.missing and not driver.ours:
-            versions[driver.label.split(" ")[0] if driver.key != "bun-native" else "Bun"] = driver.version
+            name = driver.label.split(" ")[0] if driver.key != "bun-native" else "Bun"
+            known = versions.get(name, driver.version)  # of two languages' packages of one name
+            versions[name] = known if driver.version in known.split("/") else f"{known}/{driver.version}"
     peers = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (f"{model}, {cores} core{'s' if cores != 1 else ''}, Linux {platform.release()}, Redis {redis_version} on "
             f"loopback; {peers}")  # fmt: skip
@@ -155,7 +166,8 @@ def machine(redis_version: str, drivers: dict[str, Driver]) -> str:
 
 
 def _cells(result: Result) -> list[str]:
-    peers = ", ".join(f"{label} {number(value)}" for label, value in result.peers.items())
+    peers = ", ".join([f"{label} {number(value)}" for label, value in result.peers.items()]
+                      + [f"{label} deaf after a break" for label in result.deaf])  # fmt: skip
     floor = f"{result.floor_label} {number(result.floor)}" if result.floor is not None else ""
     return [result.row.name, result.row.unit, number(result.ours), peers, floor,
             number(result.ratio), result.target, result.verdict]  # fmt: skip
@@ -179,7 +191,7 @@ def as_json(results: list[Result], where: str) -> str:
         "name": result.row.name, "unit": result.row.unit, "ours": result.ours, "peers": result.peers,
         "floor": result.floor, "floor_name": result.floor_label or None, "ratio": result.ratio,
         "target": result.target or None, "reached": result.reached, "verdict": result.verdict,
-        "problems": result.problems, "machine": where,
+        "problems": result.problems, "deaf": result.deaf, "machine": where,
     } for result in results], indent=1) + "\n"  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from drivers import Driver, DriverError, Places, all_drivers
 from report import Measurements
 from rows import Group, Plan
 from server import Server, ServerError
-from workloads import Bench
+from workloads import Bench, Deaf
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -63,10 +63,15 @@ def measure(group: Group, bench: Bench, measurements: Measurements) -> None:
     for _ in range(group.repeat):
         for key, workload in group.runs.items():
             driver = bench.drivers[key]
-            if driver.missing or (group.name, key) in measurements.problems:
+            if driver.missing or (group.name, key) in measurements.problems | measurements.deaf:
                 continue
             try:
                 measurements.add(group.name, key, workload.run(bench, driver))
+            except Deaf as word:
+                if driver.ours:  # which must never be
+                    measurements.problems[group.name, key] = str(word)
+                measurements.deaf[group.name, key] = str(word)
+                note(f"    {driver.language} {driver.label}: {word}")
             except (DriverError, ServerError, OSError) as error:
                 measurements.problems[group.name, key] = str(error)
                 note(f"    FAILED {driver.language} {driver.label}: {error}")
@@ -110,7 +115,9 @@ def main() -> int:
         note(drivers["c-raw"].missing)
         return 2
     used = {driver for group in plan.groups.values() for driver in group.runs}
-    missing = [driver for key, driver in drivers.items() if key in used and driver.missing]
+    missing = [driver for key, driver in drivers.items() if key in used and driver.missing and not driver.optional]
+    if drivers["rueidis"].missing and "rueidis" in used:
+        note("without Go's rueidis, since there is no Go or it could not be built")
     for driver in missing:
         note(f"cannot be run: {driver.language} {driver.label}: {driver.missing}")
 
@@ -145,6 +152,8 @@ def conclude(args: argparse.Namespace, results: list[report.Result], where: str,
         print(f"not measured: {driver.language} {driver.label}: {driver.missing}")
     for result in unknown:
         print(f"not judged: {result.row.name}: {result.verdict}")
+    for key, word in sorted({(key, word) for (_, key), word in measurements.deaf.items()}):
+        print(f"no figure: {drivers[key].language} {drivers[key].label}: {word}")
     for (group, key), problem in measurements.problems.items():
         print(f"FAILED: {group}: {drivers[key].language} {drivers[key].label}: {problem}")
     if measurements.problems:

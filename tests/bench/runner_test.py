@@ -13,11 +13,16 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 import report
-from drivers import DriverError, Process
-from run import make_certificates
+import workloads
+from drivers import Driver, DriverError, Places, Process, all_drivers
+from report import Measurements
+from rows import Group, Row, Target
+from run import make_certificates, measure
 from server import Server
+from workloads import Bench, Receive
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(sys.argv.pop(1))
@@ -68,6 +73,69 @@ class RunnerTest(unittest.TestCase):
         done = run("--only", "Python asyncio receive", "--strict")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("not judged: Python asyncio receive 128 B, tcp: CPU per message: not measured", done.stdout)
+
+
+class DeafTest(unittest.TestCase):
+    """A receiver's link is broken once before it is counted."""
+
+    DEAF = """
+import socket, sys
+port = int(sys.argv[sys.argv.index('--url') + 1].rsplit(':', 1)[1])
+link = socket.create_connection(('127.0.0.1', port))
+link.sendall(b'SUBSCRIBE ws:bench:0\\r\\n')
+link.recv(100)
+print('ready', flush=True)
+while link.recv(65536):
+    pass
+%s
+"""
+
+    def setUp(self) -> None:
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        make_certificates(folder / "certificates")
+        server = Server(folder, folder / "certificates")
+        self.addCleanup(server.stop)
+        self.bench = Bench(server, all_drivers(Places(BUILD, None, None)))
+        self.enterContext(unittest.mock.patch.object(workloads, "HEAR_S", 0.3))
+
+    def measured(self, driver: Driver) -> Measurements:
+        self.bench.drivers["peer"] = driver
+        measurements = Measurements()
+        with unittest.mock.patch("run.note"):
+            measure(Group("receive", {"peer": Receive(128, 1000)}, 2), self.bench, measurements)
+        return measurements
+
+    def test_those_that_hear_again_get_a_figure(self) -> None:
+        for key in ("c-ours", "c-hiredis", "c-raw"):
+            with self.subTest(key):
+                found = self.measured(self.bench.drivers[key])
+                self.assertEqual((found.problems, found.deaf), ({}, {}))
+                self.assertEqual(len(found.runs["receive", "peer"]), 2)
+        self.assertEqual(self.bench.hearing, {("c-ours", "tcp"): "", ("c-hiredis", "tcp"): ""})
+
+    def test_who_stays_deaf_gets_a_word(self) -> None:
+        for rest, word in (("import time; time.sleep(60)", "deaf: does not subscribe again when its link breaks"),
+                           ("", "deaf: ends when its link breaks")):  # fmt: skip
+            with self.subTest(word):
+                self.bench.hearing.clear()
+                found = self.measured(Driver("peer", "a peer", "C", (sys.executable, "-c", self.DEAF % rest)))
+                self.assertEqual((found.problems, found.deaf, found.runs), ({}, {("receive", "peer"): word}, {}))
+        self.bench.hearing.clear()
+        found = self.measured(Driver("peer", "ours", "C", (sys.executable, "-c", self.DEAF % ""), ours=True))
+        self.assertEqual(found.problems, {("receive", "peer"): word})
+
+    def test_the_row_says_so_and_the_other_targets_judge(self) -> None:
+        row = Row("a row", "ns", "g", "c-ours", ("c-hiredis", "c-publish"), None, lambda f: f["x"],
+                  (Target("c-hiredis", 0.1), Target("c-publish", 0.6)))  # fmt: skip
+        found = Measurements()
+        found.deaf["g", "c-hiredis"] = "deaf: ..."
+        for key, x in (("c-ours", 1.0), ("c-publish", 2.0)):
+            found.add("g", key, {"x": x})
+        result = report._evaluate(row, found, self.bench.drivers)
+        self.assertEqual((result.reached, result.ratio, result.deaf), (True, 0.5, ["hiredis"]))
+        self.assertIn("hiredis deaf after a break", report.table([result]))
+        found.deaf["g", "c-publish"] = "deaf: ..."
+        self.assertIn("deaf after a break", report._evaluate(row, found, self.bench.drivers).verdict)
 
 
 class BarePublishTest(unittest.TestCase):

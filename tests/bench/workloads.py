@@ -21,6 +21,8 @@ class Bench:
     server: Server
     drivers: dict[str, Driver]
     lose: int = 0
+    # What became of a driver whose link was broken, by driver and transport: "" when it hears again.
+    hearing: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Receive:
     around: tuple[str, str] = ("", "")  # each payload
 
     def run(self, bench: Bench, driver: Driver) -> Figures:
+        if driver.is_client:
+            must_hear_again(bench, driver, self)
         shape = ["--channels", str(self.channels), "--size", str(self.size), "--count", str(self.count)]
         url = bench.server.url(self.transport)
         load = [*bench.drivers["c-raw"].command, "load", "--url", bench.server.url("tcp"), *shape]
@@ -51,6 +55,50 @@ class Receive:
                     raise
             # Everything is in Redis's buffers or beyond: what does not come now is lost.
             return receiver.result(60.0, self.count)
+
+
+HEAR_S = 10.0  # to subscribe again
+
+
+class Deaf(DriverError):
+    """Its link was broken once, and it hears nothing since."""
+
+
+def must_hear_again(bench: Bench, driver: Driver, work: Receive) -> None:
+    """Before a driver is counted, once for each transport, in a process of its own: what breaks a link in the counted run
+    would be in the figures."""
+    known = (driver.key, work.transport)
+    if known not in bench.hearing:
+        bench.hearing[known] = _after_a_break(bench, driver, dataclasses.replace(work, size=128, count=100, channels=1))
+    if bench.hearing[known]:
+        raise Deaf(bench.hearing[known])
+
+
+def _after_a_break(bench: Bench, driver: Driver, work: Receive) -> str:
+    """Why it hears no more; "" when it does. What fails before the break is an error of its own."""
+    settle(bench.server)
+    shape = ["--channels", "1", "--size", str(work.size), "--count", str(work.count)]
+    url = bench.server.url(work.transport)
+    load = [*bench.drivers["c-raw"].command, "load", "--url", bench.server.url("tcp"), *shape]
+    load += ["--before", work.around[0], "--after", work.around[1]]
+    with start(driver, ["receive", *driver.arguments(url, bench.server.ca), *shape, "--broken-once"]) as receiver:
+        receiver.ready()
+        if int(bench.server.command("CLIENT", "KILL", "TYPE", "pubsub")) == 0:
+            raise DriverError(f"{driver.label}: it has no link that could be broken")
+        until = time.monotonic() + HEAR_S
+        while bench.server.info("stats", "pubsub_channels") == "0":
+            if receiver.ended() or time.monotonic() > until:
+                how = "ends" if receiver.ended() else "does not subscribe again"
+                return f"deaf: {how} when its link breaks"
+            time.sleep(0.005)
+        try:
+            with Process("load", load) as publisher:
+                publisher.ready()
+                publisher.result(messages=work.count)
+            receiver.result(HEAR_S, work.count)
+        except DriverError as error:
+            return f"deaf: its link broke, it subscribed again, and then: {error}"
+    return ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,6 +77,10 @@ void parse_arguments(struct arguments* arguments, int argc, char** argv) {
             arguments->outcomes = 1;
             continue;
         }
+        if (!strcmp(argv[i], "--broken-once")) {
+            arguments->broken_once = 1;
+            continue;
+        }
         if (i + 1 == argc) die("%s takes a value", argv[i]);
         size_t n = 0;
         while (n < sizeof numbers / sizeof *numbers && strcmp(argv[i], numbers[n].name)) ++n;

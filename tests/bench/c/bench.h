@@ -20,6 +20,7 @@ struct arguments {
     const char *before, *after; /* what stands around each payload of the load; "" */
     long channels, size, count, threads, in_flight, rate, skip;
     int outcomes;
+    int broken_once; /* the link breaks before the first message: come back */
 };
 
 /* Exits with a message on stderr when something is wrong. */

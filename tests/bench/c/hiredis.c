@@ -46,6 +46,16 @@ static void check(struct stream* stream, const redisReply* reply) {
                  payload->str, payload->len);
 }
 
+/* hiredis leaves it to the application to come back. */
+static redisReply* next_message(redisContext* context, const struct arguments* arguments) {
+    void* reply = NULL;
+    if (!arguments->broken_once || redisGetReply(context, &reply) == REDIS_OK)
+        return reply ? reply : next_reply(context);
+    if (redisReconnect(context) != REDIS_OK) die("hiredis: %s", context->errstr);
+    subscribe(context, arguments->channels);
+    return next_reply(context);
+}
+
 static int receive(const struct arguments* arguments) {
     struct stream stream;
     stream_begin(&stream, arguments);
@@ -54,7 +64,7 @@ static int receive(const struct arguments* arguments) {
     stream.cpu_s = process_cpu_s();
     say_ready();
     while (!stream_done(&stream)) {
-        redisReply* reply = next_reply(context);
+        redisReply* reply = next_message(context, arguments);
         if (!is_message(reply)) die("something that is no message came");
         check(&stream, reply);
         freeReplyObject(reply);

@@ -17,6 +17,7 @@ const { positionals, values: given } = parseArgs({
     threads: { type: 'string', default: '1' },
     'auto-pipelining': { type: 'boolean', default: false },
     original: { type: 'boolean', default: false },
+    'broken-once': { type: 'boolean', default: false },
     ca: { type: 'string' },
   },
 });
@@ -38,6 +39,7 @@ export const args = {
   inFlight: number('in-flight'),
   autoPipelining: given['auto-pipelining'],
   isOriginal: given.original,
+  brokenOnce: given['broken-once'],
 };
 if (args.size < kDigits) throw new Error(`--size must be at least ${kDigits}`);
 if (number('threads') !== 1) throw new Error('--threads: JavaScript publishes from one');
@@ -52,6 +54,11 @@ const say = (line) => new Promise((resolve) => process.stdout.write(`${line}\n`,
 export function fail(reason) {
   console.error(reason);
   process.exit(1);
+}
+
+/** For what a library reports of a link that broke, which is the end, unless the runner breaks it (--broken-once). */
+export function onBreak(reason) {
+  if (!args.brokenOnce) fail(reason);
 }
 
 function startClock() {

@@ -2,7 +2,7 @@
 // otherwise: an AbortSignal for each, which takes more time than all else.
 import { readFileSync } from 'node:fs';
 
-import { args, drive, fail, load, unixPath } from './driver.mjs';
+import { args, drive, load, onBreak, unixPath } from './driver.mjs';
 
 const { createClient } = await load('redis');
 
@@ -11,7 +11,7 @@ await drive(async () => {
   options.commandOptions = { timeout: undefined };
   if (args.ca !== undefined) options.socket = { tls: true, ca: readFileSync(args.ca) };
   const client = createClient(options);
-  client.on('error', fail);
+  client.on('error', onBreak);
   await client.connect();
   return {
     async subscribe(channels, onMessage) {

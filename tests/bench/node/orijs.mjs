@@ -2,7 +2,7 @@
 // registry. The stand-in is its hot path as its documentation has it (two connections of ioredis, topics that are validated,
 // an envelope in JSON that is cleaned), in the fewest lines, and none of its retries and logs: it costs no more than the
 // original would.
-import { args, drive, fail, load } from './driver.mjs';
+import { args, drive, load, onBreak } from './driver.mjs';
 
 const kSocket = '3f0c1e6a-8d4b-4c2a-9b1e-5a7d9c0e2f41';
 const kPrefix = 'ws';
@@ -14,7 +14,7 @@ class StandIn {
     const options = { host, port, maxRetriesPerRequest: 1, enableOfflineQueue: false, lazyConnect: true };
     this.publisher = new Redis(options);
     this.subscriber = new Redis(options);
-    for (const client of [this.publisher, this.subscriber]) client.on('error', fail).on('close', () => fail('closed'));
+    for (const client of [this.publisher, this.subscriber]) client.on('error', onBreak).on('close', () => onBreak('closed'));
     this.subscriber.on('message', (channel, raw) => this.#receive(raw));
   }
 
@@ -57,7 +57,7 @@ await drive(async () => {
     // The load may be far ahead: nothing may be dropped.
     provider = new RedisWsProvider({
       connection: { ...connection, inboxCount: 100_000_000, inboxBytes: '64GiB' },
-      logger: { debug() {}, info() {}, warn: (...of) => fail(of.map(String).join(' ')), error: (...of) => fail(of.map(String).join(' ')) },
+      logger: { debug() {}, info() {}, warn: (...of) => onBreak(of.map(String).join(' ')), error: (...of) => onBreak(of.map(String).join(' ')) },
     });
   }
   if (args.mode === 'publish') {

@@ -1,5 +1,5 @@
 // fanwire, under Node or Bun.
-import { args, drive, fail, load } from './driver.mjs';
+import { args, drive, load, onBreak } from './driver.mjs';
 
 const { connect } = await load('fanwire', '../../../bindings/node/index.mjs');
 
@@ -8,12 +8,12 @@ await drive(async () => {
   if (args.ca !== undefined) settings.tlsCaFile = args.ca;
   const bus = await connect(args.url, settings);
   bus.ref();
-  bus.on('disconnect', fail);
+  bus.on('disconnect', onBreak);
   return {
     async subscribe(channels, onMessage) {
       const subscriptions = channels.map((channel) => bus.subscribe(channel, (message) => onMessage(message.text)));
       for (const subscription of subscriptions) {
-        subscription.on('gap', (gap) => fail(gap));
+        subscription.on('gap', (gap) => onBreak(gap));
         await subscription.ready;
       }
     },

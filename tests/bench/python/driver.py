@@ -30,6 +30,7 @@ def parse(description: str, *, sync_option: bool = False) -> argparse.Namespace:
     parser.add_argument("--outcomes", action="store_true")
     parser.add_argument("--in-flight", type=int, default=100)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--broken-once", action="store_true", help="the link breaks before the first message")
     if sync_option:
         parser.add_argument("--sync", action="store_true", help="the blocking interface")
     args = parser.parse_args()

@@ -25,10 +25,15 @@ def handler_of(check: driver.Check, size: int):
     return on_message
 
 
-def on_event(event: fanwire.Event) -> None:
-    if event.kind in ("gap", "failed"):
-        print(event, file=sys.stderr, flush=True)
-        os._exit(1)
+def on_event_of(args: argparse.Namespace):
+    fatal = ("failed",) if args.broken_once else ("gap", "failed")
+
+    def on_event(event: fanwire.Event) -> None:
+        if event.kind in fatal:
+            print(event, file=sys.stderr, flush=True)
+            os._exit(1)
+
+    return on_event
 
 
 async def receive(args: argparse.Namespace) -> None:
@@ -37,7 +42,7 @@ async def receive(args: argparse.Namespace) -> None:
     handler = handler_of(check, args.size)
     async with fanwire.connect(args.url, **SETTINGS) as bus:
         subscriptions = [
-            bus.subscribe(driver.CHANNEL % i, handler, on_event=on_event) for i in range(args.channels)
+            bus.subscribe(driver.CHANNEL % i, handler, on_event=on_event_of(args)) for i in range(args.channels)
         ]
         for subscription in subscriptions:
             await subscription.ready
@@ -52,7 +57,7 @@ def receive_sync(args: argparse.Namespace) -> None:
     handler = handler_of(check, args.size)
     with fanwire.Client(args.url, **SETTINGS) as bus:
         subscriptions = [
-            bus.subscribe(driver.CHANNEL % i, handler, on_event=on_event) for i in range(args.channels)
+            bus.subscribe(driver.CHANNEL % i, handler, on_event=on_event_of(args)) for i in range(args.channels)
         ]
         for subscription in subscriptions:
             subscription.wait_ready(60)

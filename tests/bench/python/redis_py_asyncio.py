@@ -7,13 +7,16 @@ import sys
 import driver
 import redis
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 
 
 def connect(args: argparse.Namespace) -> redis.asyncio.Redis:
     if not redis.utils.HIREDIS_AVAILABLE:
         sys.exit("redis-py does not find hiredis")
-    # RESP2, in which it receives faster than in its default.
-    return redis.asyncio.Redis.from_url(args.url, protocol=2, **({"ssl_ca_certs": args.ca} if args.ca else {}))
+    # From a URL it gives up at the first break unless told otherwise. RESP2, in which it receives faster than in its default.
+    return redis.asyncio.Redis.from_url(args.url, protocol=2, retry=Retry(ConstantBackoff(0.05), 100),
+                                        **({"ssl_ca_certs": args.ca} if args.ca else {}))  # fmt: skip
 
 
 async def receive(args: argparse.Namespace) -> None:
@@ -26,6 +29,8 @@ async def receive(args: argparse.Namespace) -> None:
         for _ in range(args.channels):
             assert (await anext(messages))["type"] == "subscribe"
         check.watch.ready()
+        if args.broken_once:  # then it subscribes again, and is told so
+            messages = (message async for message in messages if message["type"] == "message")
         async for message in messages:
             data = message["data"]
             if data[:16] != expected() or len(data) != size:
