@@ -234,9 +234,9 @@ export interface Bus extends EventEmitter {
 
   /**
    * Logs in as another user, or with another password, from now on, without a break in publishing. With another username
-   * the subscribing link is made anew: 'lost', 'gap', 'resumed'. A login that Redis refuses on a live link leaves that
+   * the subscribing link is renewed: 'lost', 'gap', 'resumed'. A login that Redis refuses on a live link leaves that
    * link as it was and is told as 'error' (AUTH_FAILED). No username: the server's default user; no password either: then
-   * the publishing link is made anew, too, since Redis logs nobody out.
+   * the publishing link is renewed, too, since Redis logs nobody out.
    */
   setCredentials(username: string | null | undefined, password?: string | null): void;
 
@@ -502,7 +502,7 @@ export interface Stats {
   subscribeLink: boolean;
   /** sent, as probeIntervalMs says */
   probes: number;
-  /** ... and not back in time; the links were made anew */
+  /** ... and not back in time; the links were renewed */
   probeFailures: number;
   /** breaks put down to Redis's client-output-buffer-limit */
   outputBufferKills: number;

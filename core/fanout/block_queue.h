@@ -43,7 +43,7 @@ class BlockQueue {
         (*this)[size_] = std::move(value);
         ++size_;
     }
-    // As many of the `count` as there is memory for; how many.
+    // Appends as many of the `count` as there is memory for. Returns how many.
     std::size_t append(const T* values, std::size_t count) noexcept {
         std::size_t done = 0;
         while (done < count) {

@@ -69,7 +69,7 @@ bool MessagePool::keep(const Piece& piece) noexcept {
     return true;
 }
 
-// The first ones, all of one class, if there is room for all of them; how many.
+// Takes back the first ones, which are all of one class, if there is room for all of them. Returns how many.
 std::size_t MessagePool::keep_row(const Piece* pieces, std::size_t count) noexcept {
     const std::size_t cls = class_of(pieces->size);
     std::size_t row = 1;

@@ -6,7 +6,7 @@
 
 namespace fanwire::core {
 
-// What a wanted name costs, beside its bytes (see "Memory" in core/DESIGN.md).
+// What a wanted name costs in addition to its bytes (see "Memory" in core/DESIGN.md).
 static_assert(sizeof(void*) != 8 || sizeof(Topic) == 48);
 
 TopicRef Topic::make(TargetKind kind, std::string_view wire_name, std::size_t prefix_size) {

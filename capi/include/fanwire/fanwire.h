@@ -420,12 +420,12 @@ FANWIRE_API int fanwire_engine_state_get(const fanwire_engine *engine, int *stat
 FANWIRE_API int fanwire_engine_reconnect(fanwire_engine *engine);
 
 /* Logs in as another user, or with another password, from now on: every connection that is made uses them, one that
- * waits for its next attempt makes it at once, and the publish link, if connected, logs in anew without a break.
+ * waits for its next attempt makes it at once, and the publish link, if connected, logs in again without a break.
  * Redis lets no subscribed connection log in again (RESP2): with the same username the subscribe link stays as it
- * is, since Redis keeps a connection that has logged in; with another username it is made anew, with the usual LOST,
+ * is, since Redis keeps a connection that has logged in; with another username it is renewed, with the usual LOST,
  * GAP and RESUMED, once the publish link has logged in. A login that Redis refuses leaves live links as they were, and
  * is told as an ERROR event with AUTH_FAILED. username NULL or "": the server's default user; password NULL or "": none; with neither, the publish
- * link is made anew, since nobody can be logged out. Both are copied. What is in use already changes nothing.
+ * link is renewed, since nobody can be logged out. Both are copied. What is in use already changes nothing.
  * Returns at once; nothing happens on memory://.
  * Errors: INVALID_OPTION (longer than the settings username and password may be), CLOSED, NO_MEMORY. */
 FANWIRE_API int fanwire_engine_set_credentials(fanwire_engine *engine, const char *username, const char *password);
@@ -702,8 +702,8 @@ typedef struct fanwire_health {
 } fanwire_health;
 
 /* A snapshot into *health, of which health_size bytes are written at most (pass sizeof *health). Does not block and
- * asks nobody: with the setting probe_interval_ms the engine sends itself a message through Redis so often, from the
- * publish link to the subscribe link, and a link that answers PING but delivers nothing is found and made anew.
+ * asks nobody: with the setting probe_interval_ms the engine sends itself a message through Redis at that interval, from the
+ * publish link to the subscribe link, and a link that answers PING but delivers nothing is found and renewed.
  * Also after close. Errors: INVALID_ARGUMENT, FORKED. */
 FANWIRE_API int fanwire_engine_health(const fanwire_engine *engine, fanwire_health *health, size_t health_size);
 
@@ -735,7 +735,7 @@ typedef struct fanwire_engine_stats {
     uint64_t publish_link;            /* now: 1 when the publish link is ready */
     uint64_t subscribe_link;          /* now: 1 when the subscribe link is ready */
     uint64_t probes;                  /* probes sent (probe_interval_ms) */
-    uint64_t probe_failures;          /* probes that did not come back in time; the links were made anew */
+    uint64_t probe_failures;          /* probes that did not come back in time; the links were renewed */
     uint64_t output_buffer_kills;     /* breaks of the subscribe link put down to Redis's client-output-buffer-limit */
 } fanwire_engine_stats;
 

@@ -6,7 +6,7 @@
 //    destroyed: other calls on it throw INVALID_ARGUMENT.
 //  - What fails throws fanwire::Error and has changed nothing. Out of memory here throws std::bad_alloc.
 //  - Any thread may call anything, unless a function says otherwise.
-//  - std::string_view that a function returns is borrowed: from what, stands beside it. Channels, patterns and
+//  - std::string_view that a function returns is borrowed: the comment says from what. Channels, patterns and
 //    payloads are bytes and may hold NUL.
 //  - Times are std::chrono::milliseconds; `forever` waits without limit, zero and less do not wait.
 //  - The enumerations (FANWIRE_EVENT_MESSAGE, FANWIRE_TIMEOUT, ...) and stats structs are those of fanwire.h.

@@ -44,8 +44,8 @@ class BaseBus:
     def set_credentials(self, username: str | None, password: str | None) -> None:
         """Logs in as another user, or with another password, from now on. Returns at once.
 
-        Connections made later use them, and the publish link logs in anew without a break. The subscribe link stays
-        as it is when only the password is another one; with another username it is made anew, with the usual lost, gap
+        Connections made later use them, and the publish link logs in again without a break. The subscribe link stays
+        as it is when only the password is another one; with another username it is renewed, with the usual lost, gap
         and resumed. A login that Redis refuses leaves a live link as it was, and is told as an "error" event of the
         connection with an AuthFailedError. None: the server's default user; no password.
         """

@@ -29,7 +29,7 @@ MessageObject* cast(PyObject* self) {
 PyTypeObject* message_type = nullptr;  // the module's, never freed
 PyObject* json_loads = nullptr;
 
-// Freed objects, to be made anew: as many as one batch has.
+// Freed objects, to be used again: as many as one batch has.
 constexpr std::size_t max_free = 512;
 MessageObject* free_objects[max_free];
 std::size_t free_count = 0;

@@ -19,7 +19,7 @@ using State = Outcome::State;
 
 PyTypeObject* outcome_type = nullptr;  // the module's, never freed
 
-// Freed objects, to be made anew.
+// Freed objects, to be used again.
 constexpr std::size_t max_free = 512;
 Outcome* free_objects[max_free];
 std::size_t free_count = 0;

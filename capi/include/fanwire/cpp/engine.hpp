@@ -97,9 +97,9 @@ class Engine {
     void reconnect() { detail::check(fanwire_engine_reconnect(handle())); }
 
     // Logs in as another user, or with another password, from now on, without a break in publishing. With another
-    // username the subscribe link is made anew: LOST, GAP, RESUMED. A login that is refused on a live link leaves it as
+    // username the subscribe link is renewed: LOST, GAP, RESUMED. A login that is refused on a live link leaves it as
     // it was and is told as an ERROR event. Empty: the server's default user; no password. Both empty: the publish link
-    // is made anew, too, since Redis logs nobody out. Throws INVALID_OPTION, CLOSED.
+    // is renewed, too, since Redis logs nobody out. Throws INVALID_OPTION, CLOSED.
     void set_credentials(const std::string& username, const std::string& password) {
         detail::check(fanwire_engine_set_credentials(handle(),
                                                      detail::c_text(username, FANWIRE_INVALID_OPTION, "the username"),
