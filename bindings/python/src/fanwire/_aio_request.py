@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from . import _native
 from ._native import Message
 from ._replies import Progress, Replies
-from .errors import ClosedError, ForkedError
+from .errors import ClosedError, ForkedError, UnsubscribedError
 
 if TYPE_CHECKING:
     from .aio import Bus
@@ -24,7 +24,8 @@ class Request:
     """A request under way: `async for reply in request`, or `await request` for all Replies.
 
     The iteration ends when all replies have come or the time is over; `missing` then says how many did not. Both raise
-    when the request itself failed, as when it could not be sent. close() ends it early, as does letting go of it.
+    when the request itself failed, as when it could not be sent. close() ends it early, as do the end of an
+    `async with` block and letting go of it.
     """
 
     def __init__(self, bus: Bus, inbox: _native.Inbox) -> None:
@@ -44,8 +45,14 @@ class Request:
         """Ends it, if it is not over yet: what has come by then can still be iterated."""
         try:
             self._native.cancel()
-        except (ClosedError, ForkedError):
+        except (UnsubscribedError, ClosedError, ForkedError):  # it is over
             pass
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.close()
 
     def __aiter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from . import _native
 from ._green import wait_readable
 from ._native import Message
 from ._replies import Progress, Replies
-from .errors import ClosedError, ForkedError
+from .errors import ClosedError, ForkedError, UnsubscribedError
 
 if TYPE_CHECKING:
     from .client import Client
@@ -24,7 +24,8 @@ class ClientRequest:
     """A request under way: to be iterated, or all() gives all Replies.
 
     The iteration ends when all replies have come or the time is over; `missing` then says how many did not. Both raise
-    when the request itself failed, as when it could not be sent. close() ends it early, as does letting go of it.
+    when the request itself failed, as when it could not be sent. close() ends it early, as do the end of a `with`
+    block and letting go of it.
     """
 
     def __init__(self, client: Client, inbox: _native.Inbox, waker: _native.Waker | None) -> None:
@@ -42,15 +43,21 @@ class ClientRequest:
         return self._progress.missing
 
     def all(self) -> Replies:
-        """Waits until it is over."""
+        """Waits until it is over: the timeout of the request at most. Lets other threads run, and Ctrl-C ends it."""
         return Replies(list(self), self.missing)
 
     def close(self) -> None:
         """Ends it, if it is not over yet: what has come by then can still be iterated."""
         try:
             self._native.cancel()
-        except (ClosedError, ForkedError):
+        except (UnsubscribedError, ClosedError, ForkedError):  # it is over
             pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
     def __iter__(self) -> Self:
         return self

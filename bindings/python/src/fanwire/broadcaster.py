@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import Bus, Engine, Event, FanwireError, Message, Subscription, UnsubscribedError, aio, effective_settings
 from ._faces import face_settings, log, missing, refuse_settings, settings_of_client
@@ -63,6 +63,14 @@ class FanwireBackend(broadcaster.BroadcastBackend):
         self._events: asyncio.Queue[broadcaster.Event] = asyncio.Queue(limit)
         self._dropped = 0
 
+    async def __aenter__(self) -> Self:
+        """As connect(), for whoever uses it without a Broadcast."""
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.disconnect()
+
     async def connect(self) -> None:
         """Raises when the first attempt to connect fails (ConnectFailedError, AuthFailedError, ...)."""
         bus = self._use()
@@ -103,6 +111,7 @@ class FanwireBackend(broadcaster.BroadcastBackend):
                 raise
 
     async def unsubscribe(self, channel: str) -> None:
+        """Returns at once. A channel that is not subscribed is no error."""
         subscription = self._subscriptions.pop(channel, None)
         if subscription is not None:
             subscription.close()
@@ -112,6 +121,7 @@ class FanwireBackend(broadcaster.BroadcastBackend):
         await (self._bus or self._use()).publish(channel, message)
 
     async def next_published(self) -> broadcaster.Event:
+        """Waits for the next message of any channel. Cancelling it loses none."""
         return await self._events.get()
 
     def _use(self) -> Bus:

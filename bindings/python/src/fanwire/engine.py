@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -55,8 +56,16 @@ class Engine(Client):
         return bus
 
     async def aclose(self, timeout: float | None = 5.0) -> None:
-        """As close(), while the event loop goes on."""
-        await asyncio.to_thread(self.close, timeout)
+        """As close(), while the event loop goes on. Cancelling it ends the wait alone: the engine is closed all the same."""
+        executor = ThreadPoolExecutor(1, "fanwire-close")  # the default one may be busy, and what waits in it be cancelled
+        try:
+            closing = asyncio.get_running_loop().run_in_executor(executor, self.close, timeout)
+        except RuntimeError:  # the interpreter is ending: there are no new threads
+            self.close(timeout)
+            return
+        finally:
+            executor.shutdown(wait=False)
+        await asyncio.shield(closing)
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from . import Bus, Engine, Event, FanwireError, Stream, UnsubscribedError, aio, effective_settings
 from ._faces import face_settings, log, refuse_settings, settings_of_client
@@ -73,6 +73,12 @@ class FanwirePubSub:
         self._running: set[asyncio.Task[None]] = set()  # tasks that await handlers
         self._sending: set[asyncio.Future[int]] = set()  # what waits for Redis
         self._lost = 0  # of these
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
 
     async def subscribe(self, pattern: str, handler: PubSubHandler) -> None:
         """Has the handler awaited with topic and payload of each message. Returns when Redis has confirmed it.

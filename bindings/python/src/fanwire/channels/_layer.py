@@ -8,7 +8,7 @@ import os
 import types
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import fanwire
 from asgiref.sync import AsyncToSync
@@ -118,6 +118,13 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         _layers.add(self)
 
     # ---- The layer specification
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """As flush(), for whoever uses a layer of their own in a block."""
+        await self.flush()
 
     async def send(self, channel: str, message: Any) -> None:
         """Sends a message to a channel. Raises ChannelFull when that is one of this process, and full.
