@@ -6,6 +6,7 @@ import gc
 import pickle
 import threading
 
+import anyio
 import fanwire
 import pytest
 import uvloop
@@ -172,6 +173,31 @@ def test_under_trio():
             assert await trio.to_thread.run_sync(client.publish, "a", "x") == 0
 
     trio.run(main)
+
+
+async def both_interfaces_of_anyio(name):
+    """What works under asyncio raises one error, which names it, under trio."""
+    uses = [lambda: fanwire.open("memory://"), lambda: fanwire.connect("memory://").__await__().send(None)]
+    with fanwire.Engine("memory://") as engine:
+        for use in (*uses, engine.bus):
+            if name == "trio":
+                with pytest.raises(fanwire.WrongLoopError, match="asyncio.*trio runs.*fanwire.Client"):
+                    use()
+        if name == "asyncio":
+            async with fanwire.connect("memory://") as bus, anyio.create_task_group() as group:
+                async with bus.subscribe("a") as stream:
+                    with anyio.move_on_after(0) as scope:  # cancelled at its first await
+                        await anext(stream)
+                    assert scope.cancelled_caught
+                    group.start_soon(bus.publish, "a", "x")
+                    with anyio.fail_after(DEADLINE_S):
+                        assert (await anext(stream)).text == "x"
+        assert await anyio.to_thread.run_sync(engine.publish, "a", "x") == 0
+
+
+@pytest.mark.parametrize("name", ["asyncio", "trio"])
+def test_under_anyio(name):
+    anyio.run(both_interfaces_of_anyio, name, backend=name)
 
 
 @pytest.mark.parametrize("function", [copy.copy, copy.deepcopy, pickle.dumps])

@@ -2,6 +2,7 @@
 
 import pytest
 from child import run
+from waits import END, SETUP, WAITS
 
 # Interrupts the main thread by a timer. When it has been found at the same instruction three times it waits there, as
 # its handlers run meanwhile; then `act` is called.
@@ -24,42 +25,47 @@ def interrupt():
 """
 
 
-@pytest.mark.parametrize(
-    "wait",
-    [
-        "list(stream)",
-        "list(stream.events())",
-        "stream.get()",
-        "stream.get(timeout=100)",
-        "client.publish('a', 'x')",
-        "client.publish('a', 'x', timeout=100)",
-        "subscription.wait_ready(None)",
-        "fanwire.Client(url, connect_timeout_ms=100000)",
-        "client.close(None)",
-        "client.close(100)",
-    ],
-)
+@pytest.mark.parametrize("wait", WAITS)
 def test_ctrl_c_while_blocked(own_redis, wait):
-    """Redis stands still: nothing is answered, and nothing ends."""
     code = f"""
 {WATCH}
-client = fanwire.Client(url, publish_timeout_ms=100000, heartbeat_timeout_ms=100000)
-stream = client.subscribe("a", on_event=lambda event: None)
-stream.wait_ready()
-client.publish("a", "x")
-assert stream.get().text == "x"
-os.kill({own_redis._process.pid}, signal.SIGSTOP)
-subscription = client.subscribe("b")
-client.publish_nowait("b", "x")
+{SETUP.format(pid=own_redis._process.pid)}
 try:
     when_waiting(interrupt)
     {wait}
 except KeyboardInterrupt:
     print("interrupted")
+{END}
+"""
+    done = run(code, own_redis.url)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_other_threads_run_while_one_is_blocked(own_redis, wait):
+    """The thread that ends the wait could not run if the one that waits kept the GIL."""
+    code = f"""
+def end_the_wait():
+    found = []
+    while len(found) < 3:  # times at the same instruction within the call
+        frame = inner = sys._current_frames()[threading.main_thread().ident]
+        while frame.f_back is not None:
+            frame = frame.f_back
+        where = (frame.f_lineno == line, inner.f_code, inner.f_lasti)
+        found = [*found, where] if where[0] and found[-1:] in ([], [where]) else []
+        time.sleep(0.005)
+    os.kill(os.getpid(), signal.SIGINT)
+
+{SETUP.format(pid=own_redis._process.pid)}
+thread = threading.Thread(target=end_the_wait)
+line = sys._getframe().f_lineno + 3
+thread.start()
 try:
-    client.close(0)
-except (fanwire.TimeoutError, KeyboardInterrupt):
-    pass
+    {wait}
+except KeyboardInterrupt:
+    print("interrupted")
+thread.join()
+{END}
 """
     done = run(code, own_redis.url)
     assert (done.stdout, done.stderr) == ("interrupted\n", "")
