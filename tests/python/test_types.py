@@ -12,6 +12,9 @@ import asyncio
 from pathlib import Path
 import broadcaster
 from collections.abc import Sequence
+import json
+import msgspec
+import orjson
 import redis.asyncio
 import fanwire
 import fanwire.backends
@@ -115,6 +118,24 @@ async def channel_layer() -> None:
     payload: bytes = layer.serialize(await layer.receive(name))
     print(payload, [engine.health().ok for engine in layer.engines()])
 
+class OwnJson:
+    def dumps(self, value: object, /) -> bytes:
+        return b"{}"
+    def loads(self, text: str, /) -> object:
+        return {}
+
+async def with_json(own: fanwire.Json) -> None:
+    fanwire.open(json=orjson)
+    fanwire.connect(json=msgspec.json, codec="json")
+    fanwire.Client(json=json).close()
+    fanwire.Client(json=own).close()
+    async with fanwire.Engine(json=(orjson.dumps, orjson.loads)) as engine, engine.bus().request("a", 1) as request:
+        async for reply in request:
+            print(reply.json())
+
+def given_own_json() -> fanwire.Engine:
+    return fanwire.Engine(json=OwnJson())
+
 def blocking() -> None:
     with fanwire.Client(wait=False, password=None) as client:
         client.wait_connected(timeout=1)
@@ -148,6 +169,8 @@ async def main() -> None:
     fanwire.connect().subscribe("chat")
     await bus.publish("chat", "x", 5)
     fanwire.open(codec="jsn")
+    fanwire.open(json="orjson")
+    fanwire.Client(json=(len,))
 '''
 
 
@@ -172,7 +195,7 @@ def test_mistakes_are_found(tmp_path):
     path = tmp_path / "mistakes.py"
     path.write_text(MISTAKES)
     done = mypy(tmp_path, str(path))
-    assert done.stdout.count("error:") == 11, done.stdout
+    assert done.stdout.count("error:") == 13, done.stdout
 
 
 def test_pyright_in_strict_mode_accepts_right_use(tmp_path):

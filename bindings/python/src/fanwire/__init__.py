@@ -25,6 +25,7 @@ from ._client_subscription import ClientStream, ClientSubscription
 from ._codecs import Codec
 from ._events import Event
 from ._health import Health, Latencies, Latency, Verdict
+from ._json import Json
 from ._native import Message, clean_json, dependencies
 from ._replies import Replies
 from ._settings import Setting, effective_settings, settings
@@ -47,6 +48,7 @@ __all__ = [
     "Engine",
     "Event",
     "Health",
+    "Json",
     "Latencies",
     "Latency",
     "Message",

@@ -39,7 +39,7 @@ class ClientSubscription(BaseSubscription):
         self._handler = handler
 
     def wait_ready(self, timeout: float | None = 5.0) -> None:
-        """Waits until Redis has confirmed the subscription.
+        """Waits until Redis has confirmed the subscription, up to `timeout` seconds (None: for ever).
 
         Raises TimeoutError, NoPermissionError or the like when Redis refuses it, UnsubscribedError or ClosedError.
         """
@@ -97,7 +97,11 @@ class ClientStream(ClientSubscription):
         return message
 
     def get(self, timeout: float | None = None) -> Message:
-        """The next message. Raises TimeoutError; UnsubscribedError or ClosedError when there will be none."""
+        """Returns the next message, waiting up to `timeout` seconds (None: for ever).
+
+        Raises TimeoutError; UnsubscribedError or ClosedError when there will be none. Meanwhile other threads run, and
+        Ctrl-C ends the wait.
+        """
         message = self._next_message(timeout)
         if message is None:
             raise self._end_error()

@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import importlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from ._values import encode as encode_any
-from ._values import to_json
+from ._json import PYTHONS, AnyJson, Dumps, Loads, json_of
+from ._values import Payload, encoder
 from .errors import DecodeError, FanwireError, InvalidArgumentError
 
-Payload = str | bytes | bytearray | memoryview
 Encode = Callable[[Any], Payload]
 Decode = Callable[[bytes], Any]
 
@@ -25,10 +23,20 @@ class Codec(Protocol):
 
     encode() makes str or bytes of a value that is published, decode() makes `message.value` of the bytes of a message. What
     encode() raises, publish() raises as InvalidArgumentError. What decode() raises is an "undecodable" event.
+
+    >>> shout = {"encode": str.upper, "decode": bytes.decode}
+    >>> with fanwire.Client("memory://", codec=shout) as client, client.subscribe("chat") as messages:
+    ...     client.publish("chat", "hello")
+    ...     messages.get(timeout=5).value
+    1
+    'HELLO'
     """
 
-    def encode(self, value: Any, /) -> Payload: ...
-    def decode(self, data: bytes, /) -> Any: ...
+    def encode(self, value: Any, /) -> Payload:
+        """Returns what is sent for a value. Called in the thread that publishes."""
+
+    def decode(self, data: bytes, /) -> Any:
+        """Returns the value of a payload. Called in the thread that receives: the event loop's, or a Client's own."""
 
 
 CodecName = Literal["json", "text", "bytes", "base64", "ws-kit", "msgpack"]
@@ -41,21 +49,29 @@ class Coding:
 
     encode: Encode
     decode: Decode | None  # None: message.value is the bytes
+    loads: Loads | None  # what message.json() calls; None: Python's own
     is_default: bool = False
 
 
-DEFAULT = Coding(encode_any, None, True)
+DEFAULT = Coding(encoder(PYTHONS.dumps), None, None, True)
 
 
-def coding_of(codec: AnyCodec | None) -> Coding:
-    """Raises InvalidArgumentError when it is none."""
+def coding_of(codec: AnyCodec | None, json: AnyJson | None = None) -> Coding:
+    """Raises InvalidArgumentError when they are none."""
+    if json is None:
+        return DEFAULT if codec is None else _coding_of(codec, PYTHONS.dumps, PYTHONS.loads, None)
+    functions = json_of(json)
     if codec is None:
-        return DEFAULT
+        return Coding(encoder(functions.dumps), None, functions.loads, True)
+    return _coding_of(codec, functions.dumps, functions.loads, functions.loads)
+
+
+def _coding_of(codec: AnyCodec, dumps: Dumps, parse: Loads, loads: Loads | None) -> Coding:
     if isinstance(codec, str):
         make = _BUILT_IN.get(codec)
         if make is None:
             raise InvalidArgumentError(f"there is no codec {codec!r}; there are {', '.join(_BUILT_IN)}")
-        return _checked(codec, *make())
+        return _checked(codec, *make(dumps, parse), loads)
     encode: Any
     decode: Any
     if isinstance(codec, Mapping):
@@ -66,10 +82,10 @@ def coding_of(codec: AnyCodec | None) -> Coding:
         encode, decode = getattr(codec, "encode", None), getattr(codec, "decode", None)
     if not callable(encode) or not callable(decode):
         raise InvalidArgumentError(f"a codec has a function `encode` and a function `decode`, not {codec!r}")
-    return _checked(f"{type(codec).__name__}", encode, decode)
+    return _checked(f"{type(codec).__name__}", encode, decode, loads)
 
 
-def _checked(name: str, encode: Encode, decode: Decode) -> Coding:
+def _checked(name: str, encode: Encode, decode: Decode, loads: Loads | None) -> Coding:
     def checked_encode(value: Any) -> Payload:
         try:
             payload = encode(value)
@@ -89,7 +105,7 @@ def _checked(name: str, encode: Encode, decode: Decode) -> Coding:
         except Exception as error:
             raise DecodeError(f"the codec {name} cannot decode the message: {error}") from error
 
-    return Coding(checked_encode, checked_decode)
+    return Coding(checked_encode, checked_decode, loads)
 
 
 # ---- Those that are built in
@@ -111,8 +127,11 @@ def _text(data: bytes) -> str:
     return data.decode()
 
 
-def _json(data: bytes) -> Any:
-    return json.loads(data.decode())  # not loads(data), which takes UTF-16 as well
+def _json(dumps: Dumps, loads: Loads) -> tuple[Encode, Decode]:
+    def decode(data: bytes) -> Any:
+        return loads(data.decode())  # not loads(data), which may take UTF-16 as well
+
+    return dumps, decode
 
 
 def _to_base64(value: Any) -> bytes:
@@ -123,23 +142,25 @@ def _from_base64(data: bytes) -> bytes:
     return binascii.a2b_base64(data, strict_mode=True)
 
 
-def _to_ws_kit(value: Any) -> Payload:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value)
-    return to_json(value)
+def _ws_kit(dumps: Dumps, loads: Loads) -> tuple[Encode, Decode]:
+    def encode(value: Any) -> Payload:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return base64.b64encode(value)
+        return dumps(value)
+
+    def decode(data: bytes) -> Any:
+        text = data.decode()
+        try:
+            return loads(text)
+        except ValueError:
+            return text
+
+    return encode, decode
 
 
-def _from_ws_kit(data: bytes) -> Any:
-    text = data.decode()
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _msgpack() -> tuple[Encode, Decode]:
+def _msgpack(dumps: Dumps, loads: Loads) -> tuple[Encode, Decode]:
     try:
         msgpack = importlib.import_module("msgpack")
     except ImportError as error:
@@ -149,11 +170,11 @@ def _msgpack() -> tuple[Encode, Decode]:
     return msgpack.packb, msgpack.unpackb
 
 
-_BUILT_IN: dict[str, Callable[[], tuple[Encode, Decode]]] = {
-    "json": lambda: (to_json, _json),
-    "text": lambda: (_text_only, _text),
-    "bytes": lambda: (_bytes_only, bytes),
-    "base64": lambda: (_to_base64, _from_base64),
-    "ws-kit": lambda: (_to_ws_kit, _from_ws_kit),
+_BUILT_IN: dict[str, Callable[[Dumps, Loads], tuple[Encode, Decode]]] = {
+    "json": _json,
+    "text": lambda dumps, loads: (_text_only, _text),
+    "bytes": lambda dumps, loads: (_bytes_only, bytes),
+    "base64": lambda dumps, loads: (_to_base64, _from_base64),
+    "ws-kit": _ws_kit,
     "msgpack": _msgpack,
 }

@@ -50,6 +50,7 @@ class Health:
 
     @property
     def ok(self) -> bool:
+        """Whether the verdict is OK."""
         return self.verdict is Verdict.OK
 
 

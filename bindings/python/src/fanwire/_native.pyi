@@ -70,7 +70,7 @@ class Message:
     def reply(self, value: Any, /) -> None:
         """Answers it, if it is a request. Returns at once; raises InvalidArgumentError when nobody waits for a reply."""
     def json(self) -> Any:
-        """The payload as JSON; raises ValueError when it is not."""
+        """The payload as JSON, parsed by the bus's `json`; raises ValueError when it is not."""
 
 class Receiver:
     _handler: Callable[[Message], object] | None
@@ -194,6 +194,7 @@ def make_publisher(
     loop: AbstractEventLoop | None = None,
     check_loop: Callable[[AbstractEventLoop], None] | None = None,
     encode_all: bool = False,
+    loads: Callable[[str], Any] | None = None,
 ) -> Publisher: ...
 
 class Outcomes:

@@ -12,10 +12,17 @@ PubSubHandler = Callable[[str, bytes], Awaitable[None]]
 class PubSub(Protocol):
     """What PondSocket wants of a pub/sub."""
 
-    async def subscribe(self, pattern: str, handler: PubSubHandler) -> None: ...
-    async def unsubscribe(self, pattern: str) -> None: ...
-    async def publish(self, topic: str, data: bytes) -> None: ...
-    async def close(self) -> None: ...
+    async def subscribe(self, pattern: str, handler: PubSubHandler) -> None:
+        """Has the handler awaited with topic and payload of each message."""
+
+    async def unsubscribe(self, pattern: str) -> None:
+        """Ends it. A pattern that is not subscribed is a PondError."""
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        """Sends a payload to all handlers of the topic, in all processes."""
+
+    async def close(self) -> None:
+        """Ends all. Afterwards everything raises PubSubClosedError."""
 
 
 class PubSubClosedError(Exception):

@@ -35,7 +35,13 @@ def settings() -> list[Setting]:
 
 
 def effective_settings(url: str | None = None, /, **settings: Unpack[Settings]) -> dict[str, str]:
-    """What connect() would use, given the same arguments and the present environment; passwords are shown as ***."""
+    """What connect() would use, given the same arguments and the present environment; passwords are shown as ***.
+
+    Opens nothing. Raises what is wrong with the settings.
+
+    >>> fanwire.effective_settings("redis://h?namespace=chat", password="secret")["namespace"]
+    'chat'
+    """
     options = make_options(url, settings)
     return {name: options.get(name) for name, *_ in _native.option_table()}
 

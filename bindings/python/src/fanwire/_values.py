@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from typing import Any
 
-from .errors import InvalidArgumentError
+from ._json import Dumps
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-
-def to_json(value: Any) -> str:
-    """Compact JSON."""
-    try:
-        return _encode(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"the value has no JSON: {error}") from error
+Payload = str | bytes | bytearray | memoryview
 
 
-def encode(value: Any) -> str | bytes | bytearray | memoryview:
-    """Text is sent as UTF-8, bytes as they are, anything else as compact JSON."""
-    if isinstance(value, (str, bytes, bytearray)):
-        return value
-    if isinstance(value, memoryview):
-        return value if value.c_contiguous else value.tobytes()
-    return to_json(value)
+def encoder(dumps: Dumps) -> Callable[[Any], Payload]:
+    """Text is sent as UTF-8, bytes as they are, anything else as the JSON that `dumps` makes."""
+
+    def encode(value: Any) -> Payload:
+        if isinstance(value, (str, bytes, bytearray)):
+            return value
+        if isinstance(value, memoryview):
+            return value if value.c_contiguous else value.tobytes()
+        return dumps(value)
+
+    return encode

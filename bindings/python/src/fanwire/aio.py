@@ -20,6 +20,7 @@ from ._codecs import AnyCodec, Coding, coding_of
 from ._connecting import Connecting
 from ._events import Event, to_error, to_event
 from ._handlers import check_callable, is_async
+from ._json import AnyJson
 from ._loops import check_loop, running_loop
 from ._native import Message
 from ._replies import check_expect, names_of, request_ms
@@ -45,6 +46,7 @@ def open(
     *,
     on_event: OnEvent | None = None,
     codec: AnyCodec | None = None,
+    json: AnyJson | None = None,
     backend: Backend | object | None = None,
     **settings: Unpack[Settings],
 ) -> Bus:
@@ -54,14 +56,23 @@ def open(
     connection is down: publishes are queued, or fail at once with offline="fail", and subscriptions are pending.
     `await bus.opened` waits for the outcome of the first attempt; on_event, plain or async, is called with each Event of
     the connection. The codec ("json", "msgpack", ..., or one of your own: see fanwire.Codec) makes payloads of values, and
-    message.value of payloads. Raises WrongLoopError where no event loop runs.
+    message.value of payloads. `json` (orjson, msgspec.json, ...: see fanwire.Json) makes and parses JSON instead of Python's
+    own. Raises WrongLoopError where no event loop runs.
 
     With a backend the messages go through that: a client of redis.asyncio or valkey.asyncio, which is not closed, or an
     object with the methods of fanwire.backends.Backend. Settings of connections then have no effect.
+
+    >>> import asyncio
+    >>> async def main():
+    ...     async with fanwire.open("memory://") as bus, bus.subscribe("chat") as messages:
+    ...         await bus.publish("chat", {"n": 1})
+    ...         return (await anext(messages)).json()
+    >>> asyncio.run(main())
+    {'n': 1}
     """
     check_callable(on_event, "on_event")
     carrier = None if backend is None else backend_of(backend)
-    return Bus(make_options(url, settings), on_event, coding_of(codec), "fanwire.open()", backend=carrier)
+    return Bus(make_options(url, settings), on_event, coding_of(codec, json), "fanwire.open()", backend=carrier)
 
 
 def connect(
@@ -70,6 +81,7 @@ def connect(
     *,
     on_event: OnEvent | None = None,
     codec: AnyCodec | None = None,
+    json: AnyJson | None = None,
     backend: Backend | object | None = None,
     **settings: Unpack[Settings],
 ) -> Connecting:
@@ -78,10 +90,19 @@ def connect(
     Settings are keyword arguments, listed by fanwire.settings(), and checked at once. Raises when the first attempt to
     connect fails (ConnectFailedError, AuthFailedError, ...) and then leaves nothing open; afterwards the bus connects
     again by itself for as long as it is open. on_event, plain or async, is called with each Event of the connection; the
-    codec and the backend are as in open().
+    codec, `json` and the backend are as in open().
+
+    >>> import asyncio
+    >>> async def main():
+    ...     async with fanwire.connect("memory://") as bus:
+    ...         async with bus.subscribe("chat", lambda message: print(message.text)):
+    ...             return await bus.publish("chat", "hello")
+    >>> asyncio.run(main())
+    hello
+    1
     """
     check_callable(on_event, "on_event")
-    options, coding = make_options(url, settings), coding_of(codec)
+    options, coding = make_options(url, settings), coding_of(codec, json)
     carrier = None if backend is None else backend_of(backend)
     return Connecting(lambda: Bus(options, on_event, coding, "fanwire.connect()", backend=carrier))
 
@@ -126,11 +147,12 @@ class Bus(BaseBus):
         self._driver: Driver | None = None
         self._engine = self._open_engine(backend) if shared is None else shared._engine
         self._publisher = _native.make_publisher(
-            self._engine, coding.encode, self._inbox, self._loop, check_loop, not coding.is_default
+            self._engine, coding.encode, self._inbox, self._loop, check_loop, not coding.is_default,
+            coding.loads,
         )
         # Without an inbox, which would refer to itself through it.
         self._replier = _native.make_publisher(
-            self._engine, coding.encode, encode_all=not coding.is_default
+            self._engine, coding.encode, encode_all=not coding.is_default, loads=coding.loads
         ) if shared is None else shared._publisher
         self._inbox.set_replier(self._replier)
         self._loop.add_reader(self._waker.fileno(), self._on_readable)
@@ -238,6 +260,7 @@ class Bus(BaseBus):
 
         `await` it for all Replies, or iterate over them as they come. It waits for `expect` replies, 0: as many as Redis
         says have received it; after `timeout` seconds what has come is the result, and its `missing` says what has not.
+        `async with` ends it at the end of the block.
         """
         self._check_use()
         milliseconds = request_ms(timeout)

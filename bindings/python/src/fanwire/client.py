@@ -20,6 +20,7 @@ from ._green import call_in_real_thread, is_green, wait_until
 from ._green_outcomes import GreenOutcomes, Outcomes
 from ._handlers import check_callable, refuse_async
 from ._health import Health, Verdict
+from ._json import AnyJson
 from ._replies import check_expect, names_of, request_ms
 from ._setting_types import Settings
 from ._settings import make_options, to_deadline, to_ms, to_publish_ms
@@ -38,8 +39,14 @@ class Client(BaseBus):
     wait=False it returns at once and connects in the background: until the first connection the same holds as while a
     connection is down, and wait_connected() tells what became of it.
     The codec ("json", "msgpack", ..., or one of your own: see fanwire.Codec) makes payloads of values, and message.value of
-    payloads.
+    payloads; `json` (orjson, msgspec.json, ...: see fanwire.Json) makes and parses JSON instead of Python's own.
     Handlers and on_event, which gets each Event of the connection, are called in one thread of the client's own.
+
+    >>> with fanwire.Client("memory://") as client, client.subscribe("chat") as messages:
+    ...     client.publish("chat", {"n": 1})
+    ...     messages.get(timeout=5).json()
+    1
+    {'n': 1}
     """
 
     _public_name = "Client"
@@ -51,12 +58,13 @@ class Client(BaseBus):
         *,
         on_event: OnEvent | None = None,
         codec: AnyCodec | None = None,
+        json: AnyJson | None = None,
         wait: bool = True,
         **settings: Unpack[Settings],
     ) -> None:
         check_callable(on_event, "on_event")
         refuse_async(on_event, "on_event")
-        self._coding = coding_of(codec)
+        self._coding = coding_of(codec, json)
         self._options = make_options(url, settings)
         self._green = is_green()
         self._make_outcomes: Callable[[], Outcomes] = GreenOutcomes if self._green else _native.Outcomes
@@ -69,7 +77,10 @@ class Client(BaseBus):
         _log.attach(self._options)
         self._engine = _native.Engine(self._options, inbox)
         self._publisher = _native.make_publisher(
-            self._engine, self._coding.encode, encode_all=not self._coding.is_default
+            self._engine,
+            self._coding.encode,
+            encode_all=not self._coding.is_default,
+            loads=self._coding.loads,
         )
         if self._dispatcher is not None:
             self._dispatcher.inbox.set_replier(self._publisher)

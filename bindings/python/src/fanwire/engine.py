@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from ._codecs import AnyCodec
+from ._json import AnyJson
 from ._loops import running_loop
 from ._setting_types import Settings
 from ._subscription import OnEvent
@@ -23,6 +24,15 @@ class Engine(Client):
     For programs in which loops come and go, or work beside threads: `await engine.bus().publish("chat", "hello")` in a
     coroutine, `engine.publish("chat", "hello")` in a thread. Opens at once and connects in the background, unless wait=True.
     To be closed where no event loop has to wait for it: close(), or `await aclose()`.
+
+    >>> import asyncio
+    >>> async def send(value):
+    ...     return await engine.bus().publish("chat", value)
+    >>> with fanwire.Engine("memory://") as engine, engine.subscribe("chat") as messages:
+    ...     asyncio.run(send("from a loop")), engine.publish("chat", "from a thread")
+    ...     [messages.get().text for _ in range(2)]
+    (1, 1)
+    ['from a loop', 'from a thread']
     """
 
     _public_name = "Engine"
@@ -34,11 +44,12 @@ class Engine(Client):
         *,
         on_event: OnEvent | None = None,
         codec: AnyCodec | None = None,
+        json: AnyJson | None = None,
         wait: bool = False,
         **settings: Unpack[Settings],
     ) -> None:
         self._buses: weakref.WeakValueDictionary[int, Bus] = weakref.WeakValueDictionary()  # by the identity of the loop
-        super().__init__(url, on_event=on_event, codec=codec, wait=wait, **settings)
+        super().__init__(url, on_event=on_event, codec=codec, json=json, wait=wait, **settings)
 
     def bus(self) -> Bus:
         """The bus of the running event loop, made when it is first asked for.

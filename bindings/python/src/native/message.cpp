@@ -95,7 +95,11 @@ PyObject* get_text(PyObject* self, void*) {
 PyObject* to_json(PyObject* self, PyObject*) {
     PyObject* text = get_text(self, nullptr);
     if (text == nullptr) return nullptr;
-    PyObject* value = PyObject_CallOneArg(json_loads, text);
+    PyObject* loads = loads_of(cast(self)->replier);
+    if (loads == nullptr) loads = json_loads;
+    Py_INCREF(loads);
+    PyObject* value = PyObject_CallOneArg(loads, text);
+    Py_DECREF(loads);
     Py_DECREF(text);
     return value;
 }
@@ -149,7 +153,8 @@ PyGetSetDef getters[] = {
 };
 
 PyMethodDef methods[] = {
-    {"json", to_json, METH_NOARGS, "The payload as JSON; raises ValueError when it is not."},
+    {"json", to_json, METH_NOARGS,
+     "The payload as JSON, parsed by the bus's `json`; raises ValueError when it is not."},
     {"reply", reply, METH_O,
      "Answers it, if it is a request. Returns at once; raises InvalidArgumentError when nobody waits for a reply."},
     {nullptr, nullptr, 0, nullptr},

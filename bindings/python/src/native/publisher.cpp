@@ -13,6 +13,7 @@ namespace {
 struct Publisher {
     PyObject_HEAD PyObject* engine_object;
     PyObject* encode;        // makes any value str or bytes-like
+    PyObject* loads;         // parses JSON for the messages that are answered through it; None: Python's own
     PyObject* inbox_object;  // where outcomes go to; None: nobody asks for them
     PyObject* loop;
     PyObject* loop_state;  // the loop's attributes, with `_thread_id`; nullptr: it is a loop of another kind
@@ -39,6 +40,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(publisher->engine_object);
     Py_VISIT(publisher->encode);
+    Py_VISIT(publisher->loads);
     Py_VISIT(publisher->inbox_object);
     Py_VISIT(publisher->loop);
     Py_VISIT(publisher->loop_state);
@@ -52,6 +54,7 @@ int clear(PyObject* self) {
     publisher->inbox = nullptr;
     Py_CLEAR(publisher->engine_object);
     Py_CLEAR(publisher->encode);
+    Py_CLEAR(publisher->loads);
     Py_CLEAR(publisher->inbox_object);
     Py_CLEAR(publisher->loop);
     Py_CLEAR(publisher->loop_state);
@@ -226,7 +229,7 @@ PyType_Spec spec = {"fanwire._native.Publisher", sizeof(Publisher), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 py::object make_publisher(py::object engine, py::object encode, py::object inbox, py::object loop,
-                          py::object check_loop, bool encode_all) {
+                          py::object check_loop, bool encode_all, py::object loads) {
     Engine* const native_engine = py::cast<Engine*>(engine);
     Inbox* const native_inbox = inbox.is_none() ? nullptr : py::cast<Inbox*>(inbox);
     Publisher* publisher = PyObject_GC_New(Publisher, publisher_type);
@@ -234,6 +237,7 @@ py::object make_publisher(py::object engine, py::object encode, py::object inbox
     publisher->loop_state = state_of_loop(loop.ptr());
     publisher->engine_object = engine.release().ptr();
     publisher->encode = encode.release().ptr();
+    publisher->loads = loads.release().ptr();
     publisher->inbox_object = inbox.release().ptr();
     publisher->loop = loop.release().ptr();
     publisher->check_loop = check_loop.release().ptr();
@@ -266,6 +270,11 @@ bool send_reply(PyObject* object, const fanwire_message* request, PyObject* valu
     return sent;
 }
 
+PyObject* loads_of(PyObject* object) {
+    PyObject* loads = object == Py_None ? nullptr : cast(object)->loads;
+    return loads == Py_None ? nullptr : loads;
+}
+
 void define_publisher(py::module_& module) {
     thread_id_name = PyUnicode_InternFromString("_thread_id");
     if (thread_id_name == nullptr) throw py::error_already_set();
@@ -275,7 +284,8 @@ void define_publisher(py::module_& module) {
     publisher_type = reinterpret_cast<PyTypeObject*>(type);
     module.attr("Publisher") = py::handle(type);
     module.def("make_publisher", make_publisher, py::arg("engine"), py::arg("encode"), py::arg("inbox") = py::none(),
-               py::arg("loop") = py::none(), py::arg("check_loop") = py::none(), py::arg("encode_all") = false);
+               py::arg("loop") = py::none(), py::arg("check_loop") = py::none(), py::arg("encode_all") = false,
+               py::arg("loads") = py::none());
 }
 
 }  // namespace fanwire::python

@@ -12,4 +12,7 @@ void define_publisher(pybind11::module_& module);
 // Answers a request with a value, through a Publisher (None: there is none). False with a Python error set.
 bool send_reply(PyObject* publisher, const fanwire_message* request, PyObject* value);
 
+// What parses JSON for the messages of a Publisher (None: there is none), borrowed; nullptr: Python's own.
+PyObject* loads_of(PyObject* publisher);
+
 }  // namespace fanwire::python

@@ -49,6 +49,7 @@ class BaseMessageSerializer(abc.ABC):
         """The message; raises whatever it likes when there is none in the payload."""
 
     def serialize(self, message: Any) -> bytes:
+        """Returns what goes over Redis, encrypted if there are keys."""
         payload = self.as_bytes(message)
         if self.crypter is not None:
             payload = self.crypter.encrypt(payload)
@@ -57,6 +58,7 @@ class BaseMessageSerializer(abc.ABC):
         return payload
 
     def deserialize(self, payload: bytes) -> Any:
+        """Returns the message. Raises when no key decrypts the payload, or when there is no message in it."""
         return self.from_bytes(self.unseal(payload))
 
     def unseal(self, payload: bytes) -> bytes:
