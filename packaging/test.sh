@@ -12,7 +12,7 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
 
   release   the release build with GCC, warnings as errors: unit, capi, integration, malloc, chaos, consumers, cli;
             the benchmark's runner and the instruction counts of the micro-benchmarks; the reply reader with hiredis 1.x
-  servers   integration once more, against Redis 8.2 and Valkey 9.1 (a minute or two for both), which packaging/servers.sh
+  servers   integration, and what starts groups of servers, against Redis 8.2 and Valkey 9.1 (a minute or two for both), which packaging/servers.sh
             fetches into build/servers. Where one cannot be had, or has no TLS, this says so and goes on without
   python    the Python package, installed into a fresh virtual environment
   node      the Node package
@@ -49,7 +49,7 @@ TEXT
 
 all_suites=(release servers python node asan tsan fuzz demo)
 fuzz_minutes=1 fuzz_seed=(--seed 1)
-servers_all= servers_absent=
+servers_all= servers_absent= servers_ready=
 suites=() chaos_minutes=1 soak_reconnects=10000
 simulate=
 while [ $# -gt 0 ]; do
@@ -236,14 +236,18 @@ on_server() {
     show_summary "$step_log"
     count servers $code add_junit "$report"
     [ -n "$servers_all" ] && [ "$tls" = TLS ] || return 0
-    [ -x "$root/build/test-venv/bin/python" ] || run servers "install the Python package" install_for_python_tests || return 0
+    # What an earlier run has left there may lack what the tests want now.
+    if [ -z "$servers_ready" ]; then
+        run servers "install the Python package" install_for_python_tests || return 0
+        run servers "install the Node package" install_node_package || return 0
+        servers_ready=yes
+    fi
     report=$reports/servers-$name-python.xml code=0
     rm -f "$report"
     tail_lines=0 step "run the Python tests on $name" "$root/build/test-venv/bin/python" -m pytest -p no:cacheprovider \
         --tb=short --junit-xml="$report" "$root/tests/python" || code=$?
     show_summary "$step_log"
     count servers $code add_junit "$report"
-    [ -d "$root/tests/node/node_modules/fanwire" ] || run servers "install the Node package" install_node_package || return 0
     code=0
     step "run the Node tests on $name" in_node_tests npm test -- --test-reporter=tap || code=$?
     show_summary "$step_log"
