@@ -15,6 +15,7 @@ from ._aio_events import EngineEvents
 from ._aio_request import Request
 from ._aio_stream import BATCH, AsyncHandler, AsyncHandlerSubscription, PulledSubscription, Stream
 from ._aio_subscription import Handler, Subscription
+from ._backend_driver import Driver
 from ._base_bus import BaseBus
 from ._codecs import AnyCodec, Coding, coding_of
 from ._connecting import Connecting
@@ -28,7 +29,7 @@ from ._opened import Opened, SharedOpened
 from ._setting_types import Settings
 from ._settings import make_options, to_ms, to_publish_ms
 from ._subscription import OnEvent
-from .backends import Backend, Driver, backend_of
+from .backends import Backend, backend_of
 from .errors import ClosedError, FanwireError, OutcomeUnknownError, TimeoutError, WrongLoopError
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Bus(BaseBus):
         except BaseException:
             broker.detach()
             raise
-        self._driver = Driver(backend, broker, self._loop, self._report)
+        self._driver = Driver(backend, broker, self._loop, self._options)
         return engine
 
     @property
