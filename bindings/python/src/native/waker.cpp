@@ -66,17 +66,18 @@ void Waker::remove(Source& source) {
 
 void Waker::wake(Source& source) noexcept {
     if (forked()) return;
-    const std::lock_guard lock(mutex_);
-    if (source.noted) return;
-    source.noted = true;
-    noted_.push_back(&source);
-    if (noted_.size() == 1) signal();
+    {
+        const std::lock_guard lock(mutex_);
+        if (source.noted) return;
+        source.noted = true;
+        noted_.push_back(&source);
+        if (noted_.size() > 1) return;
+    }
+    signal();  // not under the mutex, for which whoever wakes up at once would have to wait
 }
 
 void Waker::ring() noexcept {
-    if (forked()) return;
-    const std::lock_guard lock(mutex_);
-    signal();
+    if (!forked()) signal();
 }
 
 // Should there be no room, then because it is readable.
