@@ -12,7 +12,7 @@ namespace {
 
 LinkConfig link_config(const Settings& settings) {
     LinkConfig config;
-    config.handshake = {settings.username, settings.password, settings.client_name, settings.db};
+    config.handshake = {settings.client_name, settings.db};
     config.connect_timeout = settings.connect_timeout_ms;
     config.reconnect = {settings.reconnect_delay_ms, settings.max_reconnect_delay_ms, settings.reconnect_factor,
                         settings.reconnect_jitter};
@@ -65,12 +65,13 @@ RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, 
                            MessagePool& pool, BackendListener& listener)
     : listener_(listener),
       endpoint_(endpoint(settings)),
+      login_({settings.username, settings.password}),
       publishing_(
           settings.offline, publish_side_, [&listener](const SettledRun& run) { listener.on_settled(run); },
           [&listener](std::size_t count, std::size_t bytes) { listener.on_unqueued(count, bytes); }),
       subscribing_(settings.unsubscribe_linger_ms, settings.max_reconnect_delay_ms, topics, subscribe_side_, &pool),
-      publish_link_(publish_config(settings), random, publishing_, publish_side_),
-      subscribe_link_(subscribe_config(settings), random, subscribing_, subscribe_side_),
+      publish_link_(publish_config(settings), random, login_, publishing_, publish_side_),
+      subscribe_link_(subscribe_config(settings), random, login_, subscribing_, subscribe_side_),
       publish_connection_(
           loop, resolver_, endpoint_, publish_link_,
           [&listener](std::size_t in, std::size_t out) { listener.on_bytes(in, out); },
@@ -153,9 +154,14 @@ void RedisBackend::ask(std::unique_ptr<Numsub>& question) {
 }
 
 void RedisBackend::set_credentials(const std::string& username, const std::string& password) {
-    credentials_accepted_ = false;
-    publish_link_.set_credentials(username, password, now_ms());
-    subscribe_link_.set_credentials(username, password, now_ms());
+    login_.set(username, password);
+    publish_link_.credentials_set(now_ms());
+    subscribe_link_.credentials_set(now_ms());
+}
+
+// The publish link tries credentials first: the subscribe link is not risked for those that are wrong.
+void RedisBackend::login_proven() {
+    if (login_.proven()) subscribing_.login_proven(now_ms());
 }
 
 void RedisBackend::flush() {
@@ -294,7 +300,7 @@ void RedisBackend::PublishSide::link_ready() {
     backend_.listener_.on_publishable(true);
     backend_.numsubs_.link_ready();
     backend_.link_ready();
-    if (!backend_.publishing_.login_pending()) link_login_accepted();  // else its AUTH will say
+    link_login_accepted();  // unless an AUTH is still to be answered
 }
 
 void RedisBackend::PublishSide::link_lost(const Error& why) {
@@ -314,10 +320,8 @@ void RedisBackend::PublishSide::link_retry(std::uint32_t attempt, TimeMs delay) 
     if (backend_.subscribe_link_.state() == Link::State::ready) backend_.reconnecting(attempt, delay);
 }
 
-// The publish link tries the credentials first: the subscribe link is not risked for those that are wrong.
 void RedisBackend::PublishSide::link_login_accepted() {
-    backend_.credentials_accepted_ = true;
-    backend_.subscribing_.credentials_accepted(now_ms());
+    backend_.login_proven();
     backend_.subscribe_connection_.flush();
 }
 
@@ -342,7 +346,7 @@ void RedisBackend::PublishSide::numsub_answered(const Reply& reply) {
 }
 
 void RedisBackend::SubscribeSide::link_ready() {
-    if (backend_.credentials_accepted_) backend_.subscribing_.credentials_accepted(now_ms());
+    backend_.login_proven();
     if (backend_.subscribe_link_.state() != Link::State::ready) return;  // credentials were set during its greeting
     backend_.listener_.on_gap_reason(backend_.subscribing_.output_buffer_killed() ? GapReason::output_buffer
                                                                                   : GapReason::reconnect);

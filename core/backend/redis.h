@@ -74,6 +74,7 @@ class RedisBackend : public Backend {
     void give_up(const Error& why, const Link& last);
     void revive();
     void links_changed();
+    void login_proven();
     void check_probe();
     void hold_publishes();
     void release_publishes();
@@ -84,6 +85,7 @@ class RedisBackend : public Backend {
     const Endpoint endpoint_;  // of both links, which share what TLS read from files
     PublishSide publish_side_{*this};
     SubscribeSide subscribe_side_{*this};
+    Login login_;  // at this server, of both links
     Publishing publishing_;
     Subscribing subscribing_;
     Link publish_link_, subscribe_link_;
@@ -93,7 +95,6 @@ class RedisBackend : public Backend {
     const TopicRef probe_topic_;  // of none of the fan-out's
     TopicRef reply_topic_;        // nor is this; null until it is wanted
     bool probe_confirmed_ = false;
-    bool credentials_accepted_ = false;  // by the publish link: those that were set last
     Loop::Timer probe_timer_;
     Numsubs numsubs_;
     Loop::Timer numsub_timer_;

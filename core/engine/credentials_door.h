@@ -8,12 +8,9 @@
 
 #include "core/base/error.h"
 #include "core/fanout/engine_state.h"
+#include "core/protocol/login.h"
 
 namespace fanwire::core {
-
-struct Credentials {
-    std::string username, password;
-};
 
 class CredentialsDoor {
  public:

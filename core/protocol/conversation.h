@@ -30,8 +30,8 @@ class Conversation {
     virtual void on_down(const Error& why, TimeMs now) = 0;
     // The last attempt has failed: there will be no connection until the link is started again.
     virtual void on_exhausted(const Error&) {}
-    // The credentials have changed while the link is ready.
-    virtual void on_credentials(bool, TimeMs) {}
+    // The link is ready, and the login has other credentials than it has said (Link::session()).
+    virtual void on_credentials(TimeMs) {}
 
     // Bytes to write, valid until the next call; empty when there is nothing. Only of a link that is ready.
     virtual std::string_view output(TimeMs now) = 0;

@@ -18,24 +18,6 @@ bool refuses_connection(std::string_view reply) {
     return reply.starts_with("DENIED") || reply.find("max number of clients") != reply.npos;
 }
 
-// Servers that do not know AUTH quote its arguments in their answer: such words are not for anybody's eyes.
-bool may_quote_password(std::string_view reply, const std::string& password) {
-    return reply.starts_with("ERR unknown") || (!password.empty() && reply.find(password) != reply.npos);
-}
-
-// What people do not see of a password that they read from a file or a variable.
-const char* unseen_in(std::string_view password) {
-    constexpr std::string_view white = " \t\r\n\v\f";
-    if (password.empty()) return "";
-    if (password.back() == '\n') return "; the password ends in white space, a newline";
-    if (white.find(password.back()) != white.npos) return "; the password ends in white space";
-    if (white.find(password.front()) != white.npos) return "; the password begins with white space";
-    if (password.starts_with("\xEF\xBB\xBF")) return "; the password begins with a byte order mark";
-    const bool quoted = password.size() > 1 && password.front() == password.back();
-    if (quoted && (password.front() == '"' || password.front() == '\'')) return "; the password stands in quotes";
-    return "";
-}
-
 std::optional<std::uint64_t> field(std::string_view info, std::string_view name) {
     for (std::size_t at = info.find(name); at != info.npos; at = info.find(name, at + 1)) {
         const std::size_t value = at + name.size();
@@ -53,30 +35,13 @@ ServerStats ServerStats::parse(std::string_view info) {
     return {field(info, "total_connections_received"), field(info, "client_output_buffer_limit_disconnections")};
 }
 
-void append_auth(std::string& out, const std::string& username, const std::string& password) {
-    if (username.empty() && password.empty()) return;
-    if (username.empty())
-        append_command(out, {"AUTH", password});
-    else
-        append_command(out, {"AUTH", username, password});
-}
-
-Error auth_error(std::string_view reply, const std::string& password) {
-    if (may_quote_password(reply, password))
-        return {Status::AUTH_FAILED, "AUTH: the server does not accept the command"};
-    // WRONGPASS, or ERR when none is configured
-    return {Status::AUTH_FAILED, error_of_reply("AUTH", reply).text + unseen_in(password)};
-}
-
 void Handshake::start(std::string& out) {
     expected_.clear();
+    session_->reset();
     error_ = {};
     stats_ = {};
     bare_sent_ = bare_;
-    const std::size_t before = out.size();
-    append_auth(out, config_.username, config_.password);
-    sent_password_ = config_.password;
-    if (out.size() != before) expected_.push_back(Step::auth);
+    if (session_->say(out)) expected_.push_back(Step::auth);
     if (config_.db != 0) {
         append_command(out, {"SELECT", std::to_string(config_.db)});
         expected_.push_back(Step::select);
@@ -104,7 +69,7 @@ Handshake::Progress Handshake::reply(const Reply& reply) {
 
     switch (step) {
         case Step::auth:
-            if (refused) error_ = auth_error(reply.text(), sent_password_);
+            error_ = session_->answered(reply);
             break;
         case Step::select:
             if (refused) error_ = error_of_reply("SELECT " + std::to_string(config_.db), reply.text());
@@ -134,6 +99,7 @@ Handshake::Progress Handshake::reply(const Reply& reply) {
 void Handshake::succeeded() {
     full_in_vain_ = bare_sent_ ? std::min(full_in_vain_ + 1, sure) : 0;
     bare_ = full_in_vain_ >= sure;
+    session_->greeted();
 }
 
 Error Handshake::closed(const Error& why) {

@@ -14,12 +14,13 @@
 #include <string_view>
 
 #include "core/base/error.h"
+#include "core/protocol/login.h"
 #include "core/protocol/reply.h"
 
 namespace fanwire::core {
 
 struct HandshakeConfig {
-    std::string username, password, client_name;
+    std::string client_name;
     std::int64_t db = 0;
     bool ask_stats = false;  // send INFO stats
 };
@@ -32,26 +33,13 @@ struct ServerStats {
     static ServerStats parse(std::string_view info);
 };
 
-// AUTH for these; nothing when both are empty.
-void append_auth(std::string& out, const std::string& username, const std::string& password);
-// What the error reply to an AUTH says to a person. Servers that do not know AUTH quote its arguments: not repeated. Of
-// a password that was refused it is said what does not show in it: white space at its ends, a byte order mark, quotes.
-Error auth_error(std::string_view reply, const std::string& password);
-
 class Handshake {
  public:
     enum class Progress { more, done, failed };
 
-    explicit Handshake(HandshakeConfig config) : config_(std::move(config)) {}
+    Handshake(HandshakeConfig config, Login::Session& session) : config_(std::move(config)), session_(&session) {}
 
-    const HandshakeConfig& config() const { return config_; }
-    // From the next start() on.
-    void set_credentials(std::string username, std::string password) {
-        config_.username = std::move(username);
-        config_.password = std::move(password);
-    }
-
-    // Begins anew and appends the commands.
+    // Begins again and appends the commands.
     void start(std::string& out);
     Progress reply(const Reply& reply);
     // The server has closed the connection before the greeting was done. Returns `why` with the command that it did not
@@ -70,7 +58,7 @@ class Handshake {
     static const char* name_of(Step step);
 
     HandshakeConfig config_;
-    std::string sent_password_;  // config_'s may be another by the time of the answer
+    Login::Session* session_;
     std::deque<Step> expected_;
     bool bare_ = false;       // the next greeting goes without what is optional
     bool bare_sent_ = false;  // this one does

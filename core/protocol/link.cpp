@@ -7,13 +7,14 @@
 
 namespace fanwire::core {
 
-Link::Link(LinkConfig config, Random random, Conversation& conversation, Listener& listener)
+Link::Link(LinkConfig config, Random random, Login& login, Conversation& conversation, Listener& listener)
     : config_(std::move(config)),
       conversation_(conversation),
       listener_(listener),
       heartbeat_(config_.heartbeat_interval, config_.heartbeat_timeout),
       backoff_(config_.reconnect, std::move(random)),
-      handshake_(config_.handshake) {
+      session_(login),
+      handshake_(config_.handshake, session_) {
     conversation_.link_ = this;
 }
 
@@ -26,6 +27,7 @@ void Link::start(TimeMs now) {
 }
 
 void Link::open(TimeMs now) {
+    session_.reset();
     state_ = State::opening;
     request_ = Request::open;
     deadline_ = now + config_.connect_timeout;
@@ -68,7 +70,6 @@ void Link::opened(TimeMs) {
     reader_.reset();
     reader_.limit(LinkConfig::greeting_max);
     first_bytes_ = true;
-    late_credentials_.reset();
     words_.clear();
     words_sent_ = 0;
     handshake_.start(words_);
@@ -144,8 +145,7 @@ bool Link::take_replies(TimeMs now) {
                 worked_ = false;
                 heartbeat_.start(now);
                 conversation_.on_ready(now);
-                if (late_credentials_)
-                    conversation_.on_credentials(*std::exchange(late_credentials_, std::nullopt), now);
+                if (session_.outdated()) conversation_.on_credentials(now);
                 if (state_ == State::ready) listener_.link_ready();
         }
     }
@@ -182,8 +182,7 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
     }
     const auto attempts_max = config_.reconnect_attempts_max;
     // Credentials that came while it was greeting with others deserve an attempt of their own.
-    const bool other_credentials = late_credentials_.has_value();
-    late_credentials_.reset();
+    const bool other_credentials = !was_ready && session_.outdated();
     // Whoever was connected for the first time, however shortly, has only lost a connection. What follows a failure and
     // ends before it has worked is another failure.
     const bool in_vain = !was_ready || (!worked_ && !retry_at_once && backoff_.failures() > 0);
@@ -201,18 +200,11 @@ void Link::fail(Error why, TimeMs now, bool retry_at_once) {
     listener_.link_retry(backoff_.failures(), delay);
 }
 
-void Link::set_credentials(const std::string& username, const std::string& password, TimeMs now) {
-    const bool username_changed = username != login().username;
-    if (state_ != State::waiting && !refused_ && !username_changed && password == login().password) return;
-    handshake_.set_credentials(username, password);
-    refused_ = true;  // until it is done: should that fail, it may be asked for again
+void Link::credentials_set(TimeMs now) {
     if (state_ == State::waiting)
         deadline_ = now;
-    else if (state_ == State::greeting)
-        late_credentials_ = late_credentials_.value_or(false) || username_changed;
-    else if (state_ == State::ready)
-        conversation_.on_credentials(username_changed, now);
-    refused_ = false;
+    else if (state_ == State::ready && session_.outdated())
+        conversation_.on_credentials(now);
 }
 
 void Link::renew(Error why, TimeMs now) {

@@ -7,7 +7,6 @@
 // happen and tick() at deadline(), and writes output() to the connection, reporting it by wrote().
 #pragma once
 
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,8 +56,9 @@ class Link {
         virtual void link_login_refused(const Error&) {}
     };
 
-    // `conversation` and `listener` outlive the link. A conversation is that of one link.
-    Link(LinkConfig config, Random random, Conversation& conversation, Listener& listener);
+    // `login`: of all links of the node. It, `conversation` and `listener` outlive the link. A conversation is that of
+    // one link.
+    Link(LinkConfig config, Random random, Login& login, Conversation& conversation, Listener& listener);
     Link(const Link&) = delete;
     Link& operator=(const Link&) = delete;
 
@@ -96,9 +96,9 @@ class Link {
     Error reopening(Error why);
     // What was written is still on its way to the server, and moving.
     void moving(TimeMs now) { heartbeat_.moving(now); }
-    // Logs in like this from now on. A link that waits for its next attempt makes it at once; what a ready one does
-    // is up to its conversation.
-    void set_credentials(const std::string& username, const std::string& password, TimeMs now);
+    // The login has other credentials. A link that waits for its next attempt makes it at once; what a ready one does
+    // is up to its conversation. May throw std::bad_alloc, and may then be called again.
+    void credentials_set(TimeMs now);
     void tick(TimeMs now);
     TimeMs deadline() const;
 
@@ -138,12 +138,9 @@ class Link {
     // The server has said something that it must not say: the link is closed.
     void protocol_error(std::string text, TimeMs now);
 
-    const HandshakeConfig& login() const { return handshake_.config(); }
+    Login::Session& session() { return session_; }
     void login_accepted() { listener_.link_login_accepted(); }
-    void login_refused(const Error& why) {
-        refused_ = true;
-        listener_.link_login_refused(why);
-    }
+    void login_refused(const Error& why) { listener_.link_login_refused(why); }
     const ServerStats& server_stats() const { return handshake_.stats(); }
     // Whether the other end closed the connection that on_down() is about.
     bool closed_by_peer() const { return closed_by_peer_; }
@@ -160,6 +157,7 @@ class Link {
     Listener& listener_;
     Heartbeat heartbeat_;
     Backoff backoff_;
+    Login::Session session_;
     Handshake handshake_;
     ReplyReader reader_;
     std::string words_;
@@ -172,9 +170,7 @@ class Link {
     bool worked_ = false;   // the present connection
     bool hurried_ = false;  // since it last worked
     bool closed_by_peer_ = false;
-    bool refused_ = false;                  // the credentials that were set last; they may be set again
-    std::optional<bool> late_credentials_;  // set while greeting: they are for when it is ready. Other username?
-    std::int64_t failed_attempts_ = 0;      // in a row
+    std::int64_t failed_attempts_ = 0;  // in a row
 };
 
 }  // namespace fanwire::core

@@ -79,7 +79,6 @@ void Publishing::answered(TimeMs now) {
 }
 
 void Publishing::on_down(const Error& why, TimeMs) {
-    sent_passwords_.clear();
     early_.clear();
     release();
     queue_.link_down(why);
@@ -130,18 +129,17 @@ void Publishing::probe(std::string_view channel, std::string_view payload) {
     append_own(PublishRecord::Kind::probe, command);
 }
 
-void Publishing::on_credentials(bool, TimeMs now) {
+void Publishing::on_credentials(TimeMs now) {
+    Login::Session& session = link().session();
     std::string command;
-    append_auth(command, link().login().username, link().login().password);
-    if (command.empty()) {  // nobody can be logged out
-        link().renew(Error::of(Status::CONNECTION_LOST, {"connecting anew, without a login"}), now);
+    if (!session.say(command)) {  // nobody can be logged out
+        link().renew(Error::of(Status::CONNECTION_LOST, {"connecting again, without a login"}), now);
         return;
     }
-    sent_passwords_.push_back(link().login().password);
     try {
         append_own(PublishRecord::Kind::auth, command);
     } catch (...) {
-        sent_passwords_.pop_back();
+        session.take_back();
         throw;
     }
 }
@@ -149,10 +147,8 @@ void Publishing::on_credentials(bool, TimeMs now) {
 void Publishing::answered(PublishRecord::Kind kind, const Reply& reply) {
     const bool refused = reply.is(ReplyType::error);
     if (kind == PublishRecord::Kind::auth) {
-        const std::string password = std::move(sent_passwords_.front());
-        sent_passwords_.pop_front();
-        if (refused)
-            link().login_refused(auth_error(reply.text(), password));
+        if (const Error why = link().session().answered(reply))
+            link().login_refused(why);
         else
             link().login_accepted();
         return;

@@ -34,8 +34,6 @@ class Publishing final : public Conversation {
     // The same for a PUBSUB NUMSUB command.
     void ask_numsub(std::string_view command) { append_own(PublishRecord::Kind::numsub, command); }
     const PublishQueue& queue() const { return queue_; }
-    // Credentials were set, and Redis has not said yet what it thinks of them.
-    bool login_pending() const { return !sent_passwords_.empty(); }
     // Publishes are not written before release(), or this time. Only until the connection ends.
     void hold(TimeMs until) { held_until_ = until; }
     void release() { held_until_ = released; }
@@ -57,7 +55,7 @@ class Publishing final : public Conversation {
     void on_exhausted(const Error& why) override;
     void send_ping(TimeMs now) override;
     std::string_view unanswered() const override;
-    void on_credentials(bool username_changed, TimeMs now) override;
+    void on_credentials(TimeMs now) override;
     void append_own(PublishRecord::Kind kind, std::string_view command);
     bool take_early(const Reply& reply);
     bool awaits_reply() const { return !early_.empty() || queue_.awaits_reply(); }
@@ -71,8 +69,7 @@ class Publishing final : public Conversation {
     PublishQueue queue_;
     Error exhausted_;  // why no connection will come, if so
     TimeMs held_until_ = released;
-    std::deque<PublishRecord::Kind> early_;   // the link's own commands that were written while it was held, unanswered
-    std::deque<std::string> sent_passwords_;  // of each AUTH that is not answered
+    std::deque<PublishRecord::Kind> early_;  // the link's own commands that were written while it was held, unanswered
 };
 
 }  // namespace fanwire::core

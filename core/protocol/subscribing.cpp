@@ -140,7 +140,7 @@ void Subscribing::on_ready(TimeMs) {
     output_buffer_killed_ = closed_by_server_ && now.output_buffer_kills && stats_.output_buffer_kills &&
                             *now.output_buffer_kills > *stats_.output_buffer_kills &&
                             now.connections.value_or(0) >= stats_.connections.value_or(0);
-    closed_by_server_ = other_user_ = false;
+    closed_by_server_ = false;
     stats_ = now;
     scanner_.forget();
     tracker_.begin();
@@ -153,13 +153,9 @@ void Subscribing::on_down(const Error&, TimeMs) {
 }
 
 // Redis lets no subscribed connection log in again, and keeps one that has logged in whatever becomes of its password.
-void Subscribing::on_credentials(bool username_changed, TimeMs) {
-    other_user_ = other_user_ || username_changed;
-}
-
-void Subscribing::credentials_accepted(TimeMs now) {
-    if (std::exchange(other_user_, false))
-        link().renew(Error::of(Status::CONNECTION_LOST, {"connecting anew as another user"}), now);
+void Subscribing::login_proven(TimeMs now) {
+    if (link().session().of_another_user())
+        link().renew(Error::of(Status::CONNECTION_LOST, {"connecting again as another user"}), now);
 }
 
 void Subscribing::send_ping(TimeMs) {

@@ -27,9 +27,9 @@ class Subscribing : public Conversation {
     void want(Topic& topic, TimeMs now) noexcept { tracker_.want(topic, now); }
     void unwant(Topic& topic, TimeMs now) noexcept { tracker_.unwant(topic, now); }
     const SubscriptionTracker& tracker() const { return tracker_; }
-    // The server accepts the credentials that were set: a connection of another user is made anew. Until this is known
+    // The server has accepted the newest credentials: a connection of another user is made again. Until this is known
     // it is left alone.
-    void credentials_accepted(TimeMs now);
+    void login_proven(TimeMs now);
     // Whether Redis had most likely closed the connection before this one because its output buffer was too large.
     bool output_buffer_killed() const { return output_buffer_killed_; }
 
@@ -50,7 +50,6 @@ class Subscribing : public Conversation {
     void send_ping(TimeMs now) override;
     std::string_view unanswered() const override { return tracker_.unanswered(); }
     void on_partial(TimeMs) override { listener_.message_arriving(); }
-    void on_credentials(bool username_changed, TimeMs now) override;
     bool take(const Reply& reply, TimeMs now);
     std::size_t take(std::span<const PushFrame> frames);
     bool take(const Acknowledgement& acknowledgement, TimeMs now);
@@ -60,8 +59,7 @@ class Subscribing : public Conversation {
     PushScanner scanner_;
     const Topics& topics_;
     Listener& listener_;
-    ServerStats stats_;        // as they were when the present connection, or the one before it, began
-    bool other_user_ = false;  // the connection is not that of the user who was set
+    ServerStats stats_;  // as they were when the present connection, or the one before it, began
     bool closed_by_server_ = false;
     bool output_buffer_killed_ = false;
 };

@@ -6,8 +6,8 @@
 // subscribing link. o: its connection is made; r: refused; x: broken. < BYTES: the server says this. a N: it answers N
 // commands as Redis would; e TEXT: it answers one by an error; E: it sends back what we sent. m: a message for the
 // first channel that Redis has, M SIZE: a large one in parts, as far as it gets. h: from now on nothing can be written,
-// or again; k N: N bytes can. w/u NAME, W/U PATTERN: want or no longer; p BYTES: publish; b BYTES: probe; c USER: log
-// in otherwise; n: both links renew their connections; t MS: time passes.
+// or again; k N: N bytes can. w/u NAME, W/U PATTERN: want or no longer; p BYTES: publish; b BYTES: probe; c USER: both
+// log in otherwise; n: both links renew their connections; t MS: time passes.
 #include <algorithm>
 #include <deque>
 #include <memory>
@@ -37,14 +37,15 @@ struct Config {
     explicit Config(std::uint64_t bits)
         : offline(bits & 1 ? Offline::fail : Offline::queue), linger(bits & 2 ? 0 : 300), gives_up((bits & 4) != 0) {
         link.handshake.client_name = bits & 8 ? "" : "fuzzed";
-        if (bits & 16) link.handshake.password = password;
-        if (bits & 32) link.handshake.username = "user";
+        if (bits & 16) credentials.password = password;
+        if (bits & 32) credentials.username = "user";
         if (bits & 64) link.handshake.db = 7;
         link.handshake.ask_stats = (bits & 128) != 0;
         link.reconnect.max = 2000;
         link.reconnect_attempts_max = gives_up ? 3 : 0;
     }
     LinkConfig link;
+    Credentials credentials;
     Offline offline;
     TimeMs linger;
     bool gives_up;
@@ -336,7 +337,9 @@ class Run {
                 side_->write(step.number(100000), now_);
                 break;
             case 'c':
-                side_->link().set_credentials(name, std::string(password), now_);
+                login_.set(name, std::string(password));
+                publish_link_.credentials_set(now_);
+                subscribe_link_.credentials_set(now_);
                 break;
             case 'n':
                 publish_link_.renew({Status::CONNECTION_LOST, "renewed"}, now_);
@@ -447,12 +450,13 @@ class Run {
     std::vector<bool> settled_;  // by the number of the publish
     std::size_t settled_count_ = 0, unqueued_ = 0;
     PublishBatch batch_;
+    Login login_{config_.credentials};
     Publishing publishing_;
     Topics topics_;
     std::unique_ptr<Subscribing> made_;
     Subscribing& subscribing_ = *made_;
-    Link publish_link_{config_.link, [] { return 0.5; }, publishing_, publish_listener_};
-    Link subscribe_link_{config_.link, [] { return 0.5; }, subscribing_, listener_};
+    Link publish_link_{config_.link, [] { return 0.5; }, login_, publishing_, publish_listener_};
+    Link subscribe_link_{config_.link, [] { return 0.5; }, login_, subscribing_, listener_};
     Side publish_side_{publish_link_}, subscribe_side_{subscribe_link_};
     Side* side_ = &subscribe_side_;
 };

@@ -28,7 +28,14 @@ struct HandshakeTest : testing::Test {
     }
 
     ReplyReader reader;
-    Handshake handshake{{"", "first1", "", 0, true}};
+    // The same handshake as another one, from its beginning.
+    void replace(HandshakeConfig config, const std::string& password) {
+        login.set("", password);
+        handshake = Handshake(std::move(config), session);
+    }
+    Login login{{"", "first1"}};
+    Login::Session session{login};
+    Handshake handshake{{"", 0, true}, session};
 };
 
 TEST(ServerStats, FieldsStandAtTheBeginningOfALine) {
@@ -52,7 +59,7 @@ TEST_F(HandshakeTest, WhatAFormerServerSaidOfItselfIsForgotten) {
 
 TEST_F(HandshakeTest, ThePasswordThatWasSentStaysUntoldWhenThereIsAnother) {
     start();
-    handshake.set_credentials("", "second2");
+    login.set("", "second2");
     EXPECT_EQ(answer("-ERR first1 is not a password\r\n"), Progress::failed);
     EXPECT_EQ(handshake.error().status, Status::AUTH_FAILED);
     EXPECT_EQ(handshake.error().text.find("first1"), std::string::npos) << handshake.error().text;
@@ -98,7 +105,7 @@ TEST(HandshakeTexts, WhatDoesNotShowInAPasswordThatWasRefused) {
 // ---- What is optional ---------------------------------------------------------------------------------------------
 
 struct GreetingTest : HandshakeTest {
-    GreetingTest() { handshake = Handshake({"", "secret", "worker", 2, true}); }
+    GreetingTest() { replace({"worker", 2, true}, "secret"); }
     std::string greeting() {
         std::string out;
         handshake.start(out);
@@ -122,7 +129,7 @@ struct GreetingTest : HandshakeTest {
 };
 
 TEST_F(GreetingTest, WithoutANameOrInfoTheyAreNotSent) {
-    handshake = Handshake({"", "", "", 0, false});
+    replace({"", 0, false}, "");
     EXPECT_EQ(greeting(), "*1\r\n$4\r\nPING\r\n");
     EXPECT_EQ(close(), "h:1 closed the connection at PING; perhaps it speaks TLS");
     EXPECT_EQ(greeting(), "*1\r\n$4\r\nPING\r\n");
@@ -132,7 +139,7 @@ TEST_F(GreetingTest, ACloseNamesTheCommandThatWasNotAnswered) {
     const char* const names[] = {" at AUTH;", " at SELECT;", " at CLIENT SETNAME;", " at INFO;", " at PING;"};
     const char* const replies[] = {"+OK\r\n", "+OK\r\n", "+OK\r\n", "$0\r\n\r\n"};
     for (int answered = 0; answered < 5; ++answered) {
-        handshake = Handshake({"", "secret", "worker", 2, true});
+        replace({"worker", 2, true}, "secret");
         greeting();
         for (int i = 0; i < answered; ++i) EXPECT_EQ(answer(replies[i]), Progress::more);
         const std::string text = close();

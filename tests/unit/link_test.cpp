@@ -42,11 +42,12 @@ struct Talk : Conversation {
 
 struct Talks {
     Talk talk;
+    Login login;
 };
 
 struct TestLink : Talks, Link {
     TestLink(LinkConfig config, Random random, Listener& listener)
-        : Link(std::move(config), std::move(random), talk, listener) {}
+        : Link(std::move(config), std::move(random), login, talk, listener) {}
 };
 
 using Events = std::vector<std::string>;
@@ -54,13 +55,15 @@ using Events = std::vector<std::string>;
 struct LinkTest : testing::Test {
     LinkConfig config() {
         LinkConfig c;
-        c.handshake = {"", "", "fanwire", 0};
+        c.handshake = {"fanwire", 0};
         return c;
     }
     // Half of the jitter: delays are three quarters of their ceiling, 75 for the first.
-    std::unique_ptr<TestLink> make(const LinkConfig& c) {
-        return std::make_unique<TestLink>(
+    std::unique_ptr<TestLink> make(const LinkConfig& c, const Credentials& credentials = {}) {
+        auto link = std::make_unique<TestLink>(
             c, [] { return 0.5; }, told);
+        link->login.set(credentials.username, credentials.password);
+        return link;
     }
     // Brings the link to the greeting at time 0 and returns what it says there.
     std::string greet(TestLink& link) {
@@ -88,16 +91,16 @@ TEST_F(LinkTest, GreetsAndIsReady) {
 
 TEST_F(LinkTest, AuthenticatesAndSelectsInOnePipeline) {
     LinkConfig c = config();
-    c.handshake = {"me", "secret", "n", 3};
-    auto link = make(c);
+    c.handshake = {"n", 3};
+    auto link = make(c, {"me", "secret"});
     EXPECT_EQ(greet(*link),
               "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"
               "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$1\r\nn\r\n*1\r\n$4\r\nPING\r\n");
     link->received("+OK\r\n+OK\r\n+OK\r\n+PONG\r\n", 1);
     EXPECT_EQ(told.take(), Events{"ready"});
 
-    c.handshake = {"", "secret", "", 0};
-    EXPECT_EQ(greet(*make(c)), "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n*1\r\n$4\r\nPING\r\n");
+    c.handshake = {"", 0};
+    EXPECT_EQ(greet(*make(c, {"", "secret"})), "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n*1\r\n$4\r\nPING\r\n");
 }
 
 // Another address of the same host, in the same attempt.
@@ -151,10 +154,10 @@ TEST_F(LinkTest, AServerThatRefusesTheConnectionIsQuoted) {
 
 TEST_F(LinkTest, AServerThatQuotesThePasswordIsNotQuoted) {
     LinkConfig c = config();
-    c.handshake = {"", "hunter2", "n", 0};
+    c.handshake = {"n", 0};
     for (const std::string words : {"ERR unknown command `AUTH`, with args beginning with: `hunter2`, ",
                                     "ERR unknown command `AUTH`, with args beginning with: `hunt", "ERR hunter2?"}) {
-        auto link = make(c);
+        auto link = make(c, {"", "hunter2"});
         greet(*link);
         link->received("-" + words + "\r\n", 1);
         EXPECT_EQ(told.take().front(), "failed AUTH_FAILED");
@@ -185,8 +188,8 @@ TEST_F(LinkTest, RefusalsHaveTheirStatus) {
     };
     for (const auto& item : cases) {
         LinkConfig c = config();
-        c.handshake = {"", "secret", "n", 7};
-        auto link = make(c);
+        c.handshake = {"n", 7};
+        auto link = make(c, {"", "secret"});
         greet(*link);
         link->received(item.replies, 10);
         EXPECT_EQ(told.take(), (Events{std::string("failed ") + item.status, "retry 1 in 75"})) << item.replies;
@@ -447,10 +450,10 @@ TEST_F(LinkTest, StoppedMeansStopped) {
     EXPECT_EQ(link->request(), Link::Request::none);
 }
 
-TEST_F(LinkTest, AServerThatHasForgottenTheLoginIsToldAnew) {
+TEST_F(LinkTest, AServerThatHasForgottenTheLoginIsToldAgain) {
     LinkConfig c = config();
-    c.handshake = {"", "secret", "", 0};
-    auto link = make(c);
+    c.handshake = {"", 0};
+    auto link = make(c, {"", "secret"});
     greet(*link);
     link->received("+OK\r\n+PONG\r\n", 1);
     link->received("-ERR something else\r\n", 2);

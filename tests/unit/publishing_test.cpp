@@ -31,7 +31,7 @@ struct PublishingTest : testing::Test, Link::Listener, Publishing::Listener {
 
     void open(Offline offline) {
         LinkConfig config;
-        config.handshake = {"", "", "fanwire", 0};
+        config.handshake = {"fanwire", 0};
         link = nullptr;
         publishing = std::make_unique<Publishing>(
             offline, *this,
@@ -43,7 +43,7 @@ struct PublishingTest : testing::Test, Link::Listener, Publishing::Listener {
             },
             [](std::size_t, std::size_t) {});
         link = std::make_unique<Link>(
-            config, [] { return 0.5; }, *publishing, *this);
+            config, [] { return 0.5; }, login, *publishing, *this);
     }
     void connect(TimeMs now = 0) {
         link->start(now);
@@ -58,6 +58,10 @@ struct PublishingTest : testing::Test, Link::Listener, Publishing::Listener {
         batch.add("ws:", "a", payload);
         publishing->publish(batch);
     }
+    void set_credentials(const char* username, const char* password, TimeMs now) {
+        login.set(username, password);
+        link->credentials_set(now);
+    }
     static std::string text_of(const SettledRun& run, const Settled& publish) {
         return std::to_string(reinterpret_cast<std::uintptr_t>(publish.user_data)) + " " +
                find_status(static_cast<int>(run.error.status))->name + " " + std::to_string(publish.receivers);
@@ -66,6 +70,7 @@ struct PublishingTest : testing::Test, Link::Listener, Publishing::Listener {
 
     std::vector<std::string> events;
     bool link_detail = false;  // tell of each publish which it was and how many received it
+    Login login;
     std::unique_ptr<Publishing> publishing;
     std::unique_ptr<Link> link;
 };
@@ -165,7 +170,7 @@ TEST_F(PublishingTest, NoPingQueuesUpBehindWhatCannotBeWritten) {
 TEST_F(PublishingTest, APasswordStaysUntoldAfterABreakDuringALogin) {
     open(Offline::queue);
     connect();
-    link->set_credentials("", "first1", 1);
+    set_credentials("", "first1", 1);
     link->wrote(link->output(1).size(), 1);
     link->closed({Status::CONNECTION_LOST, "reset"}, 2);
     link->start(3);
@@ -175,7 +180,7 @@ TEST_F(PublishingTest, APasswordStaysUntoldAfterABreakDuringALogin) {
     link->received("+OK\r\n+OK\r\n+PONG\r\n", 3);
     ASSERT_EQ(link->state(), Link::State::ready);
     take();
-    link->set_credentials("", "hunter2", 4);
+    set_credentials("", "hunter2", 4);
     link->wrote(link->output(4).size(), 4);
     link->received("-ERR what is hunter2?\r\n", 5);
     EXPECT_EQ(take(), Strings{"refused: AUTH: the server does not accept the command"});
@@ -231,7 +236,7 @@ TEST_F(PublishingTest, AnAnswerCutInTwoLeavesTheOthersToTheScan) {
         std::vector<std::size_t> receivers;
         std::size_t runs = 0;
         LinkConfig config;
-        config.handshake = {"", "", "fanwire", 0};
+        config.handshake = {"fanwire", 0};
         Publishing several(
             Offline::queue, *this,
             [&](const SettledRun& run) {
@@ -240,7 +245,7 @@ TEST_F(PublishingTest, AnAnswerCutInTwoLeavesTheOthersToTheScan) {
             },
             [](std::size_t, std::size_t) {});
         Link its_link(
-            config, [] { return 0.5; }, several, *this);
+            config, [] { return 0.5; }, login, several, *this);
         its_link.start(0);
         its_link.request();
         its_link.opened(0);
@@ -383,7 +388,7 @@ TEST_F(PublishingTest, TheLinksOwnCommandsAreNotHeld) {
     link->tick(1000);
     EXPECT_EQ(link->output(1000), "*1\r\n$4\r\nPING\r\n");
     link->wrote(5, 1000);
-    link->set_credentials("me", "new", 1001);
+    set_credentials("me", "new", 1001);
     publishing->probe("p", "1");
     publishing->release();
     std::string said;
@@ -417,7 +422,7 @@ TEST_F(PublishingTest, NewCredentialsAreUsedOnTheLiveLinkInTheirPlace) {
     open(Offline::queue);
     connect();
     publish("before");
-    link->set_credentials("me", "new", 5);
+    set_credentials("me", "new", 5);
     publish("after");
     const std::string said(link->output(5));
     EXPECT_NE(said.find("before"), said.npos);
@@ -431,13 +436,13 @@ TEST_F(PublishingTest, NewCredentialsAreUsedOnTheLiveLinkInTheirPlace) {
 TEST_F(PublishingTest, RefusedCredentialsLeaveTheLinkAndTheirPasswordUntold) {
     open(Offline::queue);
     connect();
-    link->set_credentials("", "hunter2", 5);
+    set_credentials("", "hunter2", 5);
     EXPECT_EQ(link->output(5), "*2\r\n$4\r\nAUTH\r\n$7\r\nhunter2\r\n");
     link->wrote(link->output(5).size(), 5);
     link->received("-WRONGPASS invalid username-password pair\r\n", 6);
     EXPECT_EQ(link->state(), Link::State::ready);
     EXPECT_EQ(take(), (Strings{"ready", "refused: AUTH: WRONGPASS invalid username-password pair"}));
-    link->set_credentials("", "hunter3", 7);
+    set_credentials("", "hunter3", 7);
     link->wrote(link->output(7).size(), 7);
     link->received("-ERR unknown command AUTH hunter3\r\n", 8);
     EXPECT_EQ(take(), Strings{"refused: AUTH: the server does not accept the command"});
@@ -449,7 +454,7 @@ TEST_F(PublishingTest, CredentialsSetDuringTheGreetingAreUsedBehindIt) {
     link->request();
     link->opened(0);
     link->wrote(link->output(0).size(), 0);
-    link->set_credentials("me", "new", 1);
+    set_credentials("me", "new", 1);
     link->received("+OK\r\n+PONG\r\n", 2);
     EXPECT_EQ(link->state(), Link::State::ready);
     EXPECT_EQ(link->output(2), "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$3\r\nnew\r\n");
@@ -464,7 +469,7 @@ TEST_F(PublishingTest, CredentialsEndTheWaitForTheNextAttempt) {
     link->received("-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n", 1);
     EXPECT_EQ(link->state(), Link::State::waiting);
     EXPECT_GT(link->deadline(), 1);
-    link->set_credentials("me", "new", 2);
+    set_credentials("me", "new", 2);
     EXPECT_EQ(link->deadline(), 2);
     link->tick(2);
     link->opened(3);
@@ -475,7 +480,7 @@ TEST_F(PublishingTest, CredentialsThatWereRefusedMayBeSetAgain) {
     open(Offline::queue);
     connect();
     for (TimeMs now : {5, 7}) {
-        link->set_credentials("me", "new", now);
+        set_credentials("me", "new", now);
         EXPECT_TRUE(link->output(now).starts_with("*3\r\n$4\r\nAUTH\r\n")) << now;
         link->wrote(link->output(now).size(), now);
         link->received("-WRONGPASS not yet\r\n", now + 1);
@@ -485,8 +490,8 @@ TEST_F(PublishingTest, CredentialsThatWereRefusedMayBeSetAgain) {
 TEST_F(PublishingTest, APasswordOfBeforeIsNotRepeatedEither) {
     open(Offline::queue);
     connect();
-    link->set_credentials("me", "s3cret-A", 5);
-    link->set_credentials("me", "s3cret-B", 5);
+    set_credentials("me", "s3cret-A", 5);
+    set_credentials("me", "s3cret-B", 5);
     link->wrote(link->output(5).size(), 5);
     link->received("-ERR AUTH me s3cret-A: denied\r\n-ERR AUTH me s3cret-B: denied\r\n", 6);
     for (const std::string& event : take()) EXPECT_EQ(event.find("s3cret"), event.npos) << event;
@@ -498,7 +503,7 @@ TEST_F(PublishingTest, CredentialsSetDuringAGreetingThatFailsAreTriedAtOnce) {
     link->request();
     link->opened(0);
     link->wrote(link->output(0).size(), 0);
-    link->set_credentials("me", "new", 1);
+    set_credentials("me", "new", 1);
     link->received("-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n", 2);
     EXPECT_EQ(link->state(), Link::State::waiting);
     EXPECT_EQ(link->deadline(), 2);
@@ -507,13 +512,13 @@ TEST_F(PublishingTest, CredentialsSetDuringAGreetingThatFailsAreTriedAtOnce) {
 TEST_F(PublishingTest, NoCredentialsAtAllNeedANewConnection) {
     open(Offline::queue);
     connect();
-    link->set_credentials("", "", 4);  // it is so already
+    set_credentials("", "", 4);  // it is so already
     EXPECT_EQ(link->state(), Link::State::ready);
-    link->set_credentials("me", "secret", 5);
-    link->set_credentials("", "", 5);
+    set_credentials("me", "secret", 5);
+    set_credentials("", "", 5);
     EXPECT_EQ(link->state(), Link::State::waiting);
     EXPECT_EQ(link->deadline(), 5);
-    EXPECT_EQ(take(), (Strings{"ready", "lost: connecting anew, without a login"}));
+    EXPECT_EQ(take(), (Strings{"ready", "lost: connecting again, without a login"}));
 }
 
 TEST_F(PublishingTest, ProbesAreNoPublishes) {

@@ -269,11 +269,12 @@ template <class Talk>
 std::string hear(const std::vector<std::string>& pieces) {
     Heard heard;
     LinkConfig config;
-    config.handshake = {"", "", "fanwire", 0};
+    config.handshake = {"fanwire", 0};
     Topics topics;
+    Login login;
     Talk talk(500, config.reconnect.max, topics, heard);
     Link link(
-        config, [] { return 0.5; }, talk, heard);
+        config, [] { return 0.5; }, login, talk, heard);
     for (int i = 0; i < wanted; ++i) talk.want(topic_of(topics, kind_of(i), name_of(i)), 0);
     link.start(0);
     link.request();

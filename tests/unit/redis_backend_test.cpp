@@ -359,7 +359,7 @@ TEST_F(RedisBackendTest, TheSubscribeLinkIsNotRiskedForCredentials) {
     EXPECT_EQ(links, std::pair(true, true));
     backend->set_credentials("right", "right");
     backend->flush();
-    ASSERT_TRUE(until_logged("confirmed c", 2)) << "another user's rights: it is subscribed anew";
+    ASSERT_TRUE(until_logged("confirmed c", 2)) << "another user's rights: it is subscribed again";
     EXPECT_EQ(times("lost"), 1u);
     EXPECT_EQ(server.count("AUTH right"), 2u);
 }

@@ -42,6 +42,10 @@ struct SubscribingTest : testing::Test, Link::Listener, Subscribing::Listener {
         link.wrote(bytes.size(), now);
         return bytes;
     }
+    void set_credentials(const char* username, const char* password, TimeMs now) {
+        login.set(username, password);
+        link.credentials_set(now);
+    }
     std::vector<std::string> take() { return std::exchange(events, {}); }
     void want(const char* name, TargetKind kind = TargetKind::channel) {
         subscribing.want(topic_of(topics, kind, name), 0);
@@ -50,13 +54,14 @@ struct SubscribingTest : testing::Test, Link::Listener, Subscribing::Listener {
     std::vector<std::string> events;
     int arriving = 0;
     Topics topics;
+    Login login;
     Subscribing subscribing{500, 30000, topics, *this};
     Link link{[] {
                   LinkConfig config;
-                  config.handshake = {"", "", "fanwire", 0};
+                  config.handshake = {"fanwire", 0};
                   return config;
               }(),
-              [] { return 0.5; }, subscribing, *this};
+              [] { return 0.5; }, login, subscribing, *this};
 };
 
 using Strings = std::vector<std::string>;
@@ -179,19 +184,19 @@ TEST_F(SubscribingTest, ReplaysAfterABreak) {
     EXPECT_EQ(write(), "*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nws:a\r\n");
 }
 
-TEST_F(SubscribingTest, TheSameUserIsNotDisturbedAndAnotherConnectsAnew) {
+TEST_F(SubscribingTest, TheSameUserIsNotDisturbedAndAnotherConnectsAgain) {
     want("ws:a");
     connect();
     write();
     link.received("*3\r\n$9\r\nsubscribe\r\n$4\r\nws:a\r\n:1\r\n", 1);
     take();
-    link.set_credentials("", "new password", 2);
+    set_credentials("", "new password", 2);
     EXPECT_EQ(link.state(), Link::State::ready);
     EXPECT_EQ(write(2), "");
-    link.set_credentials("me", "secret", 2);
+    set_credentials("me", "secret", 2);
     EXPECT_EQ(link.state(), Link::State::ready);  // who knows whether they are right
-    subscribing.credentials_accepted(3);
-    EXPECT_EQ(take(), Strings{"lost: connecting anew as another user"});
+    subscribing.login_proven(3);
+    EXPECT_EQ(take(), Strings{"lost: connecting again as another user"});
     EXPECT_EQ(link.request(), Link::Request::close);
     EXPECT_EQ(link.deadline(), 3);
     link.tick(3);
@@ -200,7 +205,7 @@ TEST_F(SubscribingTest, TheSameUserIsNotDisturbedAndAnotherConnectsAnew) {
     EXPECT_TRUE(write(3).starts_with("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n"));
     link.received("+OK\r\n+OK\r\n+PONG\r\n", 4);
     EXPECT_EQ(take(), Strings{"ready"});
-    subscribing.credentials_accepted(5);  // it is theirs already
+    subscribing.login_proven(5);  // it is theirs already
     EXPECT_EQ(link.state(), Link::State::ready);
 }
 
@@ -208,10 +213,10 @@ struct OutputBufferTest : SubscribingTest {
     Subscribing asking{500, 30000, topics, *this};
     Link asking_link{[] {
                          LinkConfig config;
-                         config.handshake = {"", "", "", 0, true};
+                         config.handshake = {"", 0, true};
                          return config;
                      }(),
-                     [] { return 0.5; }, asking, *this};
+                     [] { return 0.5; }, login, asking, *this};
 
     // Connects to a server whose INFO stats says this.
     void greet(const std::string& info, TimeMs now) {

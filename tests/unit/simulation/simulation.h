@@ -213,7 +213,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     };
     Settings draw_settings() {
         Settings drawn;
-        drawn.link.handshake = {"", "", "simulated", 0};
+        drawn.link.handshake = {"simulated", 0};
         drawn.link.reconnect.max = 2000;
         if (steady_) return drawn;
         drawn.link.heartbeat_interval = 200 + pick(1000);
@@ -732,6 +732,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     std::size_t unsent_ = 0, unsent_bytes_ = 0;
     PublishBatch batch_;
     Error given_up_;
+    Login login_;
     Publishing publishing_{
         settings_.offline, publish_side_,
         [this](const SettledRun& run) {
@@ -745,8 +746,8 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
             unsent_bytes_ -= bytes;
         }};
     Subscribing subscribing_{settings_.linger, settings_.link.reconnect.max, topics_, *this, &fanout_.pool()};
-    Link publish_link_{settings_.link, [this] { return draw(); }, publishing_, publish_side_};
-    Link subscribe_link_{settings_.link, [this] { return draw(); }, subscribing_, *this};
+    Link publish_link_{settings_.link, [this] { return draw(); }, login_, publishing_, publish_side_};
+    Link subscribe_link_{settings_.link, [this] { return draw(); }, login_, subscribing_, *this};
 
  public:
     Wire publish_wire{redis, publish_link_, random_, coverage},
