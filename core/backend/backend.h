@@ -7,7 +7,7 @@
 #include "core/fanout/event.h"
 #include "core/message/message.h"
 #include "core/message/topic.h"
-#include "core/protocol/publish_queue.h"
+#include "core/protocol/command_queue.h"
 
 namespace fanwire::core {
 

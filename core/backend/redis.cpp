@@ -378,7 +378,7 @@ void RedisBackend::SubscribeSide::message_arriving() {
 
 // What comes on channels of fanwire's own: our probe, replies to us; another engine's that a pattern matched.
 bool RedisBackend::SubscribeSide::is_own(const PushFrame& frame) {
-    if (backend_.reply_topic_ && frame.target == backend_.reply_topic_->view()) {
+    if (backend_.reply_topic_ && frame.name == backend_.reply_topic_->view()) {
         backend_.listener_.on_reply(frame.payload);
         return true;
     }
@@ -386,7 +386,7 @@ bool RedisBackend::SubscribeSide::is_own(const PushFrame& frame) {
     if (!frame.channel.starts_with(probe_prefix)) return false;
     Probe& probe = backend_.probe_;
     std::uint64_t round_trip_us = 0;
-    if (frame.target != backend_.probe_topic_->view() ||
+    if (frame.name != backend_.probe_topic_->view() ||
         !probe.returned(frame.payload, now_ms(), now_us(), round_trip_us))
         return true;
     backend_.listener_.on_probe_returned(round_trip_us);

@@ -39,14 +39,9 @@ void clear_vector(std::vector<T>& values, std::size_t keep) noexcept {
 
 }  // namespace
 
-std::uint32_t PublishBatch::add(std::string_view prefix, std::string_view channel, std::string_view payload,
-                                const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout) {
-    const std::size_t channel_size = prefix.size() + channel.size();
-    const Digits channel_digits(channel_size), payload_digits(payload.size());
-    const std::size_t size =
-        head.size() + channel_digits.size() + 2 + channel_size + 3 + payload_digits.size() + 2 + payload.size() + 2;
-
-    // What needs memory, so that what follows does not.
+// Inline, since each publish of each caller comes through here.
+[[gnu::always_inline]] inline char* PublishBatch::make_room(std::size_t size,
+                                                            const std::shared_ptr<OutcomeSink>& sink) {
     if (records.size() == records.capacity()) records.reserve(std::max<std::size_t>(64, records.capacity() * 2));
     if (chunks.empty() || chunks.back().room() < size) {
         if (chunks.size() == chunks.capacity()) chunks.reserve(std::max<std::size_t>(4, chunks.capacity() * 2));
@@ -59,8 +54,17 @@ std::uint32_t PublishBatch::add(std::string_view prefix, std::string_view channe
         }
     }
     if (sink && (sinks.empty() || sinks.back() != sink)) sinks.push_back(sink);
+    return chunks.back().extend(size);
+}
 
-    char* to = chunks.back().extend(size);
+std::uint32_t PublishBatch::add(std::string_view prefix, std::string_view channel, std::string_view payload,
+                                const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout) {
+    const std::size_t channel_size = prefix.size() + channel.size();
+    const Digits channel_digits(channel_size), payload_digits(payload.size());
+    const std::size_t size =
+        head.size() + channel_digits.size() + 2 + channel_size + 3 + payload_digits.size() + 2 + payload.size() + 2;
+
+    char* to = make_room(size, sink);
     to = put(to, head);
     to = put(to, channel_digits.view());
     to = put(to, "\r\n");
@@ -72,15 +76,23 @@ std::uint32_t PublishBatch::add(std::string_view prefix, std::string_view channe
     to = put(to, payload);
     put(to, "\r\n");
     records.push_back({static_cast<std::uint32_t>(size), sink ? static_cast<std::uint32_t>(sinks.size()) : 0, user_data,
-                       PublishRecord::Kind::publish, false, timeout});
+                       PublishRecord::Purpose::publish, false, timeout});
     timed += timeout != 0 ? 1 : 0;
     return records.back().size;
 }
 
-void PublishBatch::add_own(PublishRecord::Kind kind, std::string_view command) {
+void PublishBatch::add_again(std::string_view command, const PublishRecord& record,
+                             const std::shared_ptr<OutcomeSink>& sink) {
+    put(make_room(command.size(), sink), command);
+    records.push_back(record);
+    records.back().sink = sink ? static_cast<std::uint32_t>(sinks.size()) : 0;
+    timed += record.timeout != 0 ? 1 : 0;
+}
+
+void PublishBatch::add_own(PublishRecord::Purpose purpose, std::string_view command) {
     records.reserve(1);
     chunks.emplace_back(command.size()).append(command);
-    records.push_back({static_cast<std::uint32_t>(command.size()), 0, nullptr, kind, false, 0});
+    records.push_back({static_cast<std::uint32_t>(command.size()), 0, nullptr, purpose, false, 0});
 }
 
 std::size_t PublishBatch::bytes() const {

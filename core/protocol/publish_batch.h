@@ -15,14 +15,14 @@
 namespace fanwire::core {
 
 struct PublishRecord {
-    // What is not a publish is of the link's own making, not counted and not settled; or a publish that was settled
-    // before its answer came.
-    enum class Kind : std::uint8_t { publish, ping, auth, probe, numsub, expired };
+    // What the command is for. What is not a publish is of the link's own making, not counted and not settled; or a
+    // publish that was settled before its answer came.
+    enum class Purpose : std::uint8_t { publish, ping, auth, probe, numsub, expired };
 
     std::uint32_t size = 0;  // of the encoded command
-    std::uint32_t sink = 0;  // its place among the sinks of its batch, from 1 on; nobody asked: 0
+    std::uint32_t sink = 0;  // its number among the sinks of its batch, from 1 on; nobody asked: 0
     void* user_data = nullptr;
-    Kind kind = Kind::publish;
+    Purpose purpose = Purpose::publish;
     bool begun = false;         // part of it was written on a connection that is gone
     std::uint32_t timeout = 0;  // ms, of its own; 0: that of its batch
 };
@@ -111,8 +111,11 @@ struct PublishBatch {
     std::uint32_t add(std::string_view prefix, std::string_view channel, std::string_view payload,
                       const std::shared_ptr<OutcomeSink>& sink = nullptr, void* user_data = nullptr,
                       std::uint32_t timeout = 0);
+    // Appends a command that another queue has had, with what that knew of it. Nothing is changed if it throws
+    // std::bad_alloc.
+    void add_again(std::string_view command, const PublishRecord& record, const std::shared_ptr<OutcomeSink>& sink);
     // A command of the link's own, which must be alone in its batch.
-    void add_own(PublishRecord::Kind kind, std::string_view command);
+    void add_own(PublishRecord::Purpose purpose, std::string_view command);
 
     bool empty() const { return records.empty(); }
     std::size_t bytes() const;
@@ -145,6 +148,8 @@ struct PublishBatch {
     }
     // Keeps memory, but not that of an exceptional burst.
     void clear() noexcept;
+    // Makes room, so that what follows needs no memory, and returns where a command of that size is to be written.
+    char* make_room(std::size_t size, const std::shared_ptr<OutcomeSink>& sink);
     // Keeps the chunk's memory for later, if it is worth it and there is room.
     static void recycle(std::vector<CommandChunk>& spare, CommandChunk&& chunk) noexcept;
 };

@@ -64,10 +64,10 @@ std::size_t Publishing::scan(std::string_view bytes, TimeMs now) {
 
 // The answer to what was written in front of everything in the queue.
 bool Publishing::take_early(const Reply& reply) {
-    const PublishRecord::Kind kind = early_.front();
-    if (!PublishQueue::answers(kind, reply)) return false;
+    const PublishRecord::Purpose purpose = early_.front();
+    if (!CommandQueue::answers(purpose, reply)) return false;
     early_.pop_front();
-    if (kind != PublishRecord::Kind::ping) answered(kind, reply);
+    if (purpose != PublishRecord::Purpose::ping) answered(purpose, reply);
     return true;
 }
 
@@ -95,38 +95,38 @@ void Publishing::send_ping(TimeMs) {
     if (!held() && queue_.has_unsent()) return;
     std::string command;
     append_command(command, {"PING"});
-    append_own(PublishRecord::Kind::ping, command);
+    append_own(PublishRecord::Purpose::ping, command);
 }
 
 std::string_view Publishing::unanswered() const {
     switch (early_.empty() ? queue_.awaited() : early_.front()) {
-        case PublishRecord::Kind::ping:
+        case PublishRecord::Purpose::ping:
             return "PING";
-        case PublishRecord::Kind::auth:
+        case PublishRecord::Purpose::auth:
             return "AUTH";
-        case PublishRecord::Kind::numsub:
+        case PublishRecord::Purpose::numsub:
             return "PUBSUB NUMSUB";
-        case PublishRecord::Kind::publish:
-        case PublishRecord::Kind::expired:
-        case PublishRecord::Kind::probe:
+        case PublishRecord::Purpose::publish:
+        case PublishRecord::Purpose::expired:
+        case PublishRecord::Purpose::probe:
             break;
     }
     return "PUBLISH";
 }
 
 // Behind what is queued, unless that is held: the link's own commands do not wait for it.
-void Publishing::append_own(PublishRecord::Kind kind, std::string_view command) {
-    if (!held()) return queue_.append_own(kind, command);
+void Publishing::append_own(PublishRecord::Purpose purpose, std::string_view command) {
+    if (!held()) return queue_.append_own(purpose, command);
     std::string& words = link().words();
     words.reserve(words.size() + command.size());
-    early_.push_back(kind);
+    early_.push_back(purpose);
     words.append(command);
 }
 
 void Publishing::probe(std::string_view channel, std::string_view payload) {
     std::string command;
     append_command(command, {"PUBLISH", channel, payload});
-    append_own(PublishRecord::Kind::probe, command);
+    append_own(PublishRecord::Purpose::probe, command);
 }
 
 void Publishing::on_credentials(TimeMs now) {
@@ -137,23 +137,23 @@ void Publishing::on_credentials(TimeMs now) {
         return;
     }
     try {
-        append_own(PublishRecord::Kind::auth, command);
+        append_own(PublishRecord::Purpose::auth, command);
     } catch (...) {
         session.take_back();
         throw;
     }
 }
 
-void Publishing::answered(PublishRecord::Kind kind, const Reply& reply) {
+void Publishing::answered(PublishRecord::Purpose purpose, const Reply& reply) {
     const bool refused = reply.is(ReplyType::error);
-    if (kind == PublishRecord::Kind::auth) {
+    if (purpose == PublishRecord::Purpose::auth) {
         if (const Error why = link().session().answered(reply))
             link().login_refused(why);
         else
             link().login_accepted();
         return;
     }
-    if (kind == PublishRecord::Kind::numsub) return listener_.numsub_answered(reply);
+    if (purpose == PublishRecord::Purpose::numsub) return listener_.numsub_answered(reply);
     Outcome outcome;
     if (refused)
         outcome.error = error_of_reply("PUBLISH", reply.text());

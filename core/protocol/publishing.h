@@ -3,10 +3,11 @@
 
 #include <deque>
 #include <string>
+#include <vector>
 
 #include "core/base/settings.h"
+#include "core/protocol/command_queue.h"
 #include "core/protocol/conversation.h"
-#include "core/protocol/publish_queue.h"
 
 namespace fanwire::core {
 
@@ -19,21 +20,30 @@ class Publishing final : public Conversation {
         virtual void probe_answered(const Outcome&) {}
         // Redis's answer to the first ask_numsub() that has none: an array or an error.
         virtual void numsub_answered(const Reply&) {}
+        // A publish was not answered by a number. Returns what becomes of it; of one server, unless the owner knows
+        // better.
+        virtual Rejection publish_rejected(const Reply& reply) { return rejection_by_one_server(reply); }
     };
 
-    Publishing(Offline offline, Listener& listener, PublishQueue::OnSettled settled, PublishQueue::Unqueued unqueued)
+    // `retention`: whether publishes can be taken out and sent elsewhere.
+    Publishing(Offline offline, Listener& listener, CommandQueue::OnSettled settled, CommandQueue::Unqueued unqueued,
+               CommandQueue::Retention retention = CommandQueue::Retention::none)
         : offline_(offline),
           listener_(listener),
-          queue_(std::move(settled), std::move(unqueued),
-                 [this](PublishRecord::Kind kind, const Reply& reply) { answered(kind, reply); }) {}
+          queue_(
+              std::move(settled), std::move(unqueued),
+              [this](PublishRecord::Purpose purpose, const Reply& reply) { answered(purpose, reply); },
+              [this](const Reply& reply) { return listener_.publish_rejected(reply); }, retention) {}
 
-    // Takes what is in the batch: see PublishQueue::append().
+    // Takes what is in the batch: see CommandQueue::append().
     void publish(PublishBatch& batch);
     // Publishes for the link's own sake: without a deadline, not counted, forgotten when the link breaks.
     void probe(std::string_view channel, std::string_view payload);
     // The same for a PUBSUB NUMSUB command.
-    void ask_numsub(std::string_view command) { append_own(PublishRecord::Kind::numsub, command); }
-    const PublishQueue& queue() const { return queue_; }
+    void ask_numsub(std::string_view command) { append_own(PublishRecord::Purpose::numsub, command); }
+    // See CommandQueue::take_rejected().
+    std::vector<PublishBatch> take_rejected() noexcept { return queue_.take_rejected(); }
+    const CommandQueue& queue() const { return queue_; }
     // Publishes are not written before release(), or this time. Only until the connection ends.
     void hold(TimeMs until) { held_until_ = until; }
     void release() { held_until_ = released; }
@@ -56,20 +66,21 @@ class Publishing final : public Conversation {
     void send_ping(TimeMs now) override;
     std::string_view unanswered() const override;
     void on_credentials(TimeMs now) override;
-    void append_own(PublishRecord::Kind kind, std::string_view command);
+    void append_own(PublishRecord::Purpose purpose, std::string_view command);
     bool take_early(const Reply& reply);
     bool awaits_reply() const { return !early_.empty() || queue_.awaits_reply(); }
     void answered(TimeMs now);
-    void answered(PublishRecord::Kind kind, const Reply& reply);
+    void answered(PublishRecord::Purpose purpose, const Reply& reply);
 
     static constexpr TimeMs released = 0;
 
     Offline offline_;
     Listener& listener_;
-    PublishQueue queue_;
+    CommandQueue queue_;
     Error exhausted_;  // why no connection will come, if so
     TimeMs held_until_ = released;
-    std::deque<PublishRecord::Kind> early_;  // the link's own commands that were written while it was held, unanswered
+    std::deque<PublishRecord::Purpose>
+        early_;  // the link's own commands that were written while it was held, unanswered
 };
 
 }  // namespace fanwire::core

@@ -96,12 +96,12 @@ bool scan_fast(std::string_view bytes, PushFrame& frame) {
     if (frame.kind == TargetKind::channel) {
         if (!same_head(at, message_head)) return false;
         at += message_head.size();
-        if (!read(frame.target, size_line_max)) return false;
-        frame.channel = frame.target;
+        if (!read(frame.name, size_line_max)) return false;
+        frame.channel = frame.name;
     } else {
         if (!same_head(at, pmessage_head)) return false;
         at += pmessage_head.size();
-        if (!read(frame.target, size_line_max) || !read(frame.channel, size_line_max)) return false;
+        if (!read(frame.name, size_line_max) || !read(frame.channel, size_line_max)) return false;
     }
     if (!read(frame.payload, 0)) return false;
     frame.size = static_cast<std::size_t>(at - bytes.data());
@@ -125,8 +125,8 @@ PushScan scan_push(std::string_view bytes, PushFrame& frame) {
     if (std::memcmp(bytes.data(), head.data(), head.size()) != 0) return PushScan::other;
     std::size_t at = head.size(), size = 0;
     PushScan found = read_size(bytes, at, size);
-    if (found == PushScan::message) found = read_bytes(bytes, at, size, frame.target);
-    frame.channel = frame.target;
+    if (found == PushScan::message) found = read_bytes(bytes, at, size, frame.name);
+    frame.channel = frame.name;
     if (found == PushScan::message && by_pattern) {
         found = read_size(bytes, at, size);
         if (found == PushScan::message) found = read_bytes(bytes, at, size, frame.channel);

@@ -17,7 +17,7 @@ namespace fanwire::core {
 
 struct PushFrame {
     TargetKind kind = TargetKind::channel;
-    std::string_view target;  // the channel or the pattern
+    std::string_view name;  // the channel or the pattern
     std::string_view channel, payload;
     Message* storage =
         nullptr;  // in which the payload lies, with a NUL behind it, and may be kept; null: it has to be copied

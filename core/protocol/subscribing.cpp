@@ -13,9 +13,9 @@ namespace {
 constexpr const char* unasked = "the server sent a reply that answers nothing we asked";
 
 // Names that are not the same mostly differ at their ends.
-bool same_target(const PushFrame& a, const PushFrame& b) {
-    return a.kind == b.kind && a.target.size() == b.target.size() &&
-           (a.target.empty() || (a.target.back() == b.target.back() && a.target == b.target));
+bool same_name(const PushFrame& a, const PushFrame& b) {
+    return a.kind == b.kind && a.name.size() == b.name.size() &&
+           (a.name.empty() || (a.name.back() == b.name.back() && a.name == b.name));
 }
 
 }  // namespace
@@ -62,26 +62,28 @@ bool Subscribing::can_scan(std::string_view bytes) const {
 }
 
 bool Subscribing::take(const Acknowledgement& acknowledgement, TimeMs now) {
-    return tracker_.acknowledged(acknowledgement.subscribed, acknowledgement.kind, acknowledgement.name, now);
+    const auto& [subscribed, kind, name, size] = acknowledgement;
+    if (tracker_.acknowledged(subscribed, kind, name, now)) return true;
+    return !subscribed && listener_.revoked(kind == TargetKind::channel ? "unsubscribe" : "punsubscribe", name);
 }
 
-// Each look-up leads to places in memory that no cache may hold: those of all frames are fetched at once. What one
-// channel has many of in a row is looked up once.
+// Each look-up leads to memory that no cache may hold, so that of all frames is fetched at once. Frames of one channel
+// in a row are looked up once.
 std::size_t Subscribing::take(std::span<const PushFrame> frames) {
     std::array<std::uint32_t, PushScanner::frames_max> hashes;
-    std::array<std::uint8_t, PushScanner::frames_max> other;  // which have another target than the one before
+    std::array<std::uint8_t, PushScanner::frames_max> other;  // which have another name than the one before
     std::array<Topic*, PushScanner::frames_max> topics;
     const std::size_t count = frames.size();
     std::size_t others = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        if (i > 0 && same_target(frames[i], frames[i - 1])) continue;
-        hashes[others] = topics_.begin_find(frames[i].kind, frames[i].target);
+        if (i > 0 && same_name(frames[i], frames[i - 1])) continue;
+        hashes[others] = topics_.begin_find(frames[i].kind, frames[i].name);
         other[others++] = static_cast<std::uint8_t>(i);
     }
     for (std::size_t k = 0; k < others; ++k) topics_.prefetch(hashes[k]);
     for (std::size_t k = 0; k < others; ++k) {
         const PushFrame& frame = frames[other[k]];
-        Topic* const topic = topics_.find(hashes[k], frame.kind, frame.target);
+        Topic* const topic = topics_.find(hashes[k], frame.kind, frame.name);
         if (topic) topic->prefetch_subscription();
         const std::size_t end = k + 1 < others ? other[k + 1] : count;
         for (std::size_t i = other[k]; i < end; ++i) topics[i] = topic;
@@ -126,11 +128,12 @@ bool Subscribing::take(const Reply& reply, TimeMs now) {
         return true;
     }
     const std::string_view name = reply[1].text();
-    if (what == "subscribe") return tracker_.acknowledged(true, TargetKind::channel, name, now);
-    if (what == "unsubscribe") return tracker_.acknowledged(false, TargetKind::channel, name, now);
-    if (what == "psubscribe") return tracker_.acknowledged(true, TargetKind::pattern, name, now);
-    if (what == "punsubscribe") return tracker_.acknowledged(false, TargetKind::pattern, name, now);
-    return false;
+    const bool pattern = what == "psubscribe" || what == "punsubscribe";
+    const bool subscribed = what == "subscribe" || what == "psubscribe";
+    const bool unsubscribed = what == "unsubscribe" || what == "punsubscribe";
+    const TargetKind kind = pattern ? TargetKind::pattern : TargetKind::channel;
+    if ((subscribed || unsubscribed) && tracker_.acknowledged(subscribed, kind, name, now)) return true;
+    return (unsubscribed || what == "sunsubscribe") && listener_.revoked(what, name);
 }
 
 // The count of killed clients has grown since the last connection began, in the same life of the server, and that

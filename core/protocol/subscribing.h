@@ -12,9 +12,13 @@ class Subscribing : public Conversation {
  public:
     class Listener : public SubscriptionTracker::Listener {
      public:
-        // `topic`: that of the frame's target; null: it is not known any more. Views are valid during the call. No
+        // `topic`: that of the frame's name; null: it is not known any more. Views are valid during the call. No
         // topic may come or go.
         virtual void message(const PushFrame& frame, Topic* topic) = 0;
+        // Redis says that a subscription is over which we have not ended: a slot that has moved (`sunsubscribe`), say.
+        // `word`: what it says. Returns whether the owner knows what to make of it; otherwise the stream cannot be
+        // trusted any more, and the link is closed.
+        virtual bool revoked(std::string_view, std::string_view) { return false; }
         // Part of a large one came in.
         virtual void message_arriving() {}
     };
@@ -53,7 +57,7 @@ class Subscribing : public Conversation {
     bool take(const Reply& reply, TimeMs now);
     std::size_t take(std::span<const PushFrame> frames);
     bool take(const Acknowledgement& acknowledgement, TimeMs now);
-    void take(const PushFrame& frame) { listener_.message(frame, topics_.find(frame.kind, frame.target)); }
+    void take(const PushFrame& frame) { listener_.message(frame, topics_.find(frame.kind, frame.name)); }
 
     SubscriptionTracker tracker_;
     PushScanner scanner_;

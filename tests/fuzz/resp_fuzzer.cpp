@@ -155,7 +155,7 @@ struct SubscribeListener : LinkListener, Subscribing::Listener {
         ++messages;
         heard += frame.kind == TargetKind::pattern ? 'p' : 'm';
         heard += topic ? "" : "?";
-        for (const std::string_view part : {frame.target, frame.channel, frame.payload}) heard.append("|").append(part);
+        for (const std::string_view part : {frame.name, frame.channel, frame.payload}) heard.append("|").append(part);
         heard += '\n';
     }
 };

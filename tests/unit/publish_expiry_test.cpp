@@ -1,11 +1,11 @@
 // When publishes that wait, or wait for their answer, have waited too long; and what looking for them costs.
 #include "tests/support/heap.h"
-#include "tests/unit/publish_queue_fixture.h"
+#include "tests/unit/command_queue_fixture.h"
 
 namespace fanwire::core {
 namespace {
 
-struct PublishExpiry : PublishQueueTest {};
+struct PublishExpiry : CommandQueueTest {};
 
 TEST_F(PublishExpiry, APublishMayHaveATimeoutOfItsOwn) {
     const auto publish_for = [&](const char* payload, std::uint32_t timeout) {
@@ -113,7 +113,7 @@ TEST_F(PublishExpiry, WhatStandsBehindAPartOrAnOwnCommandExpiresToo) {
     EXPECT_EQ(take(), (Strings{"1 OK 1", "4 OK 4"}));
 
     publish("ws:a", "five", 300);
-    queue.append_own(PublishRecord::Kind::probe, "PROBE");
+    queue.append_own(PublishRecord::Purpose::probe, "PROBE");
     publish("ws:a", "six", 300);
     EXPECT_EQ(queue.deadline(), 300);
     queue.tick(300);

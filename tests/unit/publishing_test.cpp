@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -24,6 +25,11 @@ struct PublishingTest : testing::Test, Link::Listener, Publishing::Listener {
         events.push_back(outcome.error ? "probe: " + outcome.error.text : "probe " + std::to_string(outcome.receivers));
     }
 
+    Rejection publish_rejected(const Reply& reply) override {
+        if (!rejection) return rejection_by_one_server(reply);
+        events.push_back("rejected: " + std::string(reply.text()));
+        return *rejection;
+    }
     void numsub_answered(const Reply& reply) override {
         events.push_back(reply.is(ReplyType::error) ? "numsub: " + std::string(reply.text())
                                                     : "numsub " + std::to_string(reply.size()));
@@ -41,7 +47,7 @@ struct PublishingTest : testing::Test, Link::Listener, Publishing::Listener {
                     events.push_back(link_detail ? text_of(run, publish) : name);
                 }
             },
-            [](std::size_t, std::size_t) {});
+            [](std::size_t, std::size_t) {}, CommandQueue::Retention::until_answered);
         link = std::make_unique<Link>(
             config, [] { return 0.5; }, login, *publishing, *this);
     }
@@ -69,6 +75,8 @@ struct PublishingTest : testing::Test, Link::Listener, Publishing::Listener {
     std::vector<std::string> take() { return std::exchange(events, {}); }
 
     std::vector<std::string> events;
+    std::optional<Rejection>
+        rejection;             // what becomes of publishes that are not answered by a number, if not the usual
     bool link_detail = false;  // tell of each publish which it was and how many received it
     Login login;
     std::unique_ptr<Publishing> publishing;
@@ -114,6 +122,25 @@ TEST_F(PublishingTest, AnAnswerOfTheWrongKindBreaksTheLinkAndSettlesThePublish) 
         EXPECT_EQ(seen[2], "OUTCOME_UNKNOWN");
         EXPECT_EQ(publishing->queue().unsettled(), 0u) << answer;
     }
+}
+
+// The owner may know where it belongs; what Redis says of it does not end the link.
+TEST_F(PublishingTest, ARejectedPublishIsTakenOutAndTheLinkGoesOn) {
+    open(Offline::queue);
+    connect();
+    rejection = Rejection::take_out;
+    for (const char* payload : {"1", "2", "3"}) publish(payload);
+    while (!link->output(0).empty()) link->wrote(link->output(0).size(), 0);
+    link->received("-MOVED 12 h:7001\r\n:1\r\n+what?\r\n", 1);
+    EXPECT_EQ(take(), (Strings{"ready", "rejected: MOVED 12 h:7001", "OK", "rejected: what?"}));
+    EXPECT_EQ(link->state(), Link::State::ready);
+    EXPECT_EQ(link->deadline(), 1001) << "nothing is expected of it any more";
+    std::string bytes;
+    for (const PublishBatch& batch : publishing->take_rejected())
+        for (const CommandChunk& chunk : batch.chunks) bytes += chunk.view();
+    EXPECT_NE(bytes.find("\r\n1\r\n*3"), bytes.npos) << bytes;
+    EXPECT_TRUE(bytes.ends_with("\r\n3\r\n")) << bytes;
+    EXPECT_EQ(publishing->queue().unsettled(), 0u);
 }
 
 TEST_F(PublishingTest, ANumsubIsAnsweredAmongPublishesByAnArrayOrAnError) {
@@ -571,12 +598,12 @@ class ScanTest : public PublishingTest, public testing::WithParamInterface<unsig
 
 TEST_P(ScanTest, SaysWhatTheReaderSays) {
     Strings expected;
-    PublishQueue reference{
+    CommandQueue reference{
         [&](const SettledRun& run) {
             for (const Settled& publish : run.publishes) expected.push_back(text_of(run, publish));
         },
         [](std::size_t, std::size_t) {},
-        [&](PublishRecord::Kind, const Reply& reply) {
+        [&](PublishRecord::Purpose, const Reply& reply) {
             expected.push_back(reply.is(ReplyType::error)
                                    ? "probe: " + error_of_reply("PUBLISH", reply.text()).text
                                    : "probe " + std::to_string(std::max<std::int64_t>(reply.integer(), 0)));
@@ -599,7 +626,7 @@ TEST_P(ScanTest, SaysWhatTheReaderSays) {
         reference.append(same);
         if (pick(4) == 0) {
             publishing->probe("p", "x");
-            reference.append_own(PublishRecord::Kind::probe, "x");
+            reference.append_own(PublishRecord::Purpose::probe, "x");
             ++commands;
         }
     }

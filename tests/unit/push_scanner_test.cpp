@@ -39,7 +39,7 @@ TEST(ScanPush, ReadsAMessage) {
     PushFrame frame;
     ASSERT_EQ(scan_push(bytes, frame), PushScan::message);
     EXPECT_EQ(frame.kind, TargetKind::channel);
-    EXPECT_EQ(frame.target, "ws:a");
+    EXPECT_EQ(frame.name, "ws:a");
     EXPECT_EQ(frame.channel, "ws:a");
     EXPECT_EQ(frame.payload, "hello\r\n*3");
     EXPECT_EQ(frame.size, bytes.size() - 2);
@@ -50,7 +50,7 @@ TEST(ScanPush, ReadsAPatternsMessage) {
     PushFrame frame;
     ASSERT_EQ(scan_push(bytes, frame), PushScan::message);
     EXPECT_EQ(frame.kind, TargetKind::pattern);
-    EXPECT_EQ(frame.target, "ws:*");
+    EXPECT_EQ(frame.name, "ws:*");
     EXPECT_EQ(frame.channel, "ws:a");
     EXPECT_EQ(frame.payload, "");
     EXPECT_EQ(frame.size, bytes.size());
@@ -248,7 +248,7 @@ struct Heard : Link::Listener, Subscribing::Listener {
     void refused(Topic& topic, const Error&) override { text += "!" + std::string(topic.view()) + "\n"; }
     void message(const PushFrame& frame, Topic*) override {
         text += frame.kind == TargetKind::pattern ? "p " : "m ";
-        for (const std::string_view part : {frame.target, frame.channel, frame.payload}) {
+        for (const std::string_view part : {frame.name, frame.channel, frame.payload}) {
             text += part;
             text += '|';
         }

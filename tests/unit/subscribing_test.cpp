@@ -22,11 +22,15 @@ struct SubscribingTest : testing::Test, Link::Listener, Subscribing::Listener {
         events.push_back("!" + std::string(topic.view()) + " " + why.text);
     }
     void message(const PushFrame& frame, Topic* topic) override {
-        EXPECT_EQ(topic, topics.find(frame.kind, frame.target));
-        events.push_back((frame.kind == TargetKind::pattern ? "p " : "m ") + std::string(frame.target) + " " +
+        EXPECT_EQ(topic, topics.find(frame.kind, frame.name));
+        events.push_back((frame.kind == TargetKind::pattern ? "p " : "m ") + std::string(frame.name) + " " +
                          std::string(frame.channel) + " " + std::string(frame.payload));
     }
 
+    bool revoked(std::string_view word, std::string_view name) override {
+        revocations.push_back(std::string(word) + " " + std::string(name));
+        return knows_revocations;
+    }
     void message_arriving() override { ++arriving; }
 
     void connect() {
@@ -51,8 +55,9 @@ struct SubscribingTest : testing::Test, Link::Listener, Subscribing::Listener {
         subscribing.want(topic_of(topics, kind, name), 0);
     }
 
-    std::vector<std::string> events;
+    std::vector<std::string> events, revocations;
     int arriving = 0;
+    bool knows_revocations = false;
     Topics topics;
     Login login;
     Subscribing subscribing{500, 30000, topics, *this};
@@ -207,6 +212,34 @@ TEST_F(SubscribingTest, TheSameUserIsNotDisturbedAndAnotherConnectsAgain) {
     EXPECT_EQ(take(), Strings{"ready"});
     subscribing.login_proven(5);  // it is theirs already
     EXPECT_EQ(link.state(), Link::State::ready);
+}
+
+// What Redis ends without being asked is the owner's to judge: of one server it is a fault.
+TEST_F(SubscribingTest, AnUnaskedUnsubscribeIsReported) {
+    const std::string moved = "*3\r\n$12\r\nsunsubscribe\r\n$4\r\nws:s\r\n:0\r\n";
+    const std::string ended = "*3\r\n$11\r\nunsubscribe\r\n$4\r\nws:a\r\n:0\r\n";
+    want("ws:a");
+    connect();
+    write();
+    link.received("*3\r\n$9\r\nsubscribe\r\n$4\r\nws:a\r\n:1\r\n", 1);
+    take();
+    knows_revocations = true;
+    for (const std::string& bytes : {moved, ended, moved.substr(0, 9), moved.substr(9)}) link.received(bytes, 2);
+    EXPECT_EQ(link.state(), Link::State::ready);
+    EXPECT_EQ(revocations, (Strings{"sunsubscribe ws:s", "unsubscribe ws:a", "sunsubscribe ws:s"}));
+    link.received("*3\r\n$9\r\nsubscribe\r\n$4\r\nws:x\r\n:1\r\n", 3);
+    EXPECT_EQ(link.state(), Link::State::waiting) << "nobody revokes by subscribing";
+}
+
+TEST_F(SubscribingTest, AnUnaskedUnsubscribeOfOneServerEndsTheLink) {
+    for (const char* word : {"sunsubscribe", "unsubscribe", "punsubscribe"}) {
+        connect();
+        link.received("*3\r\n$" + std::to_string(std::string(word).size()) + "\r\n" + word + "\r\n$1\r\na\r\n:0\r\n",
+                      2);
+        EXPECT_EQ(revocations.back(), std::string(word) + " a");
+        EXPECT_EQ(take(), Strings{"lost: the server sent a reply that answers nothing we asked"});
+        EXPECT_EQ(link.state(), Link::State::waiting);
+    }
 }
 
 struct OutputBufferTest : SubscribingTest {

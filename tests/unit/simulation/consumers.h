@@ -91,8 +91,7 @@ class Consumers {
             account.large |= frame.payload.size() >= large_min;
         }
         if (frame.storage)
-            shared_[{number_of(frame.payload), {topic.kind(), std::string(frame.target)}}].payload =
-                frame.payload.data();
+            shared_[{number_of(frame.payload), {topic.kind(), std::string(frame.name)}}].payload = frame.payload.data();
     }
 
     // What the inbox has, up to `capacity` events of it.

@@ -383,7 +383,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     }
     void message(const PushFrame& received, Topic* topic) override {
         if ((!topic || received.kind == TargetKind::pattern) && frame::is_reply_channel(received.channel)) {
-            if (received.target == reply_target_.second)
+            if (received.name == reply_target_.second)
                 asking_.receive(received.payload);
             else
                 coverage("a pattern matches the reply channel");
@@ -396,7 +396,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         }
         const auto place = redis.place.find(number_of(frame.payload));
         ASSERT_TRUE(place != redis.place.end()) << "received what nobody has published";
-        position_[{frame.kind, std::string(frame.target)}] = place->second + 1;
+        position_[{frame.kind, std::string(frame.name)}] = place->second + 1;
         if (!topic) return;
         consumers_.expect(*topic, frame);
         MessageRef storage = MessageRef::share(frame.storage);

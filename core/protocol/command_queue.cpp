@@ -1,6 +1,7 @@
-#include "core/protocol/publish_queue.h"
+#include "core/protocol/command_queue.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "core/protocol/error_reply.h"
@@ -9,7 +10,7 @@ namespace fanwire::core {
 
 namespace {
 
-using Kind = PublishRecord::Kind;
+using Purpose = PublishRecord::Purpose;
 
 constexpr std::size_t copied_max = CommandChunk::usual / 2;  // smaller ones join the chunk before them
 constexpr std::size_t records_kept_max = 16 * 1024, groups_kept_max = 256, chunks_kept_max = 256;
@@ -43,9 +44,9 @@ bool take_number(std::string_view& bytes, std::uint64_t& number) {
 }  // namespace
 
 // Gathers what ends alike, so that it is told at once.
-class PublishQueue::Settling {
+class CommandQueue::Settling {
  public:
-    Settling(PublishQueue& queue, const Error& error) : queue_(queue), error_(error) {}
+    Settling(CommandQueue& queue, const Error& error) : queue_(queue), error_(error) {}
     ~Settling() { flush(); }
     Settling(const Settling&) = delete;
     Settling& operator=(const Settling&) = delete;
@@ -69,7 +70,7 @@ class PublishQueue::Settling {
  private:
     static constexpr std::size_t max = 128;
 
-    PublishQueue& queue_;
+    CommandQueue& queue_;
     const Error& error_;
     const Group* group_ = nullptr;
     std::uint32_t sink_ = 0;
@@ -77,12 +78,21 @@ class PublishQueue::Settling {
     Settled run_[max];
 };
 
-PublishQueue::PublishQueue(OnSettled settled, Unqueued unqueued, Answered answered)
-    : settled_(std::move(settled)), unqueued_(std::move(unqueued)), answered_(std::move(answered)) {
+Rejection rejection_by_one_server(const Reply& reply) {
+    return reply.is(ReplyType::error) ? Rejection::outcome : Rejection::fault;
+}
+
+CommandQueue::CommandQueue(OnSettled settled, Unqueued unqueued, Answered answered, Rejected rejected,
+                           Retention retention)
+    : settled_(std::move(settled)),
+      unqueued_(std::move(unqueued)),
+      answered_(std::move(answered)),
+      rejected_(std::move(rejected)),
+      retains_(retention == Retention::until_answered) {
     spare_.reserve(PublishBatch::spare_max);
 }
 
-void PublishQueue::append(PublishBatch& batch) {
+void CommandQueue::append(PublishBatch& batch) {
     if (batch.empty()) return;
     records_.reserve_more(batch.records.size());
     groups_.reserve_more(1);
@@ -91,7 +101,7 @@ void PublishQueue::append(PublishBatch& batch) {
 
     const TimeMs first = timed_ > 0 ? next_look_ : first_deadline(true);
     for (const PublishRecord& record : batch.records) {
-        (record.kind == Kind::publish ? unsettled_ : own_unsent_) += 1;
+        (record.purpose == Purpose::publish ? unsettled_ : own_unsent_) += 1;
         records_.push_back(record);
     }
     groups_.push_back(
@@ -111,8 +121,9 @@ void PublishQueue::append(PublishBatch& batch) {
     }
 }
 
-void PublishQueue::append_chunk(CommandChunk&& chunk) noexcept {
+void CommandQueue::append_chunk(CommandChunk&& chunk) noexcept {
     if (chunk.size() <= copied_max && !chunks_.empty() && chunks_.back().room() >= chunk.size()) {
+        if (sending_ == chunks_.size()) sending_at_ = chunks_[--sending_].size();
         chunks_.back().append(chunk.view());
         PublishBatch::recycle(spare_, std::move(chunk));
     } else if (!chunk.empty()) {
@@ -120,25 +131,29 @@ void PublishQueue::append_chunk(CommandChunk&& chunk) noexcept {
     }
 }
 
-void PublishQueue::append_own(Kind kind, std::string_view command) {
+void CommandQueue::append_own(Purpose purpose, std::string_view command) {
     PublishBatch batch;
-    batch.add_own(kind, command);
+    batch.add_own(purpose, command);
     append(batch);
 }
 
-std::string_view PublishQueue::output() const {
-    return chunks_.empty() ? std::string_view() : chunks_.front().view().substr(front_sent_);
+std::string_view CommandQueue::output() const {
+    return sending_ == chunks_.size() ? std::string_view() : chunks_[sending_].view().substr(sending_at_ + front_sent_);
 }
 
-void PublishQueue::wrote(std::size_t size) noexcept {
+void CommandQueue::wrote(std::size_t size) noexcept {
     front_sent_ += size;
     std::size_t count = 0, bytes = 0;
     while (has_unsent() && front_sent_ >= records_[in_flight_].size) {
         const PublishRecord& front = records_[in_flight_];
         front_sent_ -= front.size;
-        chunks_.front().drop_front(front.size);
-        if (chunks_.front().empty()) drop_sent();
-        if (front.kind == Kind::publish) {
+        if (retains_) {
+            pass_sent(front.size);
+        } else {
+            chunks_.front().drop_front(front.size);
+            if (chunks_.front().empty()) drop_sent();
+        }
+        if (front.purpose == Purpose::publish) {
             ++count;
             bytes += front.size;
         } else {
@@ -149,26 +164,41 @@ void PublishQueue::wrote(std::size_t size) noexcept {
     if (count) unqueued_(count, bytes);
 }
 
-void PublishQueue::drop_sent() noexcept {
+void CommandQueue::pass_sent(std::size_t size) noexcept {
+    sending_at_ += size;
+    if (sending_at_ < chunks_[sending_].size()) return;
+    ++sending_;
+    sending_at_ = 0;
+}
+
+void CommandQueue::drop_sent() noexcept {
     PublishBatch::recycle(spare_, std::move(chunks_.front()));
     chunks_.pop_front();
     chunks_.trim(chunks_kept_max);
 }
 
-// Of whole commands, none of which is written.
-void PublishQueue::drop_front_bytes(std::size_t size) noexcept {
+// Of whole commands in front; those that were written are there only if it retains.
+void CommandQueue::drop_front_bytes(std::size_t size) noexcept {
     while (size > 0) {
         const std::size_t part = std::min(size, chunks_.front().size());
         chunks_.front().drop_front(part);
         size -= part;
-        if (chunks_.front().empty()) drop_sent();
+        if (sending_ == 0) sending_at_ -= std::min(part, sending_at_);
+        if (!chunks_.front().empty()) continue;
+        drop_sent();
+        sending_ -= sending_ > 0 ? 1 : 0;
     }
 }
 
 // They are of the front group, and in flight.
-void PublishQueue::forget_front(std::size_t count) noexcept {
+void CommandQueue::forget_front(std::size_t count) noexcept {
     if (timed_ > 0)
         for (std::size_t i = 0; i < count; ++i) timed_ -= records_[i].timeout != 0 ? 1 : 0;
+    if (retains_) {
+        std::size_t size = 0;
+        for (std::size_t i = 0; i < count; ++i) size += records_[i].size;
+        drop_front_bytes(size);
+    }
     records_.drop_front(count);
     in_flight_ -= count;
     groups_.front().records -= count;
@@ -180,9 +210,9 @@ void PublishQueue::forget_front(std::size_t count) noexcept {
 
 // Those of which gone(record, its number, group) is true, in place; `settling`, if any, is where it adds them.
 template <class Gone>
-void PublishQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
+void CommandQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
     looked_at_ += records_.size() - in_flight_;
-    std::size_t kept = in_flight_, kept_chunks = 0, chunk = 0;
+    std::size_t kept = in_flight_, kept_chunks = sending_, chunk = sending_;
     std::size_t group = 0, left = groups_.empty() ? 0 : groups_[0].records;
     for (std::size_t passed = 0; passed < in_flight_;) {
         if (left == 0) left = groups_[++group].records;
@@ -192,6 +222,7 @@ void PublishQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
     }
     for (std::size_t i = in_flight_; i < records_.size(); ++chunk) {
         CommandChunk::Sieve sieve(chunks_[chunk]);
+        if (chunk == sending_) sieve.keep(sending_at_);
         for (; !sieve.done(); ++i, --left) {
             if (left == 0) left = groups_[++group].records;
             const PublishRecord record = records_[i];
@@ -213,6 +244,7 @@ void PublishQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
     if (settling) settling->flush();
     records_.truncate(kept);
     chunks_.truncate(kept_chunks);
+    if (sending_ < kept_chunks && sending_at_ == chunks_[sending_].size()) pass_sent(0);
     std::size_t kept_groups = 0;
     for (std::size_t i = 0; i < groups_.size(); ++i)
         if (groups_[i].records > 0 && kept_groups++ != i) groups_[kept_groups - 1] = std::move(groups_[i]);
@@ -222,51 +254,94 @@ void PublishQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
     chunks_.trim(chunks_kept_max);
 }
 
-bool PublishQueue::answers(Kind kind, const Reply& reply) {
+bool CommandQueue::answers(Purpose purpose, const Reply& reply) {
     if (reply.is(ReplyType::error)) return true;
-    switch (kind) {
-        case Kind::publish:
-        case Kind::expired:
-            return reply.is(ReplyType::integer);
-        case Kind::ping:
+    switch (purpose) {
+        case Purpose::ping:
             return reply.text() == "PONG";
-        case Kind::numsub:
+        case Purpose::numsub:
             return reply.is(ReplyType::array);
-        case Kind::auth:
-        case Kind::probe:
+        case Purpose::publish:
+        case Purpose::expired:
+        case Purpose::auth:
+        case Purpose::probe:
             break;
     }
     return true;
 }
 
-bool PublishQueue::reply(const Reply& reply) {
+bool CommandQueue::reply(const Reply& reply) {
     if (in_flight_ == 0) return false;
     const PublishRecord record = records_.front();
-    const bool refused = reply.is(ReplyType::error);
-    if (!answers(record.kind, reply)) return false;
-    const bool of_publish = record.kind == Kind::publish || record.kind == Kind::expired;
-    const bool expired = expired_ > 0 || record.kind == Kind::expired;
+    const bool of_publish = record.purpose == Purpose::publish || record.purpose == Purpose::expired;
+    Rejection rejection = Rejection::outcome;
+    if (of_publish && !reply.is(ReplyType::integer)) rejection = rejected_(reply);
+    if (rejection == Rejection::fault || !answers(record.purpose, reply)) return false;
+    const bool expired = expired_ > 0 || record.purpose == Purpose::expired;
     expired_ -= expired_ > 0 ? 1 : 0;
-    marked_ -= record.kind == Kind::expired ? 1 : 0;
-    if (record.kind == Kind::publish && !expired) {
-        const Error error = refused ? error_of_reply("PUBLISH", reply.text()) : Error();
+    marked_ -= record.purpose == Purpose::expired ? 1 : 0;
+    if (of_publish && !expired && !(rejection == Rejection::take_out && take_out(record))) {
+        const bool number = reply.is(ReplyType::integer);
+        const Error error = number ? Error()
+                            : reply.is(ReplyType::error)
+                                ? error_of_reply("PUBLISH", reply.text())
+                                : Error::of(Status::PROTOCOL_ERROR, {"PUBLISH was not answered by a number"});
         Settling(*this, error)
             .add(groups_.front(), record,
-                 refused ? 0 : static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)));
+                 number ? static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0)) : 0);
     }
     forget_front(1);
-    if (!of_publish && record.kind != Kind::ping) answered_(record.kind, reply);
+    if (!of_publish && record.purpose != Purpose::ping) answered_(record.purpose, reply);
     return true;
 }
 
-std::size_t PublishQueue::scan(std::string_view bytes) {
+// The front record, which is in flight. False if there are no bytes of it, or no memory for a copy.
+bool CommandQueue::take_out(const PublishRecord& record) noexcept {
+    if (!retains_) return false;
+    const Group& group = groups_.front();
+    const auto of_the_group = [&group](const PublishBatch& batch) {
+        return batch.taken_at == group.taken_at && batch.deadline == group.deadline &&
+               batch.accepted_us == group.accepted_us;
+    };
+    try {
+        if (taken_out_.empty() || !of_the_group(taken_out_.back())) {
+            PublishBatch& batch = taken_out_.emplace_back();
+            batch.taken_at = group.taken_at;
+            batch.deadline = group.deadline;
+            batch.accepted_us = group.accepted_us;
+        }
+        taken_out_.back().add_again(chunks_.front().view().substr(0, record.size), record,
+                                    record.sink ? group.sinks[record.sink - 1] : nullptr);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    return true;
+}
+
+std::vector<PublishBatch> CommandQueue::take_rejected() noexcept {
+    std::erase_if(taken_out_, [](const PublishBatch& batch) { return batch.empty(); });  // there was no memory for one
+    for (const PublishBatch& batch : taken_out_) unsettled_ -= batch.records.size();
+    return std::exchange(taken_out_, {});
+}
+
+// Not executed, and nobody has sent them elsewhere.
+void CommandQueue::fail_rejected(const Error& why) noexcept {
+    for (PublishBatch& batch : std::exchange(taken_out_, {})) {
+        const Group group{batch.records.size(), batch.taken_at, batch.deadline, batch.accepted_us,
+                          std::move(batch.sinks)};
+        Settling settling(*this, why);
+        for (const PublishRecord& record : batch.records) settling.add(group, record);
+    }
+}
+
+std::size_t CommandQueue::scan(std::string_view bytes) {
     const std::size_t size = bytes.size();
     while (publish_in_front()) {
         const Group& group = groups_.front();
         std::size_t max = std::min(group.records, in_flight_), count = 0;
         if (marked_ > 0)
             for (std::size_t i = 0; i < max; ++i)
-                if (records_[i].kind != Kind::publish) max = i;
+                if (records_[i].purpose != Purpose::publish) max = i;
         {
             Settling settling(*this, no_error);
             std::uint64_t receivers;
@@ -279,19 +354,19 @@ std::size_t PublishQueue::scan(std::string_view bytes) {
     return size - bytes.size();
 }
 
-bool PublishQueue::can_scan(std::string_view bytes) const {
+bool CommandQueue::can_scan(std::string_view bytes) const {
     std::uint64_t receivers;
     return publish_in_front() && take_number(bytes, receivers);
 }
 
-void PublishQueue::link_down(const Error& why) {
+void CommandQueue::link_down(const Error& why) {
     const Error error = Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered: ", why.text});
     while (in_flight_ > 0) {
         const std::size_t count = std::min(groups_.front().records, in_flight_);
         {
             Settling settling(*this, error);
             for (std::size_t i = std::min(expired_, count); i < count; ++i)
-                if (records_[i].kind == Kind::publish) settling.add(groups_.front(), records_[i]);
+                if (records_[i].purpose == Purpose::publish) settling.add(groups_.front(), records_[i]);
         }
         expired_ -= std::min(expired_, count);
         forget_front(count);
@@ -303,16 +378,18 @@ void PublishQueue::link_down(const Error& why) {
     front_sent_ = 0;
     if (own_unsent_ == 0) return;
     // What the link said for itself was for the connection that is gone.
-    erase_unsent(nullptr,
-                 [](const PublishRecord& record, std::size_t, const Group&) { return record.kind != Kind::publish; });
+    erase_unsent(nullptr, [](const PublishRecord& record, std::size_t, const Group&) {
+        return record.purpose != Purpose::publish;
+    });
     own_unsent_ = 0;
 }
 
-void PublishQueue::fail_unsent(const Error& why) {
+void CommandQueue::fail_unsent(const Error& why) {
+    fail_rejected(why);
     std::size_t count = 0, bytes = 0;
     Settling settling(*this, why);
     erase_unsent(&settling, [&](const PublishRecord& record, std::size_t, const Group& group) {
-        if (record.kind == Kind::publish) {
+        if (record.purpose == Purpose::publish) {
             ++count;
             bytes += record.size;
             settling.add(group, record);
@@ -324,14 +401,14 @@ void PublishQueue::fail_unsent(const Error& why) {
     if (count) unqueued_(count, bytes);
 }
 
-bool PublishQueue::refuse_part(const Error& why) {
+bool CommandQueue::refuse_part(const Error& why) {
     if (in_flight_ > 0 || !part_of_publish()) return false;
     settle_front_unsent(why);
     front_sent_ = 0;
     return true;
 }
 
-void PublishQueue::settle_front_unsent(const Error& why) noexcept {
+void CommandQueue::settle_front_unsent(const Error& why) noexcept {
     const std::size_t size = records_[in_flight_].size;
     Settling settling(*this, why);
     erase_unsent(&settling, [&](const PublishRecord& record, std::size_t number, const Group& group) {
@@ -342,7 +419,7 @@ void PublishQueue::settle_front_unsent(const Error& why) noexcept {
     unqueued_(1, size);
 }
 
-void PublishQueue::tick(TimeMs now) {
+void CommandQueue::tick(TimeMs now) {
     if (deadline() > now) return;
     if (timed_ > 0) return expire_one_by_one(now);
     expire_in_flight(now);
@@ -351,7 +428,7 @@ void PublishQueue::tick(TimeMs now) {
 
 // When some have timeouts of their own they are due in any order, and all have to be looked at. The more there are the
 // more seldom that is done: a few thousand of them for each millisecond that passes.
-void PublishQueue::expire_one_by_one(TimeMs now) noexcept {
+void CommandQueue::expire_one_by_one(TimeMs now) noexcept {
     constexpr std::size_t looks_per_ms = 4096;
     const std::size_t looks = records_.size() - expired_;
     TimeMs next = never;
@@ -363,14 +440,14 @@ void PublishQueue::expire_one_by_one(TimeMs now) noexcept {
             const std::size_t end = std::min(first + groups_[i].records, in_flight_);
             for (std::size_t at = std::max(first, expired_); at < end; ++at) {
                 PublishRecord& record = records_[at];
-                if (record.kind != Kind::publish) continue;
+                if (record.purpose != Purpose::publish) continue;
                 const TimeMs deadline = deadline_of(record, groups_[i]);
                 if (deadline > now) {
                     next = std::min(next, deadline);
                     continue;
                 }
                 settling.add(groups_[i], record);
-                record.kind = Kind::expired;
+                record.purpose = Purpose::expired;
                 ++marked_;
                 timed_ -= record.timeout != 0 ? 1 : 0;
                 record.timeout = 0;
@@ -381,7 +458,7 @@ void PublishQueue::expire_one_by_one(TimeMs now) noexcept {
     Settling settling(*this, error);
     std::size_t count = 0, bytes = 0;
     erase_unsent(&settling, [&](const PublishRecord& record, std::size_t number, const Group& group) {
-        if (record.kind != Kind::publish) return false;
+        if (record.purpose != Purpose::publish) return false;
         const TimeMs deadline = deadline_of(record, group);
         const bool in_part = front_sent_ > 0 && number == in_flight_;
         if (deadline > now || in_part) {  // what is written in part has to be completed
@@ -398,7 +475,7 @@ void PublishQueue::expire_one_by_one(TimeMs now) noexcept {
     if (timed_ == 0) expire_in_flight(now);  // passes over what is settled
 }
 
-void PublishQueue::expire_in_flight(TimeMs now) noexcept {
+void CommandQueue::expire_in_flight(TimeMs now) noexcept {
     const Error error = Error::of(Status::OUTCOME_UNKNOWN, {"sent, but not answered in time"});
     Settling settling(*this, error);
     std::size_t first = 0;
@@ -406,7 +483,7 @@ void PublishQueue::expire_in_flight(TimeMs now) noexcept {
         const std::size_t end = std::min(first + groups_[i].records, in_flight_);
         for (; expired_ < end; ++expired_) {
             const PublishRecord& record = records_[expired_];
-            if (record.kind != Kind::publish) continue;
+            if (record.purpose != Purpose::publish) continue;
             if (groups_[i].deadline > now) return;
             settling.add(groups_[i], record);
         }
@@ -414,7 +491,7 @@ void PublishQueue::expire_in_flight(TimeMs now) noexcept {
 }
 
 // What is written in part has to be completed, and the link's own commands have no deadline.
-void PublishQueue::expire_unsent(TimeMs now) noexcept {
+void CommandQueue::expire_unsent(TimeMs now) noexcept {
     const Error error = Error::of(Status::TIMEOUT, {"not sent within publish_timeout_ms"});
     Settling settling(*this, error);
     std::size_t count = 0, bytes = 0;
@@ -443,7 +520,7 @@ void PublishQueue::expire_unsent(TimeMs now) noexcept {
     }
     erase_unsent(&settling, [&](const PublishRecord& record, std::size_t number, const Group& group) {
         const bool in_part = front_sent_ > 0 && number == in_flight_;
-        if (in_part || record.kind != Kind::publish || group.deadline > now) return false;
+        if (in_part || record.purpose != Purpose::publish || group.deadline > now) return false;
         ++count;
         bytes += record.size;
         settling.add(group, record);
@@ -452,12 +529,12 @@ void PublishQueue::expire_unsent(TimeMs now) noexcept {
     if (count) unqueued_(count, bytes);
 }
 
-TimeMs PublishQueue::deadline() const {
+TimeMs CommandQueue::deadline() const {
     return timed_ > 0 ? next_look_ : first_deadline(false);
 }
 
 // Of the first group that has a record that may expire, or, if `part`, will when it is written.
-TimeMs PublishQueue::first_deadline(bool part) const {
+TimeMs CommandQueue::first_deadline(bool part) const {
     const std::size_t unsent = in_flight_ + (front_sent_ > 0 && !part ? 1 : 0);
     std::size_t first = 0;
     for (std::size_t i = 0; i < groups_.size(); ++i) {

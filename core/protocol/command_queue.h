@@ -1,10 +1,15 @@
-// Publishes between acceptance and outcome: encoded, in order, bounded by whoever accepts them.
+// Commands between acceptance and answer: publishes, encoded, in order, bounded by whoever accepts them, and commands
+// of the link's own among them.
 //
 //   unsent --written--> in flight --reply--> settled
 //
 // When the connection breaks, those in flight may or may not have been executed (OUTCOME_UNKNOWN); one that was written
 // only in part cannot have been, since its last byte never left, and is sent again, once: what breaks two connections
 // would break them all, and nothing behind it would ever be sent.
+//
+// A publish that Redis does not answer by a number may not be at its end: it has moved to another node, or its script
+// is not known. What becomes of it is the owner's to say (Rejection). To send it elsewhere its bytes are needed: a
+// queue that retains keeps them until they are answered, in the chunks that they came in.
 #pragma once
 
 #include <cstdint>
@@ -21,22 +26,42 @@
 
 namespace fanwire::core {
 
-class PublishQueue {
+// What becomes of a publish that was not answered by a number.
+enum class Rejection : std::uint8_t {
+    outcome,   // the answer is its outcome
+    take_out,  // it was not executed, and goes elsewhere: CommandQueue::take_rejected()
+    fault,     // the server must not say that: the stream cannot be trusted any more
+};
+
+// Of one server, which has nobody to send anything to: an error is the outcome, anything else a fault.
+Rejection rejection_by_one_server(const Reply& reply);
+
+class CommandQueue {
  public:
+    enum class Retention : std::uint8_t {
+        none,            // bytes go when they are written
+        until_answered,  // so that take_out is possible; without it, that is as outcome
+    };
+
     // Told of each publish once, in runs: what became of them.
     using OnSettled = std::function<void(const SettledRun& run)>;
     // Told of publishes that are unsent no longer.
     using Unqueued = std::function<void(std::size_t count, std::size_t bytes)>;
     // Told of the answers to the link's own AUTH, probes and NUMSUBs. The reply is valid during the call.
-    using Answered = std::function<void(PublishRecord::Kind kind, const Reply& reply)>;
+    using Answered = std::function<void(PublishRecord::Purpose purpose, const Reply& reply)>;
 
-    PublishQueue(OnSettled settled, Unqueued unqueued, Answered answered);
+    // Asked for each publish that was not answered by a number, also for one that has its outcome already. The reply is
+    // valid during the call.
+    using Rejected = std::function<Rejection(const Reply& reply)>;
+
+    CommandQueue(OnSettled settled, Unqueued unqueued, Answered answered, Rejected rejected = rejection_by_one_server,
+                 Retention retention = Retention::none);
 
     // Takes what is in the batch and leaves it empty, with memory for the next. Deadlines do not decrease from batch to
     // batch. Nothing is changed if it throws std::bad_alloc.
     void append(PublishBatch& batch);
     // A command of the link's own: not counted, and forgotten when the link breaks.
-    void append_own(PublishRecord::Kind kind, std::string_view command);
+    void append_own(PublishRecord::Purpose purpose, std::string_view command);
 
     // Part of what is unsent, valid until the next call; empty when there is nothing.
     std::string_view output() const;
@@ -49,8 +74,8 @@ class PublishQueue {
 
     // None of these needs memory to settle what has to be settled.
 
-    // Whether a command of this kind may be answered so. What is answered by anything else is settled with the link.
-    static bool answers(PublishRecord::Kind kind, const Reply& reply);
+    // Whether a command of the link's own may be answered so. What is answered by anything else ends with the link.
+    static bool answers(PublishRecord::Purpose purpose, const Reply& reply);
     // False if nothing was asked, or that.
     [[nodiscard]] bool reply(const Reply& reply);
     // Settles by the whole plain numbers of receivers in front of `bytes`, which begin a reply; how many bytes those
@@ -58,14 +83,18 @@ class PublishQueue {
     [[nodiscard]] std::size_t scan(std::string_view bytes);
     // Whether it would take anything.
     bool can_scan(std::string_view bytes) const;
+    // The publishes that were taken out, with their bytes, in the order in which they were sent. Deadlines do not
+    // decrease from batch to batch. Until then they are unsettled here, and fail_unsent() settles them; from then on
+    // they are the caller's, to be counted as unsent again and appended to this queue or another one.
+    std::vector<PublishBatch> take_rejected() noexcept;
     void link_down(const Error& why);
     void fail_unsent(const Error& why);
     // The server has said no in the middle of a publish, and everything before it is answered: that is its outcome. The
     // connection is of no use any more. False if nothing is written in part.
     [[nodiscard]] bool refuse_part(const Error& why);
     // What the server is to answer next; publish if nothing.
-    PublishRecord::Kind awaited() const {
-        return in_flight_ > 0 ? records_.front().kind : PublishRecord::Kind::publish;
+    PublishRecord::Purpose awaited() const {
+        return in_flight_ > 0 ? records_.front().purpose : PublishRecord::Purpose::publish;
     }
 
     // Settles what has waited too long.
@@ -85,10 +114,13 @@ class PublishQueue {
     class Settling;
 
     bool publish_in_front() const {
-        return in_flight_ > 0 && expired_ == 0 && records_.front().kind == PublishRecord::Kind::publish;
+        return in_flight_ > 0 && expired_ == 0 && records_.front().purpose == PublishRecord::Purpose::publish;
     }
     void append_chunk(CommandChunk&& chunk) noexcept;
+    void pass_sent(std::size_t size) noexcept;
     void drop_sent() noexcept;
+    bool take_out(const PublishRecord& record) noexcept;
+    void fail_rejected(const Error& why) noexcept;
     void forget_front(std::size_t count) noexcept;
     template <class Gone>
     void erase_unsent(Settling* settling, Gone&& gone) noexcept;
@@ -96,7 +128,7 @@ class PublishQueue {
         return record.timeout == 0 ? group.deadline : group.taken_at + record.timeout;
     }
     bool part_of_publish() const {
-        return front_sent_ > 0 && has_unsent() && records_[in_flight_].kind == PublishRecord::Kind::publish;
+        return front_sent_ > 0 && has_unsent() && records_[in_flight_].purpose == PublishRecord::Purpose::publish;
     }
     void settle_front_unsent(const Error& why) noexcept;
     TimeMs first_deadline(bool part) const;
@@ -108,14 +140,20 @@ class PublishQueue {
     OnSettled settled_;
     Unqueued unqueued_;
     Answered answered_;
-    Ring<CommandChunk> chunks_;  // of the unsent; none is empty
+    Rejected rejected_;
+    const bool retains_;
+    Ring<CommandChunk> chunks_;  // of the unsent, and if it retains of those in flight before them; none is empty
+    // The first byte of the first unsent record: in which chunk, and where in what is left of that. Both are 0 if it
+    // does not retain; when nothing is unsent the chunk is the one that comes next.
+    std::size_t sending_ = 0, sending_at_ = 0;
+    std::vector<PublishBatch> taken_out_;
     std::vector<CommandChunk> spare_;
     std::size_t front_sent_ = 0;   // how much of the front unsent one is written
     Ring<PublishRecord> records_;  // in flight, then unsent
     Ring<Group> groups_;           // of all of them; none is empty
     std::size_t in_flight_ = 0;
     std::size_t expired_ = 0;   // of those in flight, at the front: settled already, their replies are still to come
-    std::size_t marked_ = 0;    // of those in flight: of the kind that says so
+    std::size_t marked_ = 0;    // of those in flight: of the purpose that says so
     std::size_t timed_ = 0;     // that have a timeout of their own and no outcome
     TimeMs next_look_ = never;  // if there are such: when to look which are due
     std::size_t unsettled_ = 0;

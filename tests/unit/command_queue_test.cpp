@@ -2,12 +2,12 @@
 #include <deque>
 #include <random>
 
-#include "tests/unit/publish_queue_fixture.h"
+#include "tests/unit/command_queue_fixture.h"
 
 namespace fanwire::core {
 namespace {
 
-TEST_F(PublishQueueTest, EncodesAndSettlesInOrder) {
+TEST_F(CommandQueueTest, EncodesAndSettlesInOrder) {
     const std::string binary("\0\r\n", 3);
     publish("ws:a", "one");
     publish("ws:b", "");
@@ -25,7 +25,7 @@ TEST_F(PublishQueueTest, EncodesAndSettlesInOrder) {
     EXPECT_FALSE(reply(":1\r\n"));  // nobody asked
 }
 
-TEST_F(PublishQueueTest, WhatIsEncodedCanBeReadBack) {
+TEST_F(CommandQueueTest, WhatIsEncodedCanBeReadBack) {
     for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, CommandChunk::usual}) {
         const std::string payload(size, 'p');
         const std::uint32_t encoded = batch.add("ws:", "a\r\n", payload);
@@ -37,7 +37,7 @@ TEST_F(PublishQueueTest, WhatIsEncodedCanBeReadBack) {
 }
 
 // Written means: the last byte has gone. What was written may have been executed; what was not is sent anew, whole.
-TEST_F(PublishQueueTest, ABreakAtEveryByte) {
+TEST_F(CommandQueueTest, ABreakAtEveryByte) {
     const std::string first = command("ws:a", "one"), second = command("ws:b", "two");
     for (std::size_t cut = 0; cut <= first.size() + second.size(); ++cut) {
         SCOPED_TRACE(cut);
@@ -66,7 +66,7 @@ TEST_F(PublishQueueTest, ABreakAtEveryByte) {
 }
 
 // What breaks two connections would break them all, and what is behind it would never be sent.
-TEST_F(PublishQueueTest, WhatIsWrittenInPartIsSentAnewOnce) {
+TEST_F(CommandQueueTest, WhatIsWrittenInPartIsSentAnewOnce) {
     publish("ws:a", "one");
     publish("ws:b", "two");
     write(10);
@@ -82,7 +82,7 @@ TEST_F(PublishQueueTest, WhatIsWrittenInPartIsSentAnewOnce) {
     EXPECT_EQ(take(), Strings{"2 OK 1"});
 }
 
-TEST_F(PublishQueueTest, AnErrorInTheMiddleOfAPublishIsItsOutcome) {
+TEST_F(CommandQueueTest, AnErrorInTheMiddleOfAPublishIsItsOutcome) {
     const Error why{Status::REDIS_ERROR, "PUBLISH: ERR Protocol error: invalid bulk length"};
     EXPECT_FALSE(queue.refuse_part(why)) << "nothing is there";
     publish("ws:a", "one");
@@ -99,14 +99,14 @@ TEST_F(PublishQueueTest, AnErrorInTheMiddleOfAPublishIsItsOutcome) {
     EXPECT_EQ(write(), command("ws:c", "three"));
     EXPECT_EQ(unsent, 0u);
     EXPECT_EQ(unsent_bytes, 0u);
-    queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
+    queue.append_own(PublishRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
     write(3);
     EXPECT_TRUE(reply(":1\r\n"));
     EXPECT_FALSE(queue.refuse_part(why)) << "that is no publish";
 }
 
-TEST_F(PublishQueueTest, PingsAreNobodysPublish) {
-    queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
+TEST_F(CommandQueueTest, PingsAreNobodysPublish) {
+    queue.append_own(PublishRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
     publish("ws:a", "one", 100);
     EXPECT_EQ(queue.unsettled(), 1u);
     EXPECT_EQ(write(), "*1\r\n$4\r\nPING\r\n" + command("ws:a", "one"));
@@ -115,7 +115,7 @@ TEST_F(PublishQueueTest, PingsAreNobodysPublish) {
     EXPECT_TRUE(reply(":3\r\n"));
     EXPECT_EQ(take(), Strings{"1 OK 3"});
 
-    queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
+    queue.append_own(PublishRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
     publish("ws:a", "two", 100);
     write();
     queue.tick(100);  // the publish expires though the ping before it is unanswered
@@ -125,19 +125,19 @@ TEST_F(PublishQueueTest, PingsAreNobodysPublish) {
     EXPECT_TRUE(queue.idle());
 }
 
-TEST_F(PublishQueueTest, APingIsNotSentAnew) {
-    queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
+TEST_F(CommandQueueTest, APingIsNotSentAnew) {
+    queue.append_own(PublishRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
     publish("ws:a", "one");
     write(5);
     queue.link_down({Status::CONNECTION_LOST, "reset"});
     EXPECT_EQ(write(), command("ws:a", "one"));
 }
 
-TEST_F(PublishQueueTest, TheLinksOwnCommandsAreAnsweredInTheirPlaceAndNotCounted) {
+TEST_F(CommandQueueTest, TheLinksOwnCommandsAreAnsweredInTheirPlaceAndNotCounted) {
     publish("ws:a", "one", 100);
-    queue.append_own(PublishRecord::Kind::auth, "AUTH");
+    queue.append_own(PublishRecord::Purpose::auth, "AUTH");
     publish("ws:a", "two", 100);
-    queue.append_own(PublishRecord::Kind::probe, "PROBE");
+    queue.append_own(PublishRecord::Purpose::probe, "PROBE");
     EXPECT_EQ(queue.unsettled(), 2u);
     EXPECT_EQ(write(), command("ws:a", "one") + "AUTH" + command("ws:a", "two") + "PROBE");
     EXPECT_EQ(unsent, 0u);
@@ -148,11 +148,11 @@ TEST_F(PublishQueueTest, TheLinksOwnCommandsAreAnsweredInTheirPlaceAndNotCounted
     EXPECT_TRUE(queue.idle());
 }
 
-TEST_F(PublishQueueTest, TheLinksOwnCommandsDieWithTheConnection) {
+TEST_F(CommandQueueTest, TheLinksOwnCommandsDieWithTheConnection) {
     publish("ws:a", "one");
-    queue.append_own(PublishRecord::Kind::auth, "AUTH");
+    queue.append_own(PublishRecord::Purpose::auth, "AUTH");
     publish("ws:a", "two");
-    queue.append_own(PublishRecord::Kind::probe, "PROBE");
+    queue.append_own(PublishRecord::Purpose::probe, "PROBE");
     write(10);
     queue.link_down({Status::CONNECTION_LOST, "reset"});
     EXPECT_EQ(write(), command("ws:a", "one") + command("ws:a", "two"));
@@ -162,7 +162,7 @@ TEST_F(PublishQueueTest, TheLinksOwnCommandsDieWithTheConnection) {
     EXPECT_EQ(take(), (Strings{"1 OK 1", "2 OK 2"}));
 }
 
-TEST_F(PublishQueueTest, FailingTheUnsentLeavesTheSent) {
+TEST_F(CommandQueueTest, FailingTheUnsentLeavesTheSent) {
     publish("ws:a", "one");
     write();
     publish("ws:a", "two");
@@ -174,17 +174,17 @@ TEST_F(PublishQueueTest, FailingTheUnsentLeavesTheSent) {
     EXPECT_EQ(take(), Strings{"1 OK 1"});
 }
 
-TEST_F(PublishQueueTest, RepliesOfTheWrongTypeAreFaults) {
+TEST_F(CommandQueueTest, RepliesOfTheWrongTypeAreFaults) {
     publish("ws:a", "one");
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
     queue.link_down({Status::PROTOCOL_ERROR, "not that"});
-    queue.append_own(PublishRecord::Kind::ping, "*1\r\n$4\r\nPING\r\n");
+    queue.append_own(PublishRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
 }
 
-TEST_F(PublishQueueTest, WhatIsAnsweredWronglyIsSettledWithTheLink) {
+TEST_F(CommandQueueTest, WhatIsAnsweredWronglyIsSettledWithTheLink) {
     publish("c", "1");
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
@@ -194,7 +194,7 @@ TEST_F(PublishQueueTest, WhatIsAnsweredWronglyIsSettledWithTheLink) {
     EXPECT_EQ(queue.unsettled(), 0u);
 }
 
-TEST_F(PublishQueueTest, ManyPublishesInPieces) {
+TEST_F(CommandQueueTest, ManyPublishesInPieces) {
     const std::string payload(100, 'x');
     std::size_t sent = 0;
     for (int i = 0; i < 20000; ++i) {
@@ -209,7 +209,7 @@ TEST_F(PublishQueueTest, ManyPublishesInPieces) {
 }
 
 // Plain numbers, and nothing else, nor more of them than were asked for.
-TEST_F(PublishQueueTest, AScanTakesPlainNumbers) {
+TEST_F(CommandQueueTest, AScanTakesPlainNumbers) {
     for (const char* payload : {"1", "2", "3"}) publish("c", payload);
     EXPECT_EQ(queue.scan(":1\r\n"), 0u) << "nothing is in flight";
     EXPECT_FALSE(queue.can_scan(":1\r\n"));
@@ -226,9 +226,9 @@ TEST_F(PublishQueueTest, AScanTakesPlainNumbers) {
     EXPECT_TRUE(queue.idle());
 }
 
-TEST_F(PublishQueueTest, AScanLeavesToTheReaderWhatIsNoPublish) {
+TEST_F(CommandQueueTest, AScanLeavesToTheReaderWhatIsNoPublish) {
     publish("c", "1");
-    queue.append_own(PublishRecord::Kind::probe, "PROBE");
+    queue.append_own(PublishRecord::Purpose::probe, "PROBE");
     publish("c", "2", 100);
     write();
     EXPECT_EQ(queue.scan(":1\r\n:2\r\n:3\r\n"), 4u);
@@ -246,17 +246,17 @@ struct NoSink : OutcomeSink {
 };
 
 // Whoever asked is told of what is theirs, in order, and is let go of when the last of a batch has ended.
-TEST(PublishQueueSinks, RunsHaveOneSinkEach) {
+TEST(CommandQueueSinks, RunsHaveOneSinkEach) {
     const auto a = std::make_shared<NoSink>(), b = std::make_shared<NoSink>();
     std::string seen;
-    PublishQueue queue{[&](const SettledRun& run) {
+    CommandQueue queue{[&](const SettledRun& run) {
                            EXPECT_EQ(run.accepted_us, 77u);
                            const char* name = !run.sink ? "-" : *run.sink == a ? "a" : *run.sink == b ? "b" : "?";
                            for (const Settled& publish : run.publishes)
                                seen += name + std::to_string(reinterpret_cast<std::uintptr_t>(publish.user_data));
                            seen += ' ';
                        },
-                       [](std::size_t, std::size_t) {}, [](PublishRecord::Kind, const Reply&) {}};
+                       [](std::size_t, std::size_t) {}, [](PublishRecord::Purpose, const Reply&) {}};
     const auto publish = [&](PublishBatch& batch, const std::shared_ptr<NoSink>& sink, std::uintptr_t number) {
         batch.add("", "c", "p", sink, reinterpret_cast<void*>(number));
     };
@@ -288,7 +288,7 @@ TEST(PublishQueueSinks, RunsHaveOneSinkEach) {
 }
 
 // Chunks of every fill, some larger than usual, under everything that can happen to them, against a plain list.
-TEST_F(PublishQueueTest, AgreesWithAListOfCommands) {
+TEST_F(CommandQueueTest, AgreesWithAListOfCommands) {
     struct Command {
         std::string bytes;
         std::uintptr_t number;  // 0: the link's own
@@ -326,7 +326,7 @@ TEST_F(PublishQueueTest, AgreesWithAListOfCommands) {
                 }
                 case 0: {
                     const std::string own = "OWN" + std::string(pick(100), 'o');
-                    queue.append_own(PublishRecord::Kind::probe, own);
+                    queue.append_own(PublishRecord::Purpose::probe, own);
                     model.push_back({own, 0, never});
                     break;
                 }
@@ -415,7 +415,7 @@ TEST_F(PublishQueueTest, AgreesWithAListOfCommands) {
 }
 
 // The memory of what is done is used for what comes, and no more is kept than is worth it.
-TEST_F(PublishQueueTest, ChunksAreUsedAgain) {
+TEST_F(CommandQueueTest, ChunksAreUsedAgain) {
     const std::string payload(20000, 'x');
     batch.add("", "c", payload);
     const void* const memory = batch.chunks.front().view().data();

@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "core/protocol/publish_queue.h"
+#include "core/protocol/command_queue.h"
 
 namespace fanwire::core {
 
-struct PublishQueueTest : testing::Test {
+struct CommandQueueTest : testing::Test {
     void publish(const std::string& channel, const std::string& payload, TimeMs deadline = never) {
         batch.deadline = deadline;
         unsent_bytes += batch.add("", channel, payload, nullptr, reinterpret_cast<void*>(++accepted));
@@ -40,7 +40,7 @@ struct PublishQueueTest : testing::Test {
     std::vector<std::string> outcomes;
     ReplyReader reader;
     PublishBatch batch;
-    PublishQueue queue{[this](const SettledRun& run) {
+    CommandQueue queue{[this](const SettledRun& run) {
                            EXPECT_FALSE(run.publishes.empty());
                            for (const Settled& publish : run.publishes) {
                                const auto number = reinterpret_cast<std::uintptr_t>(publish.user_data);
@@ -53,8 +53,8 @@ struct PublishQueueTest : testing::Test {
                            unsent -= count;
                            unsent_bytes -= bytes;
                        },
-                       [this](PublishRecord::Kind kind, const Reply& reply) {
-                           outcomes.push_back((kind == PublishRecord::Kind::auth ? "auth " : "probe ") +
+                       [this](PublishRecord::Purpose purpose, const Reply& reply) {
+                           outcomes.push_back((purpose == PublishRecord::Purpose::auth ? "auth " : "probe ") +
                                               (reply.is(ReplyType::integer) ? std::to_string(reply.integer())
                                                                             : std::string(reply.text())));
                        }};
