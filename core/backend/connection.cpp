@@ -5,10 +5,11 @@
 
 namespace fanwire::core {
 
-Connection::Connection(Loop& loop, Resolver& resolver, Endpoint endpoint, Link& link, Traffic traffic,
+Connection::Connection(Loop& loop, Resolver& resolver, const Endpoint& endpoint, Link& link, Traffic traffic,
                        Loop::Callback turn_end)
     : link_(link),
-      transport_(loop, resolver, std::move(endpoint), *this),
+      endpoint_(endpoint),
+      transport_(loop, resolver, *this),
       timer_(loop, [this] { tick(); }),
       traffic_(std::move(traffic)),
       turn_end_(std::move(turn_end)) {}
@@ -40,7 +41,7 @@ void Connection::pump() {
     while (true) {
         switch (link_.request()) {
             case Link::Request::open:
-                transport_.open();
+                transport_.open(endpoint_);
                 break;
             case Link::Request::close:
                 transport_.close();

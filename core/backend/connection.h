@@ -10,10 +10,12 @@ namespace fanwire::core {
 
 class Connection : public Transport::Owner {
  public:
-    // `traffic` is told of bytes in and out; `turn_end` follows everything that came from the loop.
     using Traffic = std::function<void(std::size_t in, std::size_t out)>;
 
-    Connection(Loop& loop, Resolver& resolver, Endpoint endpoint, Link& link, Traffic traffic, Loop::Callback turn_end);
+    // `endpoint` stays its owner's, is read at each attempt and may be changed in between. `traffic` hears of the bytes
+    // in and out; `turn_end` follows everything that came from the loop.
+    Connection(Loop& loop, Resolver& resolver, const Endpoint& endpoint, Link& link, Traffic traffic,
+               Loop::Callback turn_end);
 
     void start();
     void stop();
@@ -43,6 +45,7 @@ class Connection : public Transport::Owner {
     bool moving();
 
     Link& link_;
+    const Endpoint& endpoint_;
     Transport transport_;
     Loop::Timer timer_;
     Traffic traffic_;

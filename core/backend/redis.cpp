@@ -46,17 +46,20 @@ std::string probe_channel(std::uint64_t id) {
 
 Endpoint endpoint(const Settings& settings) {
     if (!settings.unix_path.empty()) Address::of_unix_path(settings.unix_path);  // throws if it is too long
+    const std::string& tls_name = settings.tls_server_name.empty() ? settings.host : settings.tls_server_name;
     std::shared_ptr<const TlsContext> tls;
-    if (settings.tls)
-        tls = std::make_shared<TlsContext>(TlsContext::Config{
-            settings.tls_server_name.empty() ? settings.host : settings.tls_server_name, settings.tls_ca_file,
-            settings.tls_cert_file, settings.tls_key_file, settings.tls_verify});
+    if (settings.tls) {
+        tls = std::make_shared<TlsContext>(TlsContext::Config{settings.tls_ca_file, settings.tls_cert_file,
+                                                              settings.tls_key_file, settings.tls_verify});
+        tls->check_name(tls_name);
+    }
     return {settings.host,
             static_cast<std::uint16_t>(settings.port),
             settings.unix_path,
             settings.connect_timeout_ms,
             static_cast<std::uint32_t>(settings.max_read_delay_us),
-            std::move(tls)};
+            std::move(tls),
+            tls_name};
 }
 
 }  // namespace

@@ -62,9 +62,9 @@ std::string certificate_name(std::string_view name) {
     return std::string(name);
 }
 
-TlsContext::Config normalised(TlsContext::Config config) {
-    config.server_name = certificate_name(config.server_name);
-    return config;
+// An empty name would mean that any will do, and one with a dot before it any of a domain.
+bool is_usable_name(const std::string& name) {
+    return !name.empty() && name.front() != '.' && name.find('\0') == std::string::npos;
 }
 
 // ---- Certificates as text -----------------------------------------------------------------------------------------
@@ -151,7 +151,8 @@ Error wrong_name(const X509* cert, const std::string& expected) {
 }
 
 // What X509_verify_cert() found wrong with `cert`, at `depth` above the server's own.
-Error verification_error(int code, int depth, const X509* cert, const TlsContext::Config& config) {
+Error verification_error(int code, int depth, const X509* cert, const TlsContext::Config& config,
+                         const std::string& server_name) {
     if (code == X509_V_ERR_OUT_OF_MEM) return {Status::NO_MEMORY, "out of memory"};
     if (!cert)
         return {Status::TLS_UNTRUSTED, std::string("the server showed no certificate that can be checked: ") +
@@ -162,7 +163,7 @@ Error verification_error(int code, int depth, const X509* cert, const TlsContext
     switch (code) {
         case X509_V_ERR_HOSTNAME_MISMATCH:
         case X509_V_ERR_IP_ADDRESS_MISMATCH:
-            return wrong_name(cert, config.server_name);
+            return wrong_name(cert, server_name);
         case X509_V_ERR_CERT_HAS_EXPIRED:
             return {Status::TLS_EXPIRED, whose + " expired at " + text_of(X509_get0_notAfter(cert))};
         case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -249,9 +250,9 @@ struct TlsSession::Callbacks {
         auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
         auto& self = *static_cast<TlsSession*>(SSL_get_app_data(ssl));
         try {
-            self.untrusted_ =
-                verification_error(X509_STORE_CTX_get_error(verification), X509_STORE_CTX_get_error_depth(verification),
-                                   X509_STORE_CTX_get_current_cert(verification), self.context_->config());
+            self.untrusted_ = verification_error(
+                X509_STORE_CTX_get_error(verification), X509_STORE_CTX_get_error_depth(verification),
+                X509_STORE_CTX_get_current_cert(verification), self.context_->config(), self.server_name_);
         } catch (const std::bad_alloc&) {
             self.untrusted_ = {Status::NO_MEMORY, {}};
         }
@@ -267,7 +268,7 @@ struct TlsSession::Callbacks {
 
 // ---- TlsContext ---------------------------------------------------------------------------------------------------
 
-TlsContext::TlsContext(Config config) : config_(normalised(std::move(config))) {
+TlsContext::TlsContext(Config config) : config_(std::move(config)) {
     // Who initialises OpenSSL first decides whether it tears itself down at exit(). It must not while an engine that
     // the program left open is still at work on its thread; the process's end frees everything anyway. Before anything
     // else: even ERR_set_mark() initialises.
@@ -316,19 +317,13 @@ void TlsContext::trust() {
     const bool verify = config_.verify != TlsVerify::none;
     SSL_CTX_set_verify(context_, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
                        verify ? TlsSession::Callbacks::verify : nullptr);
-    if (config_.verify != TlsVerify::full) return;
-    // An empty name would mean that any will do, and one with a dot before it any of a domain.
-    const bool usable = !config_.server_name.empty() && config_.server_name.front() != '.';
-    X509_VERIFY_PARAM* expected = SSL_CTX_get0_param(context_);
-    X509_VERIFY_PARAM_set_hostflags(expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    const auto set = [&] {
-        return is_ip_address(config_.server_name)
-                   ? X509_VERIFY_PARAM_set1_ip_asc(expected, config_.server_name.c_str())
-                   : X509_VERIFY_PARAM_set1_host(expected, config_.server_name.data(), config_.server_name.size());
-    };
-    if (!usable || set() != 1)
+}
+
+void TlsContext::check_name(std::string_view server_name) const {
+    const std::string name = certificate_name(server_name);
+    if (config_.verify == TlsVerify::full && !is_usable_name(name))
         throw Failure(Status::INVALID_OPTION,
-                      "tls_server_name must be a host name or an IP address, not " + quote(config_.server_name));
+                      "tls_server_name must be a host name or an IP address, not " + quote(name));
 }
 
 void TlsContext::use_certificate() {
@@ -357,11 +352,12 @@ void TlsContext::use_certificate() {
 
 // ---- TlsSession ---------------------------------------------------------------------------------------------------
 
-TlsSession::TlsSession(std::shared_ptr<const TlsContext> context) : context_(std::move(context)) {
-    const std::string& name = context_->config().server_name;
+TlsSession::TlsSession(std::shared_ptr<const TlsContext> context, std::string_view server_name)
+    : context_(std::move(context)), server_name_(certificate_name(server_name)) {
+    context_->check_name(server_name_);
     ssl_ = SSL_new(context_->context_);
     BIO* wire = BIO_new(context_->wire_);
-    if (!ssl_ || !wire || (!is_ip_address(name) && SSL_set_tlsext_host_name(ssl_, name.c_str()) != 1)) {
+    if (!ssl_ || !wire || !expect_name()) {
         SSL_free(ssl_);
         BIO_free(wire);
         ERR_clear_error();
@@ -373,6 +369,17 @@ TlsSession::TlsSession(std::shared_ptr<const TlsContext> context) : context_(std
     SSL_set_app_data(ssl_, this);
     SSL_set_cert_cb(ssl_, Callbacks::certificate, this);
     SSL_set_connect_state(ssl_);
+}
+
+// What the server is asked for and must show. False: no memory.
+bool TlsSession::expect_name() {
+    const bool is_address = is_ip_address(server_name_);
+    if (!is_address && SSL_set_tlsext_host_name(ssl_, server_name_.c_str()) != 1) return false;
+    if (context_->config().verify != TlsVerify::full) return true;
+    X509_VERIFY_PARAM* expected = SSL_get0_param(ssl_);
+    X509_VERIFY_PARAM_set_hostflags(expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return (is_address ? X509_VERIFY_PARAM_set1_ip_asc(expected, server_name_.c_str())
+                       : X509_VERIFY_PARAM_set1_host(expected, server_name_.data(), server_name_.size())) == 1;
 }
 
 TlsSession::~TlsSession() {

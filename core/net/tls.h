@@ -17,12 +17,11 @@ struct ssl_st;
 
 namespace fanwire::core {
 
-// What to expect of the server and how to answer it. Immutable; shared by the connections to one endpoint.
+// Whom to trust and how to answer. Immutable; shared by all connections of an engine, whatever servers they go to.
 class TlsContext {
  public:
     struct Config {
-        std::string server_name;  // a DNS name, which is the SNI too, or an IP address
-        std::string ca_file;      // empty: the system's authorities
+        std::string ca_file;  // empty: the system's authorities
         std::string cert_file, key_file;
         TlsVerify verify = TlsVerify::full;
     };
@@ -34,6 +33,9 @@ class TlsContext {
     TlsContext& operator=(const TlsContext&) = delete;
 
     const Config& config() const { return config_; }
+
+    // Throws Failure INVALID_OPTION if no server can be expected to have this name (TlsSession).
+    void check_name(std::string_view server_name) const;
 
  private:
     friend class TlsSession;
@@ -49,7 +51,9 @@ class TlsContext {
 // One connection. What write() took is out of the caller's hands, as with a socket: it waits in output() at most.
 class TlsSession {
  public:
-    explicit TlsSession(std::shared_ptr<const TlsContext> context);
+    // `server_name`: the name that the server's certificate must be for: a DNS name, which is the SNI too, or an IP
+    // address. Throws as TlsContext::check_name(), or std::bad_alloc.
+    TlsSession(std::shared_ptr<const TlsContext> context, std::string_view server_name);
     ~TlsSession();  // says nothing to the server: after a fork the connection is another process's
     TlsSession(const TlsSession&) = delete;
     TlsSession& operator=(const TlsSession&) = delete;
@@ -95,11 +99,13 @@ class TlsSession {
     friend class TlsContext;
     struct Callbacks;  // what OpenSSL calls
 
+    bool expect_name();
     void judge(int result);
     void fail(Error error);
     Error error_of(unsigned long code) const;
 
     const std::shared_ptr<const TlsContext> context_;
+    const std::string server_name_;
     ssl_st* ssl_ = nullptr;
     State state_ = State::handshaking;
     Error error_;

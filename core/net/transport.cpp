@@ -41,16 +41,12 @@ void grow_receive_buffer([[maybe_unused]] int fd) {
 
 }  // namespace
 
-Transport::Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& owner)
+Transport::Transport(Loop& loop, Resolver& resolver, Owner& owner)
     : loop_(loop),
       resolver_(resolver),
-      endpoint_(std::move(endpoint)),
       owner_(owner),
       address_timer_(loop, [this] { attempt([this] { address_timed_out(); }); }),
-      buffer_(read_size),
-      // What the buffer of a unix socket holds is gone before it was worth while to wait, and the sender would have to.
-      moderation_(endpoint_.unix_path.empty() ? endpoint_.read_delay_max_us : 0),
-      wire_buffer_(endpoint_.tls ? read_size : 0) {}
+      buffer_(read_size) {}
 
 Transport::~Transport() {
     forget();
@@ -75,8 +71,12 @@ void Transport::attempt(Step&& step) {
     }
 }
 
-void Transport::open() {
+void Transport::open(Endpoint endpoint) {
     close();
+    if (endpoint.tls && wire_buffer_.empty()) wire_buffer_.resize(read_size);
+    endpoint_ = std::move(endpoint);
+    // A unix socket's buffer is emptied before waiting could pay, and the sender would have to wait for us.
+    moderation_ = ReadModeration(endpoint_.unix_path.empty() ? endpoint_.read_delay_max_us : 0);
     failures_.clear();
     failure_ = Status::CONNECT_FAILED;
     opened_at_ = now_ms();
@@ -401,9 +401,11 @@ void Transport::broken(Status status, const std::string& why) {
 
 void Transport::begin_tls() {
     try {
-        tls_ = std::make_unique<TlsSession>(endpoint_.tls);
+        tls_ = std::make_unique<TlsSession>(endpoint_.tls, endpoint_.tls_name);
     } catch (const std::bad_alloc&) {
         return address_failed_later({Status::NO_MEMORY, "out of memory"});
+    } catch (const Failure& failure) {
+        return address_failed_later({failure.status(), failure.what()});
     }
     address_timer_.at(now_ms() + std::min(probe_after, std::max<TimeMs>(address_deadline_ - now_ms(), 0) / 2));
     tls_advance();

@@ -17,13 +17,15 @@
 
 namespace fanwire::core {
 
+// Where to connect to, and how.
 struct Endpoint {
     std::string host;
     std::uint16_t port = 0;
-    std::string unix_path;  // when not empty, the way to go
+    std::string unix_path;  // if not empty, this is the server, and host and port mean nothing
     TimeMs connect_timeout = 2000;
     std::uint32_t read_delay_max_us = 0;
-    std::shared_ptr<const TlsContext> tls;  // when there is one, TLS is spoken
+    std::shared_ptr<const TlsContext> tls;  // null: TLS is not spoken
+    std::string tls_name;                   // the name that the server's certificate must be for
 };
 
 class Transport {
@@ -43,7 +45,7 @@ class Transport {
         virtual Error transport_moving_on(Error why) = 0;
     };
 
-    Transport(Loop& loop, Resolver& resolver, Endpoint endpoint, Owner& owner);
+    Transport(Loop& loop, Resolver& resolver, Owner& owner);
     // Says nothing to the server, unlike close(): after a fork the connection is another process's.
     ~Transport();
     Transport(const Transport&) = delete;
@@ -54,7 +56,8 @@ class Transport {
     // closes, the next one has its turn at once. One that failed since it last was good has its turn after those that
     // did not, and of several the one that failed first: so the attempts go round. Failed is also an address whose
     // connection ends before good() was called, however far it came.
-    void open();
+    // Each attempt may go to another endpoint.
+    void open(Endpoint endpoint);
     void close();
     // The server has answered: it is not another one's turn.
     void greeted();
@@ -70,7 +73,7 @@ class Transport {
     // Bytes that were written and that the other end's system has not yet confirmed to have.
     std::size_t unconfirmed() const;
 
-    // "127.0.0.1:6379", for texts; the endpoint as configured until connected.
+    // "127.0.0.1:6379", for texts; until connected, the endpoint as it was given. Empty before the first open().
     const std::string& peer() const { return peer_; }
 
  private:
@@ -108,8 +111,8 @@ class Transport {
 
     Loop& loop_;
     Resolver& resolver_;
-    const Endpoint endpoint_;
     Owner& owner_;
+    Endpoint endpoint_;  // of the last open()
     Loop::Timer address_timer_;
     // Changes whenever the connection does; what was asked before is then none of our business any more.
     std::shared_ptr<std::uint64_t> generation_ = std::make_shared<std::uint64_t>(0);

@@ -23,8 +23,8 @@ std::shared_ptr<const TlsContext> context(TlsContext::Config config) {
     return std::make_shared<TlsContext>(std::move(config));
 }
 
-std::shared_ptr<const TlsContext> trusting(const std::string& name = "localhost") {
-    return context({name, file("ca.pem"), "", "", TlsVerify::full});
+std::shared_ptr<const TlsContext> trusting() {
+    return context({file("ca.pem"), "", "", TlsVerify::full});
 }
 
 // The other end, in memory.
@@ -126,7 +126,7 @@ TEST(Tls, BytesInAnyPieces) {
                 if ((piece < 1000 && read_piece != 100) || (read_piece == 1 && piece != 1000)) continue;
                 SCOPED_TRACE(testing::Message() << version << " " << piece << " " << read_piece);
                 Server server([&](SSL_CTX* ctx) { SSL_CTX_set_max_proto_version(ctx, version); });
-                TlsSession session(trusting());
+                TlsSession session(trusting(), "localhost");
                 join(session, server, piece);
                 ASSERT_EQ(session.state(), TlsSession::State::open) << session.error().text;
 
@@ -152,7 +152,7 @@ TEST(Tls, BytesInAnyPieces) {
 
 TEST(Tls, NothingIsReadyThatIsNot) {
     Server server;
-    TlsSession session(trusting());
+    TlsSession session(trusting(), "localhost");
     EXPECT_TRUE(session.hungry());
     EXPECT_FALSE(session.answered());
     EXPECT_TRUE(session.output().empty());
@@ -189,7 +189,7 @@ TEST(Tls, NothingIsLostWhileATicketComesInPieces) {
             },
             nullptr);
     });
-    TlsSession session(trusting());
+    TlsSession session(trusting(), "localhost");
     session.advance();
     server.take(take_output(session));
     server.accept();
@@ -219,7 +219,7 @@ TEST(Tls, NothingIsLostWhileATicketComesInPieces) {
 TEST(Tls, Goodbyes) {
     {
         Server server;
-        TlsSession session(trusting());
+        TlsSession session(trusting(), "localhost");
         join(session, server);
         server.write("last words");
         SSL_shutdown(server.ssl());
@@ -228,7 +228,7 @@ TEST(Tls, Goodbyes) {
     }
     {
         Server server;
-        TlsSession session(trusting());
+        TlsSession session(trusting(), "localhost");
         join(session, server);
         session.finish();
         server.take(take_output(session));
@@ -237,7 +237,7 @@ TEST(Tls, Goodbyes) {
         session.finish();
         EXPECT_TRUE(session.output().empty()) << "once is enough";
     }
-    TlsSession session(trusting());
+    TlsSession session(trusting(), "localhost");
     session.advance();
     take_output(session);
     session.finish();
@@ -251,7 +251,7 @@ TEST(Tls, OldVersionsAreRefused) {
             SSL_CTX_set_min_proto_version(ctx, version);
             SSL_CTX_set_max_proto_version(ctx, version);
         });
-        TlsSession session(trusting());
+        TlsSession session(trusting(), "localhost");
         join(session, server);
         EXPECT_EQ(name_of(session.error().status), "TLS_FAILED");
         EXPECT_NE(session.error().text.find("neither TLS 1.2 nor 1.3"), std::string::npos) << session.error().text;
@@ -261,7 +261,7 @@ TEST(Tls, OldVersionsAreRefused) {
 TEST(Tls, ServersThatSpeakSomethingElse) {
     for (const std::string answer : {"-ERR unknown command '\x16\x03\x01'\r\n", "HTTP/1.1 400 Bad Request\r\n", "+",
                                      "220 mail.example ESMTP\r\n", "\x16\x05"}) {
-        TlsSession session(trusting());
+        TlsSession session(trusting(), "localhost");
         session.advance();
         feed(session, answer, 100);
         EXPECT_EQ(name_of(session.error().status), "TLS_NOT_SPOKEN") << answer;
@@ -272,7 +272,7 @@ TEST(Tls, ServersThatSpeakSomethingElse) {
 
 TEST(Tls, BrokenRecordsEndIt) {
     Server server;
-    TlsSession session(trusting());
+    TlsSession session(trusting(), "localhost");
     join(session, server);
     server.write("something");
     std::string bytes = server.give();
@@ -290,7 +290,7 @@ TEST(Tls, DamagedHandshakes) {
     for (std::size_t at = 0;; at += at < 100 ? 1 : 7) {
         if (at == 2) continue;  // a record's minor version means nothing
         Server server;
-        TlsSession session(trusting());
+        TlsSession session(trusting(), "localhost");
         session.advance();
         server.take(take_output(session));
         server.accept();
@@ -329,7 +329,7 @@ TEST(Tls, WhatTheCertificateLacks) {
     for (const auto& one : cases) {
         SCOPED_TRACE(testing::Message() << one.certificate << " " << one.name);
         Server server([](SSL_CTX*) {}, one.certificate);
-        TlsSession session(trusting(one.name));
+        TlsSession session(trusting(), one.name);
         join(session, server);
         EXPECT_EQ(name_of(session.error().status), one.status) << session.error().text;
         EXPECT_NE(session.error().text.find(one.mentions), std::string::npos) << session.error().text;
@@ -338,7 +338,7 @@ TEST(Tls, WhatTheCertificateLacks) {
     for (const char* name :
          {"localhost", "LOCALHOST", "localhost.", "redis.test", "127.0.0.1", "::1", "0:0::0:1", "::1%lo"}) {
         Server server;
-        TlsSession session(trusting(name));
+        TlsSession session(trusting(), name);
         join(session, server);
         EXPECT_EQ(session.state(), TlsSession::State::open) << name << " " << session.error().text;
     }
@@ -347,7 +347,7 @@ TEST(Tls, WhatTheCertificateLacks) {
 TEST(Tls, TheAuthorityAloneIsEnoughWhenAskedFor) {
     for (const char* certificate : {"wrong-name", "common-name-ip", "partial-wildcard", "wildcard", "server"}) {
         Server server([](SSL_CTX*) {}, certificate);
-        TlsSession session(context({"localhost", file("ca.pem"), "", "", TlsVerify::ca}));
+        TlsSession session(context({file("ca.pem"), "", "", TlsVerify::ca}), "localhost");
         join(session, server);
         EXPECT_EQ(session.state(), TlsSession::State::open) << certificate << " " << session.error().text;
     }
@@ -355,7 +355,7 @@ TEST(Tls, TheAuthorityAloneIsEnoughWhenAskedFor) {
          {std::pair("self-signed", "TLS_UNTRUSTED"), std::pair("expired", "TLS_EXPIRED"),
           std::pair("stranger", "TLS_UNTRUSTED")}) {
         Server server([](SSL_CTX*) {}, certificate);
-        TlsSession session(context({"localhost", file("ca.pem"), "", "", TlsVerify::ca}));
+        TlsSession session(context({file("ca.pem"), "", "", TlsVerify::ca}), "localhost");
         join(session, server);
         EXPECT_EQ(name_of(session.error().status), status) << certificate;
     }
@@ -365,7 +365,7 @@ TEST(Tls, TheNameIsAskedForUnlessItIsAnAddress) {
     for (const auto& [name, asked] :
          {std::pair("localhost.", "localhost"), std::pair("127.0.0.1", ""), std::pair("::1", "")}) {
         Server server;
-        TlsSession session(trusting(name));
+        TlsSession session(trusting(), name);
         join(session, server);
         const char* seen = SSL_get_servername(server.ssl(), TLSEXT_NAMETYPE_host_name);
         EXPECT_STREQ(seen ? seen : "", asked);
@@ -374,12 +374,12 @@ TEST(Tls, TheNameIsAskedForUnlessItIsAnAddress) {
 
 TEST(Tls, EndsThatMeanSomething) {
     const Error lost{Status::CONNECTION_LOST, "closed"};
-    TlsSession early(trusting());
+    TlsSession early(trusting(), "localhost");
     EXPECT_EQ(name_of(early.explain_end(lost).status), "TLS_FAILED");
     for (const bool asks : {false, true}) {
         Server server(
             [&](SSL_CTX* ctx) { SSL_CTX_set_verify(ctx, asks ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr); });
-        TlsSession session(trusting());
+        TlsSession session(trusting(), "localhost");
         join(session, server);
         ASSERT_EQ(session.state(), TlsSession::State::open) << session.error().text;
         EXPECT_EQ(name_of(session.explain_end(lost).status), asks ? "TLS_FAILED" : "CONNECTION_LOST");
@@ -393,15 +393,19 @@ TEST(Tls, FilesAndNamesAreChecked) {
     auto refused = [](TlsContext::Config config, std::initializer_list<const char*> mentions) {
         expect_failure(Status::INVALID_OPTION, mentions, [&] { TlsContext made(std::move(config)); });
     };
-    refused({"h", "/nowhere", "", "", TlsVerify::full}, {"tls_ca_file", "/nowhere", "No such file"});
-    refused({"h", file("garbage.pem"), "", "", TlsVerify::full}, {"tls_ca_file", "PEM"});
-    refused({"h", "/nowhere", "", "", TlsVerify::none}, {"tls_ca_file"});
-    refused({"", "", "", "", TlsVerify::full}, {"tls_server_name"});
-    refused({"h", "", file("client.pem"), file("server.key"), TlsVerify::full}, {"tls_key_file", "tls_cert_file"});
-    refused({"h", "", file("client.pem"), file("encrypted.key"), TlsVerify::full}, {"tls_key_file", "encrypted"});
+    refused({"/nowhere", "", "", TlsVerify::full}, {"tls_ca_file", "/nowhere", "No such file"});
+    refused({file("garbage.pem"), "", "", TlsVerify::full}, {"tls_ca_file", "PEM"});
+    refused({"/nowhere", "", "", TlsVerify::none}, {"tls_ca_file"});
+    for (const std::string& name : {std::string(), std::string(".redis.test"), std::string("a\0b", 3)}) {
+        expect_failure(Status::INVALID_OPTION, {"tls_server_name"}, [&] { trusting()->check_name(name); });
+        expect_failure(Status::INVALID_OPTION, {"tls_server_name"}, [&] { TlsSession session(trusting(), name); });
+    }
+    context({file("ca.pem"), "", "", TlsVerify::ca})->check_name("");
+    refused({"", file("client.pem"), file("server.key"), TlsVerify::full}, {"tls_key_file", "tls_cert_file"});
+    refused({"", file("client.pem"), file("encrypted.key"), TlsVerify::full}, {"tls_key_file", "encrypted"});
     EXPECT_EQ(ERR_peek_error(), 0u) << "nothing is left behind on the caller's thread";
     ERR_put_error(ERR_LIB_USER, 0, 77, "", 0);
-    refused({"h", file("garbage.pem"), "", "", TlsVerify::full}, {"tls_ca_file"});
+    refused({file("garbage.pem"), "", "", TlsVerify::full}, {"tls_ca_file"});
     EXPECT_EQ(ERR_GET_REASON(ERR_get_error()), 77) << "what was there stays";
     EXPECT_EQ(ERR_get_error(), 0u);
 }

@@ -104,13 +104,14 @@ class Client : public Transport::Owner {
  public:
     explicit Client(std::vector<Address> addresses, std::shared_ptr<const TlsContext> tls = nullptr,
                     TimeMs connect_timeout = patience)
-        : resolver_([addresses](const std::string&, std::uint16_t, int) {
-              return Resolved{addresses, {}};
+        : resolver_([addresses](const std::string& host, std::uint16_t port, int flags) {
+              return host == "redis.test" ? Resolved{addresses, {}} : look_up(host, port, flags);
           }),
-          transport_(std::make_unique<Transport>(
-              loop_, resolver_, Endpoint{"redis.test", 1, "", connect_timeout, 0, std::move(tls)}, *this)) {}
+          transport_(std::make_unique<Transport>(loop_, resolver_, *this)),
+          endpoint{"redis.test", 1, "", connect_timeout, 0, std::move(tls), "localhost"} {}
 
     Transport& transport() { return *transport_; }
+    void open() { transport_->open(endpoint); }
     void destroy() { transport_.reset(); }
     Loop& loop() { return loop_; }
 
@@ -135,7 +136,7 @@ class Client : public Transport::Owner {
     bool connect() {
         opened = false;
         broken.reset();
-        transport_->open();
+        open();
         return until([&] { return opened || broken; }) && opened;
     }
 
@@ -175,6 +176,9 @@ class Client : public Transport::Owner {
     std::unique_ptr<Transport> transport_;
     std::vector<char> room_;
     std::function<void(TimeMs)> timer_at_;
+
+ public:
+    Endpoint endpoint;  // of the next open()
 };
 
 std::string read_available(int fd) {
@@ -207,7 +211,7 @@ TEST(TransportAddresses, SilentOnesLeaveTimeForThoseBehindThem) {
         client.transport().close();
     });
     deadline.at(now_ms() + timeout);
-    client.transport().open();
+    client.open();
     EXPECT_TRUE(client.until([&] { return client.opened || client.broken || given_up; }));
     EXPECT_TRUE(client.opened) << (client.broken ? client.broken->text : "given up");
     EXPECT_EQ(client.transport().peer(), healthy.text());
@@ -301,6 +305,22 @@ TEST(TransportAddresses, AGoodOneStaysTheFirstChoice) {
     EXPECT_EQ(client.transport().peer(), a.text());
 }
 
+// As when a Sentinel names another master.
+TEST(TransportAddresses, EachAttemptMayGoToAnotherEndpoint) {
+    Listener a, b;
+    Client client({a.address()});
+    ASSERT_TRUE(client.connect());
+    EXPECT_EQ(client.transport().peer(), a.text());
+    client.endpoint.unix_path = "/nowhere/redis.sock";
+    EXPECT_FALSE(client.connect());
+    EXPECT_NE(client.broken->text.find("/nowhere/redis.sock"), std::string::npos) << client.broken->text;
+    client.endpoint.unix_path.clear();
+    client.endpoint.host = "127.0.0.1";
+    client.endpoint.port = b.port();
+    ASSERT_TRUE(client.connect());
+    EXPECT_EQ(client.transport().peer(), b.text());
+}
+
 TEST(TransportAddresses, OneThatRefusesIsPassedOverInTheSameAttempt) {
     Listener dead, b;
     dead.close();
@@ -311,13 +331,12 @@ TEST(TransportAddresses, OneThatRefusesIsPassedOverInTheSameAttempt) {
 
 TEST(TransportAddresses, SilentInTheHandshakeOfTlsIsSickToo) {
     Listener silent, other;
-    const auto tls =
-        std::make_shared<TlsContext>(TlsContext::Config{"localhost", file("ca.pem"), "", "", TlsVerify::full});
+    const auto tls = std::make_shared<TlsContext>(TlsContext::Config{file("ca.pem"), "", "", TlsVerify::full});
     Client client({silent.address(), other.address()}, tls, 400);
-    client.transport().open();
+    client.open();
     EXPECT_TRUE(client.until([&] { return other.waiting(); })) << "in the same attempt";
     client.transport().close();
-    client.transport().open();
+    client.open();
     EXPECT_TRUE(client.until([&] { return client.transport().peer() == silent.text(); })) << "both are sick";
 }
 
@@ -472,19 +491,33 @@ class TlsServer {
 struct TransportTls : testing::Test {
     Listener listener;
     TlsServer server{listener};
-    Client client{
-        {listener.address()},
-        std::make_shared<TlsContext>(TlsContext::Config{"localhost", file("ca.pem"), "", "", TlsVerify::full})};
+    Client client{{listener.address()},
+                  std::make_shared<TlsContext>(TlsContext::Config{file("ca.pem"), "", "", TlsVerify::full})};
 
     bool until(const std::function<bool()>& done) {
         return client.until(done, [&] { server.step(); });
     }
     void SetUp() override {
-        client.transport().open();
+        client.open();
         ASSERT_TRUE(until([&] { return (client.opened && server.open()) || client.broken; }));
         ASSERT_TRUE(client.opened) << client.broken->text;
     }
 };
+
+// One context, whatever the name.
+TEST_F(TransportTls, EachAttemptMayExpectAnotherName) {
+    for (const auto& [name, status] :
+         {std::pair("elsewhere.test", Status::TLS_WRONG_NAME), std::pair("127.0.0.1", Status::OK),
+          std::pair(".no-name", Status::INVALID_OPTION)}) {
+        TlsServer other(listener);
+        client.opened = false;
+        client.broken.reset();
+        client.endpoint.tls_name = name;
+        client.open();
+        ASSERT_TRUE(client.until([&] { return client.opened || client.broken; }, [&] { other.step(); }));
+        EXPECT_EQ(client.broken ? client.broken->status : Status::OK, status) << name;
+    }
+}
 
 // The descriptor is silent about what was taken from it already.
 TEST_F(TransportTls, WhatWasReceivedAlreadyIsReadOn) {
