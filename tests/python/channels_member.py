@@ -42,23 +42,10 @@ async def be_layer(layer):
 
 
 async def be_consumers():
-    from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
+    from channels.generic.websocket import WebsocketConsumer
     from channels.testing import WebsocketCommunicator
     from asgiref.sync import async_to_sync
-
-    class Chat(AsyncWebsocketConsumer):
-        async def connect(self):
-            await self.channel_layer.group_add("room", self.channel_name)
-            await self.accept()
-
-        async def disconnect(self, code):
-            await self.channel_layer.group_discard("room", self.channel_name)
-
-        async def receive(self, text_data):
-            await self.channel_layer.group_send("room", {"type": "chat.message", "text": text_data})
-
-        async def chat_message(self, event):
-            await self.send(text_data=event["text"])
+    from channels_chat import Chat
 
     class SyncChat(WebsocketConsumer):
         def connect(self):

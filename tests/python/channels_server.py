@@ -3,7 +3,6 @@
 import os
 
 import django
-from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 
@@ -11,20 +10,6 @@ layer = {"BACKEND": os.environ["LAYER"], "CONFIG": {"hosts": [os.environ["REDIS_
 settings.configure(CHANNEL_LAYERS={"default": layer}, INSTALLED_APPS=["channels"], DATABASES={}, ALLOWED_HOSTS=["*"])
 django.setup()
 
-
-class Chat(AsyncWebsocketConsumer):
-    async def connect(self):
-        await self.channel_layer.group_add("room", self.channel_name)
-        await self.accept()
-
-    async def disconnect(self, code):
-        await self.channel_layer.group_discard("room", self.channel_name)
-
-    async def receive(self, text_data):
-        await self.channel_layer.group_send("room", {"type": "chat.message", "text": text_data})
-
-    async def chat_message(self, event):
-        await self.send(text_data=event["text"])
-
+from channels_chat import Chat  # noqa: E402
 
 application = ProtocolTypeRouter({"websocket": Chat.as_asgi()})
