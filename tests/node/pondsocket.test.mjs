@@ -338,3 +338,33 @@ test('a backend waits for its Redis, and says why it cannot be', async () => {
   await assert.rejects(backend.broadcast('e', 'c', message('USER_LEFT')), { message: 'Redis backend is not connected' });
   await assert.rejects(new RedisDistributedBackend({ port: 99999 }).initialize(), /port must be/);
 });
+
+test("over a client of text alone, as Bun's is: bytes that it damages are an error, and text arrives", async () => {
+  const listeners = new Map();
+  const fake = {
+    connected: true,
+    async connect() {},
+    duplicate: async () => ({ ...fake }),
+    close() {},
+    psubscribe() {},
+    subscribe: async (name, listener) => listeners.set(name, listener),
+    unsubscribe: async (name) => listeners.delete(name),
+    publish: async (channel, payload) => listeners.get(channel)(String(payload), channel),
+    send: async (_command, [channel, payload]) => fake.publish(channel, payload),
+  };
+  const real = globalThis.Bun && new globalThis.Bun.RedisClient(server.url);
+  for (const client of real ? [fake, real] : [fake]) {
+    const errors = [];
+    const got = [];
+    const pubsub = new RedisPubSub({ client, onError: (error) => errors.push(error) });
+    await pubsub.subscribe('text.only', (_topic, data) => got.push(String(data)));
+    await pubsub.publish('text.only', Buffer.from([97, 255, 0]));
+    await pubsub.publish('text.only', Buffer.from('é\0'));
+    await until(() => got.length > 0 && errors.length > 0);
+    assert.deepEqual(got, ['é\0']);
+    assert.match(errors[0].message, /^a message of text\.only has bytes that are no text, and the client /);
+    assert.equal(errors[0].code, 'CLIENT_LACKS');
+    await pubsub.close();
+  }
+  real?.close();
+});

@@ -9,6 +9,7 @@ const { kChannel, kPattern, kShard, dialectOf, isClient, missing, end } = requir
 
 const kPollMs = 50;
 const kRetryMs = 500;
+const kReplacement = '\ufffd'; // what a decoder puts in place of bytes that are no UTF-8
 const kFew = 100; // "error" listeners of many faces on one client are no leak
 
 class ClientMessage {
@@ -26,6 +27,12 @@ class ClientMessage {
 
   get data() {
     return typeof this.#received === 'string' ? Buffer.from(this.#received) : this.#received;
+  }
+
+  /** An error where the client has made text of bytes that are none, so that `data` is not what was sent. */
+  get damage() {
+    const isDamaged = typeof this.#received === 'string' && this.#received.includes(kReplacement);
+    return isDamaged ? damaged(this.channel) : undefined;
   }
 }
 
@@ -373,6 +380,12 @@ class ClientBus extends EventEmitter {
     } catch {} // it has ended by itself
   }
 }
+
+const damaged = (channel) =>
+  Object.assign(
+    new Error(`a message of ${channel} has bytes that are no text, and the client that was passed in gives messages as text only`),
+    { code: 'CLIENT_LACKS', retryable: false, channel },
+  );
 
 const lost = () => Object.assign(new Error('the connection to Redis was lost'), { code: 'CONNECTION_LOST', retryable: true });
 

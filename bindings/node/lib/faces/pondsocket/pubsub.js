@@ -7,6 +7,12 @@ const { globOf, prefixOf } = require('./topics.js');
 
 const kCloseMs = 500; // for what was published and is on its way
 
+// Only a message of a client that was passed in can be damaged.
+function bytesOf(message) {
+  if (message.damage !== undefined) throw message.damage;
+  return message.data;
+}
+
 class RedisPubSub {
   #link;
   #subscriptions = new Map(); // pattern -> [{handler, call}]
@@ -19,7 +25,7 @@ class RedisPubSub {
     this.#onError = onError;
     this.#link = linkTo(settings, {
       onEvent: (event, payload) => event === 'error' && this.#report(payload),
-      decode: ({ data }) => data,
+      decode: bytesOf,
       call: (call, data, { channel }) => call(channel, data),
       onError: (error) => this.#report(error),
     });
