@@ -16,7 +16,11 @@ CustomBackend::CustomBackend(const Settings& settings, std::unique_ptr<Broker> b
       listener_(listener),
       broker_(std::move(broker)),
       reports_(std::make_shared<BrokerReports>(wake)),
-      timer_(loop, std::move(wake)) {}
+      timer_(loop, [this, wake = std::move(wake)] {
+          timer_at_ = never;
+          timer_fired_ = true;
+          wake();
+      }) {}
 
 CustomBackend::~CustomBackend() {
     reports_->close();
@@ -222,7 +226,7 @@ void CustomBackend::woken() noexcept {
             ++next_;
         }
         if (std::exchange(drops_, false)) dropped();
-        if (timer_at_ <= now_ms()) on_time();
+        if (std::exchange(timer_fired_, false)) on_time();
         send_waiting();
     } catch (const std::bad_alloc&) {  // what is left has its turn soon
         due_by(now_ms() + 1);

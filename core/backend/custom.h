@@ -96,7 +96,8 @@ class CustomBackend : public Backend {
     Questions questions_;  // also those of while it is away: asked again
     std::uint64_t last_id_ = 0;
     Loop::Timer timer_;
-    TimeMs timer_at_ = never;  // no later than the first of all times that are waited for
+    TimeMs timer_at_ = never;   // no later than the first of all times that are waited for
+    bool timer_fired_ = false;  // which may be a little early: then nothing is due, and it is set again
 };
 
 }  // namespace fanwire::core

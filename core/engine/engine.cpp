@@ -62,6 +62,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events, std::unique_p
         });
     }
     share_->queue.wake = [this] { wake(); };
+    loop_.on_unexpected([this](const char* what) { break_down(what); });
     try {
         io_thread_ = start_thread("fanwire-io", [this] {
             become_io_thread();
@@ -140,23 +141,39 @@ Error Engine::close(Deadline deadline) {
     refuse_io_thread("close");
     std::lock_guard closing(close_mutex_);
     if (!io_thread_.joinable()) return {};
-    outbox_.shut();
-    inquiries_.shut();
-    credentials_.shut();
-    share_->queue.shut();
+    shut_doors();
     close_deadline_ = deadline;  // seen by whoever sees close_asked_
-    closed_.store(true, std::memory_order_release);
     close_asked_.store(true, std::memory_order_release);
     loop_.wake();
     io_thread_.join();
+    if (broken_) return broken_;
     if (left_without_outcome_ == 0) return {};
     return Error::of(Status::TIMEOUT, {"closed with ", std::to_string(left_without_outcome_),
                                        " publishes that had no outcome; each has been reported"});
 }
 
+void Engine::shut_doors() {
+    outbox_.shut();
+    inquiries_.shut();
+    credentials_.shut();
+    share_->queue.shut();
+    closed_.store(true, std::memory_order_release);
+}
+
 // ---- IO thread -----------------------------------------------------------------------------------------------------
 
+// A fault of ours: what it has left behind is not known, so the engine ends, outside of whatever was under way.
+void Engine::break_down(const char* what) noexcept {
+    if (!broken_) {
+        broken_ = Error::of(Status::INTERNAL, {"an unexpected exception has ended the engine: ", what});
+        log_.write(LogLevel::error, {broken_.text});
+        shut_doors();
+    }
+    loop_.wake();
+}
+
 void Engine::woken() {
+    if (broken_) return finish(broken_);
     wake_pending_.store(false, std::memory_order_release);
     // Read first: once it is set nothing more is accepted, so what is taken below is all there is.
     const bool close_asked = close_asked_.load(std::memory_order_acquire);
@@ -180,7 +197,7 @@ void Engine::woken() {
     if (!close_asked || (!complete && std::chrono::steady_clock::now() < close_deadline_)) return;
     closing_ = true;
     if (close_is_due())
-        finish();
+        finish(closed_error);
     else if (close_deadline_ != Deadline::max())
         close_timer_->at(std::chrono::ceil<std::chrono::milliseconds>(close_deadline_.time_since_epoch()).count());
 }
@@ -243,21 +260,23 @@ bool Engine::close_is_due() const {
 }
 
 // What was accepted, and for want of memory has not come further than our doors.
-void Engine::refuse_the_rest() noexcept {
-    left_without_outcome_ += outbox_.refuse(closed_error, [this](const SettledRun& run) { reports_.on_settled(run); });
-    upkeep_.end_all(closed_error);
-    inquiries_.end_questions(closed_error);
+void Engine::refuse_the_rest(const Error& why) noexcept {
+    left_without_outcome_ += outbox_.refuse(why, [this](const SettledRun& run) { reports_.on_settled(run); });
+    upkeep_.end_all(why);
+    inquiries_.end_questions(why);
 }
 
-void Engine::finish() {
-    inquiries_.requests().end_all(closed_error);
+void Engine::finish(const Error& why) {
+    if (std::exchange(finished_, true)) return loop_.stop();  // what it began has thrown, too
+    inquiries_.requests().end_all(why);
     left_without_outcome_ = backend_->unsettled();
-    refuse_the_rest();
-    backend_->stop(closed_error);
-    fanout_.remove_all(closed_error);
+    refuse_the_rest(why);
+    backend_->stop(why);
+    fanout_.remove_all(why);
     share_->state.closed();
     share_->metrics.connected.set(0);
     reports_.on_links(false, false);
+    if (broken_) reports_.on_broken(why);
     fanout_.commit();
     loop_.stop();
 }

@@ -120,8 +120,10 @@ class Engine {
     void turn_ended();
     void arm_request_timer() noexcept;
     bool close_is_due() const;
-    void refuse_the_rest() noexcept;
-    void finish();
+    void refuse_the_rest(const Error& why) noexcept;
+    void finish(const Error& why);
+    void shut_doors();
+    void break_down(const char* what) noexcept;
 
     const Settings settings_;
     const Namespace names_;
@@ -149,6 +151,8 @@ class Engine {
     std::unique_ptr<Loop::PreciseTimer> hold_timer_;  // if publishes are held back at all
     TimeMs request_timer_at_ = never;
     bool closing_ = false;
+    Error broken_;                          // by an unexpected exception; read when the thread has ended
+    bool finished_ = false;                 // or about to be
     std::size_t left_without_outcome_ = 0;  // read when the thread has ended
 
     std::mutex close_mutex_;  // one close at a time

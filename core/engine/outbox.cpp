@@ -93,7 +93,7 @@ void Outbox::check_offline() const {
     {
         std::lock_guard lock(mutex_);
         try {
-            check_room(prefix.size() + channel.size() + payload.size());
+            check_room(PublishBatch::encoded_size(prefix.size() + channel.size(), payload.size()));
         } catch (const Failure& failure) {
             if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
             if (failure.status() == Status::NOT_CONNECTED && !connection_needed_.exchange(true)) wake_();

@@ -31,6 +31,8 @@ class Reports final : public BackendListener {
 
     // What is reported from here on was read now.
     void read_now() noexcept { read_us_ = now_us(); }
+    // The engine has ended because of a fault of its own.
+    void on_broken(const Error& why) { report(Event::of(EventKind::error, why)); }
     // Why no attempt to connect follows; OK: one does, or there is a connection.
     const Error& exhausted() const { return exhausted_; }
 

@@ -28,13 +28,22 @@ event* make_event(event_base* base, int fd, short what, event_callback_fn callba
     return made;
 }
 
+// The loop that this thread runs.
+thread_local const Loop* running = nullptr;
+
 // libevent is C: no exception may pass through it. What a callback could not do for want of memory it has to take up
-// again at its next call, or leave to a timeout.
+// again at its next call, or leave to a timeout. Any other exception is a fault of ours.
 template <class Callback>
 void run_guarded(Callback&& callback) noexcept {
     try {
         callback();
+    } catch (const std::bad_alloc&) {
+    } catch (const Failure& failure) {
+        if (failure.status() != Status::NO_MEMORY) running->report_unexpected(failure.what());
+    } catch (const std::exception& error) {
+        running->report_unexpected(error.what());
     } catch (...) {
+        running->report_unexpected("an exception of unknown type");
     }
 }
 
@@ -90,6 +99,7 @@ Loop::~Loop() {
 }
 
 void Loop::run() {
+    running = this;
     event_base_loop(base_, EVLOOP_NO_EXIT_ON_EMPTY);
 }
 void Loop::stop() {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "core/base/clock.h"
@@ -24,6 +25,14 @@ class Loop {
     ~Loop();
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
+
+    // `unexpected` is called in the loop when a callback throws anything but std::bad_alloc, which callbacks take up
+    // again by themselves. It may not throw. To be set before run().
+    using Unexpected = std::function<void(const char* what)>;
+    void on_unexpected(Unexpected unexpected) { unexpected_ = std::move(unexpected); }
+    void report_unexpected(const char* what) const {
+        if (unexpected_) unexpected_(what);
+    }
 
     // Runs until stop().
     void run();
@@ -90,6 +99,7 @@ class Loop {
 
     event_base* base_;
     Callback woken_;
+    Unexpected unexpected_;
     std::unique_ptr<Wakeup> wakeup_;
     std::mutex mutex_;
     std::vector<Callback> posted_;

@@ -37,7 +37,19 @@ void clear_vector(std::vector<T>& values, std::size_t keep) noexcept {
     if (values.capacity() > keep) std::vector<T>().swap(values);
 }
 
+// How many digits a count has.
+std::size_t digits_of(std::size_t n) {
+    std::size_t digits = 1;
+    for (; n >= 1000; n /= 1000) digits += 3;
+    return digits + (n >= 10 ? 1 : 0) + (n >= 100 ? 1 : 0);
+}
+
 }  // namespace
+
+std::size_t PublishBatch::encoded_size(std::size_t channel_size, std::size_t payload_size) {
+    return head.size() + digits_of(channel_size) + 2 + channel_size + 3 + digits_of(payload_size) + 2 + payload_size +
+           2;
+}
 
 // Inline, since each publish of each caller comes through here.
 [[gnu::always_inline]] inline char* PublishBatch::make_room(std::size_t size,

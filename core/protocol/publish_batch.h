@@ -106,6 +106,8 @@ struct PublishBatch {
     TimeMs deadline = never;
     std::size_t timed = 0;  // records with a timeout of their own
 
+    // Returns how many bytes add() appends for a channel and a payload of these sizes.
+    static std::size_t encoded_size(std::size_t channel_size, std::size_t payload_size);
     // Appends PUBLISH to the channel `prefix` and `channel` make; gives the command's size. Nothing is changed if it
     // throws std::bad_alloc.
     std::uint32_t add(std::string_view prefix, std::string_view channel, std::string_view payload,

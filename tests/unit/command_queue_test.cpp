@@ -436,5 +436,15 @@ TEST_F(CommandQueueTest, ChunksAreUsedAgain) {
     EXPECT_LE(batch.spare.size(), PublishBatch::spare_max);
 }
 
+TEST(PublishBatch, KnowsHowManyBytesAPublishWillHave) {
+    for (const std::size_t size : {0, 1, 9, 10, 99, 100, 999, 1000, 1001, 9999, 10000, 99999, 100000, 1234567}) {
+        PublishBatch batch;
+        const std::string text(size, 'x');
+        const std::size_t channel = std::max<std::size_t>(size % 1025, 1);
+        EXPECT_EQ(PublishBatch::encoded_size(channel, size), batch.add("x", std::string(channel - 1, 'c'), text));
+        EXPECT_EQ(batch.bytes(), PublishBatch::encoded_size(channel, size));
+    }
+}
+
 }  // namespace
 }  // namespace fanwire::core

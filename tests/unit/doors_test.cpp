@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -37,10 +38,15 @@ struct Doors {
         if (wanted != name) return;
         wanted.clear();
         lock.unlock();
+        struct Passed {
+            std::unique_lock<std::mutex>& lock;
+            ~Passed() {  // also when the action throws
+                lock.lock();
+                done = true;
+                changed.notify_all();
+            }
+        } passed{lock};
         action();
-        lock.lock();
-        done = true;
-        changed.notify_all();
     }
     void when(const std::string& name, std::function<void()> then) {
         std::lock_guard lock(mutex);
@@ -161,6 +167,28 @@ TEST_P(DoorsTest, WhatWasPublishedBeforeCloseIsSent) {
     EXPECT_FALSE(left) << left.text;
     EXPECT_EQ(outcomes->ok, 3);
     EXPECT_EQ(outcomes->failed, 0);
+}
+
+// It stands for any fault of the engine's own on its IO thread.
+TEST_P(DoorsTest, AnUnexpectedExceptionEndsTheEngineWithInternal) {
+    const auto outcomes = std::make_shared<Outcomes>();
+    SubscriptionRef subscription = subscribe(inbox);
+    doors.when(GetParam(), [&] {
+        engine.publish("c", "x", outcomes);
+        throw std::runtime_error("a fault");
+    });
+    other = engine.subscribe(TargetKind::channel, "other", engine.outlet(elsewhere), nullptr);
+    ASSERT_TRUE(doors.passed());
+    EXPECT_TRUE(until([&] { return subscription->state() == SubscriptionState::ended; }));
+    EXPECT_TRUE(until([&] { return other->state() == SubscriptionState::ended; }));
+    EXPECT_TRUE(until([&] { return outcomes->failed == 1; }));
+    EXPECT_TRUE(engine.closed());
+    EXPECT_THROW(engine.publish("c", "x"), Failure);
+    EXPECT_THROW(engine.wait_connected(std::chrono::steady_clock::now() + 30s), Failure);
+    const Error left = engine.close(std::chrono::steady_clock::now() + 30s);
+    EXPECT_EQ(left.status, Status::INTERNAL);
+    EXPECT_NE(left.text.find("a fault"), std::string::npos) << left.text;
+    EXPECT_FALSE(engine.close(std::chrono::steady_clock::now())) << "once is enough";
 }
 
 INSTANTIATE_TEST_SUITE_P(At, DoorsTest,

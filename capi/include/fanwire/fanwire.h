@@ -434,8 +434,9 @@ FANWIRE_API int fanwire_engine_set_credentials(fanwire_engine *engine, const cha
  * subscriptions (ENDED, CLOSED), disconnects and stops the IO thread. Every outcome has been reported when it
  * returns. The handle stays valid: calls on it give CLOSED. A second close is OK and does nothing; while another
  * thread closes, it waits for that one.
- * Errors: TIMEOUT (closed all the same; the text says how many publishes had no outcome); INVALID_ARGUMENT when
- * called from a wake or log function. */
+ * Errors: TIMEOUT (closed all the same; the text says how many publishes had no outcome); INTERNAL (a fault of the engine's
+ * own had ended it before: its subscriptions have ENDED with INTERNAL, an ERROR event and the log say what it was);
+ * INVALID_ARGUMENT when called from a wake or log function. */
 FANWIRE_API int fanwire_engine_close(fanwire_engine *engine, uint64_t timeout_ms);
 
 /* Closes with a timeout of 0 if still open, frees *engine and sets it to NULL. Does nothing when called from a wake or
