@@ -55,16 +55,22 @@ class RedisBackend:
         return asyncio.iscoroutinefunction(getattr(connection, "read_response", None)) or _is_cluster(client)
 
     async def start(self, reports: Reports) -> None:
+        """Connects in the background, and again whenever the connection is lost: after 0.1 s, then less and less often, at
+        least every 30 s."""
         self._reports = reports
         self._task = asyncio.get_running_loop().create_task(self._run(reports), name="fanwire backend")
 
     async def subscribe(self, name: bytes, is_pattern: bool) -> None:
+        """Returns when Redis has confirmed it. Raises NoPermissionError, RedisError or ConnectionLostError."""
         await self._command(b"PSUBSCRIBE" if is_pattern else b"SUBSCRIBE", name)
 
     async def unsubscribe(self, name: bytes, is_pattern: bool) -> None:
+        """Returns when Redis has confirmed it. Raises as subscribe() does."""
         await self._command(b"PUNSUBSCRIBE" if is_pattern else b"UNSUBSCRIBE", name)
 
     async def publish(self, channel: bytes, payload: bytes) -> int:
+        """Returns the number of receivers as Redis counts them. Raises NoPermissionError or RedisError; OutcomeUnknownError
+        when the client's connection broke."""
         return int(await translated(self._client.execute_command("PUBLISH", channel, payload, **self._target)))
 
     async def publish_many(self, publishes: Sequence[tuple[bytes, bytes]]) -> list[int | BaseException]:
@@ -76,6 +82,7 @@ class RedisBackend:
         return [to_error(answer) if isinstance(answer, BaseException) else int(answer) for answer in answers]
 
     async def numsub(self, channels: Sequence[bytes]) -> Sequence[int]:
+        """Returns how many subscribers Redis counts for each channel; in a cluster those of all nodes."""
         if not channels:
             return []
         targets = [{"target_nodes": node} for node in self._client.get_nodes()] if self._is_cluster else [{}]
@@ -88,6 +95,7 @@ class RedisBackend:
         return [total[channel] for channel in channels]
 
     async def close(self) -> None:
+        """Ends the connection that subscribes. The client stays open."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
