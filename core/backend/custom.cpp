@@ -10,8 +10,7 @@ namespace fanwire::core {
 
 CustomBackend::CustomBackend(const Settings& settings, std::unique_ptr<Broker> broker, Topics& topics,
                              BackendListener& listener, Loop& loop, std::function<void()> wake)
-    : publish_timeout_(settings.publish_timeout_ms),
-      drain_wait_(settings.drain_wait_ms),
+    : drain_wait_(settings.drain_wait_ms),
       topics_(topics),
       listener_(listener),
       broker_(std::move(broker)),

@@ -77,7 +77,7 @@ class CustomBackend : public Backend {
     void settle_sent(const Error& why);
     void end_questions(const Error& why);
 
-    const TimeMs publish_timeout_, drain_wait_;
+    const TimeMs drain_wait_;
     Topics& topics_;
     BackendListener& listener_;
     const std::unique_ptr<Broker> broker_;

@@ -22,7 +22,7 @@ class Querying final : public Conversation {
     // from within the link's calls or ours. It may ask; it must throw nothing.
     using Answer = std::function<void(const Reply* reply, const Error& why)>;
 
-    Querying() = default;
+    Querying() : limits_(Limits{}) {}
     explicit Querying(Limits limits) : limits_(limits) {}
 
     // `name`: the command's, for texts. Returns Error(), or why the query was not accepted (QUEUE_FULL, or

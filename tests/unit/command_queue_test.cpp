@@ -437,7 +437,8 @@ TEST_F(CommandQueueTest, ChunksAreUsedAgain) {
 }
 
 TEST(PublishBatch, KnowsHowManyBytesAPublishWillHave) {
-    for (const std::size_t size : {0, 1, 9, 10, 99, 100, 999, 1000, 1001, 9999, 10000, 99999, 100000, 1234567}) {
+    for (const std::size_t size :
+         {0u, 1u, 9u, 10u, 99u, 100u, 999u, 1000u, 1001u, 9999u, 10000u, 99999u, 100000u, 1234567u}) {
         PublishBatch batch;
         const std::string text(size, 'x');
         const std::size_t channel = std::max<std::size_t>(size % 1025, 1);

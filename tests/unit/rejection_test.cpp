@@ -202,7 +202,7 @@ TEST_F(RejectionTest, NothingIsLostOrSpoilt) {
                 case 0:
                     payloads.push_back(std::to_string(payloads.size()) + " " +
                                        std::string(pick(8) ? pick(300) : 40000 + pick(40000), 'x'));
-                    add(*queues[q], payloads.back(), step + 20 + pick(50));
+                    add(*queues[q], payloads.back(), step + 20 + static_cast<TimeMs>(pick(50)));
                     break;
                 case 1:
                     wire[q] += write(*queues[q], 1 + pick(pick(4) ? 400 : 100000));
