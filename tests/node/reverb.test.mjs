@@ -480,6 +480,7 @@ for (const [name, make] of Object.entries(makers)) {
     try {
       await provider.connect();
       assert.equal(await provider.publish(message), 1);
+      await until(() => record.seen.length === 1); // Redis answers the publisher before it writes to the subscriber
       await own.kill();
       await until(() => !provider.isConnected());
       const counts = Array.from({ length: 20 }, (_, i) => provider.publish({ type: 'n', i }));
