@@ -7,6 +7,9 @@ namespace fanwire::core {
 void BrokerReports::add(Report report) {
     std::lock_guard lock(mutex_);
     if (!wake_) return;
+    const bool always = report.kind == Report::Kind::ready || report.kind == Report::Kind::lost;
+    if (!always && reports_.size() >= count_max)
+        throw Failure(Status::QUEUE_FULL, std::to_string(count_max) + " reports wait for the engine");
     const bool first = reports_.empty();
     reports_.push_back(std::move(report));
     if (first) wake_();
@@ -43,7 +46,7 @@ bool BrokerReports::message(TargetKind kind, std::string_view name, std::string_
     const std::size_t size = name.size() + report.channel.size() + payload.size() + sizeof report;
     std::lock_guard lock(mutex_);
     if (!wake_) return true;
-    if (waiting_ > 0 && waiting_ + size > waiting_max) {
+    if ((waiting_ > 0 && waiting_ + size > waiting_max) || reports_.size() >= count_max) {
         dropped_ = true;
         return false;
     }

@@ -17,12 +17,14 @@
 namespace fanwire::core {
 
 // What a broker reports, from any thread, until the engine is closed; afterwards reports are ignored. The engine's IO
-// thread takes them in order. All may throw std::bad_alloc, and then have reported nothing.
+// thread takes them in order. All may throw std::bad_alloc and, but for ready() and lost(), Failure QUEUE_FULL when
+// count_max reports wait; then they have reported nothing.
 class BrokerReports {
  public:
     // Of messages, in bytes: what may wait for the IO thread. What comes beyond is dropped, which is a GAP for each
     // subscription.
     static constexpr std::size_t waiting_max = 64 * 1024 * 1024;
+    static constexpr std::size_t count_max = std::size_t{1} << 20;
 
     struct Report {
         enum class Kind : std::uint8_t { ready, lost, confirmed, refused, message, settled, counted };

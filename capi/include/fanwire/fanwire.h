@@ -647,7 +647,9 @@ FANWIRE_API int fanwire_options_set_broker(fanwire_options *options, const fanwi
                                            size_t calls_size, void *user_data);
 
 /* The broker is connected, for the first time or again: subscriptions are asked for, and what waited is published. Thread of
- * this and all that follow: any, also from within the calls above. Errors: INVALID_ARGUMENT, NO_MEMORY. */
+ * this and all that follow: any, also from within the calls above. Errors: INVALID_ARGUMENT, NO_MEMORY; of those that are
+ * about a subscription, a message, a publish or a count also QUEUE_FULL (1048576 reports wait for the IO thread: report it
+ * again). */
 FANWIRE_API int fanwire_broker_ready(fanwire_broker *broker);
 
 /* The connection is lost, or could not be made: `status` and `text` (NULL: the status's own) say why. Subscriptions are LOST
