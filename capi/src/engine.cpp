@@ -14,15 +14,72 @@ constexpr uint64_t timeout_max = UINT32_MAX;
 // With an outcome.
 void publish_to(Engine& engine, std::string_view channel, std::string_view payload, const std::shared_ptr<Inbox>& sink,
                 void* user_data, std::uint32_t timeout) {
-    if (!sink->reserve_outcome())
-        throw Failure(Status::QUEUE_FULL,
-                      "the inbox waits for " + std::to_string(Inbox::outcomes_max) + " outcomes that were not drained");
+    if (!sink->reserve_outcome()) throw Failure(outcomes_full());
     try {
         engine.publish(channel, payload, sink, user_data, timeout);
     } catch (...) {
         sink->cancel_outcome();
         throw;
     }
+}
+
+Outbox::Publish publish_of(const Engine& engine, const fanwire_publish_args* args, size_t args_size) {
+    const auto asked = copy_in(args, args_size, "args");
+    Outbox::Publish publish{bytes(asked.channel, asked.channel_size, "channel"),
+                            bytes(asked.payload, asked.payload_size, "payload"), nullptr, nullptr,
+                            static_cast<std::uint32_t>(std::min(asked.timeout_ms, timeout_max))};
+    if (asked.inbox) {
+        publish.sink = checked_beside(engine, asked.inbox).inbox;
+        publish.user_data = asked.user_data;
+    }
+    return publish;
+}
+
+Inbox& inbox_of(const Outbox::Publish& publish) {
+    return static_cast<Inbox&>(*publish.sink);
+}
+
+// Slots for the outcomes, one lock for each run of publishes with the same inbox. Returns for how many publishes, from
+// the first one on, there are slots; if not for all, `why`.
+size_t reserve_slots(std::span<const Outbox::Publish> row, Error& why) {
+    for (size_t from = 0, to; from < row.size(); from = to) {
+        for (to = from + 1; to < row.size() && row[to].sink == row[from].sink;) ++to;
+        if (!row[from].sink) continue;
+        size_t kept = 0;
+        try {
+            kept = inbox_of(row[from]).reserve_outcomes(to - from);
+            if (kept == to - from) continue;
+            why = outcomes_full();
+        } catch (const std::bad_alloc&) {
+            why = {Status::NO_MEMORY, "out of memory"};
+        }
+        return from + kept;
+    }
+    return row.size();
+}
+
+// Under one lock of the outbox.
+constexpr size_t row_max = 64;
+
+// Publishes a row of `count`, from args on. Adds to `accepted`; throws why the next one was refused.
+void publish_row(Engine& engine, const fanwire_publish_args* args, size_t args_size, size_t count, size_t& accepted) {
+    std::vector<Outbox::Publish> row;
+    row.reserve(count);
+    Error why;
+    try {
+        for (const char* at = reinterpret_cast<const char*>(args); row.size() < count; at += args_size)
+            row.push_back(publish_of(engine, reinterpret_cast<const fanwire_publish_args*>(at), args_size));
+    } catch (const Failure& failure) {  // those before it are published
+        why = failure.error();
+    }
+    const size_t slots = reserve_slots(row, why);
+    Error refused;
+    const size_t done = engine.publish_many(std::span(row).first(slots), refused);
+    for (size_t i = done; i < slots; ++i)
+        if (row[i].sink) inbox_of(row[i]).cancel_outcome();
+    accepted += done;
+    if (refused) throw Failure(refused);
+    if (why) throw Failure(why);
 }
 
 }  // namespace
@@ -106,6 +163,21 @@ int fanwire_publish_with(fanwire_engine* engine, const fanwire_publish_args* arg
         else
             target.publish(channel, payload, nullptr, nullptr, timeout);
     });
+}
+
+int fanwire_publish_many(fanwire_engine* engine, const fanwire_publish_args* args, size_t args_size, size_t count,
+                         size_t* accepted) {
+    size_t done = 0;
+    const int status = guarded([&] {
+        Engine& target = *checked(engine).engine;
+        while (done < count) {
+            const auto* const from = reinterpret_cast<const char*>(&required(args, "args")) + done * args_size;
+            publish_row(target, reinterpret_cast<const fanwire_publish_args*>(from), args_size,
+                        std::min(count - done, row_max), done);
+        }
+    });
+    if (accepted) *accepted = done;
+    return status;
 }
 
 int fanwire_publish_wait(fanwire_engine* engine, const char* channel, size_t channel_size, const char* payload,

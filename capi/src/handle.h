@@ -154,13 +154,16 @@ inline core::Subscription& checked(fanwire_subscription* handle) {
     return subscription;
 }
 
+inline core::Error outcomes_full() {
+    return {Status::QUEUE_FULL,
+            "the inbox waits for " + std::to_string(core::Inbox::outcomes_max) + " outcomes that were not drained"};
+}
+
 // A slot of an inbox for one outcome, given back unless keep() is called.
 class OutcomeSlot {
  public:
     explicit OutcomeSlot(core::Inbox& inbox) : inbox_(inbox) {
-        if (!inbox.reserve_outcome())
-            throw Failure(Status::QUEUE_FULL, "the inbox waits for " + std::to_string(core::Inbox::outcomes_max) +
-                                                  " outcomes that were not drained");
+        if (!inbox.reserve_outcome()) throw Failure(outcomes_full());
     }
     ~OutcomeSlot() {
         if (!kept_) inbox_.cancel_outcome();

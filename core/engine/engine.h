@@ -50,6 +50,10 @@ class Engine {
                  void* user_data = nullptr, std::uint32_t timeout = 0) {
         outbox_.publish(channel, payload, sink, user_data, timeout);
     }
+    // See Outbox.
+    std::size_t publish_many(std::span<const Outbox::Publish> publishes, Error& why) noexcept {
+        return outbox_.publish_many(publishes, why);
+    }
     std::uint64_t publish_wait(std::string_view channel, std::string_view payload, Deadline deadline) {
         return outbox_.publish_wait(channel, payload, deadline);
     }

@@ -86,29 +86,62 @@ void Outbox::check_offline() const {
         throw Failure(Status::NOT_CONNECTED, "there is no connection to Redis, and offline=fail");
 }
 
+// Under the mutex. Returns whether the IO thread is to be woken.
+[[gnu::always_inline]] inline bool Outbox::accept(std::string_view prefix, std::string_view channel,
+                                                  std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
+                                                  void* user_data, std::uint32_t timeout) {
+    try {
+        check_room(PublishBatch::encoded_size(prefix.size() + channel.size(), payload.size()));
+    } catch (const Failure& failure) {
+        if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
+        if (failure.status() == Status::NOT_CONNECTED && !connection_needed_.exchange(true)) wake_();
+        if (wake_at_bytes_ != 0 && !std::exchange(wake_asked_, true)) wake_();  // writing what is held back: room
+        throw;
+    }
+    const bool first = batch_.empty();
+    accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data, timeout);
+    ++accepted_count_;
+    if (first || wake_at_bytes_ != 0) last_accepted_us_ = now_us();
+    if (first) batch_.accepted_us = last_accepted_us_;
+    if (wake_asked_ || accepted_bytes_ < wake_at_bytes_) return false;
+    return wake_asked_ = true;
+}
+
 [[gnu::always_inline]] inline void Outbox::enqueue(std::string_view prefix, std::string_view channel,
                                                    std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
                                                    void* user_data, std::uint32_t timeout) {
     bool wanted;
     {
         std::lock_guard lock(mutex_);
-        try {
-            check_room(PublishBatch::encoded_size(prefix.size() + channel.size(), payload.size()));
-        } catch (const Failure& failure) {
-            if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
-            if (failure.status() == Status::NOT_CONNECTED && !connection_needed_.exchange(true)) wake_();
-            if (wake_at_bytes_ != 0 && !std::exchange(wake_asked_, true)) wake_();  // writing what is held back: room
-            throw;
-        }
-        const bool first = batch_.empty();
-        accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data, timeout);
-        ++accepted_count_;
-        if (first || wake_at_bytes_ != 0) last_accepted_us_ = now_us();
-        if (first) batch_.accepted_us = last_accepted_us_;
-        wanted = !wake_asked_ && accepted_bytes_ >= wake_at_bytes_;
-        if (wanted) wake_asked_ = true;
+        wanted = accept(prefix, channel, payload, sink, user_data, timeout);
     }
     if (wanted) wake_();
+}
+
+std::size_t Outbox::publish_many(std::span<const Publish> publishes, Error& why) noexcept {
+    std::size_t done = 0;
+    bool wanted = false;
+    {
+        std::lock_guard lock(mutex_);
+        try {
+            for (const std::string_view prefix = names_.channel_prefix(); done < publishes.size(); ++done) {
+                const Publish& publish = publishes[done];
+                names_.check_channel(publish.channel);
+                check_size(publish.payload);
+                const std::string plain =
+                    frame::begins(publish.payload) ? frame::plain(publish.payload) : std::string();
+                if (accept(prefix, publish.channel, plain.empty() ? publish.payload : plain, publish.sink,
+                           publish.user_data, publish.timeout))
+                    wanted = true;
+            }
+        } catch (const Failure& failure) {
+            why = failure.error();
+        } catch (const std::bad_alloc&) {
+            why = Error::of(Status::NO_MEMORY, {"out of memory"});
+        }
+    }
+    if (wanted) wake_();
+    return done;
 }
 
 void Outbox::publish(std::string_view channel, std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,

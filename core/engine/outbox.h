@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,13 @@ namespace fanwire::core {
 
 class Outbox {
  public:
+    struct Publish {
+        std::string_view channel, payload;
+        std::shared_ptr<OutcomeSink> sink;  // null: nobody asks for the outcome
+        void* user_data = nullptr;
+        std::uint32_t timeout = 0;  // in milliseconds; 0: publish_timeout_ms
+    };
+
     using Deadline = std::chrono::steady_clock::time_point;
 
     // `wake`: the IO thread is to call take(). Called on any thread.
@@ -41,6 +49,9 @@ class Outbox {
                  void* user_data, std::uint32_t timeout);
     // Waits for the outcome and returns the number of receivers.
     std::uint64_t publish_wait(std::string_view channel, std::string_view payload, Deadline deadline);
+    // Several in their order, under one lock. Returns how many were accepted: all, or those before the first that was
+    // refused, with `why`. Throws nothing.
+    std::size_t publish_many(std::span<const Publish> publishes, Error& why) noexcept;
     // A payload that has a head already, to a channel that is checked already.
     void publish_framed(std::string_view prefix, std::string_view channel, const std::string& framed,
                         const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout = 0);
@@ -76,6 +87,8 @@ class Outbox {
  private:
     void enqueue(std::string_view prefix, std::string_view channel, std::string_view payload,
                  const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout);
+    bool accept(std::string_view prefix, std::string_view channel, std::string_view payload,
+                const std::shared_ptr<OutcomeSink>& sink, void* user_data, std::uint32_t timeout);
     void check_room(std::size_t size) const;
     void hold_back();
 

@@ -92,7 +92,7 @@ void DeferredEvents::clear() noexcept {
 }
 
 void DeferredOutcomes::reserve(std::size_t count) {
-    if (outcomes_.capacity() < count) outcomes_.reserve(std::max<std::size_t>(16, (count - 1) * 2));
+    if (outcomes_.capacity() < count) outcomes_.reserve(std::max<std::size_t>({16, count, outcomes_.capacity() * 2}));
 }
 
 void DeferredOutcomes::add(const Event& event) noexcept {

@@ -229,17 +229,17 @@ bool Inbox::settle(std::span<const Settled> publishes, const Error& error) noexc
     return bell_.due();
 }
 
-bool Inbox::reserve_outcome() {
+std::size_t Inbox::reserve_outcomes(std::size_t count) {
     std::lock_guard lock(mutex_);
-    if (outcomes_ >= outcomes_max) return false;
-    deferred_outcomes_.reserve(outcomes_ + 1);
-    ++outcomes_;
-    return true;
+    count = std::min(count, outcomes_max - outcomes_);
+    deferred_outcomes_.reserve(outcomes_ + count);
+    outcomes_ += count;
+    return count;
 }
 
-void Inbox::cancel_outcome() {
+void Inbox::cancel_outcomes(std::size_t count) {
     std::lock_guard lock(mutex_);
-    --outcomes_;
+    outcomes_ -= count;
 }
 
 // ---- the consumer --------------------------------------------------------------------------------------------------

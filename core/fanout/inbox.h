@@ -98,8 +98,11 @@ class Inbox : public OutcomeSink {
     using OutcomeSink::settle;
     [[nodiscard]] bool settle(std::span<const Settled> publishes, const Error& error) noexcept override;
     // Keeps a slot for one outcome; false when outcomes_max are outstanding. Throws std::bad_alloc.
-    bool reserve_outcome();
-    void cancel_outcome();
+    bool reserve_outcome() { return reserve_outcomes(1) == 1; }
+    // As many of `count` as there may be; returns how many. Throws std::bad_alloc, and then has kept none.
+    std::size_t reserve_outcomes(std::size_t count);
+    void cancel_outcome() { cancel_outcomes(1); }
+    void cancel_outcomes(std::size_t count);
 
     // Its owner has destroyed it: the engines end the subscriptions that use it.
     void retire() { retired_.store(true, std::memory_order_release); }

@@ -89,6 +89,62 @@ TEST(Publish, WithArguments) {
     EXPECT_EQ(0u, inbox.drain().size() - 1) << "ENDED only";
 }
 
+TEST(Publish, ManyAtOnce) {
+    Engine engine = open_engine();
+    Inbox inbox, outcomes, others;
+    Subscription subscription = subscribe(engine, "a", inbox);
+    std::vector<std::string> payloads;
+    for (int i = 0; i < 200; ++i) payloads.push_back(std::to_string(i));
+    std::vector<fanwire_publish_args> all;
+    for (std::size_t i = 0; i < payloads.size(); ++i) {
+        all.push_back(args_of("a", payloads[i]));
+        if (i % 3 != 2) all.back().inbox = i % 3 == 0 ? outcomes : others;
+        all.back().user_data = &payloads[i];
+    }
+    std::size_t accepted = 0;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_publish_many(engine, all.data(), sizeof all[0], all.size(), &accepted));
+    EXPECT_EQ(200u, accepted);
+    for (const std::string& payload : payloads) EXPECT_EQ(payload, inbox.next(FANWIRE_EVENT_MESSAGE).payload);
+    for (std::size_t i = 0; i < payloads.size(); ++i) {
+        if (i % 3 == 2) continue;
+        const Seen outcome = (i % 3 == 0 ? outcomes : others).next(FANWIRE_EVENT_PUBLISHED);
+        EXPECT_EQ(FANWIRE_OK, outcome.status);
+        EXPECT_EQ(&payloads[i], outcome.user_data);
+    }
+
+    all[100].channel_size = 0;  // those before it are published, and nothing behind it
+    EXPECT_STATUS(FANWIRE_INVALID_CHANNEL,
+                  fanwire_publish_many(engine, all.data(), sizeof all[0], all.size(), &accepted));
+    EXPECT_EQ(100u, accepted);
+    for (std::size_t i = 0; i < 100; ++i) EXPECT_EQ(payloads[i], inbox.next(FANWIRE_EVENT_MESSAGE).payload);
+    all[0].channel = nullptr;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT,
+                  fanwire_publish_many(engine, all.data(), sizeof all[0], all.size(), nullptr));
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_many(engine, all.data(), 8, 1, &accepted));
+    EXPECT_EQ(0u, accepted);
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_many(engine, nullptr, sizeof all[0], 1, &accepted));
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_many(nullptr, all.data(), sizeof all[0], 1, &accepted));
+    EXPECT_STATUS(FANWIRE_OK, fanwire_publish_many(engine, nullptr, 0, 0, &accepted)) << "nothing is asked for";
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_close(engine, deadline_ms));
+    EXPECT_STATUS(FANWIRE_CLOSED, fanwire_publish_many(engine, all.data() + 1, sizeof all[0], 3, &accepted));
+    EXPECT_EQ(0u, accepted);
+    EXPECT_EQ(67u, outcomes.drain().size() + others.drain().size()) << "of the hundred, two of three asked for theirs";
+}
+
+TEST(Publish, ManyStopWhereTheQueueIsFull) {
+    Options options{{"url", "redis://127.0.0.1:1"}, {"offline_count", "70"}};
+    Engine engine;
+    ASSERT_STATUS(FANWIRE_OK, fanwire_engine_open(engine.out(), options));
+    Inbox outcomes;
+    std::vector<fanwire_publish_args> all(100, args_of("a", "x"));
+    for (fanwire_publish_args& args : all) args.inbox = outcomes;
+    std::size_t accepted = 0;
+    EXPECT_STATUS(FANWIRE_QUEUE_FULL, fanwire_publish_many(engine, all.data(), sizeof all[0], all.size(), &accepted));
+    EXPECT_EQ(70u, accepted);
+    EXPECT_STATUS(FANWIRE_TIMEOUT, fanwire_engine_close(engine, 0));
+    EXPECT_EQ(70u, outcomes.drain().size()) << "one outcome for each that was accepted";
+}
+
 TEST(Publish, WhatIsPutOffArrivesInOrder) {
     for (const char* buffer : {"64MiB", "200", "1"}) {
         SCOPED_TRACE(buffer);

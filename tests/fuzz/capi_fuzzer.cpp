@@ -586,6 +586,7 @@ class Run {
         refused(fanwire_request_open(&request, engines_[0].handle, nullptr, 0));
         refused(fanwire_request_cancel(reinterpret_cast<fanwire_request*>(inbox_options_)));
         refused(fanwire_publish_with(engines_[0].handle, nullptr, 0));
+        refused(fanwire_publish_many(engines_[0].handle, nullptr, 0, 1, &count));
         refused(fanwire_subscribe_with(&made, engines_[0].handle, nullptr, 0));
         refused(fanwire_reply(engines_[0].handle, reinterpret_cast<const fanwire_message*>(inbox_options_), "a", 1));
         require(fanwire_message_is_request(nullptr) == 0, "nothing is no request");

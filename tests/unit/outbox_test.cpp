@@ -59,6 +59,25 @@ TEST(Outbox, WakesOnceForABatch) {
     EXPECT_EQ(door.wakes, 2);
 }
 
+TEST(Outbox, TakesManyAtOnceAndWakesOnce) {
+    Door door("max_message_bytes", "16");
+    door.outbox.set_publishable(true);
+    const std::string large(17, 'x');
+    const std::vector<Outbox::Publish> all{
+        {"a", "1", nullptr}, {"b", "2", nullptr}, {"c", large, nullptr}, {"d", "3", nullptr}};
+    Error why;
+    EXPECT_EQ(door.outbox.publish_many(all, why), 2u);
+    EXPECT_EQ(why.status, Status::MESSAGE_TOO_LARGE);
+    EXPECT_EQ(door.wakes, 1);
+    EXPECT_EQ(door.take_and_write(), 2u);
+    EXPECT_EQ(door.outbox.publish_many({}, why), 0u);
+    EXPECT_EQ(door.wakes, 1);
+    door.outbox.shut();
+    Error closed;
+    EXPECT_EQ(door.outbox.publish_many(all, closed), 0u);
+    EXPECT_EQ(closed.status, Status::CLOSED);
+}
+
 TEST(Outbox, WithoutAConnectionSoManyWait) {
     Door door("offline_count", "2");
     EXPECT_EQ(door.publish(), Status::OK);

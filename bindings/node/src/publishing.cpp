@@ -1,5 +1,6 @@
 #include "publishing.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -56,7 +57,9 @@ class JoinedText {
         check(env, napi_get_value_string_utf16(env, value, utf16_.data(), utf16_.size(), &units_));
     }
 
-    // The next `units` of it, valid until the next call but one.
+    // Whether next() returns what stays valid as long as this.
+    bool keeps() const { return utf16_.empty(); }
+    // The next `units` of it, valid until the next call but one unless it keeps().
     std::string_view next(size_t units) {
         const size_t start = at_;
         at_ += units;
@@ -108,9 +111,29 @@ napi_value publish_async(const Call& call) {
     return nullptr;
 }
 
+// The statuses of entries that were refused: [key, status, text, key, ...].
+class Refused {
+ public:
+    explicit Refused(napi_env env) : env_(env) {}
+    void add(uint32_t key, int status) {
+        if (list_ == nullptr) list_ = make_array(env_);
+        append(env_, list_, size_++, make_number(env_, key));
+        append(env_, list_, size_++, make_number(env_, status));
+        append(env_, list_, size_++, make_text(env_, fanwire_last_error()));
+    }
+    napi_value list() const { return list_; }
+
+ private:
+    napi_env env_;
+    napi_value list_ = nullptr;
+    uint32_t size_ = 0;
+};
+
 // publishBatch(engine, inbox, text, entries, count): publishAsync() for each entry. An entry is 3 numbers: the sizes of
 // the channel and of the payload, which stand one after the other in text, and the key. Returns undefined, or of those
 // that were refused [key, status, text, key, ...].
+constexpr size_t kRow = 64;
+
 napi_value publish_batch(const Call& call) {
     const auto& engine = handle_at<Engine>(call, 0);
     const auto& inbox = handle_at<Inbox>(call, 1);
@@ -119,22 +142,33 @@ napi_value publish_batch(const Call& call) {
     const auto entries = int32_array(env, call[3]);
     const size_t count = call.number(4);
 
-    napi_value refused = nullptr;
-    uint32_t size = 0;
-    for (size_t i = 0; i < count; ++i) {
-        const auto entry = entries.subspan(3 * i, 3);
-        const std::string_view channel = text.next(static_cast<size_t>(entry[0]));
-        const std::string_view payload = text.next(static_cast<size_t>(entry[1]));
-        const auto key = static_cast<uint32_t>(entry[2]);
-        const int status = fanwire_publish_async(engine.get(), channel.data(), channel.size(), payload.data(),
-                                                 payload.size(), inbox.get(), key_of(key));
-        if (status == FANWIRE_OK) continue;
-        if (refused == nullptr) refused = make_array(env);
-        append(env, refused, size++, make_number(env, key));
-        append(env, refused, size++, make_number(env, status));
-        append(env, refused, size++, make_text(env, fanwire_last_error()));
+    Refused refused(env);
+    const size_t row = text.keeps() ? kRow : 1;
+    fanwire_publish_args publishes[kRow] = {};
+    for (size_t from = 0; from < count; from += row) {
+        const size_t size = std::min(row, count - from);
+        for (size_t i = 0; i < size; ++i) {
+            const auto entry = entries.subspan(3 * (from + i), 3);
+            const std::string_view channel = text.next(static_cast<size_t>(entry[0]));
+            const std::string_view payload = text.next(static_cast<size_t>(entry[1]));
+            publishes[i].channel = channel.data();
+            publishes[i].channel_size = channel.size();
+            publishes[i].payload = payload.data();
+            publishes[i].payload_size = payload.size();
+            publishes[i].inbox = inbox.get();
+            publishes[i].user_data = key_of(static_cast<uint32_t>(entry[2]));
+        }
+        for (size_t done = 0; done < size;) {  // behind one that was refused the others go on
+            size_t accepted = 0;
+            const int status =
+                fanwire_publish_many(engine.get(), publishes + done, sizeof publishes[0], size - done, &accepted);
+            done += accepted;
+            if (status == FANWIRE_OK) continue;
+            refused.add(static_cast<uint32_t>(entries[3 * (from + done) + 2]), status);
+            ++done;
+        }
     }
-    return refused;
+    return refused.list();
 }
 
 }  // namespace

@@ -484,6 +484,13 @@ typedef struct fanwire_publish_args {
  * library does not know are not 0). */
 FANWIRE_API int fanwire_publish_with(fanwire_engine *engine, const fanwire_publish_args *args, size_t args_size);
 
+/* fanwire_publish_with() for each of `count` publishes, in their order and as one: no other thread's publish comes in between
+ * of those that are accepted in a row of 64. *accepted (may be NULL) becomes how many were accepted: all, or those before the
+ * first that was refused; whoever wants the others published calls again behind that one. args_size is sizeof *args.
+ * Errors, of the first that was refused: those of fanwire_publish_with(). */
+FANWIRE_API int fanwire_publish_many(fanwire_engine *engine, const fanwire_publish_args *args, size_t args_size,
+                                     size_t count, size_t *accepted);
+
 /* ---- Who listens ---------------------------------------------------------------------------------------- */
 
 /* Asks Redis how many subscribers each of `count` channels has, by PUBSUB NUMSUB on the publish link: counts[i] becomes that

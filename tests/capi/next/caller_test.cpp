@@ -104,6 +104,12 @@ TEST(NextCaller, MustNotAskForWhatTheLibraryDoesNotKnow) {
     publish.next_field = 1;
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_with(engine, &publish, sizeof publish));
 
+    fanwire_publish_args many[3] = {publish, publish, publish};
+    many[0].next_field = 0;
+    std::size_t accepted = 0;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_many(engine, many, sizeof many[0], 3, &accepted));
+    EXPECT_EQ(1u, accepted) << "each at the caller's own stride";
+
     fanwire_subscribe_args subscribing = {};
     subscribing.name = "c";
     subscribing.name_size = 1;

@@ -131,6 +131,12 @@ class Engine {
         detail::check(fanwire_publish_with(handle(), &args, sizeof args));
     }
 
+    // publish_with() for each, in their order. When it throws, the publish behind the first `*accepted` was refused,
+    // and none that follows it is published.
+    void publish_many(const fanwire_publish_args* args, std::size_t count, std::size_t* accepted = nullptr) {
+        detail::check(fanwire_publish_many(handle(), args, sizeof *args, count, accepted));
+    }
+
     // Publishes, waits for the outcome and returns the number of receivers as Redis counts them. Throws what
     // publish() does, and the outcome when it is not OK; TIMEOUT leaves the publish under way.
     std::uint64_t publish_wait(std::string_view channel, std::string_view payload,
