@@ -1,5 +1,5 @@
-// How RedisBackend wires its two links: the real class and real sockets, against a server that does what the test says,
-// in this thread. What the links themselves do is tested with them.
+// How RedisBackend and its node wire their two links: the real class and real sockets, against a server that does what
+// the test says, in this thread. What the links themselves do is tested with them.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
