@@ -8,11 +8,17 @@
 
 namespace fanwire::core {
 
+namespace {
+
+using Kind = BackendEvent::Kind;
+
+}  // namespace
+
 CustomBackend::CustomBackend(const Settings& settings, std::unique_ptr<Broker> broker, Topics& topics,
-                             BackendListener& listener, Loop& loop, std::function<void()> wake)
+                             BackendSink& sink, Loop& loop, std::function<void()> wake)
     : drain_wait_(settings.drain_wait_ms),
       topics_(topics),
-      listener_(listener),
+      sink_(sink),
       broker_(std::move(broker)),
       reports_(std::make_shared<BrokerReports>(wake)),
       timer_(loop, [this, wake = std::move(wake)] {
@@ -96,7 +102,7 @@ void CustomBackend::stop(const Error& why) {
     settle_sent(Error::of(Status::OUTCOME_UNKNOWN, {"closed before the broker said what became of it"}));
     end_questions(why);
     ready_ = false;
-    listener_.on_links(false, false);
+    sink_.on_event({.kind = Kind::links});
     broker_->close();
 }
 
@@ -106,8 +112,8 @@ void CustomBackend::stop(const Error& why) {
 void CustomBackend::tell(const std::shared_ptr<OutcomeSink>* sink, std::uint64_t accepted_us, void* user_data,
                          std::uint32_t size, std::uint64_t receivers, const Error& error) {
     const Settled settled{user_data, receivers};
-    listener_.on_unqueued(1, size);
-    listener_.on_settled({sink && *sink ? sink : nullptr, accepted_us, {&settled, 1}, error});
+    sink_.on_unqueued(1, size);
+    sink_.on_settled({sink && *sink ? sink : nullptr, accepted_us, {&settled, 1}, error});
 }
 
 // Hands the whole batch over. A record for which there is no memory stays in front.
@@ -219,7 +225,7 @@ void CustomBackend::woken() noexcept {
             next_ = 0;
             if (reports_->take(taken_)) drops_ = true;
         }
-        if (!taken_.empty()) listener_.on_bytes(taken_.size(), 0);  // now is when they were read
+        if (!taken_.empty()) sink_.on_bytes(taken_.size(), 0);  // now is when they were read
         while (next_ < taken_.size()) {
             take(taken_[next_]);
             ++next_;
@@ -267,11 +273,11 @@ void CustomBackend::take(const Report& report) {
 void CustomBackend::become_ready() {
     if (ready_) return;
     ready_ = true;
-    listener_.on_gap_reason(GapReason::reconnect);
+    sink_.on_gap_reason(GapReason::reconnect);
     subscribe_all();
-    listener_.on_publishable(true);
-    listener_.on_links(true, true);
-    listener_.on_connected();
+    sink_.on_event({.kind = Kind::publishable});
+    sink_.on_event({.kind = Kind::links, .publish = true, .subscribe = true});
+    sink_.on_event({.kind = Kind::connected});
     for (auto next = questions_.begin(); next != questions_.end();) ask(next++);
 }
 
@@ -293,13 +299,13 @@ void CustomBackend::become_lost(const Error& why) {
     awaited_ = 0;
     retry_at_ = never;
     topics_.for_each([](Topic& topic) { topic.awaited = false; });
-    if (!was_ready) return listener_.on_connect_failed(why, true);
+    if (!was_ready) return sink_.on_event({.kind = Kind::connect_failed, .why = why, .will_retry = true});
     reply_confirmed_ = false;
-    listener_.on_publishable(false);
-    listener_.on_subscriptions_lost(why);
+    sink_.on_event({.kind = Kind::unpublishable});
+    sink_.on_subscriptions_lost(why);
     settle_sent(Error::of(Status::OUTCOME_UNKNOWN, {"the connection broke before the broker answered: ", why.text}));
-    listener_.on_links(false, false);
-    listener_.on_disconnected(why);
+    sink_.on_event({.kind = Kind::links});
+    sink_.on_event({.kind = Kind::disconnected, .why = why});
 }
 
 void CustomBackend::answered(Topic& topic) {
@@ -311,23 +317,23 @@ void CustomBackend::answered(Topic& topic) {
 void CustomBackend::confirm(const Report& report) {
     if (!ready_) return;
     if (reply_topic_ && report.target == TargetKind::channel && report.name == reply_topic_->view()) {
-        if (!std::exchange(reply_confirmed_, true)) listener_.on_reply_channel({});
+        if (!std::exchange(reply_confirmed_, true)) sink_.on_event({.kind = Kind::reply_channel_confirmed});
         return;
     }
     Topic* const topic = topics_.find(report.target, report.name);
     if (!topic || topic->subscriptions().empty()) return;  // nobody wants it any more
     answered(*topic);
-    listener_.on_confirmed(*topic);
+    sink_.on_confirmed(*topic);
 }
 
 void CustomBackend::refuse(const Report& report) {
     if (!ready_) return;
     if (reply_topic_ && report.target == TargetKind::channel && report.name == reply_topic_->view())
-        return listener_.on_reply_channel(report.error);
+        return sink_.on_event({.kind = Kind::reply_channel_refused, .why = report.error});
     Topic* const topic = topics_.find(report.target, report.name);
     if (!topic || topic->subscriptions().empty()) return;
     answered(*topic);
-    listener_.on_refused(*topic, report.error);
+    sink_.on_refused(*topic, report.error);
     retry_at_ = std::min(retry_at_, now_ms() + retry_after);
     due_by(retry_at_);
 }
@@ -336,10 +342,10 @@ void CustomBackend::deliver(const Report& report) {
     if (!ready_) return;
     const std::string_view channel = report.target == TargetKind::pattern ? report.channel : report.name;
     if (frame::is_reply_channel(channel)) {  // no pattern sees it
-        if (reply_topic_ && channel == reply_topic_->view()) listener_.on_reply(report.payload);
+        if (reply_topic_ && channel == reply_topic_->view()) sink_.on_reply(report.payload);
         return;
     }
-    listener_.on_message(topics_.find(report.target, report.name), channel, report.payload, nullptr);
+    sink_.on_message(topics_.find(report.target, report.name), channel, report.payload, nullptr);
 }
 
 void CustomBackend::settle(const Report& report) {
@@ -370,11 +376,11 @@ void CustomBackend::dropped() {
         if (topic.confirmed) confirmed.push_back(&topic);
     });
     const Error why = Error::of(Status::QUEUE_FULL, {"the broker reports messages faster than they are taken"});
-    listener_.on_subscriptions_lost(why);
-    listener_.on_gap_reason(GapReason::overflow);
-    for (Topic* const topic : confirmed) listener_.on_confirmed(*topic);
-    listener_.on_gap_reason(GapReason::reconnect);
-    if (reply_confirmed_) listener_.on_reply_channel({});
+    sink_.on_subscriptions_lost(why);
+    sink_.on_gap_reason(GapReason::overflow);
+    for (Topic* const topic : confirmed) sink_.on_confirmed(*topic);
+    sink_.on_gap_reason(GapReason::reconnect);
+    if (reply_confirmed_) sink_.on_event({.kind = Kind::reply_channel_confirmed});
 }
 
 }  // namespace fanwire::core

@@ -20,7 +20,7 @@ class CustomBackend : public Backend {
     static constexpr TimeMs retry_after = 1000;
 
     // `wake`: has woken() called soon; from any thread.
-    CustomBackend(const Settings& settings, std::unique_ptr<Broker> broker, Topics& topics, BackendListener& listener,
+    CustomBackend(const Settings& settings, std::unique_ptr<Broker> broker, Topics& topics, BackendSink& sink,
                   Loop& loop, std::function<void()> wake);
     ~CustomBackend() override;
 
@@ -79,7 +79,7 @@ class CustomBackend : public Backend {
 
     const TimeMs drain_wait_;
     Topics& topics_;
-    BackendListener& listener_;
+    BackendSink& sink_;
     const std::unique_ptr<Broker> broker_;
     const std::shared_ptr<BrokerReports> reports_;
     std::vector<Report> taken_;

@@ -10,19 +10,21 @@ namespace fanwire::core {
 
 namespace {
 
+using Kind = BackendEvent::Kind;
+
 constexpr std::size_t letters_kept_max = 1024;
 
 }  // namespace
 
-MemoryBackend::MemoryBackend(Topics& topics, BackendListener& listener, Loop& loop, std::string_view name,
+MemoryBackend::MemoryBackend(Topics& topics, BackendSink& sink, Loop& loop, std::string_view name,
                              std::function<void()> wake)
-    : topics_(topics), listener_(listener), room_timer_(loop, wake) {
+    : topics_(topics), sink_(sink), room_timer_(loop, wake) {
     if (!name.empty()) member_.emplace(name, std::move(wake));
 }
 
 void MemoryBackend::start() {
-    listener_.on_publishable(true);
-    listener_.on_connected();
+    sink_.on_event({.kind = Kind::publishable});
+    sink_.on_event({.kind = Kind::connected});
 }
 
 void MemoryBackend::subscribe(Topic& topic) {
@@ -37,7 +39,7 @@ void MemoryBackend::subscribe(Topic& topic) {
         }
         deliver_letters();  // of before
     }
-    listener_.on_confirmed(topic);
+    sink_.on_confirmed(topic);
 }
 
 void MemoryBackend::unsubscribe(Topic& topic) {
@@ -51,12 +53,12 @@ void MemoryBackend::listen(const TopicRef& replies) {
         deliver_letters();
     }
     reply_topic_ = replies;
-    listener_.on_reply_channel({});
+    sink_.on_event({.kind = Kind::reply_channel_confirmed});
 }
 
 std::uint64_t MemoryBackend::deliver_reply(std::string_view channel, std::string_view payload) {
     if (!reply_topic_ || channel != reply_topic_->view()) return 0;
-    listener_.on_reply(payload);
+    sink_.on_reply(payload);
     return 1;
 }
 
@@ -68,12 +70,12 @@ std::uint64_t MemoryBackend::deliver_reply(std::string_view channel, std::string
     const bool lies_there = static_cast<bool>(shared);
     Topic* const exact = topics_.find(TargetKind::channel, channel);
     if (exact && exact->confirmed) {
-        listener_.on_message(exact, channel, payload, &shared);
+        sink_.on_message(exact, channel, payload, &shared);
         ++receivers;
     }
     if (frame::is_reply_channel(channel)) return receivers + deliver_reply(channel, payload);  // no pattern sees it
     patterns_.for_each_match(channel, [&](Topic& pattern) {
-        listener_.on_message(&pattern, channel, shared && !lies_there ? shared->payload() : payload, &shared);
+        sink_.on_message(&pattern, channel, shared && !lies_there ? shared->payload() : payload, &shared);
         ++receivers;
     });
     return receivers;
@@ -115,9 +117,8 @@ void MemoryBackend::woken() noexcept {
 [[gnu::always_inline]] inline void MemoryBackend::settle(const PublishBatch& batch, const PublishRecord& record,
                                                          std::uint64_t receivers, const Error& error) {
     const Settled settled{record.user_data, receivers};
-    listener_.on_unqueued(1, record.size);
-    listener_.on_settled(
-        {record.sink ? &batch.sinks[record.sink - 1] : nullptr, batch.accepted_us, {&settled, 1}, error});
+    sink_.on_unqueued(1, record.size);
+    sink_.on_settled({record.sink ? &batch.sinks[record.sink - 1] : nullptr, batch.accepted_us, {&settled, 1}, error});
 }
 
 // False: the others have no room for the first one that is left in the batch.

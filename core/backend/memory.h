@@ -16,8 +16,7 @@ namespace fanwire::core {
 class MemoryBackend : public Backend {
  public:
     // `name`: of the bus; empty: alone. `wake`: has woken() called soon; from any thread. Throws std::bad_alloc.
-    MemoryBackend(Topics& topics, BackendListener& listener, Loop& loop, std::string_view name,
-                  std::function<void()> wake);
+    MemoryBackend(Topics& topics, BackendSink& sink, Loop& loop, std::string_view name, std::function<void()> wake);
 
     void start() override;
     void subscribe(Topic& topic) override;
@@ -46,7 +45,7 @@ class MemoryBackend : public Backend {
     void settle(const PublishBatch& batch, const PublishRecord& record, std::uint64_t receivers, const Error& error);
 
     Topics& topics_;
-    BackendListener& listener_;
+    BackendSink& sink_;
     PatternIndex patterns_;
     TopicRef reply_topic_;
     std::optional<MemoryBus::Member> member_;

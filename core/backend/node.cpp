@@ -10,6 +10,8 @@ namespace fanwire::core {
 
 namespace {
 
+using Kind = BackendEvent::Kind;
+
 LinkConfig link_config(const Settings& settings) {
     LinkConfig config;
     config.handshake = {settings.client_name, settings.db};
@@ -65,25 +67,25 @@ Endpoint endpoint_of(const Settings& settings) {
 }
 
 Node::Node(const Settings& settings, Endpoint endpoint, Loop& loop, Resolver& resolver, Random random,
-           std::uint64_t probe_id, Topics& topics, MessagePool& pool, BackendListener& listener, Owner& owner)
-    : listener_(listener),
+           std::uint64_t probe_id, Topics& topics, MessagePool& pool, BackendSink& sink, Owner& owner)
+    : sink_(sink),
       owner_(owner),
       endpoint_(std::move(endpoint)),
       login_({settings.username, settings.password}),
       publishing_(
-          settings.offline, publish_side_, [&listener](const SettledRun& run) { listener.on_settled(run); },
-          [&listener](std::size_t count, std::size_t bytes) { listener.on_unqueued(count, bytes); }),
+          settings.offline, publish_side_, [&sink](const SettledRun& run) { sink.on_settled(run); },
+          [&sink](std::size_t count, std::size_t bytes) { sink.on_unqueued(count, bytes); }),
       subscribing_(settings.unsubscribe_linger_ms, settings.max_reconnect_delay_ms, topics, subscribe_side_, &pool),
       publish_link_(publish_config(settings), random, login_, publishing_, publish_side_),
       subscribe_link_(subscribe_config(settings), random, login_, subscribing_, subscribe_side_),
       publish_connection_(
           loop, resolver, endpoint_, publish_link_,
-          [&listener](std::size_t in, std::size_t out) { listener.on_bytes(in, out); }, [this] { turn_end(); }),
+          [&sink](std::size_t in, std::size_t out) { sink.on_bytes(in, out); }, [this] { turn_end(); }),
       subscribe_connection_(
           loop, resolver, endpoint_, subscribe_link_,
-          [&listener](std::size_t in, std::size_t out) {
-              listener.on_bytes(in, out);
-              if (in > 0) listener.on_heard();
+          [&sink](std::size_t in, std::size_t out) {
+              sink.on_bytes(in, out);
+              if (in > 0) sink.on_heard(0);
           },
           [this] { turn_end(); }),
       probe_(settings.probe_interval_ms, settings.heartbeat_timeout_ms),
@@ -120,7 +122,7 @@ void Node::needed() {
 
 void Node::give_up(const Error& why) {
     const TimeMs now = now_ms();
-    if (subscribe_ready()) listener_.on_subscriptions_lost(why);
+    if (subscribe_ready()) sink_.on_subscriptions_lost(why);
     if (publish_ready()) publish_link_down(why);
     publish_link_.give_up(why, now);
     subscribe_link_.give_up(why, now);
@@ -224,7 +226,7 @@ void Node::login_accepted() {
 void Node::links_changed() {
     const bool publish = publish_ready();
     const bool subscribe = subscribe_ready();
-    listener_.on_links(publish, subscribe);
+    sink_.on_event({.kind = Kind::links, .publish = publish, .subscribe = subscribe});
     if (!subscribe) probe_confirmed_ = false;
     const bool possible = publish && probe_confirmed_;
     if (possible == probe_.running()) return;
@@ -232,7 +234,7 @@ void Node::links_changed() {
         probe_.begin(now_ms());
     } else {
         probe_.end();
-        listener_.on_probe_reset();
+        sink_.on_event({.kind = Kind::probe_reset});
     }
     probe_timer_.at(probe_.deadline());
 }
@@ -246,7 +248,7 @@ void Node::check_probe() {
             try {
                 publishing_.probe(probe_topic_->view(), probe_.next());
                 probe_.sent(now_us());
-                listener_.on_probe_sent();
+                sink_.on_event({.kind = Kind::probe_sent});
             } catch (const std::bad_alloc&) {
                 probe_.later(now);
             }
@@ -255,7 +257,7 @@ void Node::check_probe() {
             const Error why =
                 Error::of(Status::CONNECTION_LOST,
                           {"the server answers, but a message to ourselves did not come back: delivery is broken"});
-            listener_.on_probe_failed(why, false);
+            sink_.on_event({.kind = Kind::probe_failed, .why = why});
             // Which of the two is to blame cannot be known: they may have led to two servers.
             subscribe_link_.renew(why, now);
             publish_link_.renew(why, now);
@@ -285,7 +287,7 @@ void Node::link_ready() {
 void Node::retry_follows(std::uint32_t attempt, TimeMs delay) {
     if (attempt <= reported_attempt_) return;
     reported_attempt_ = attempt;
-    listener_.on_reconnecting(attempt, delay);
+    sink_.on_event({.kind = Kind::reconnecting, .attempt = attempt, .delay = delay});
 }
 
 void Node::link_lost(const Error& why) {
@@ -297,7 +299,7 @@ void Node::link_lost(const Error& why) {
 void Node::publish_link_down(const Error& why) {
     probe_.forget_answers();
     numsubs_.link_down(why);
-    listener_.on_publishable(false);
+    sink_.on_event({.kind = Kind::unpublishable});
 }
 
 Error Node::named(const Connection& connection, const Error& why) {
@@ -307,7 +309,7 @@ Error Node::named(const Connection& connection, const Error& why) {
 
 void Node::PublishSide::link_ready() {
     node_.hold_publishes();
-    node_.listener_.on_publishable(true);
+    node_.sink_.on_event({.kind = Kind::publishable});
     node_.numsubs_.link_ready();
     node_.link_ready();
     node_.note(node_.facts_.login_accepted);  // unless an AUTH is still to be answered
@@ -323,7 +325,8 @@ void Node::PublishSide::link_failed(const Error& why, bool will_retry) {
     if (!will_retry)
         node_.note_exhausted(named(node_.publish_connection_, why), node_.publish_link_);
     else if (node_.subscribe_ready())
-        node_.listener_.on_connect_failed(named(node_.publish_connection_, why), true);
+        node_.sink_.on_event(
+            {.kind = Kind::connect_failed, .why = named(node_.publish_connection_, why), .will_retry = true});
 }
 
 void Node::PublishSide::link_retry(std::uint32_t attempt, TimeMs delay) {
@@ -331,14 +334,14 @@ void Node::PublishSide::link_retry(std::uint32_t attempt, TimeMs delay) {
 }
 
 void Node::PublishSide::link_login_refused(const Error& why) {
-    node_.listener_.on_login_refused(named(node_.publish_connection_, why));
+    node_.sink_.on_event({.kind = Kind::login_refused, .why = named(node_.publish_connection_, why)});
 }
 
 void Node::PublishSide::probe_answered(const Outcome& outcome) {
     const TimeMs now = now_ms();
     if (outcome.error) {
         node_.probe_.refused(now);
-        node_.listener_.on_probe_failed(outcome.error, true);
+        node_.sink_.on_event({.kind = Kind::probe_refused, .why = outcome.error});
     } else {
         node_.probe_.published(outcome.receivers, now);
     }
@@ -353,21 +356,21 @@ void Node::PublishSide::numsub_answered(const Reply& reply) {
 void Node::SubscribeSide::link_ready() {
     node_.login_accepted();
     if (!node_.subscribe_ready()) return;  // other credentials were set during its greeting
-    node_.listener_.on_gap_reason(node_.subscribing_.output_buffer_killed() ? GapReason::output_buffer
-                                                                            : GapReason::reconnect);
+    node_.sink_.on_gap_reason(node_.subscribing_.output_buffer_killed() ? GapReason::output_buffer
+                                                                        : GapReason::reconnect);
     node_.link_ready();
 }
 
 void Node::SubscribeSide::link_lost(const Error& why) {
     const Error full = named(node_.subscribe_connection_, why);
-    node_.listener_.on_subscriptions_lost(full);
+    node_.sink_.on_subscriptions_lost(full);
     node_.link_lost(full);
 }
 
 void Node::SubscribeSide::link_failed(const Error& why, bool will_retry) {
     Error full = named(node_.subscribe_connection_, why);
     if (will_retry)
-        node_.listener_.on_connect_failed(full, true);
+        node_.sink_.on_event({.kind = Kind::connect_failed, .why = full, .will_retry = true});
     else
         node_.note_exhausted(std::move(full), node_.subscribe_link_);
 }
@@ -383,7 +386,7 @@ void Node::SubscribeSide::message_arriving() {
 // What comes on channels of fanwire's own: our probe, replies to us; another engine's that a pattern matched.
 bool Node::SubscribeSide::is_own(const PushFrame& frame) {
     if (node_.reply_topic_ && frame.name == node_.reply_topic_->view()) {
-        node_.listener_.on_reply(frame.payload);
+        node_.sink_.on_reply(frame.payload);
         return true;
     }
     if (frame::is_reply_channel(frame.channel)) return true;
@@ -392,7 +395,7 @@ bool Node::SubscribeSide::is_own(const PushFrame& frame) {
     std::uint64_t round_trip_us = 0;
     if (frame.name != node_.probe_topic_->view() || !probe.returned(frame.payload, now_ms(), now_us(), round_trip_us))
         return true;
-    node_.listener_.on_probe_returned(round_trip_us);
+    node_.sink_.on_event({.kind = Kind::probe_returned, .round_trip_us = round_trip_us});
     node_.probe_timer_.at(probe.deadline());
     return true;
 }
@@ -403,7 +406,7 @@ void Node::SubscribeSide::message(const PushFrame& frame, Topic* topic) {
     // Ours are no topics of the table's, but patterns may match them.
     if ((!topic || frame.kind == TargetKind::pattern) && is_own(frame)) return;
     MessageRef storage = MessageRef::share(frame.storage);
-    node_.listener_.on_message(topic, frame.channel, frame.payload, storage ? &storage : nullptr);
+    node_.sink_.on_message(topic, frame.channel, frame.payload, storage ? &storage : nullptr);
 }
 
 void Node::SubscribeSide::confirmed(Topic& topic) {
@@ -411,20 +414,20 @@ void Node::SubscribeSide::confirmed(Topic& topic) {
         node_.probe_confirmed_ = true;
         node_.links_changed();
     } else if (&topic == node_.reply_topic_.get()) {
-        node_.listener_.on_reply_channel({});
+        node_.sink_.on_event({.kind = Kind::reply_channel_confirmed});
     } else {
-        node_.listener_.on_confirmed(topic);
+        node_.sink_.on_confirmed(topic);
     }
     if (node_.publishing_.held()) node_.note(node_.facts_.answered);
 }
 
 void Node::SubscribeSide::refused(Topic& topic, const Error& why) {
     if (&topic == node_.probe_topic_.get())
-        node_.listener_.on_probe_failed(why, true);
+        node_.sink_.on_event({.kind = Kind::probe_refused, .why = why});
     else if (&topic == node_.reply_topic_.get())
-        node_.listener_.on_reply_channel(why);
+        node_.sink_.on_event({.kind = Kind::reply_channel_refused, .why = why});
     else
-        node_.listener_.on_refused(topic, why);
+        node_.sink_.on_refused(topic, why);
     if (node_.publishing_.held()) node_.note(node_.facts_.answered);
 }
 

@@ -26,7 +26,7 @@ Endpoint endpoint_of(const Settings& settings);
 
 class Node {
  public:
-    // What the node's owner has to judge. What needs no judgement goes straight to the backend's listener.
+    // What the node's owner has to judge. What needs no judgement goes straight to the backend's sink.
     class Owner {
      public:
         virtual ~Owner() = default;
@@ -41,7 +41,7 @@ class Node {
 
     // `probe_id`: what tells this node's probes from all others'.
     Node(const Settings& settings, Endpoint endpoint, Loop& loop, Resolver& resolver, Random random,
-         std::uint64_t probe_id, Topics& topics, MessagePool& pool, BackendListener& listener, Owner& owner);
+         std::uint64_t probe_id, Topics& topics, MessagePool& pool, BackendSink& sink, Owner& owner);
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
@@ -135,7 +135,7 @@ class Node {
     // The text with the peer's name in it.
     static Error named(const Connection& connection, const Error& why);
 
-    BackendListener& listener_;
+    BackendSink& sink_;
     Owner& owner_;
     const Endpoint endpoint_;  // of both links, which share what TLS read from files
     PublishSide publish_side_{*this};

@@ -4,10 +4,16 @@
 
 namespace fanwire::core {
 
+namespace {
+
+using Kind = BackendEvent::Kind;
+
+}  // namespace
+
 RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics,
-                           MessagePool& pool, BackendListener& listener)
-    : listener_(listener),
-      node_(settings, endpoint_of(settings), loop, resolver_, random, probe_id, topics, pool, listener, *this),
+                           MessagePool& pool, BackendSink& sink)
+    : sink_(sink),
+      node_(settings, endpoint_of(settings), loop, resolver_, random, probe_id, topics, pool, sink, *this),
       revive_on_use_(settings.revive_on_use) {}
 
 void RedisBackend::start() {
@@ -48,7 +54,7 @@ void RedisBackend::reconnect() {
 
 void RedisBackend::revive() {
     exhausted_ = false;
-    listener_.on_revived();
+    sink_.on_event({.kind = Kind::revived});
     node_.start();
 }
 
@@ -76,20 +82,20 @@ void RedisBackend::close_inherited() noexcept {
 
 void RedisBackend::node_ready(Node&) {
     connected_ = true;
-    listener_.on_connected();
+    sink_.on_event({.kind = Kind::connected});
 }
 
 void RedisBackend::node_lost(Node&, const Error& why) {
     if (!std::exchange(connected_, false)) return;
-    listener_.on_disconnected(why);
+    sink_.on_event({.kind = Kind::disconnected, .why = why});
 }
 
 void RedisBackend::node_exhausted(Node& node, const Error& why, std::int64_t attempts) {
     if (std::exchange(exhausted_, true)) return;
     connected_ = false;
     node.give_up(why);
-    listener_.on_connect_failed(why, false);
-    listener_.on_gave_up(why, static_cast<std::uint64_t>(attempts));
+    sink_.on_event({.kind = Kind::connect_failed, .why = why});
+    sink_.on_event({.kind = Kind::gave_up, .why = why, .attempt = static_cast<std::uint64_t>(attempts)});
 }
 
 }  // namespace fanwire::core

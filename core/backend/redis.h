@@ -12,7 +12,7 @@ class RedisBackend : public Backend, private Node::Owner {
     // `probe_id`: what tells our probes from other engines'. Throws Failure INVALID_OPTION (a unix_path that is too
     // long, a file of TLS that is of no use).
     RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics,
-                 MessagePool& pool, BackendListener& listener);
+                 MessagePool& pool, BackendSink& sink);
 
     void start() override;
     void subscribe(Topic& topic) override;
@@ -32,10 +32,10 @@ class RedisBackend : public Backend, private Node::Owner {
     void node_ready(Node& node) override;
     void node_lost(Node& node, const Error& why) override;
     void node_exhausted(Node& node, const Error& why, std::int64_t attempts) override;
-    void node_turn_end() override { listener_.on_turn_end(); }
+    void node_turn_end() override { sink_.on_turn_end(); }
     void revive();
 
-    BackendListener& listener_;
+    BackendSink& sink_;
     Resolver resolver_;
     Node node_;
     const bool revive_on_use_;

@@ -16,14 +16,14 @@ namespace {
 
 // The backend that the settings ask for.
 std::unique_ptr<Backend> make_backend(const Settings& settings, std::unique_ptr<Broker> broker, Topics& topics,
-                                      MessagePool& pool, BackendListener& listener, Loop& loop,
-                                      std::mt19937_64& random_engine, const std::function<void()>& wake) {
+                                      MessagePool& pool, BackendSink& sink, Loop& loop, std::mt19937_64& random_engine,
+                                      const std::function<void()>& wake) {
     if (settings.backend == BackendKind::custom)
-        return std::make_unique<CustomBackend>(settings, std::move(broker), topics, listener, loop, wake);
+        return std::make_unique<CustomBackend>(settings, std::move(broker), topics, sink, loop, wake);
     if (settings.backend == BackendKind::memory)
-        return std::make_unique<MemoryBackend>(topics, listener, loop, settings.memory_name, wake);
+        return std::make_unique<MemoryBackend>(topics, sink, loop, settings.memory_name, wake);
     const Random random = [&random_engine] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine); };
-    return std::make_unique<RedisBackend>(settings, loop, random, random_engine(), topics, pool, listener);
+    return std::make_unique<RedisBackend>(settings, loop, random, random_engine(), topics, pool, sink);
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events, std::unique_p
     if (settings_.backend == BackendKind::memory) {  // connected from the first moment
         outbox_.set_publishable(true);
         share_->metrics.connected.set(1);
-        reports_.on_links(true, true);
+        reports_.on_event({.kind = BackendEvent::Kind::links, .publish = true, .subscribe = true});
         share_->state.connected();
     }
     close_timer_ = std::make_unique<Loop::Timer>(loop_, [this] { woken(); });
@@ -275,7 +275,7 @@ void Engine::finish(const Error& why) {
     fanout_.remove_all(why);
     share_->state.closed();
     share_->metrics.connected.set(0);
-    reports_.on_links(false, false);
+    reports_.on_event({.kind = BackendEvent::Kind::links});
     if (broken_) reports_.on_broken(why);
     fanout_.commit();
     loop_.stop();

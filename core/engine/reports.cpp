@@ -37,8 +37,7 @@ void Reports::on_reply(std::string_view payload) {
     requests_.reply(payload);
 }
 
-void Reports::on_reply_channel(const Error& why) {
-    if (!why) return requests_.confirmed();
+void Reports::reply_channel_refused(const Error& why) {
     log_.write(LogLevel::warn, why.text);
     requests_.refused(why);
 }
@@ -67,11 +66,50 @@ void Reports::on_unqueued(std::size_t count, std::size_t bytes) {
     outbox_.unqueued(count, bytes);
 }
 
-void Reports::on_publishable(bool yes) {
-    outbox_.set_publishable(yes);
+void Reports::on_event(const BackendEvent& event) {
+    using Kind = BackendEvent::Kind;
+    switch (event.kind) {
+        case Kind::connected:
+            return connected();
+        case Kind::disconnected:
+            return disconnected(event.why);
+        case Kind::connect_failed:
+            return connect_failed(event.why, event.will_retry);
+        case Kind::reconnecting:
+            return reconnecting(event.attempt, event.delay);
+        case Kind::gave_up:
+            return gave_up(event.why, event.attempt);
+        case Kind::revived:
+            return revived();
+        case Kind::publishable:
+            return outbox_.set_publishable(true);
+        case Kind::unpublishable:
+            return outbox_.set_publishable(false);
+        case Kind::reply_channel_confirmed:
+            return requests_.confirmed();
+        case Kind::reply_channel_refused:
+            return reply_channel_refused(event.why);
+        case Kind::links:
+            metrics_.publish_link.set(event.publish ? 1 : 0);
+            return metrics_.subscribe_link.set(event.subscribe ? 1 : 0);
+        case Kind::login_refused:
+            return login_refused(event.why);
+        case Kind::probe_sent:
+            return metrics_.probes.add();
+        case Kind::probe_returned:
+            return health_.probe_returned(event.round_trip_us, now_ms());
+        case Kind::probe_failed:
+            log_.write(LogLevel::warn, {"probe: ", event.why.text});
+            return metrics_.probe_failures.add();
+        case Kind::probe_refused:
+            log_.write(LogLevel::warn, {"probe: ", event.why.text});
+            return health_.probe_refused(event.why);
+        case Kind::probe_reset:
+            return health_.probe_reset();
+    }
 }
 
-void Reports::on_connected() {
+void Reports::connected() {
     log_.write(LogLevel::info, "connected");
     metrics_.connected.set(1);
     metrics_.connects.add();
@@ -79,7 +117,7 @@ void Reports::on_connected() {
     report(Event::of(EventKind::connected));
 }
 
-void Reports::on_disconnected(const Error& why) {
+void Reports::disconnected(const Error& why) {
     log_.write(LogLevel::warn, {"disconnected: ", why.text});
     state_.disconnected(why);
     metrics_.connected.set(0);
@@ -89,7 +127,7 @@ void Reports::on_disconnected(const Error& why) {
     report(std::move(event));
 }
 
-void Reports::on_connect_failed(const Error& why, bool will_retry) {
+void Reports::connect_failed(const Error& why, bool will_retry) {
     log_.write(LogLevel::warn, {"connecting failed: ", why.text});
     state_.attempt_failed(why, will_retry);
     metrics_.connect_errors.add();
@@ -98,7 +136,7 @@ void Reports::on_connect_failed(const Error& why, bool will_retry) {
     report(std::move(event));
 }
 
-void Reports::on_reconnecting(std::uint32_t attempt, TimeMs delay) {
+void Reports::reconnecting(std::uint64_t attempt, TimeMs delay) {
     log_.write(LogLevel::info,
                {"connecting again in ", std::to_string(delay), " ms (attempt ", std::to_string(attempt), ")"});
     Event event = Event::of(EventKind::reconnecting);
@@ -107,7 +145,7 @@ void Reports::on_reconnecting(std::uint32_t attempt, TimeMs delay) {
     report(std::move(event));
 }
 
-void Reports::on_gave_up(const Error& why, std::uint64_t attempts) {
+void Reports::gave_up(const Error& why, std::uint64_t attempts) {
     const std::string count = std::to_string(attempts) + (attempts == 1 ? " failed attempt" : " failed attempts");
     log_.write(LogLevel::error, {"gave up connecting after ", count, " (max_reconnect_attempts)"});
     exhausted_ = why;
@@ -123,7 +161,7 @@ void Reports::on_gave_up(const Error& why, std::uint64_t attempts) {
     report(std::move(event));
 }
 
-void Reports::on_revived() {
+void Reports::revived() {
     log_.write(LogLevel::info, "connecting again after giving up");
     exhausted_ = {};
     outbox_.set_refusal({});
@@ -132,16 +170,11 @@ void Reports::on_revived() {
     fanout_.wanted_again();
 }
 
-void Reports::on_login_refused(const Error& why) {
+void Reports::login_refused(const Error& why) {
     log_.write(LogLevel::error, {"the new credentials were refused: ", why.text});
     Event event = Event::of(EventKind::error, why);
     event.will_reconnect = true;
     report(std::move(event));
-}
-
-void Reports::on_links(bool publish, bool subscribe) {
-    metrics_.publish_link.set(publish ? 1 : 0);
-    metrics_.subscribe_link.set(subscribe ? 1 : 0);
 }
 
 void Reports::on_gap_reason(GapReason reason) {
@@ -152,27 +185,7 @@ void Reports::on_gap_reason(GapReason reason) {
     fanout_.set_gap_reason(reason);
 }
 
-void Reports::on_probe_sent() {
-    metrics_.probes.add();
-}
-
-void Reports::on_probe_returned(std::uint64_t round_trip_us) {
-    health_.probe_returned(round_trip_us, now_ms());
-}
-
-void Reports::on_probe_failed(const Error& why, bool refused) {
-    log_.write(LogLevel::warn, {"probe: ", why.text});
-    if (refused)
-        health_.probe_refused(why);
-    else
-        metrics_.probe_failures.add();
-}
-
-void Reports::on_probe_reset() {
-    health_.probe_reset();
-}
-
-void Reports::on_heard() {
+void Reports::on_heard(NodeNumber) {
     health_.heard(now_ms());
 }
 

@@ -23,7 +23,7 @@ struct EventTarget {
     void* user_data = nullptr;
 };
 
-class Reports final : public BackendListener {
+class Reports final : public BackendSink {
  public:
     // `turn_ended`: called at the end of each of the backend's turns, when consumers have been woken.
     Reports(const Settings& settings, const Log& log, EventTarget events, EngineShare& share, Fanout& fanout,
@@ -40,29 +40,24 @@ class Reports final : public BackendListener {
     void on_reply(std::string_view payload) override;
     void on_confirmed(Topic& topic) override;
     void on_refused(Topic& topic, const Error& why) override;
-    void on_reply_channel(const Error& why) override;
     void on_subscriptions_lost(const Error& why) override;
+    void on_gap_reason(GapReason reason) override;
     void on_settled(const SettledRun& run) override;
     void on_unqueued(std::size_t count, std::size_t bytes) override;
-    void on_publishable(bool yes) override;
-    void on_connected() override;
-    void on_disconnected(const Error& why) override;
-    void on_connect_failed(const Error& why, bool will_retry) override;
-    void on_reconnecting(std::uint32_t attempt, TimeMs delay) override;
-    void on_gave_up(const Error& why, std::uint64_t attempts) override;
-    void on_revived() override;
-    void on_login_refused(const Error& why) override;
-    void on_links(bool publish, bool subscribe) override;
-    void on_gap_reason(GapReason reason) override;
-    void on_probe_sent() override;
-    void on_probe_returned(std::uint64_t round_trip_us) override;
-    void on_probe_failed(const Error& why, bool refused) override;
-    void on_probe_reset() override;
-    void on_heard() override;
+    void on_event(const BackendEvent& event) override;
+    void on_heard(NodeNumber node) override;
     void on_bytes(std::size_t in, std::size_t out) override;
     void on_turn_end() override;
 
  private:
+    void connected();
+    void disconnected(const Error& why);
+    void connect_failed(const Error& why, bool will_retry);
+    void reconnecting(std::uint64_t attempt, TimeMs delay);
+    void gave_up(const Error& why, std::uint64_t attempts);
+    void revived();
+    void login_refused(const Error& why);
+    void reply_channel_refused(const Error& why);
     void report(Event event);
 
     const Settings& settings_;

@@ -139,7 +139,7 @@ class Server {
     std::vector<std::unique_ptr<Peer>> peers_;
 };
 
-struct RedisBackendTest : testing::Test, BackendListener {
+struct RedisBackendTest : testing::Test, BackendSink {
     void start(std::vector<std::pair<const char*, const char*>> more = {}) {
         Options options;
         options.set("unix_path", server.path());
@@ -224,38 +224,62 @@ struct RedisBackendTest : testing::Test, BackendListener {
     void on_reply(std::string_view payload) override { log.push_back("reply " + std::string(payload)); }
     void on_confirmed(Topic& topic) override { log.push_back("confirmed " + std::string(topic.view())); }
     void on_refused(Topic& topic, const Error&) override { log.push_back("refused " + std::string(topic.view())); }
-    void on_reply_channel(const Error& why) override { log.push_back(why ? "reply channel refused" : "reply channel"); }
     void on_subscriptions_lost(const Error&) override { log.push_back("lost"); }
+    void on_gap_reason(GapReason) override {}
     void on_settled(const SettledRun& run) override {
         for (std::size_t i = 0; i < run.publishes.size(); ++i)
             log.push_back(std::string("settled ") + status_name(run.error.status));
     }
     void on_unqueued(std::size_t, std::size_t) override {}
-    void on_publishable(bool yes) override { log.push_back(yes ? "publishable" : "not publishable"); }
-    void on_connected() override { log.push_back("connected"); }
-    void on_disconnected(const Error&) override { log.push_back("disconnected"); }
-    void on_connect_failed(const Error&, bool will_retry) override {
-        log.push_back(will_retry ? "failed" : "failed for good");
+    void on_event(const BackendEvent& event) override {
+        if (event.kind == BackendEvent::Kind::links)
+            links = {event.publish, event.subscribe};
+        else if (event.kind != BackendEvent::Kind::probe_reset)
+            log.push_back(line_of(event));
     }
-    void on_reconnecting(std::uint32_t attempt, TimeMs) override {
-        log.push_back("attempt " + std::to_string(attempt));
-    }
-    void on_gave_up(const Error&, std::uint64_t attempts) override {
-        log.push_back("gave up " + std::to_string(attempts));
-    }
-    void on_revived() override { log.push_back("revived"); }
-    void on_login_refused(const Error&) override { log.push_back("login refused"); }
-    void on_links(bool publish, bool subscribe) override { links = {publish, subscribe}; }
-    void on_gap_reason(GapReason) override {}
-    void on_probe_sent() override { log.push_back("probe"); }
-    void on_probe_returned(std::uint64_t) override { log.push_back("probe returned"); }
-    void on_probe_failed(const Error&, bool refused) override {
-        log.push_back(refused ? "probe refused" : "probe failed");
-    }
-    void on_probe_reset() override {}
-    void on_heard() override {}
+    void on_heard(NodeNumber) override {}
     void on_bytes(std::size_t, std::size_t) override {}
     void on_turn_end() override {}
+
+    static std::string line_of(const BackendEvent& event) {
+        using Kind = BackendEvent::Kind;
+        switch (event.kind) {
+            case Kind::connected:
+                return "connected";
+            case Kind::disconnected:
+                return "disconnected";
+            case Kind::connect_failed:
+                return event.will_retry ? "failed" : "failed for good";
+            case Kind::reconnecting:
+                return "attempt " + std::to_string(event.attempt);
+            case Kind::gave_up:
+                return "gave up " + std::to_string(event.attempt);
+            case Kind::revived:
+                return "revived";
+            case Kind::publishable:
+                return "publishable";
+            case Kind::unpublishable:
+                return "not publishable";
+            case Kind::reply_channel_confirmed:
+                return "reply channel";
+            case Kind::reply_channel_refused:
+                return "reply channel refused";
+            case Kind::login_refused:
+                return "login refused";
+            case Kind::probe_sent:
+                return "probe";
+            case Kind::probe_returned:
+                return "probe returned";
+            case Kind::probe_failed:
+                return "probe failed";
+            case Kind::probe_refused:
+                return "probe refused";
+            case Kind::links:
+            case Kind::probe_reset:
+                break;
+        }
+        return "?";
+    }
 
  public:
     std::pair<bool, bool> links;
