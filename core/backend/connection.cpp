@@ -9,7 +9,7 @@ Connection::Connection(Loop& loop, Resolver& resolver, const Endpoint& endpoint,
                        Loop::Callback turn_end)
     : link_(link),
       endpoint_(endpoint),
-      transport_(loop, resolver, *this),
+      wire_(loop, resolver, *this),
       timer_(loop, [this] { tick(); }),
       traffic_(std::move(traffic)),
       turn_end_(std::move(turn_end)) {}
@@ -26,13 +26,13 @@ void Connection::flush() {
     attempt([] {});
 }
 
-// Says to the transport how far this connection has come: it may have to look for another one.
+// Says to the wire how far this connection has come: it may have to look for another one.
 void Connection::note_progress() {
     if (link_.state() != Link::State::ready) return;
-    if (!std::exchange(greeted_, true)) transport_.greeted();
+    if (!std::exchange(greeted_, true)) wire_.greeted();
     if (!link_.has_worked()) return;
     good_ = true;
-    transport_.good();
+    wire_.good();
 }
 
 void Connection::pump() {
@@ -41,17 +41,17 @@ void Connection::pump() {
     while (true) {
         switch (link_.request()) {
             case Link::Request::open:
-                transport_.open(endpoint_);
+                wire_.open(endpoint_);
                 break;
             case Link::Request::close:
-                transport_.close();
+                wire_.close();
                 break;
             case Link::Request::none:
                 break;
         }
         const std::string_view bytes = link_.output(now);
         if (bytes.empty()) break;
-        const std::size_t sent = transport_.write(bytes);
+        const std::size_t sent = wire_.write(bytes);
         traffic_(0, sent);
         written_ += static_cast<std::int64_t>(sent);
         link_.wrote(sent, now);
@@ -73,7 +73,7 @@ void Connection::attempt(Step&& step) {
         pump();
     } catch (const std::bad_alloc&) {
         link_.closed({Status::NO_MEMORY, "out of memory"}, now_ms());
-        transport_.close();
+        wire_.close();
         pump();
     }
 }
@@ -84,24 +84,24 @@ void Connection::turn(Step&& step) {
     turn_end_();
 }
 
-void Connection::transport_opened() {
+void Connection::wire_opened() {
     written_ = arrived_ = 0;
     waited_ = greeted_ = good_ = false;
     turn([&] { link_.opened(now_ms()); });
 }
 
-void Connection::transport_received(std::string_view bytes) {
+void Connection::wire_received(std::string_view bytes) {
     turn([&] {
         traffic_(bytes.size(), 0);
         link_.received(bytes, now_ms());
     });
 }
 
-void Connection::transport_writable() {
+void Connection::wire_writable() {
     turn([] {});
 }
 
-void Connection::transport_broken(Error why) {
+void Connection::wire_broken(Error why) {
     turn([&] { link_.closed(std::move(why), now_ms()); });
 }
 
@@ -115,7 +115,7 @@ void Connection::tick() {
 }
 
 bool Connection::moving() {
-    const auto waiting = static_cast<std::int64_t>(transport_.unconfirmed());
+    const auto waiting = static_cast<std::int64_t>(wire_.unconfirmed());
     const std::int64_t before = std::exchange(arrived_, written_ - waiting);
     const bool waited = std::exchange(waited_, waiting > 0);
     // When all had arrived already at the last look, silence is the server's.

@@ -3,12 +3,12 @@
 
 #include <functional>
 
-#include "core/net/transport.h"
+#include "core/net/socket_wire.h"
 #include "core/protocol/link.h"
 
 namespace fanwire::core {
 
-class Connection : public Transport::Owner {
+class Connection : public Wire::Owner {
  public:
     using Traffic = std::function<void(std::size_t in, std::size_t out)>;
 
@@ -20,18 +20,18 @@ class Connection : public Transport::Owner {
     void start();
     void stop();
     // In the child of a fork(): see Backend.
-    void close_inherited() noexcept { transport_.abandon(); }
+    void close_inherited() noexcept { wire_.abandon(); }
     // Does what the link has come to wish for, outside of a turn.
     void flush();
-    const std::string& peer() const { return transport_.peer(); }
+    const std::string& peer() const { return wire_.peer(); }
 
  private:
-    void transport_opened() override;
-    void transport_received(std::string_view bytes) override;
-    std::span<char> transport_room() override { return link_.room(); }
-    void transport_writable() override;
-    void transport_broken(Error why) override;
-    Error transport_moving_on(Error why) override { return link_.reopening(std::move(why)); }
+    void wire_opened() override;
+    void wire_received(std::string_view bytes) override;
+    std::span<char> wire_room() override { return link_.room(); }
+    void wire_writable() override;
+    void wire_broken(Error why) override;
+    Error wire_moving_on(Error why) override { return link_.reopening(std::move(why)); }
     void tick();
     void pump();
     void note_progress();
@@ -46,7 +46,7 @@ class Connection : public Transport::Owner {
 
     Link& link_;
     const Endpoint& endpoint_;
-    Transport transport_;
+    SocketWire wire_;
     Loop::Timer timer_;
     Traffic traffic_;
     Loop::Callback turn_end_;
@@ -54,7 +54,7 @@ class Connection : public Transport::Owner {
     // Of this connection: bytes written, and how many of them had arrived at the last look.
     std::int64_t written_ = 0, arrived_ = 0;
     bool waited_ = false;                  // others had not
-    bool greeted_ = false, good_ = false;  // the transport knows that this connection was greeted; that it has worked
+    bool greeted_ = false, good_ = false;  // the wire knows that this connection was greeted; that it has worked
 };
 
 }  // namespace fanwire::core

@@ -106,7 +106,7 @@ Error Handshake::closed(const Error& why) {
     const bool optional = !bare_sent_ && has_optional();
     bare_ = optional || full_in_vain_ >= sure;
     const std::string_view text = why.text;
-    const std::size_t hint = std::min(text.find("; "), text.size());  // what the transport has to say of it
+    const std::size_t hint = std::min(text.find("; "), text.size());  // what the stream has to say of it
     return Error::of(why.status,
                      {text.substr(0, hint), " at ", expected_.empty() ? "PING" : name_of(expected_.front()),
                       optional ? "; the next greeting goes without CLIENT SETNAME and INFO (client_name= and "
