@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "core/message/frame.h"
+#include "core/net/resolver.h"
+#include "core/net/tls.h"
 
 namespace fanwire::core {
 
@@ -66,7 +68,7 @@ Endpoint endpoint_of(const Settings& settings) {
             tls_name};
 }
 
-Node::Node(const Settings& settings, Endpoint endpoint, Loop& loop, Resolver& resolver, Random random,
+Node::Node(const Settings& settings, Endpoint endpoint, Loop& loop, Network& network, Random random,
            std::uint64_t probe_id, Topics& topics, MessagePool& pool, BackendSink& sink, Owner& owner)
     : sink_(sink),
       owner_(owner),
@@ -79,10 +81,10 @@ Node::Node(const Settings& settings, Endpoint endpoint, Loop& loop, Resolver& re
       publish_link_(publish_config(settings), random, login_, publishing_, publish_side_),
       subscribe_link_(subscribe_config(settings), random, login_, subscribing_, subscribe_side_),
       publish_connection_(
-          loop, resolver, endpoint_, publish_link_,
-          [&sink](std::size_t in, std::size_t out) { sink.on_bytes(in, out); }, [this] { turn_end(); }),
+          network, endpoint_, publish_link_, [&sink](std::size_t in, std::size_t out) { sink.on_bytes(in, out); },
+          [this] { turn_end(); }),
       subscribe_connection_(
-          loop, resolver, endpoint_, subscribe_link_,
+          network, endpoint_, subscribe_link_,
           [&sink](std::size_t in, std::size_t out) {
               sink.on_bytes(in, out);
               if (in > 0) sink.on_heard(0);
@@ -302,7 +304,7 @@ void Node::publish_link_down(const Error& why) {
     sink_.on_event({.kind = Kind::unpublishable});
 }
 
-Error Node::named(const Connection& connection, const Error& why) {
+Error Node::named(const LinkDriver& connection, const Error& why) {
     if (why.text.find(connection.peer()) != std::string::npos) return why;
     return Error::of(why.status, {connection.peer(), ": ", why.text});
 }

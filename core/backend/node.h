@@ -11,9 +11,10 @@
 #include <string>
 
 #include "core/backend/backend.h"
-#include "core/backend/connection.h"
+#include "core/backend/link_driver.h"
 #include "core/backend/numsubs.h"
 #include "core/base/settings.h"
+#include "core/net/loop.h"
 #include "core/protocol/probe.h"
 #include "core/protocol/publishing.h"
 #include "core/protocol/subscribing.h"
@@ -40,7 +41,7 @@ class Node {
     };
 
     // `probe_id`: what tells this node's probes from all others'.
-    Node(const Settings& settings, Endpoint endpoint, Loop& loop, Resolver& resolver, Random random,
+    Node(const Settings& settings, Endpoint endpoint, Loop& loop, Network& network, Random random,
          std::uint64_t probe_id, Topics& topics, MessagePool& pool, BackendSink& sink, Owner& owner);
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
@@ -133,7 +134,7 @@ class Node {
     void check_probe();
     void hold_publishes();
     // The text with the peer's name in it.
-    static Error named(const Connection& connection, const Error& why);
+    static Error named(const LinkDriver& connection, const Error& why);
 
     BackendSink& sink_;
     Owner& owner_;
@@ -144,7 +145,7 @@ class Node {
     Publishing publishing_;
     Subscribing subscribing_;
     Link publish_link_, subscribe_link_;
-    Connection publish_connection_, subscribe_connection_;
+    LinkDriver publish_connection_, subscribe_connection_;
     Probe probe_;
     const TopicRef probe_topic_;  // of none of the fan-out's
     TopicRef reply_topic_;        // nor is this; null unless it is this node's

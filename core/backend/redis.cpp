@@ -13,7 +13,8 @@ using Kind = BackendEvent::Kind;
 RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics,
                            MessagePool& pool, BackendSink& sink)
     : sink_(sink),
-      node_(settings, endpoint_of(settings), loop, resolver_, random, probe_id, topics, pool, sink, *this),
+      network_(loop),
+      node_(settings, endpoint_of(settings), loop, network_, random, probe_id, topics, pool, sink, *this),
       revive_on_use_(settings.revive_on_use) {}
 
 void RedisBackend::start() {

@@ -4,6 +4,7 @@
 #include "core/backend/backend.h"
 #include "core/backend/node.h"
 #include "core/base/settings.h"
+#include "core/net/loop_network.h"
 
 namespace fanwire::core {
 
@@ -36,7 +37,7 @@ class RedisBackend : public Backend, private Node::Owner {
     void revive();
 
     BackendSink& sink_;
-    Resolver resolver_;
+    LoopNetwork network_;
     Node node_;
     const bool revive_on_use_;
     bool connected_ = false;  // every node is ready

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/clock.h"
+#include "core/net/timer.h"
 
 struct event;
 struct event_base;
@@ -42,15 +43,13 @@ class Loop {
     // Calls `callback` in the loop, unless the loop is stopped first. Thread: any.
     void post(Callback callback);
 
-    // A timer that is off until set; calls back once for each at(). Not to be called back is one at(never). at() never
-    // fails.
-    class Timer {
+    class Timer final : public core::Timer {
      public:
         Timer(Loop& loop, Callback callback);
-        ~Timer();
+        ~Timer() override;
         Timer(const Timer&) = delete;
         Timer& operator=(const Timer&) = delete;
-        void at(TimeMs time);
+        void at(TimeMs time) override;
 
      private:
         Callback callback_;
