@@ -76,7 +76,7 @@ void Inquiries::numsub(std::span<const std::string_view> channels, std::shared_p
         event.user_data = user_data;
         event.count = count;
         if (!why) event.message = answer;
-        fanout_.tell(inbox, std::move(event));
+        fanout_.queue_event(inbox, std::move(event));
     });
 }
 
@@ -131,9 +131,11 @@ Requests::Engine Inquiries::for_requests() {
         outbox_.publish_framed(names_.channel_prefix(), channel, framed, sink, nullptr,
                                static_cast<std::uint32_t>(left));
     };
-    engine.report = [this](const std::shared_ptr<Inbox>& inbox, Event event) { fanout_.tell(inbox, std::move(event)); };
+    engine.report = [this](const std::shared_ptr<Inbox>& inbox, Event event) {
+        fanout_.queue_event(inbox, std::move(event));
+    };
     engine.report_reply = [this](const std::shared_ptr<Inbox>& inbox, Event event) {
-        return fanout_.tell_reply(inbox, std::move(event));
+        return fanout_.queue_reply(inbox, std::move(event));
     };
     return engine;
 }

@@ -202,7 +202,7 @@ void Reports::on_turn_end() {
 
 void Reports::report(Event event) {
     event.user_data = events_.user_data;
-    fanout_.tell(events_.inbox, std::move(event));
+    fanout_.queue_event(events_.inbox, std::move(event));
 }
 
 }  // namespace fanwire::core

@@ -1,7 +1,6 @@
 #include "core/fanout/fanout.h"
 
 #include <algorithm>
-#include <bit>
 #include <new>
 #include <optional>
 #include <utility>
@@ -118,23 +117,6 @@ MessageRef Fanout::without_head(MessageRef message, std::string_view channel) no
     return message;
 }
 
-inline void Fanout::stage(Subscription& subscription, Message* message) noexcept {
-    OutcomeSink* const sink = subscription.inbox().get();
-    Stage& stage = stage_of(sink);
-    if (stage.sink != sink || stage.count == Stage::capacity) {
-        flush(stage);
-        if (!stage.deliveries) stage.deliveries.reset(new (std::nothrow) Delivery[Stage::capacity]);
-        if (!stage.deliveries) {
-            const Delivery delivery{message, &subscription};
-            if (subscription.inbox()->push(&delivery, 1)) wake_later(subscription.inbox());
-            return;
-        }
-        stage.sink = sink;
-        staged_ |= 1u << (&stage - stages_.data());
-    }
-    stage.deliveries[stage.count++] = {message, &subscription};
-}
-
 void Fanout::message(Topic& topic, std::string_view channel, std::string_view payload, std::uint64_t received_us,
                      MessageRef* shared) noexcept {
     // Given up a moment ago; or wanted again while Redis still has to unsubscribe it: the stream begins with ACTIVE.
@@ -145,8 +127,8 @@ void Fanout::message(Topic& topic, std::string_view channel, std::string_view pa
         message = make_message(topic, channel, payload, received_us, shared).detach();
     } catch (const std::bad_alloc&) {
         for (Subscription* const subscription : subscriptions) {
-            flush_stage_of(subscription->inbox().get());
-            if (subscription->inbox()->push_missing(*subscription)) wake_later(subscription->inbox());
+            staging_.flush(subscription->outlet());
+            if (subscription->inbox()->push_missing(*subscription)) staging_.wake_later(subscription->inbox());
         }
         return;
     }
@@ -157,18 +139,9 @@ void Fanout::message(Topic& topic, std::string_view channel, std::string_view pa
     const std::size_t fetched = subscriptions.size() > ahead ? subscriptions.size() - ahead : 0;
     for (std::size_t i = 0; i < fetched; ++i) {
         subscriptions[i + ahead]->prefetch();
-        stage(*subscriptions[i], message);
+        staging_.add(*subscriptions[i], message);
     }
-    for (std::size_t i = fetched; i < subscriptions.size(); ++i) stage(*subscriptions[i], message);
-}
-
-void Fanout::flush(Stage& stage) noexcept {
-    if (stage.count == 0) return;
-    const std::shared_ptr<Inbox>& inbox = stage.deliveries[0].subscription->inbox();
-    if (inbox->push(stage.deliveries.get(), stage.count)) wake_later(inbox);
-    stage.sink = nullptr;
-    stage.count = 0;
-    staged_ &= ~(1u << (&stage - stages_.data()));
+    for (std::size_t i = fetched; i < subscriptions.size(); ++i) staging_.add(*subscriptions[i], message);
 }
 
 void Fanout::active(Topic& topic) noexcept {
@@ -265,47 +238,33 @@ void Fanout::set_refused(Topic& topic, bool refused) {
 // All of one inbox.
 void Fanout::push(std::span<Subscription* const> subscriptions, const Event& event) noexcept {
     const std::shared_ptr<Inbox>& inbox = subscriptions[0]->inbox();
-    flush_stage_of(inbox.get());
-    if (inbox->push(subscriptions, event)) wake_later(inbox);
+    staging_.flush(*inbox);
+    if (inbox->push(subscriptions, event)) staging_.wake_later(inbox);
 }
 
 void Fanout::push(Subscription& subscription, Event event) noexcept {
     event.user_data = subscription.user_data();
-    flush_stage_of(subscription.inbox().get());
-    if (subscription.inbox()->push(subscription, std::move(event))) wake_later(subscription.inbox());
+    staging_.flush(subscription.outlet());
+    if (subscription.inbox()->push(subscription, std::move(event))) staging_.wake_later(subscription.inbox());
 }
 
 void Fanout::settle(const std::shared_ptr<OutcomeSink>& sink, std::span<const Settled> publishes,
                     const Error& error) noexcept {
-    flush_stage_of(sink.get());
-    if (sink->settle(publishes, error)) wake_later(sink);
+    staging_.flush(*sink);
+    if (sink->settle(publishes, error)) staging_.wake_later(sink);
 }
 
-void Fanout::tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept {
+void Fanout::queue_event(const std::shared_ptr<Inbox>& inbox, Event event) noexcept {
     if (!inbox) return;
-    flush_stage_of(inbox.get());
-    if (inbox->push(std::move(event))) wake_later(inbox);
+    staging_.flush(*inbox);
+    if (inbox->push(std::move(event))) staging_.wake_later(inbox);
 }
 
-bool Fanout::tell_reply(const std::shared_ptr<Inbox>& inbox, Event event) noexcept {
+bool Fanout::queue_reply(const std::shared_ptr<Inbox>& inbox, Event event) noexcept {
     bool kept;
-    flush_stage_of(inbox.get());
-    if (inbox->push_reply(std::move(event), kept)) wake_later(inbox);
+    staging_.flush(*inbox);
+    if (inbox->push_reply(std::move(event), kept)) staging_.wake_later(inbox);
     return kept;
-}
-
-void Fanout::wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept {
-    try {
-        to_wake_.push_back(sink);
-    } catch (const std::bad_alloc&) {
-        sink->signal();
-    }
-}
-
-void Fanout::commit() noexcept {
-    while (staged_ != 0) flush(stages_[static_cast<std::size_t>(std::countr_zero(staged_))]);
-    for (const std::shared_ptr<OutcomeSink>& sink : to_wake_) sink->signal();
-    to_wake_.clear();
 }
 
 }  // namespace fanwire::core

@@ -1,14 +1,13 @@
 // Who in this process wants what: from one message of the backend to the inboxes of its subscriptions. IO thread only.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "core/base/metrics.h"
 #include "core/fanout/inbox.h"
+#include "core/fanout/staging.h"
 #include "core/fanout/subscription.h"
 #include "core/message/topic.h"
 
@@ -60,44 +59,26 @@ class Fanout {
     // Where messages have their memory from.
     MessagePool& pool() { return *pool_; }
 
-    // An outcome; an event of the engine itself.
+    // Outcomes of publishes.
     void settle(const std::shared_ptr<OutcomeSink>& sink, std::span<const Settled> publishes,
                 const Error& error) noexcept;
-    void tell(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
-    // False: the inbox has no room for the reply.
-    bool tell_reply(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
+    // An event of no subscription: of the engine itself, or any other outcome. Does nothing if there is no inbox.
+    void queue_event(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
+    // Returns false when the inbox has no room for the reply.
+    bool queue_reply(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
 
     // Gives the inboxes the messages that are still ours and wakes the consumers that have something new. To be called
     // after each batch.
-    void commit() noexcept;
+    void commit() noexcept { staging_.commit(); }
 
  private:
-    // Messages for one inbox that it has not been given yet, so that it is locked once for many. Other events of that
-    // inbox go behind them.
-    struct Stage {
-        static constexpr std::size_t capacity = 256;
-        OutcomeSink* sink = nullptr;  // the inbox, which the subscriptions keep alive; null when there are none
-        std::size_t count = 0;
-        std::unique_ptr<Delivery[]> deliveries;
-    };
-    static constexpr std::size_t stages_count = 16;
-
     MessageRef make_sharing(const MessageNames& names, const MessageRef& owner, std::string_view channel,
                             std::string_view payload, std::uint64_t received_us) const;
     static MessageRef without_head(MessageRef message, std::string_view channel) noexcept;
     MessageRef make_message(const Topic& topic, std::string_view channel, std::string_view payload,
                             std::uint64_t received_us, const MessageRef* shared) const;
-    Stage& stage_of(const OutcomeSink* sink) {
-        return stages_[(reinterpret_cast<std::uintptr_t>(sink) >> 4) * 0x9e3779b97f4a7c15u >> 60];
-    }
-    void stage(Subscription& subscription, Message* message) noexcept;
-    void flush(Stage& stage) noexcept;
-    void flush_stage_of(const OutcomeSink* sink) noexcept {
-        if (Stage& stage = stage_of(sink); stage.sink == sink) flush(stage);
-    }
     void push(Subscription& subscription, Event event) noexcept;
     void push(std::span<Subscription* const> subscriptions, const Event& event) noexcept;
-    void wake_later(const std::shared_ptr<OutcomeSink>& sink) noexcept;
     void become_active(Subscription& subscription);
     void fail(Subscription& subscription, const Reason& why);
     void become_failed(Topic& topic, const Reason& why);
@@ -109,10 +90,8 @@ class Fanout {
     Metrics& metrics_;
     const std::uint32_t channel_prefix_size_;
     GapReason gap_reason_ = GapReason::reconnect;
-    std::array<Stage, stages_count> stages_;
-    std::uint32_t staged_ = 0;  // bits: those that hold something
     MessagePool::Owner pool_ = MessagePool::make();
-    std::vector<std::shared_ptr<OutcomeSink>> to_wake_;
+    Staging staging_;
 };
 
 }  // namespace fanwire::core

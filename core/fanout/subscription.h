@@ -16,19 +16,22 @@ namespace fanwire::core {
 
 class Inbox;
 class Subscription;
+struct Stage;
 
 enum class SubscriptionState : std::uint8_t {
 #define FANWIRE_SUBSCRIPTION_STATE(upper, name, code, help) name = code,
 #include "core/base/names.def"
 };
 
-// Where the subscriptions of one engine that use one inbox lead; they share it.
+// Where the subscriptions of one engine that use one inbox lead: they share one outlet, so that what they get stands in
+// the inbox in the order in which it came.
 class Outlet {
  public:
     Outlet(std::shared_ptr<Inbox> to, std::shared_ptr<EngineShare> of) : inbox(std::move(to)), share(std::move(of)) {}
 
     const std::shared_ptr<Inbox> inbox;
     const std::shared_ptr<EngineShare> share;
+    Stage* stage = nullptr;  // of the engine's Staging; IO thread
 
     void retain() { refs_.retain(); }
     void release() {
@@ -60,6 +63,7 @@ class Subscription {
     Subscription& operator=(const Subscription&) = delete;
 
     const std::shared_ptr<Inbox>& inbox() const { return outlet_->inbox; }
+    Outlet& outlet() const { return *outlet_; }
     void* user_data() const { return user_data_; }
     // Into the cache, what delivering to it reads.
     void prefetch() const { __builtin_prefetch(&outlet_); }

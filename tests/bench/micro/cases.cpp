@@ -43,7 +43,7 @@ std::string frames(std::size_t channels) {
 
 class Client {
  public:
-    explicit Client(const std::string& url) {
+    explicit Client(const std::string& url, std::size_t inboxes = 1) : inboxes_(inboxes) {
         fanwire_options* options = nullptr;
         ok(fanwire_options_create(&options));
         // No heartbeat between the messages.
@@ -53,7 +53,7 @@ class Client {
                                                                         {"heartbeat_timeout_ms", "3600000"},
                                                                         {"inbox_count", "10000000"}})
             ok(fanwire_options_set(options, name, value));
-        ok(fanwire_inbox_create(&inbox_, options));
+        for (fanwire_inbox*& inbox : inboxes_) ok(fanwire_inbox_create(&inbox, options));
         ok(fanwire_engine_open(&engine_, options));
         ok(fanwire_engine_wait_connected(engine_, patience_ms));
         fanwire_options_destroy(&options);
@@ -61,7 +61,7 @@ class Client {
     ~Client() {
         fanwire_engine_destroy(&engine_);
         for (fanwire_subscription*& subscription : subscriptions_) fanwire_subscription_destroy(&subscription);
-        fanwire_inbox_destroy(&inbox_);
+        for (fanwire_inbox*& inbox : inboxes_) fanwire_inbox_destroy(&inbox);
     }
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
@@ -76,30 +76,35 @@ class Client {
         ok(fanwire_publish_wait(engine_, channel.data(), channel.size(), text.data(), text.size(), patience_ms,
                                 nullptr));
     }
-    // Drains so many events, which must all be of this kind.
+    // Drains so many events from each inbox, which must all be of this kind.
     void await(std::size_t count, int kind) {
+        for (fanwire_inbox* const inbox : inboxes_) await(inbox, count, kind);
+    }
+    void await_active() { await(subscriptions_.size() / inboxes_.size(), FANWIRE_EVENT_ACTIVE); }
+
+ private:
+    static void ok(int status) { must(status == FANWIRE_OK, fanwire_last_error()); }
+    void await(fanwire_inbox* inbox, std::size_t count, int kind) {
         while (count > 0) {
             std::size_t got = 0;
-            ok(fanwire_inbox_wait(inbox_, patience_ms));
-            ok(fanwire_inbox_drain(inbox_, events_.data(), sizeof events_[0], events_.size(), &got));
+            ok(fanwire_inbox_wait(inbox, patience_ms));
+            ok(fanwire_inbox_drain(inbox, events_.data(), sizeof events_[0], events_.size(), &got));
             for (std::size_t i = 0; i < got; ++i) must(events_[i].kind == kind, "an event of another kind");
             ok(fanwire_events_release(events_.data(), sizeof events_[0], got));
             must(got <= count, "more events than expected");
             count -= got;
         }
     }
-    void await_active() { await(subscriptions_.size(), FANWIRE_EVENT_ACTIVE); }
-
- private:
-    static void ok(int status) { must(status == FANWIRE_OK, fanwire_last_error()); }
+    // The inboxes get one in turn.
     template <class Function>
     void add(Function function, const std::string& name) {
         subscriptions_.push_back(nullptr);
-        ok(function(&subscriptions_.back(), engine_, name.data(), name.size(), inbox_, nullptr));
+        fanwire_inbox* const inbox = inboxes_[(subscriptions_.size() - 1) % inboxes_.size()];
+        ok(function(&subscriptions_.back(), engine_, name.data(), name.size(), inbox, nullptr));
     }
 
     fanwire_engine* engine_ = nullptr;
-    fanwire_inbox* inbox_ = nullptr;
+    std::vector<fanwire_inbox*> inboxes_;
     std::vector<fanwire_subscription*> subscriptions_;
     std::array<fanwire_event, 256> events_;
 };
@@ -121,8 +126,9 @@ std::function<void()> parse_replies() {
 }
 
 struct Receiver {
+    explicit Receiver(std::size_t inboxes = 1) : client(redis.url(), inboxes) {}
     FakeRedis redis;
-    Client client{redis.url()};
+    Client client;
 };
 
 std::function<void()> receive(std::size_t channels) {
@@ -142,6 +148,17 @@ std::function<void()> fan_out() {
     return [client, text = payload()] {
         client->publish("room", text);
         client->await(batch, FANWIRE_EVENT_MESSAGE);
+    };
+}
+
+// To as many inboxes as a server has streams: each is locked once for many messages, not for each.
+std::function<void()> receive_in(std::size_t inboxes) {
+    auto receiver = std::make_shared<Receiver>(inboxes);
+    for (std::size_t i = 0; i < inboxes; ++i) receiver->client.subscribe(channel_name(0));
+    receiver->client.await_active();
+    return [receiver, bytes = frames(1)] {
+        receiver->redis.send(bytes);
+        receiver->client.await(batch, FANWIRE_EVENT_MESSAGE);
     };
 }
 
@@ -194,6 +211,8 @@ const std::vector<Case>& cases() {
         {"receive: socket to drained event, one channel", batch, [] { return receive(1); }},
         {"receive: socket to drained event, 100,000 channels", batch, [] { return receive(100000); }},
         {"inbox: one message to one of 128 subscriptions, drained", batch, fan_out},
+        {"inbox: one message to one of 32 inboxes, drained", batch * 32, [] { return receive_in(32); }},
+        {"inbox: one message to one of 200 inboxes, drained", batch * 200, [] { return receive_in(200); }},
         {"patterns: publish to drained event, 1,000 patterns", few, match_patterns},
         {"publish: 128 bytes, accepted, encoded and settled", batch, publish},
         {"JSON guard: 1 KB, clean", 1, [] { return guard_json(false); }},
