@@ -1,10 +1,12 @@
 import asyncio
 import os
+import subprocess
 import time
 import uuid
+from pathlib import Path
 
 import pytest
-from redis_server import RawConnection, RedisServer
+from redis_server import RawConnection, RedisServer, free_port
 
 DEADLINE_S = 20
 
@@ -59,6 +61,24 @@ def url(request):
 def channel():
     """A channel that no other test uses."""
     return f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("certificates")
+    subprocess.run([Path(__file__).parent.parent / "support" / "certificates.sh", folder], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tls_url(certificates):
+    tls_port = free_port()
+    server = RedisServer(
+        *("--tls-port", str(tls_port), "--tls-auth-clients", "no", "--tls-ca-cert-file", certificates / "ca.pem"),
+        *("--tls-cert-file", certificates / "server.pem", "--tls-key-file", certificates / "server.key"),
+    )
+    yield f"rediss://127.0.0.1:{tls_port}"
+    server.stop()
 
 
 def within(awaitable):

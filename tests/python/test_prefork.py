@@ -165,3 +165,43 @@ if __name__ == "__main__":
         options=("-W", "ignore::DeprecationWarning"),
     )
     assert (done.stdout, done.stderr) == ("{'refused'} {1}\nTrue\n[-15, -15]\n1 0\n", "")
+
+
+def test_a_pool_of_celery_that_is_terminated(redis):
+    """Its workers end in the middle of a wait. They hold a lock of the pool's meanwhile, and are sent a second signal.
+
+    terminate() itself waits for the results of their tasks, which nobody sends, also when they only sleep.
+    """
+    done = run(
+        """
+import billiard
+
+def wait_in_the_engine(number):
+    with fanwire.Client(url) as own, own.subscribe("terminated") as waiting:
+        waiting.get()
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+if __name__ == "__main__":
+    client = fanwire.Client(url)
+    pool = billiard.Pool(3)
+    pids = [worker.pid for worker in pool._pool]
+    tasks = [pool.apply_async(wait_in_the_engine, (number,)) for number in range(3)]
+    while client.numsub(["terminated"]) != [3]:
+        pass
+    threading.Thread(target=pool.terminate, daemon=True).start()
+    while any(map(is_alive, pids)):
+        time.sleep(0.01)
+    print(len(pids), client.publish("a", "x"), flush=True)
+    client.close()
+    os._exit(0)
+""",
+        redis.url,
+        options=("-W", "ignore::DeprecationWarning"),
+    )
+    assert done.stdout == "3 0\n"

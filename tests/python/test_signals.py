@@ -1,5 +1,7 @@
 """Signals reach a process that waits in the engine, whatever it waits for. No test relies on a lapse of time."""
 
+import sys
+
 import pytest
 from child import run
 from waits import END, SETUP, WAITS
@@ -230,3 +232,28 @@ def test_ctrl_c_in_a_handler_loses_no_other_event(memory_url):
         memory_url,
     )
     assert done.stdout == "interrupted\n0 1 2 3 4 5 6 7 8 9\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_signals_that_the_main_thread_blocks_are_taken_by_no_other(redis):
+    """Else they would end the process at once, where the main thread holds a lock that it shares with others, say."""
+    done = run(
+        """
+
+
+        def blocking():
+            statuses = [open(f"/proc/self/task/{task}/status").read() for task in os.listdir("/proc/self/task")]
+            masks = [int(status.split("SigBlk:")[1].split()[0], 16) for status in statuses]
+            return all(mask >> (signal.SIGTERM - 1) & 1 for mask in masks)
+
+        client = fanwire.Client(url)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        while not blocking():  # that thread is new
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGTERM)
+        print(signal.sigpending() == {signal.SIGTERM}, client.publish("a", "x"))
+        client.close()
+        """,
+        redis.url,
+    )
+    assert done.stdout == "True 0\n"

@@ -1,32 +1,9 @@
 """TLS: it works from Python, next to Python's own ssl module, and what goes wrong has a class of its own."""
 
 import ssl
-import subprocess
-from pathlib import Path
 
 import fanwire
 import pytest
-from redis_server import RedisServer, free_port
-
-MAKE = Path(__file__).parent.parent / "support" / "certificates.sh"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certificates")
-    subprocess.run([MAKE, folder], check=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tls_url(certificates):
-    tls_port = free_port()
-    server = RedisServer(
-        *("--tls-port", str(tls_port), "--tls-auth-clients", "no", "--tls-ca-cert-file", certificates / "ca.pem"),
-        *("--tls-cert-file", certificates / "server.pem", "--tls-key-file", certificates / "server.key"),
-    )
-    yield f"rediss://127.0.0.1:{tls_port}"
-    server.stop()
 
 
 async def test_round_trip(tls_url, certificates, channel):

@@ -43,6 +43,8 @@ class OwnBackend:
 
 async def carried() -> int:
     own: fanwire.backends.Backend = OwnBackend()
+    fanwire.Client(backend=own).close()
+    fanwire.Engine(backend=redis.Redis()).close()
     async with fanwire.open(backend=own) as bus, fanwire.connect(backend=redis.asyncio.Redis()) as other:
         return await bus.publish("a", "x") + await other.publish("a", "x")
 

@@ -89,12 +89,12 @@ class Driver:
                 return
             connection, self._connection = self._connection, None
             self._native.lost(why.status, str(why))
-        if connection is None:
+        if connection is None or self._loop.is_closed():  # and with it all that waited in it
             return
         if threading.get_ident() == self._thread:
             connection.cancel()
         else:
-            with suppress(RuntimeError):  # the loop is closed, and with it all that waited in it
+            with suppress(RuntimeError):  # it is closed now
                 self._loop.call_soon_threadsafe(connection.cancel)
 
     def message(self, channel: bytes, payload: bytes, pattern: bytes | None = None) -> None:
@@ -106,8 +106,11 @@ class Driver:
     async def closed(self, timeout: float) -> None:
         """Waits until the backend is closed, or the time is over."""
         await asyncio.wait([self._closed], timeout=timeout)
-        if not self._closed.done():
-            self._end()
+        self.end()
+
+    async def done(self) -> None:
+        """Waits until the backend is closed, however long that takes."""
+        await asyncio.wait([self._closed])
 
     def _on_readable(self) -> None:
         calls, is_complete = self._native.take()
@@ -277,9 +280,10 @@ class Driver:
                 raise
             self._loop.call_exception_handler({"message": "a fanwire backend failed to close", "exception": error})
         finally:
-            self._end()
+            self.end()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Waits no longer for the backend."""
         if self._closed.done():
             return
         self._closed.set_result(None)

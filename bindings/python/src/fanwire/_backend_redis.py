@@ -1,4 +1,4 @@
-"""A client of redis.asyncio or valkey.asyncio as a backend."""
+"""A client of redis.asyncio or valkey.asyncio as a backend. Blocking clients are in _backend_blocking."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import random
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 30.0
 _CONNECT_S = 5.0  # longest that an attempt may take
-_HEARTBEAT_S = 5.0  # so often a connection is asked that says nothing; twice as long without an answer, and it is lost
+HEARTBEAT_S = 5.0  # so often a connection is asked that says nothing; twice as long without an answer, and it is lost
 # What the connection that subscribes has of its own: a read that waits for messages has no limit (the heartbeat sees to it),
 # and messages come as answers, not as pushes of RESP3.
 _OURS = {"protocol": 2, "socket_timeout": None, "health_check_interval": 0}
@@ -36,9 +36,11 @@ class RedisBackend:
     a message twice.
     """
 
+    _of_connections: Mapping[str, Any] = _OURS
+
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._is_cluster = _is_cluster(client)
+        self._is_cluster = hasattr(client, "nodes_manager")
         self._target: dict[str, Any] = {}  # the node of a cluster, as an argument of commands
         self._tried = ""  # its name
         self._reports: Reports | None = None
@@ -71,14 +73,15 @@ class RedisBackend:
     async def publish(self, channel: bytes, payload: bytes) -> int:
         """Returns the number of receivers as Redis counts them. Raises NoPermissionError or RedisError; OutcomeUnknownError
         when the client's connection broke."""
-        return int(await translated(self._client.execute_command("PUBLISH", channel, payload, **self._target)))
+        execute = self._client.execute_command
+        return int(await translated(self._call(execute, "PUBLISH", channel, payload, **self._target)))
 
     async def publish_many(self, publishes: Sequence[tuple[bytes, bytes]]) -> list[int | BaseException]:
         """The outcome of each; what it raises is that of all."""
         pipeline = self._client.pipeline(transaction=False)
         for channel, payload in publishes:
             pipeline.execute_command("PUBLISH", channel, payload, **self._target)
-        answers = await translated(pipeline.execute(raise_on_error=False))
+        answers = await translated(self._call(pipeline.execute, raise_on_error=False))
         return [to_error(answer) if isinstance(answer, BaseException) else int(answer) for answer in answers]
 
     async def numsub(self, channels: Sequence[bytes]) -> Sequence[int]:
@@ -87,7 +90,9 @@ class RedisBackend:
             return []
         targets = [{"target_nodes": node} for node in self._client.get_nodes()] if self._is_cluster else [{}]
         ask = self._client.execute_command
-        answers = await asyncio.gather(*(translated(ask("PUBSUB", "NUMSUB", *channels, **target)) for target in targets))
+        answers = await asyncio.gather(
+            *(translated(self._call(ask, "PUBSUB", "NUMSUB", *channels, **target)) for target in targets)
+        )
         total = dict.fromkeys(channels, 0)
         for answer in answers:
             for name, count in _to_pairs(answer):
@@ -102,6 +107,27 @@ class RedisBackend:
             await asyncio.wait([task])
         self._fail_awaited(ConnectionLostError("the backend is closed"))
         await self._disconnect()
+
+    async def release(self) -> None:
+        """The event loop ends: the connections of the client, which work in no other one, go with it."""
+        close = getattr(self._client, "aclose", None) or self._client.close  # redis-py 5.0.0 and older valkey
+        await close()
+
+    # ---- What differs for blocking clients
+
+    async def _call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+        """Calls the client, or what is of it."""
+        return await function(*arguments, **keywords)
+
+    async def _learn_nodes(self) -> None:
+        await self._client.initialize()
+
+    def _origin_of(self, node: Any) -> Any:
+        """What has the class and the settings of connections to a node of a cluster."""
+        return node
+
+    async def _send(self, connection: Any, *command: bytes) -> None:
+        await connection.send_command(*command, check_health=False)
 
     # ---- The connection that subscribes
 
@@ -129,21 +155,22 @@ class RedisBackend:
 
     async def _connect(self) -> None:
         if self._is_cluster:
-            await self._client.initialize()
+            await self._learn_nodes()
             nodes = self._client.get_primaries() or self._client.get_nodes()
             others = [node for node in nodes if node.name != self._tried]  # which has failed, should there be another one
-            origin = random.choice(others or nodes)
-            self._tried = origin.name
-            self._target = {"target_nodes": origin}
-            await self._client.execute_command("PING", **self._target)  # should it fail, the client learns of other nodes
+            node = random.choice(others or nodes)
+            self._tried = node.name
+            self._target = {"target_nodes": node}
+            await self._call(self._client.execute_command, "PING", **self._target)  # if it fails, the client learns others
+            origin = self._origin_of(node)
         else:
             origin = self._client.connection_pool
         kept = {name: value for name, value in origin.connection_kwargs.items() if not _NOT_OURS.fullmatch(name)}
-        connection = origin.connection_class(**kept | _OURS)
+        connection = origin.connection_class(**kept | dict(self._of_connections))
         self._connection = connection
-        await connection.connect()
+        await self._call(connection.connect)
         if not self._is_cluster:
-            await self._client.execute_command("PING")  # whether publishing works, too
+            await self._call(self._client.execute_command, "PING")  # whether publishing works, too
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -172,7 +199,7 @@ class RedisBackend:
         silent = 0
         while True:
             self._heard = False
-            await asyncio.sleep(_HEARTBEAT_S)
+            await asyncio.sleep(HEARTBEAT_S)
             if self._heard:
                 silent = 0
                 continue
@@ -214,7 +241,7 @@ class RedisBackend:
         future = asyncio.get_running_loop().create_future()
         self._awaited.append((command.lower(), name, future))
         try:
-            await connection.send_command(command, name, check_health=False)
+            await self._send(connection, command, name)
         except Exception as error:  # the reader hears of it, too, and fails what is awaited
             raise to_error(error, ConnectionLostError) from error
         await future

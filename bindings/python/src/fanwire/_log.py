@@ -7,6 +7,7 @@ import threading
 
 from . import _native
 from ._green import is_green, wait_readable
+from ._threads import block_signals
 
 log = logging.getLogger("fanwire")
 
@@ -53,6 +54,7 @@ def forget_forked() -> None:
 
 
 def _listen(fd: int) -> None:
+    block_signals()
     while True:
         flush()
         wait_readable(fd, None)

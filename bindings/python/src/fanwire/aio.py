@@ -29,6 +29,7 @@ from ._opened import Opened, SharedOpened
 from ._setting_types import Settings
 from ._settings import make_options, to_ms, to_publish_ms
 from ._subscription import OnEvent
+from ._threads import block_signals
 from .backends import Backend, backend_of
 from .errors import ClosedError, FanwireError, OutcomeUnknownError, TimeoutError, WrongLoopError
 
@@ -60,8 +61,8 @@ def open(
     message.value of payloads. `json` (orjson, msgspec.json, ...: see fanwire.Json) makes and parses JSON instead of Python's
     own. Raises WrongLoopError where no event loop runs.
 
-    With a backend the messages go through that: a client of redis.asyncio or valkey.asyncio, which is not closed, or an
-    object with the methods of fanwire.backends.Backend. Settings of connections then have no effect.
+    With a backend the messages go through that: a client of redis or valkey, asyncio's or a blocking one, which is not
+    closed, or an object with the methods of fanwire.backends.Backend. Settings of connections then have no effect.
 
     >>> import asyncio
     >>> async def main():
@@ -460,7 +461,7 @@ class Bus(BaseBus):
         if _lifetime.ending:  # no other thread comes back from the engine
             self._engine.close(timeout_ms)
             return
-        executor = ThreadPoolExecutor(1, "fanwire-close")  # the default one may be busy with things that wait for us
+        executor = ThreadPoolExecutor(1, "fanwire-close", block_signals)  # the default one may be busy with things that wait for us
         try:
             try:
                 closing = self._loop.run_in_executor(executor, self._engine.close, timeout_ms)

@@ -4,6 +4,10 @@
     async with fanwire.open(backend=client) as bus:  # or an object with the methods of Backend
         ...
 
+    client = redis.Redis(...)
+    with fanwire.Client(backend=client) as bus:  # Engine as well
+        ...
+
 Subscriptions, events, queues and their limits, requests and statistics are as always.
 """
 
@@ -12,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from ._backend_blocking import BlockingRedisBackend
 from ._backend_redis import RedisBackend
 
-__all__ = ["Backend", "RedisBackend", "Reports", "backend_of"]
+__all__ = ["Backend", "BlockingRedisBackend", "RedisBackend", "Reports", "backend_of"]
 
 
 class Reports(Protocol):
@@ -32,7 +37,8 @@ class Reports(Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """What carries messages. All is called in the event loop of the bus; names are those on the wire, with the namespace.
+    """What carries messages. All is called in the event loop of the bus, and for a Client or an Engine in one that runs in
+    the thread "fanwire-backend", for this backend alone. Names are those on the wire, with the namespace.
 
     The other methods are called between ready() and lost() only; one that has not returned at lost() is cancelled. After
     lost() and ready() all is subscribed again. What a
@@ -63,16 +69,16 @@ _METHODS = ("start", "subscribe", "unsubscribe", "publish", "numsub", "close")
 
 
 def backend_of(given: object) -> Backend:
-    """`given` itself if it is a Backend; one over it if it is a client of redis.asyncio or valkey.asyncio."""
+    """`given` itself if it is a Backend; one over it if it is a client of redis or valkey, asyncio or blocking."""
     if isinstance(given, Backend):
         return given
-    if RedisBackend.can_use(given):
-        return RedisBackend(given)
+    for kind in (RedisBackend, BlockingRedisBackend):
+        if kind.can_use(given):
+            return kind(given)
     if hasattr(given, "pubsub") and hasattr(given, "execute_command"):
         raise TypeError(
-            f"{type(given).__module__}.{type(given).__name__} is not a client of redis.asyncio or valkey.asyncio with a "
-            "connection pool: a backend works in an event loop"
+            f"{type(given).__module__}.{type(given).__name__} is not a client of redis or valkey with a connection pool"
         )
     missing = [name for name in _METHODS if not callable(getattr(given, name, None))]
-    raise TypeError(f"backend must be a Backend or a client of redis.asyncio, not {type(given).__name__}, which has no "
+    raise TypeError(f"backend must be a Backend or a client of redis or valkey, not {type(given).__name__}, which has no "
                     f"{', '.join(missing)}()")

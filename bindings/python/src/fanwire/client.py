@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
 from . import _lifetime, _log, _native
+from ._backend_thread import BackendThread
 from ._base_bus import BaseBus
 from ._client_request import ClientRequest
 from ._codecs import AnyCodec, coding_of
@@ -25,10 +26,13 @@ from ._replies import check_expect, names_of, request_ms
 from ._setting_types import Settings
 from ._settings import make_options, to_deadline, to_ms, to_publish_ms
 from ._subscription import OnEvent
-from .errors import ClosedError, FanwireError, InternalError, TimeoutError
+from ._threads import block_signals
+from .backends import Backend, backend_of
+from .errors import ClosedError, FanwireError, InternalError, InvalidArgumentError, TimeoutError
 
 # How long a client that was left open may keep its process from ending.
 _ABANDON_MS = 500
+_BACKEND_S = 1.0  # at least that is waited for a backend to close
 
 
 class Client(BaseBus):
@@ -41,6 +45,11 @@ class Client(BaseBus):
     The codec ("json", "msgpack", ..., or one of your own: see fanwire.Codec) makes payloads of values, and message.value of
     payloads; `json` (orjson, msgspec.json, ...: see fanwire.Json) makes and parses JSON instead of Python's own.
     Handlers and on_event, which gets each Event of the connection, are called in one thread of the client's own.
+
+    With a backend the messages go through that: a client of redis or valkey, which is not closed, or an object with the
+    methods of fanwire.backends.Backend, in an event loop that a thread of its own runs ("fanwire-backend"). A client of
+    redis.asyncio is used in that loop, so nobody else may use it meanwhile, and its connections end with the loop. Settings
+    of connections then have no effect.
 
     >>> with fanwire.Client("memory://") as client, client.subscribe("chat") as messages:
     ...     client.publish("chat", {"n": 1})
@@ -59,6 +68,7 @@ class Client(BaseBus):
         on_event: OnEvent | None = None,
         codec: AnyCodec | None = None,
         json: AnyJson | None = None,
+        backend: Backend | object | None = None,
         wait: bool = True,
         **settings: Unpack[Settings],
     ) -> None:
@@ -66,7 +76,12 @@ class Client(BaseBus):
         refuse_async(on_event, "on_event")
         self._coding = coding_of(codec, json)
         self._options = make_options(url, settings)
+        carrier = None if backend is None else backend_of(backend)
         self._green = is_green()
+        if carrier is not None and self._green:
+            raise InvalidArgumentError(
+                "a backend works in a thread of its own, and threads are greenlets here: give a URL instead"
+            )
         self._make_outcomes: Callable[[], Outcomes] = GreenOutcomes if self._green else _native.Outcomes
         self._lock = threading.Lock()
         self._outcomes: list[Outcomes] = []  # that nobody waits by; threads come and go
@@ -75,7 +90,8 @@ class Client(BaseBus):
             self._dispatcher = Dispatcher(self._options, self._coding, on_event)
         inbox = None if self._dispatcher is None else self._dispatcher.inbox
         _log.attach(self._options)
-        self._engine = _native.Engine(self._options, inbox)
+        self._carrier = None if carrier is None else BackendThread(carrier, self._options)
+        self._engine = self._open_engine(inbox)
         self._publisher = _native.make_publisher(
             self._engine,
             self._coding.encode,
@@ -94,6 +110,22 @@ class Client(BaseBus):
         except BaseException:
             self._close_quietly()
             raise
+
+    def _open_engine(self, inbox: _native.Inbox | None) -> _native.Engine:
+        carrier = self._carrier
+        try:
+            engine = _native.Engine(self._options, inbox)
+        except BaseException:
+            if carrier is not None:
+                carrier.detach()
+            raise
+        if carrier is not None:
+            try:
+                carrier.start()
+            except BaseException:
+                engine.close(0)
+                raise
+        return engine
 
     def wait_connected(self, timeout: float | None = None) -> None:
         """Waits until it is connected, or the last attempt to connect has failed.
@@ -197,6 +229,8 @@ class Client(BaseBus):
         try:
             self._close_engine(timeout_ms)
         finally:
+            if self._carrier is not None:
+                self._carrier.stop(_BACKEND_S if deadline is None else max(_BACKEND_S, deadline - time.monotonic()))
             done = self._stop_dispatcher(None if deadline is None else max(0.0, deadline - time.monotonic()))
         if not done:
             raise TimeoutError("closed, but a handler is still running")
@@ -288,7 +322,11 @@ class Client(BaseBus):
             except Exception as error:
                 failures.append(error)
 
-        thread = threading.Thread(target=close, name="fanwire-close", daemon=True)
+        def close_in_thread() -> None:
+            block_signals()
+            close()
+
+        thread = threading.Thread(target=close_in_thread, name="fanwire-close", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # there are too many, or the interpreter is ending
@@ -320,6 +358,8 @@ class Client(BaseBus):
             self._engine.close(_ABANDON_MS)
         except FanwireError:
             pass
+        if self._carrier is not None:
+            self._carrier.stop(_ABANDON_MS / 1000)
         self._stop_dispatcher(_ABANDON_MS / 1000)
         warnings.warn(text, ResourceWarning, source=self)  # last, as it may be an error
 

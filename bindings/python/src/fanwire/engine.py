@@ -13,7 +13,9 @@ from ._json import AnyJson
 from ._loops import running_loop
 from ._setting_types import Settings
 from ._subscription import OnEvent
+from ._threads import block_signals
 from .aio import Bus
+from .backends import Backend
 from .client import Client
 from .errors import ClosedError, FanwireError
 
@@ -45,11 +47,12 @@ class Engine(Client):
         on_event: OnEvent | None = None,
         codec: AnyCodec | None = None,
         json: AnyJson | None = None,
+        backend: Backend | object | None = None,
         wait: bool = False,
         **settings: Unpack[Settings],
     ) -> None:
         self._buses: weakref.WeakValueDictionary[int, Bus] = weakref.WeakValueDictionary()  # by the identity of the loop
-        super().__init__(url, on_event=on_event, codec=codec, json=json, wait=wait, **settings)
+        super().__init__(url, on_event=on_event, codec=codec, json=json, backend=backend, wait=wait, **settings)
 
     def bus(self) -> Bus:
         """The bus of the running event loop, made when it is first asked for.
@@ -68,7 +71,7 @@ class Engine(Client):
 
     async def aclose(self, timeout: float | None = 5.0) -> None:
         """As close(), while the event loop goes on. Cancelling it ends the wait alone: the engine is closed all the same."""
-        executor = ThreadPoolExecutor(1, "fanwire-close")  # the default one may be busy, and what waits in it be cancelled
+        executor = ThreadPoolExecutor(1, "fanwire-close", block_signals)  # the default one may be busy, and what waits in it be cancelled
         try:
             closing = asyncio.get_running_loop().run_in_executor(executor, self.close, timeout)
         except RuntimeError:  # the interpreter is ending: there are no new threads
