@@ -1,7 +1,7 @@
 // Schedules of everything that may happen, in virtual time, against a model of Redis (simulation/): bytes arrive in
 // pieces, connections break at any byte, the server hangs, restarts, refuses, is full, is loading, changes its ACL;
-// calls come at any moment. What the client reads it reads as the transport does, large messages where the link wants
-// them.
+// calls come at any moment. The real drivers carry the links over simulated wires (simulation/wire.h), which read as
+// the stream does: large messages where the link wants them.
 //
 // What must hold for every schedule:
 //  - in the end Redis's subscriptions are the wanted ones, and all are ACTIVE (or, after the last attempt, FAILED);
@@ -123,6 +123,10 @@ void run_schedules(std::uint32_t first, std::uint32_t count, bool verbose = fals
                     "large, kept to the end",
                     "shared by two inboxes",
                     "large, and the inbox counts its bytes",
+                    "moved on to another address",
+                    "greeted by another address",
+                    "an address is silent in its greeting",
+                    "no memory for a connection",
                     "queued publishes wait for subscriptions",
                     "publishes are sent when drain_wait_ms has passed",
                     "after a break",
@@ -228,7 +232,7 @@ TEST(Simulation, ABreakAfterEachByte) {
         live(whole);
         whole.finish();
         for (const bool publish_link : {false, true}) {
-            const Wire& wire = publish_link ? whole.publish_wire : whole.subscribe_wire;
+            const SimulatedWire& wire = publish_link ? whole.publish_wire : whole.subscribe_wire;
             passed[publish_link][0] = wire.in_passed;
             passed[publish_link][1] = wire.out_passed;
         }
@@ -241,7 +245,7 @@ TEST(Simulation, ABreakAfterEachByte) {
                 SCOPED_TRACE((publish_link ? "the publish link, " : "the subscribe link, ") +
                              std::string(outwards ? "to" : "from") + " the server, after byte " + std::to_string(at));
                 Simulation simulation(1, true);
-                Wire& wire = publish_link ? simulation.publish_wire : simulation.subscribe_wire;
+                SimulatedWire& wire = publish_link ? simulation.publish_wire : simulation.subscribe_wire;
                 (outwards ? wire.out_breaks_at : wire.in_breaks_at) = at;
                 live(simulation);
                 simulation.finish();
@@ -249,6 +253,28 @@ TEST(Simulation, ABreakAfterEachByte) {
         }
     }
     EXPECT_GT(breaks, 1000u);
+}
+
+// Within the same attempt: where the host has another address, no break of a greeting is a failed attempt.
+TEST(Simulation, ABreakInAGreetingLeadsToAnotherAddress) {
+    for (const bool publish_link : {false, true}) {
+        for (const bool outwards : {false, true}) {
+            std::size_t at = 0;
+            for (bool greeted = false; !greeted && !HasFailure(); ++at) {
+                SCOPED_TRACE((publish_link ? "the publish link, " : "the subscribe link, ") +
+                             std::string(outwards ? "to" : "from") + " the server, after byte " + std::to_string(at));
+                Simulation simulation(1, true, false, 1);
+                SimulatedWire& wire = publish_link ? simulation.publish_wire : simulation.subscribe_wire;
+                (outwards ? wire.out_breaks_at : wire.in_breaks_at) = at;
+                live(simulation);
+                simulation.finish();
+                greeted = simulation.coverage.times["moved on to another address"] == 0;
+                EXPECT_EQ(simulation.coverage.times["greeted by another address"], greeted ? 0u : 1u);
+                EXPECT_EQ(wire.attempts, greeted ? 2u : 1u);
+            }
+            EXPECT_GE(at, 12u);  // "+OK" and "+PONG"
+        }
+    }
 }
 
 // The same with large messages that two inboxes share, one of which is drained late. The link breaks at each byte of

@@ -1,5 +1,6 @@
 // The engine's parts, wired as the engine and its Redis backend wire them but without threads, sockets and time: both
-// links, the tracker, the publish queue, the fan-out and inboxes against the model of Redis. A seed decides everything.
+// links and their drivers over simulated wires, the tracker, the publish queue, the fan-out and inboxes against the
+// model of Redis. A seed decides everything.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/backend/link_driver.h"
 #include "core/fanout/fanout.h"
 #include "core/protocol/publishing.h"
 #include "core/protocol/subscribing.h"
@@ -19,6 +21,7 @@
 #include "tests/unit/simulation/consumers.h"
 #include "tests/unit/simulation/journal.h"
 #include "tests/unit/simulation/model_redis.h"
+#include "tests/unit/simulation/network.h"
 #include "tests/unit/simulation/payload.h"
 #include "tests/unit/simulation/wire.h"
 
@@ -28,11 +31,16 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
  public:
     Coverage coverage;
 
-    // `steady`: no inbox overflows, no attempt is the last, nothing is left to chance that the caller wants to decide.
-    explicit Simulation(std::uint32_t seed, bool steady = false, bool verbose = false)
+    // `steady`: no inbox overflows, no attempt is the last, nothing is left to chance that the caller wants to decide,
+    // and the host has so many `other_addresses` than the first one.
+    explicit Simulation(std::uint32_t seed, bool steady = false, bool verbose = false, std::size_t other_addresses = 0)
         : steady_(steady), trace_{verbose, now_}, random_(seed), settings_(draw_settings()) {
-        publish_link_.start(now_);
-        subscribe_link_.start(now_);
+        publish_wire.on_write = [this](std::string_view bytes) { check_written(bytes); };
+        for (SimulatedWire* wire : {&publish_wire, &subscribe_wire}) {
+            wire->others = steady_ || pick(2) ? other_addresses : pick(3);
+            wire->memory_lacks = !steady_;
+        }
+        start();
         pump();
     }
     ~Simulation() override {
@@ -50,7 +58,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         if (closes_at < steps) {
             if (rarely(3)) {  // there is more to close in the middle of a large message
                 publish_elsewhere();
-                subscribe_wire.client_takes(pick(100000), now_);
+                subscribe_wire.client_takes(pick(100000));
             }
             close();
         } else {
@@ -177,20 +185,17 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     void advance(TimeMs by) {
         take_asked();
         now_ += by;
-        publish_link_.tick(now_);
-        subscribe_link_.tick(now_);
+        network_.run_timers();
         asking_.tick();
-        publish_wire.obey();
-        subscribe_wire.obey();
     }
     // All that is under way arrives, and what that leads to is sent.
     void flow() {
-        for (Wire* wire : {&publish_wire, &subscribe_wire}) {
-            wire->open(now_);
-            wire->server_takes(SIZE_MAX, now_);
-            wire->client_takes(SIZE_MAX, now_);
+        for (SimulatedWire* wire : {&publish_wire, &subscribe_wire}) {
+            wire->connect();
+            wire->server_takes(SIZE_MAX);
+            wire->client_takes(SIZE_MAX);
         }
-        subscribe_wire.pump(now_, SIZE_MAX);
+        pump_subscriptions(SIZE_MAX);
         pump_publishes(SIZE_MAX);
         while (!redis.due.empty()) answer(false, false);
     }
@@ -242,7 +247,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
             simulation.note("publish link", "ready");
             simulation.hold();
             simulation.asking_.publish_link_ready();
-            simulation.hurry();
+            simulation.ready_ = true;
         }
         void link_lost(const Error& why) override {
             simulation.expect_fault("publish link lost:", why);
@@ -251,7 +256,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         void numsub_answered(const Reply& reply) override { simulation.asking_.numsub_answered(reply); }
         void link_failed(const Error& why, bool will_retry) override {
             simulation.expect_fault("publish link failed:", why);
-            if (!will_retry) simulation.give_up(why);
+            if (!will_retry) simulation.exhausted_ = why;
         }
         void link_retry(std::uint32_t, TimeMs) override {}
         Simulation& simulation;
@@ -263,11 +268,28 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     }
     void link_ready() override {
         note("subscribe link", "ready");
-        hurry();
+        ready_ = true;
     }
-    void hurry() {
-        publish_link_.hurry(now_);
-        subscribe_link_.hurry(now_);
+    // What a link reported is acted on at the end of the turn, as Node does it.
+    void turn_end() {
+        while (exhausted_ || ready_) {
+            const bool ready = std::exchange(ready_, false);
+            if (const Error why = std::exchange(exhausted_, {})) {
+                give_up(why);
+                continue;
+            }
+            if (ready) publish_link_.hurry(now_), subscribe_link_.hurry(now_);
+            flush();
+        }
+    }
+    void flush() {
+        subscribe_driver_.flush();
+        publish_driver_.flush();
+    }
+    void start() {
+        subscribe_driver_.start();
+        publish_driver_.start();
+        turn_end();
     }
     void needed() {
         if (publish_link_.state() == Link::State::ready && subscribe_link_.state() == Link::State::ready) return;
@@ -308,22 +330,30 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     }
     void pump_publishes(std::size_t writable) {
         take_asked();
-        const std::size_t before = unsent_;
-        publish_wire.pump(now_, writable);
+        publish_wire.take(writable);
+        publish_driver_.flush();
+        turn_end();
         const bool waits = owing_ && now_ < owing_until_;
-        EXPECT_TRUE(!waits || unsent_ == before) << "publishes are sent before our own subscriptions are confirmed";
-        if (owing_ && !waits && unsent_ < before) coverage("publishes are sent when drain_wait_ms has passed");
         if (!waits && publish_link_.state() == Link::State::ready) {
-            EXPECT_TRUE(unsent_ == 0 || !publish_link_.output(now_).empty()) << "publishes wait for nothing";
+            EXPECT_TRUE(unsent_ == 0 || publish_wire.blocked()) << "publishes wait for nothing";
         }
+    }
+    void pump_subscriptions(std::size_t writable) {
+        subscribe_wire.take(writable);
+        subscribe_driver_.flush();
+        turn_end();
+    }
+    void check_written(std::string_view bytes) {
+        if (!owing_ || bytes.find("\r\nPUBLISH\r\n") == std::string_view::npos) return;
+        EXPECT_GE(now_, owing_until_) << "publishes are sent before our own subscriptions are confirmed";
+        coverage("publishes are sent when drain_wait_ms has passed");
     }
     void revive() {
         coverage("revived");
         given_up_ = {};
         asking_.revive();
         fanout_.wanted_again();
-        publish_link_.start(now_);
-        subscribe_link_.start(now_);
+        start();
     }
     void link_lost(const Error& why) override {
         expect_fault("subscribe link lost:", why);
@@ -337,7 +367,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     }
     void link_failed(const Error& why, bool will_retry) override {
         expect_fault("subscribe link failed:", why);
-        if (!will_retry) give_up(why);
+        if (!will_retry) exhausted_ = why;
     }
     void link_retry(std::uint32_t, TimeMs) override {}
     void give_up(const Error& why) {
@@ -348,6 +378,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         answered_.clear();
         publish_link_.give_up(why, now_);
         subscribe_link_.give_up(why, now_);
+        flush();
         asking_.give_up(why, settings_.revive_on_use);
         fanout_.failed_all(why);
     }
@@ -410,7 +441,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     bool rarely(std::uint32_t n) { return pick(n) == 0; }
     std::size_t some() { return pick(3) ? SIZE_MAX : 1 + pick(60); }
     // Of what has arrived: large messages are often cut anywhere.
-    std::size_t some_of(const Wire& wire) {
+    std::size_t some_of(const SimulatedWire& wire) {
         const auto arrived = static_cast<std::uint32_t>(wire.arrived());
         return arrived > large_min && pick(2) ? 1 + pick(arrived) : some();
     }
@@ -419,7 +450,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         if (rarely(130)) return (std::size_t{1} << 20) + pick(60000);
         return rarely(25) ? 100000 + pick(300000) : large_min - 100 + pick(30000);
     }
-    Wire& either() { return pick(2) ? publish_wire : subscribe_wire; }
+    SimulatedWire& either() { return pick(2) ? publish_wire : subscribe_wire; }
     ModelRedis::Target any_target() {
         static const std::string patterns[] = {"c*", "c[01]", "c?", "*3", "c0", "c1"};  // two have a channel's name
         if (pick(3)) return {TargetKind::channel, channel(pick(channels))};
@@ -427,7 +458,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     }
     void pump() {
         pump_publishes(pick(4) ? SIZE_MAX : pick(100));
-        subscribe_wire.pump(now_, pick(4) ? SIZE_MAX : pick(100));
+        pump_subscriptions(pick(4) ? SIZE_MAX : pick(100));
     }
 
     void step() {
@@ -453,7 +484,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
             case 8:
             case 9:
             case 10:
-                either().server_takes(some(), now_);
+                either().server_takes(some());
                 break;
             case 11:
             case 12:
@@ -465,13 +496,13 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
                 break;
             case 15:
             case 16:
-                either().open(now_);
+                either().connect();
                 break;
             case 17:
                 if (rarely(5)) break_off();
                 break;
             case 18:
-                if (rarely(2)) either().refuse(now_);
+                rarely(2) ? either().refuse() : either().lose_patience();
                 break;
             case 19:
                 if (rarely(6)) redis.hangs = !redis.hangs;
@@ -506,10 +537,10 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
                 break;
         }
         // The network goes on by itself, too.
-        for (Wire* wire : {&publish_wire, &subscribe_wire}) {
+        for (SimulatedWire* wire : {&publish_wire, &subscribe_wire}) {
             if (rarely(2)) continue;
-            wire->open(now_);
-            wire->server_takes(some(), now_);
+            wire->connect();
+            wire->server_takes(some());
             client_takes(*wire);
         }
         pump();
@@ -545,24 +576,24 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
                 break;
         }
     }
-    void client_takes(Wire& wire) { wire.client_takes(some_of(wire), now_); }
+    void client_takes(SimulatedWire& wire) { wire.client_takes(some_of(wire)); }
     void break_off() {
         if (rarely(4)) {  // as after a failed probe
             subscribe_link_.renew({Status::CONNECTION_LOST, "not to be trusted"}, now_);
-            return subscribe_wire.obey();
+            return subscribe_driver_.flush();
         }
         const bool restart = rarely(3);
         note(restart ? "the server" : "a connection", restart ? "restarts" : "breaks");
-        Wire& first = either();
+        SimulatedWire& first = either();
         first.closes_at_once = !rarely(3);
-        first.break_off(now_);
+        first.break_off();
         if (!restart) return;
         redis.zombies.clear();
         redis.hangs = false;
         redis.error = rarely(2) ? "" : "LOADING Redis is loading the dataset in memory";
         publish_wire.closes_at_once = subscribe_wire.closes_at_once = true;
-        publish_wire.break_off(now_);
-        subscribe_wire.break_off(now_);
+        publish_wire.break_off();
+        subscribe_wire.break_off();
     }
     // A revocation ends the connections that use what is revoked, as ACL SETUSER does.
     void change_acl() {
@@ -571,7 +602,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         if (redis.forbidden.erase(target.second) > 0) return;
         redis.forbidden.insert(target.second);
         if (subscribe_wire.connection() && subscribe_wire.connection()->subscribed.contains(target))
-            subscribe_wire.break_off(now_);
+            subscribe_wire.break_off();
     }
     void change_errors() {
         static const std::string all[] = {"LOADING Redis is loading the dataset in memory",
@@ -630,8 +661,8 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         take_asked();
         asking_.close();
         publishing_.fail_all({Status::CLOSED, "closed"});
-        publish_link_.stop();
-        subscribe_link_.stop();
+        publish_driver_.stop();
+        subscribe_driver_.stop();
         fanout_.remove_all({Status::CLOSED, "closed"});
         drain_all();
         for (const auto& one : consumers_.all()) EXPECT_TRUE(one->ended) << one->target.second << " has no ENDED";
@@ -676,6 +707,8 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         EXPECT_EQ(unsent_, 0u);
         EXPECT_EQ(unsent_bytes_, 0u);
         EXPECT_EQ(outcomes_.size(), published_);
+        EXPECT_EQ(publish_in_, publish_wire.in_passed);
+        EXPECT_EQ(subscribe_in_, subscribe_wire.in_passed);
         std::size_t last = 0;
         for (const auto& [number, all] : outcomes_) {
             ASSERT_EQ(all.size(), 1u) << "publish " << number;
@@ -748,10 +781,18 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     Subscribing subscribing_{settings_.linger, settings_.link.reconnect.max, topics_, *this, &fanout_.pool()};
     Link publish_link_{settings_.link, [this] { return draw(); }, login_, publishing_, publish_side_};
     Link subscribe_link_{settings_.link, [this] { return draw(); }, login_, subscribing_, *this};
+    SimulatedNetwork network_{now_, redis, random_, coverage};
+    const Endpoint endpoint_;
+    std::size_t publish_in_ = 0, subscribe_in_ = 0;  // bytes, as the drivers count them
+    LinkDriver publish_driver_{network_, endpoint_, publish_link_,
+                               [this](std::size_t in, std::size_t) { publish_in_ += in; }, [this] { turn_end(); }};
+    LinkDriver subscribe_driver_{network_, endpoint_, subscribe_link_,
+                                 [this](std::size_t in, std::size_t) { subscribe_in_ += in; }, [this] { turn_end(); }};
+    bool ready_ = false;  // a link has become, and the other one has not heard of it
+    Error exhausted_;     // a link's last attempt has failed so
 
  public:
-    Wire publish_wire{redis, publish_link_, random_, coverage},
-        subscribe_wire{redis, subscribe_link_, random_, coverage};
+    SimulatedWire &publish_wire = network_.wire(0), &subscribe_wire = network_.wire(1);
 
  private:
     Consumers consumers_{settings_.limits, redis, coverage, trace_};
