@@ -273,7 +273,6 @@ void CustomBackend::take(const Report& report) {
 void CustomBackend::become_ready() {
     if (ready_) return;
     ready_ = true;
-    sink_.on_gap_reason(GapReason::reconnect);
     subscribe_all();
     sink_.on_event({.kind = Kind::publishable});
     sink_.on_event({.kind = Kind::links, .publish = true, .subscribe = true});
@@ -298,11 +297,17 @@ void CustomBackend::become_lost(const Error& why) {
     const bool was_ready = std::exchange(ready_, false);
     awaited_ = 0;
     retry_at_ = never;
-    topics_.for_each([](Topic& topic) { topic.awaited = false; });
     if (!was_ready) return sink_.on_event({.kind = Kind::connect_failed, .why = why, .will_retry = true});
-    reply_confirmed_ = false;
     sink_.on_event({.kind = Kind::unpublishable});
-    sink_.on_subscriptions_lost(why);
+    {
+        TopicBatch lost([&](std::span<Topic* const> topics) { sink_.on_lost(topics, why, GapReason::reconnect); });
+        topics_.for_each([&](Topic& topic) {
+            topic.awaited = false;
+            lost.add(topic);
+        });
+    }
+    reply_confirmed_ = false;
+    if (reply_topic_) sink_.on_event({.kind = Kind::reply_channel_lost});
     settle_sent(Error::of(Status::OUTCOME_UNKNOWN, {"the connection broke before the broker answered: ", why.text}));
     sink_.on_event({.kind = Kind::links});
     sink_.on_event({.kind = Kind::disconnected, .why = why});
@@ -323,7 +328,7 @@ void CustomBackend::confirm(const Report& report) {
     Topic* const topic = topics_.find(report.target, report.name);
     if (!topic || topic->subscriptions().empty()) return;  // nobody wants it any more
     answered(*topic);
-    sink_.on_confirmed(*topic);
+    sink_.on_confirmed(*topic, GapReason::none);
 }
 
 void CustomBackend::refuse(const Report& report) {
@@ -371,16 +376,14 @@ void CustomBackend::count(const Report& report) {
 // Messages came faster than they could be taken: which is not known, so each stream has a gap.
 void CustomBackend::dropped() {
     if (!ready_) return;
-    std::vector<Topic*> confirmed;
-    topics_.for_each([&](Topic& topic) {
-        if (topic.confirmed) confirmed.push_back(&topic);
-    });
     const Error why = Error::of(Status::QUEUE_FULL, {"the broker reports messages faster than they are taken"});
-    sink_.on_subscriptions_lost(why);
-    sink_.on_gap_reason(GapReason::overflow);
-    for (Topic* const topic : confirmed) sink_.on_confirmed(*topic);
-    sink_.on_gap_reason(GapReason::reconnect);
-    if (reply_confirmed_) sink_.on_event({.kind = Kind::reply_channel_confirmed});
+    TopicBatch confirmed([&](std::span<Topic* const> topics) {
+        sink_.on_lost(topics, why, GapReason::overflow);
+        for (Topic* const topic : topics) sink_.on_confirmed(*topic, GapReason::none);
+    });
+    topics_.for_each([&](Topic& topic) {
+        if (topic.confirmed) confirmed.add(topic);
+    });
 }
 
 }  // namespace fanwire::core

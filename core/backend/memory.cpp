@@ -39,7 +39,7 @@ void MemoryBackend::subscribe(Topic& topic) {
         }
         deliver_letters();  // of before
     }
-    sink_.on_confirmed(topic);
+    sink_.on_confirmed(topic, GapReason::none);
 }
 
 void MemoryBackend::unsubscribe(Topic& topic) {

@@ -124,7 +124,7 @@ void Node::needed() {
 
 void Node::give_up(const Error& why) {
     const TimeMs now = now_ms();
-    if (subscribe_ready()) sink_.on_subscriptions_lost(why);
+    if (subscribe_ready()) reply_channel_lost();
     if (publish_ready()) publish_link_down(why);
     publish_link_.give_up(why, now);
     subscribe_link_.give_up(why, now);
@@ -297,6 +297,10 @@ void Node::link_lost(const Error& why) {
     if (std::exchange(ready_, false)) owner_.node_lost(*this, why);
 }
 
+void Node::reply_channel_lost() {
+    if (reply_topic_) sink_.on_event({.kind = Kind::reply_channel_lost});
+}
+
 // What was asked on it and has no answer will get none.
 void Node::publish_link_down(const Error& why) {
     probe_.forget_answers();
@@ -358,15 +362,15 @@ void Node::PublishSide::numsub_answered(const Reply& reply) {
 void Node::SubscribeSide::link_ready() {
     node_.login_accepted();
     if (!node_.subscribe_ready()) return;  // other credentials were set during its greeting
-    node_.sink_.on_gap_reason(node_.subscribing_.output_buffer_killed() ? GapReason::output_buffer
-                                                                        : GapReason::reconnect);
+    const bool killed = node_.subscribing_.output_buffer_killed();
+    node_.lost_for_ = killed ? GapReason::output_buffer : GapReason::none;
+    if (killed) node_.sink_.on_event({.kind = Kind::output_buffer});
     node_.link_ready();
 }
 
 void Node::SubscribeSide::link_lost(const Error& why) {
-    const Error full = named(node_.subscribe_connection_, why);
-    node_.sink_.on_subscriptions_lost(full);
-    node_.link_lost(full);
+    node_.reply_channel_lost();
+    node_.link_lost(named(node_.subscribe_connection_, why));
 }
 
 void Node::SubscribeSide::link_failed(const Error& why, bool will_retry) {
@@ -418,7 +422,7 @@ void Node::SubscribeSide::confirmed(Topic& topic) {
     } else if (&topic == node_.reply_topic_.get()) {
         node_.sink_.on_event({.kind = Kind::reply_channel_confirmed});
     } else {
-        node_.sink_.on_confirmed(topic);
+        node_.sink_.on_confirmed(topic, node_.lost_for_);
     }
     if (node_.publishing_.held()) node_.note(node_.facts_.answered);
 }
@@ -431,6 +435,10 @@ void Node::SubscribeSide::refused(Topic& topic, const Error& why) {
     else
         node_.sink_.on_refused(topic, why);
     if (node_.publishing_.held()) node_.note(node_.facts_.answered);
+}
+
+void Node::SubscribeSide::lost(std::span<Topic* const> topics, const Error& why) noexcept {
+    node_.sink_.on_lost(topics, named(node_.subscribe_connection_, why), GapReason::reconnect);
 }
 
 }  // namespace fanwire::core

@@ -98,6 +98,7 @@ class Node {
         void message(const PushFrame& frame, Topic* topic) override;
         void confirmed(Topic& topic) override;
         void refused(Topic& topic, const Error& why) override;
+        void lost(std::span<Topic* const> topics, const Error& why) noexcept override;
 
      private:
         bool is_own(const PushFrame& frame);
@@ -130,6 +131,7 @@ class Node {
     void publish_link_down(const Error& why);
     void retry_follows(std::uint32_t attempt, TimeMs delay);
     void login_accepted();
+    void reply_channel_lost();
     void links_changed();
     void check_probe();
     void hold_publishes();
@@ -147,8 +149,9 @@ class Node {
     Link publish_link_, subscribe_link_;
     LinkDriver publish_connection_, subscribe_connection_;
     Probe probe_;
-    const TopicRef probe_topic_;  // of none of the fan-out's
-    TopicRef reply_topic_;        // nor is this; null unless it is this node's
+    const TopicRef probe_topic_;            // of none of the fan-out's
+    TopicRef reply_topic_;                  // nor is this; null unless it is this node's
+    GapReason lost_for_ = GapReason::none;  // what the subscribe link has learned of its last connection
     bool probe_confirmed_ = false;
     Loop::Timer probe_timer_;
     Numsubs numsubs_;

@@ -4,11 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "core/base/clock.h"
 #include "core/base/error.h"
-#include "core/fanout/event.h"
+#include "core/message/gap_reason.h"
 #include "core/message/message.h"
 #include "core/message/outcome.h"
 #include "core/message/topic.h"
@@ -29,10 +30,12 @@ struct BackendEvent {
         unpublishable,  // they no longer can
         reply_channel_confirmed,
         reply_channel_refused,  // because of `why`
+        reply_channel_lost,     // it is no longer confirmed
         // Of `node`.
         connect_failed,  // an attempt, because of `why`; another one follows if `will_retry`
         reconnecting,    // attempt number `attempt` in a row follows in `delay` ms
         links,           // `publish`, `subscribe`: whether that link is ready
+        output_buffer,   // most likely the server closed the last connection because its output buffer was too large
         login_refused,   // credentials set on ready links, because of `why`: the links go on as they were
         probe_sent,
         probe_returned,  // in `round_trip_us`
@@ -64,12 +67,12 @@ class BackendSink {
     // On the reply channel.
     virtual void on_reply(std::string_view payload) = 0;
 
-    virtual void on_confirmed(Topic& topic) = 0;
+    // `reason`: why it was lost before, where that is known only now; none: as on_lost() said.
+    virtual void on_confirmed(Topic& topic, GapReason reason) = 0;
     virtual void on_refused(Topic& topic, const Error& why) = 0;
-    // No subscription is confirmed any more, nor the reply channel.
-    virtual void on_subscriptions_lost(const Error& why) = 0;
-    // What GAPs are due to when the subscriptions that were lost are confirmed again.
-    virtual void on_gap_reason(GapReason reason) = 0;
+    // These are no longer confirmed, nor refused. `reason`: what the GAPs are due to when they are confirmed again. A
+    // loss of many comes in several calls; topics that were not confirmed may be among them, and lose nothing.
+    virtual void on_lost(std::span<Topic* const> topics, const Error& why, GapReason reason) = 0;
 
     virtual void on_settled(const SettledRun& run) = 0;
     // Publishes that no longer wait to be sent.

@@ -23,8 +23,8 @@ void Reports::on_message(Topic* topic, std::string_view channel, std::string_vie
     if (topic) fanout_.message(*topic, channel, payload, read_us_, shared);
 }
 
-void Reports::on_confirmed(Topic& topic) {
-    fanout_.active(topic);
+void Reports::on_confirmed(Topic& topic, GapReason reason) {
+    fanout_.active(topic, reason);
 }
 
 void Reports::on_refused(Topic& topic, const Error& why) {
@@ -42,9 +42,8 @@ void Reports::reply_channel_refused(const Error& why) {
     requests_.refused(why);
 }
 
-void Reports::on_subscriptions_lost(const Error& why) {
-    fanout_.lost(why);
-    requests_.lost();
+void Reports::on_lost(std::span<Topic* const> topics, const Error& why, GapReason reason) {
+    fanout_.lost(topics, why, reason);
 }
 
 void Reports::on_settled(const SettledRun& run) {
@@ -89,9 +88,13 @@ void Reports::on_event(const BackendEvent& event) {
             return requests_.confirmed();
         case Kind::reply_channel_refused:
             return reply_channel_refused(event.why);
+        case Kind::reply_channel_lost:
+            return requests_.lost();
         case Kind::links:
             metrics_.publish_link.set(event.publish ? 1 : 0);
             return metrics_.subscribe_link.set(event.subscribe ? 1 : 0);
+        case Kind::output_buffer:
+            return output_buffer_killed();
         case Kind::login_refused:
             return login_refused(event.why);
         case Kind::probe_sent:
@@ -177,12 +180,9 @@ void Reports::login_refused(const Error& why) {
     report(std::move(event));
 }
 
-void Reports::on_gap_reason(GapReason reason) {
-    if (reason == GapReason::output_buffer) {
-        metrics_.output_buffer_kills.add();
-        log_.write(LogLevel::warn, "Redis closed the last connection because its output buffer was too large");
-    }
-    fanout_.set_gap_reason(reason);
+void Reports::output_buffer_killed() {
+    metrics_.output_buffer_kills.add();
+    log_.write(LogLevel::warn, "Redis closed the last connection because its output buffer was too large");
 }
 
 void Reports::on_heard(NodeNumber) {

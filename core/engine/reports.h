@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "core/backend/backend.h"
 #include "core/base/clock.h"
@@ -38,10 +39,9 @@ class Reports final : public BackendSink {
 
     void on_message(Topic* topic, std::string_view channel, std::string_view payload, MessageRef* shared) override;
     void on_reply(std::string_view payload) override;
-    void on_confirmed(Topic& topic) override;
+    void on_confirmed(Topic& topic, GapReason reason) override;
     void on_refused(Topic& topic, const Error& why) override;
-    void on_subscriptions_lost(const Error& why) override;
-    void on_gap_reason(GapReason reason) override;
+    void on_lost(std::span<Topic* const> topics, const Error& why, GapReason reason) override;
     void on_settled(const SettledRun& run) override;
     void on_unqueued(std::size_t count, std::size_t bytes) override;
     void on_event(const BackendEvent& event) override;
@@ -56,6 +56,7 @@ class Reports final : public BackendSink {
     void reconnecting(std::uint64_t attempt, TimeMs delay);
     void gave_up(const Error& why, std::uint64_t attempts);
     void revived();
+    void output_buffer_killed();
     void login_refused(const Error& why);
     void reply_channel_refused(const Error& why);
     void report(Event event);

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/base/error.h"
+#include "core/message/gap_reason.h"
 #include "core/message/message.h"
 
 namespace fanwire::core {
@@ -18,12 +19,6 @@ enum class EventKind : std::uint8_t {
 inline bool is_outcome(EventKind kind) {
     return kind == EventKind::published || kind == EventKind::numsub || kind == EventKind::request_done;
 }
-
-enum class GapReason : std::uint8_t {
-    none = 0,
-#define FANWIRE_GAP_REASON(upper, name, code, help) name = code,
-#include "core/base/names.def"
-};
 
 inline constexpr std::uint64_t count_unknown = UINT64_MAX;
 

@@ -29,7 +29,7 @@ Topic* Fanout::add(SubscriptionRef subscription) {
     metrics_.subscriptions.add();
     if (first) metrics_.subscriptions_desired.add();
     if (topic.confirmed)
-        become_active(added);
+        become_active(added, topic.lost_for);
     else if (topic.refused)
         fail(added, topic.subscriptions().front()->why());
     return first ? &topic : nullptr;
@@ -144,18 +144,20 @@ void Fanout::message(Topic& topic, std::string_view channel, std::string_view pa
     for (std::size_t i = fetched; i < subscriptions.size(); ++i) staging_.add(*subscriptions[i], message);
 }
 
-void Fanout::active(Topic& topic) noexcept {
+void Fanout::active(Topic& topic, GapReason reason) noexcept {
     if (topic.confirmed || topic.subscriptions().empty()) return;
+    // Of a break whose cause was not known. What was lost for a better one, with another server perhaps, keeps that.
+    if (reason != GapReason::none && topic.lost_for == GapReason::reconnect) topic.lost_for = reason;
     set_confirmed(topic, true);
     set_refused(topic, false);
-    for (Subscription* const subscription : topic.subscriptions()) become_active(*subscription);
+    for (Subscription* const subscription : topic.subscriptions()) become_active(*subscription, topic.lost_for);
 }
 
-void Fanout::become_active(Subscription& subscription) {
+void Fanout::become_active(Subscription& subscription, GapReason reason) {
     subscription.change(SubscriptionState::active);
     if (subscription.was_active) {
         Event gap = Event::of(EventKind::gap);
-        gap.reason = gap_reason_;
+        gap.reason = reason;
         gap.count = count_unknown;
         metrics_.gaps.add();
         push(subscription, std::move(gap));
@@ -186,6 +188,7 @@ void Fanout::wanted_again() noexcept {
 
 void Fanout::become_failed(Topic& topic, const Reason& why) {
     if (topic.subscriptions().empty()) return;
+    if (topic.confirmed) topic.lost_for = GapReason::reconnect;
     set_confirmed(topic, false);
     set_refused(topic, true);
     for (Subscription* const subscription : topic.subscriptions()) fail(*subscription, why);
@@ -196,7 +199,7 @@ void Fanout::fail(Subscription& subscription, const Reason& why) {
     push(subscription, Event::of(EventKind::failed, why));
 }
 
-void Fanout::lost(const Error& why) noexcept {
+void Fanout::lost(std::span<Topic* const> topics, const Error& why, GapReason reason) noexcept {
     const Event event = Event::of(EventKind::lost, why);
     // There may be a million of them: an inbox is locked once for many.
     std::array<Subscription*, 256> told;
@@ -204,16 +207,17 @@ void Fanout::lost(const Error& why) noexcept {
     const auto tell_them = [&] {
         if (count > 0) push({told.data(), std::exchange(count, 0)}, event);
     };
-    topics_.for_each([&](Topic& topic) {
-        set_refused(topic, false);
-        if (!topic.confirmed) return;
-        set_confirmed(topic, false);
-        for (Subscription* const subscription : topic.subscriptions()) {
+    for (Topic* const topic : topics) {
+        set_refused(*topic, false);
+        if (!topic->confirmed) continue;
+        set_confirmed(*topic, false);
+        topic->lost_for = reason;
+        for (Subscription* const subscription : topic->subscriptions()) {
             subscription->change(SubscriptionState::lost);
             if (count == told.size() || (count > 0 && told[0]->inbox() != subscription->inbox())) tell_them();
             told[count++] = subscription;
         }
-    });
+    }
     tell_them();
 }
 

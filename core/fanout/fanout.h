@@ -47,14 +47,14 @@ class Fanout {
     // `received_us`: when it was read.
     void message(Topic& topic, std::string_view channel, std::string_view payload, std::uint64_t received_us,
                  MessageRef* shared) noexcept;
-    void active(Topic& topic) noexcept;
+    // `reason`: why it was lost, where that is known only now; none: as lost() said.
+    void active(Topic& topic, GapReason reason = GapReason::none) noexcept;
     void failed(Topic& topic, const Error& why) noexcept;
     void failed_all(const Error& why) noexcept;
     // What has failed waits for the backend again. Nobody is told before that has something to say.
     void wanted_again() noexcept;
-    void lost(const Error& why) noexcept;
-    // What the GAPs before RESUMED are due to.
-    void set_gap_reason(GapReason reason) { gap_reason_ = reason; }
+    // `reason`: what the GAPs before RESUMED are due to.
+    void lost(std::span<Topic* const> topics, const Error& why, GapReason reason) noexcept;
 
     // Where messages have their memory from.
     MessagePool& pool() { return *pool_; }
@@ -79,7 +79,7 @@ class Fanout {
                             std::uint64_t received_us, const MessageRef* shared) const;
     void push(Subscription& subscription, Event event) noexcept;
     void push(std::span<Subscription* const> subscriptions, const Event& event) noexcept;
-    void become_active(Subscription& subscription);
+    void become_active(Subscription& subscription, GapReason reason);
     void fail(Subscription& subscription, const Reason& why);
     void become_failed(Topic& topic, const Reason& why);
     void end(Subscription& subscription, const Reason& why);
@@ -89,7 +89,6 @@ class Fanout {
     Topics& topics_;
     Metrics& metrics_;
     const std::uint32_t channel_prefix_size_;
-    GapReason gap_reason_ = GapReason::reconnect;
     MessagePool::Owner pool_ = MessagePool::make();
     Staging staging_;
 };

@@ -2,6 +2,8 @@
 // these records. IO thread only, but for making a topic and for its name, which does not change.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -9,6 +11,7 @@
 
 #include "core/base/keyed_hash.h"
 #include "core/base/ref.h"
+#include "core/message/gap_reason.h"
 #include "core/message/target.h"
 
 namespace fanwire::core {
@@ -73,14 +76,19 @@ class Topic : public TopicLink {
     };
 
     Topic(TargetKind kind, std::uint32_t prefix_size, std::uint32_t size)
-        : pattern_(kind == TargetKind::pattern), prefix_size_(prefix_size & 0x7fff), size_(size) {}
+        : pattern_(kind == TargetKind::pattern), prefix_size_(prefix_size & prefix_size_max), size_(size) {}
     ~Topic();
     bool resize(std::uint32_t capacity) noexcept;
 
+    // Enough for a namespace of 256 bytes, all of them escaped, and its colon.
+    static constexpr std::uint32_t prefix_size_max = 1023;
+
     const std::uint16_t pattern_ : 1;
-    const std::uint16_t prefix_size_ : 15;
+    const std::uint16_t prefix_size_ : 10;
 
  public:
+    // Of the fan-out: why it was lost, and so what the GAP is due to when it is confirmed again.
+    GapReason lost_for : 5 = GapReason::reconnect;
     // Of the tracker: how often it was refused in a row; whether it was wanted before the connection was ready, and has
     // no answer on it yet.
     std::uint8_t refusals : 7 = 0;
@@ -142,6 +150,33 @@ class TopicList {
 
  private:
     TopicLink end_;  // in front of the first and behind the last
+};
+
+// Gathers topics and hands them on many at a time, which needs no memory. What is left is handed on at its end.
+template <class Take>
+class TopicBatch {
+ public:
+    // `take`: called with a std::span<Topic* const>. Throws nothing.
+    explicit TopicBatch(Take take) : take_(std::move(take)) {}
+    ~TopicBatch() { hand_on(); }
+    TopicBatch(const TopicBatch&) = delete;
+    TopicBatch& operator=(const TopicBatch&) = delete;
+
+    void add(Topic& topic) noexcept {
+        topic.prefetch_subscription();  // whoever takes it will look there
+        topics_[count_++] = &topic;
+        if (count_ == topics_.size()) hand_on();
+    }
+
+ private:
+    void hand_on() noexcept {
+        if (count_ > 0) take_(std::span<Topic* const>(topics_.data(), count_));
+        count_ = 0;
+    }
+
+    Take take_;
+    std::size_t count_ = 0;
+    std::array<Topic*, 256> topics_;
 };
 
 // The topics by their names: open addressing over pointers that carry four bits of the hash, so that finding one looks

@@ -149,10 +149,10 @@ void Subscribing::on_ready(TimeMs) {
     tracker_.begin();
 }
 
-void Subscribing::on_down(const Error&, TimeMs) {
+void Subscribing::on_down(const Error& why, TimeMs) {
     closed_by_server_ = link().closed_by_peer();
     scanner_.forget();
-    tracker_.end();
+    tracker_.end(why);
 }
 
 // Redis lets no subscribed connection log in again, and keeps one that has logged in whatever becomes of its password.

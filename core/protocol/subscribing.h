@@ -50,7 +50,7 @@ class Subscribing : public Conversation {
     bool can_scan(std::string_view bytes) const override;
     std::string scan_left() override;
     void on_down(const Error& why, TimeMs now) override;
-    void on_exhausted(const Error&) override { tracker_.end(); }
+    void on_exhausted(const Error& why) override { tracker_.end(why); }
     void send_ping(TimeMs now) override;
     std::string_view unanswered() const override { return tracker_.unanswered(); }
     void on_partial(TimeMs) override { listener_.message_arriving(); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "core/base/text.h"
 #include "core/protocol/command.h"
@@ -141,19 +142,23 @@ void SubscriptionTracker::begin() {
     live_ = true;
 }
 
-void SubscriptionTracker::end() noexcept {
-    live_ = false;
+// While it is not live everything that is wanted stands in the queue already.
+void SubscriptionTracker::end(const Error& why) noexcept {
+    if (!std::exchange(live_, false)) return;
     commands_.clear();
     TopicList wanted;
+    TopicBatch lost([&](std::span<Topic* const> topics) { listener_.lost(topics, why); });
     const auto reset = [&](TopicList& list) {
         for (Topic *topic = list.first(), *next = nullptr; topic; topic = next) {
             next = list.after(*topic);
             topic->phase = Phase::none;
             topic->alone = topic->timed = false;
-            if (topic->wanted)
-                await(*topic);
-            else
+            if (!topic->wanted) {
                 forget(*topic);
+                continue;
+            }
+            await(*topic);
+            lost.add(*topic);
         }
         wanted.append(list);
     };

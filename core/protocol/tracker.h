@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,9 @@ class SubscriptionTracker {
         virtual ~Listener() = default;
         virtual void confirmed(Topic& topic) = 0;
         virtual void refused(Topic& topic, const Error& why) = 0;
+        // The connection is gone, and with it what it has said of these. Several calls may follow each other. Topics of
+        // which it has said nothing may be among them. No topic may come or go.
+        virtual void lost(std::span<Topic* const> topics, const Error& why) noexcept = 0;
     };
 
     // A command has at most this many names and, unless one name alone is longer, about this many bytes of them.
@@ -50,9 +54,9 @@ class SubscriptionTracker {
     void want(Topic& topic, TimeMs now) noexcept;
     void unwant(Topic& topic, TimeMs now) noexcept;
 
-    // The connection is ready; it is gone.
+    // The connection is ready; it is gone, because of `why`.
     void begin();
-    void end() noexcept;
+    void end(const Error& why) noexcept;
 
     // ---- between begin() and end(). Who of these throws std::bad_alloc leaves a state for end() only. ----
 

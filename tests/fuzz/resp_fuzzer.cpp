@@ -151,6 +151,10 @@ struct SubscribeListener : LinkListener, Subscribing::Listener {
                 topic.view());
         require(static_cast<bool>(why), "a refusal has a status", why.text);
     }
+    void lost(std::span<Topic* const> topics, const Error& why) noexcept override {
+        look_at(why);
+        for (const Topic* const topic : topics) heard.append("-").append(topic->view()) += '\n';
+    }
     void message(const PushFrame& frame, Topic* topic) override {
         ++messages;
         heard += frame.kind == TargetKind::pattern ? 'p' : 'm';

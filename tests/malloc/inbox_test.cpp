@@ -79,7 +79,7 @@ TEST_F(InboxWithoutMemory, StatesAndTheEndAreKept) {
     {
         const malloc_test::InCall scope;
         const Error why{Status::CONNECTION_LOST, "gone"};
-        fanout.lost(why);
+        lose_all(fanout, topics, why);
         for (int i = 0; i < 50; ++i) fanout.remove(*all[static_cast<std::size_t>(i)], why);
         for (int i = 50; i < 100; ++i) fanout.active(*all[static_cast<std::size_t>(i)]->topic());
     }

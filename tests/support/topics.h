@@ -4,6 +4,7 @@
 #include <memory>
 #include <string_view>
 
+#include "core/fanout/fanout.h"
 #include "core/fanout/subscription.h"
 #include "core/message/topic.h"
 
@@ -17,6 +18,12 @@ inline SubscriptionRef make_subscription(TargetKind kind, std::string_view name,
                                          void* user_data, std::shared_ptr<EngineShare> share) {
     OutletRef outlet = OutletRef::adopt(new Outlet(std::move(inbox), std::move(share)));
     return SubscriptionRef::adopt(new Subscription(Topic::make(kind, name, 0), std::move(outlet), user_data));
+}
+
+// As when the only connection breaks.
+inline void lose_all(Fanout& fanout, const Topics& topics, const Error& why) {
+    TopicBatch lost([&](std::span<Topic* const> some) { fanout.lost(some, why, GapReason::reconnect); });
+    topics.for_each([&](Topic& topic) { lost.add(topic); });
 }
 
 }  // namespace fanwire::core

@@ -14,6 +14,7 @@
 #include "core/message/frame.h"
 #include "core/net/event_fd.h"
 #include "tests/support/drained.h"
+#include "tests/support/topics.h"
 
 namespace fanwire::core {
 namespace {
@@ -75,7 +76,7 @@ TEST_F(FanoutTest, ThatANameIsRefusedEndsWithItsLink) {
     EXPECT_EQ(second->state(), SubscriptionState::failed);
     EXPECT_EQ(second->why().status, Status::NO_PERMISSION);
     EXPECT_EQ(share->metrics.subscriptions_refused.get(), 1u);
-    fanout.lost({Status::CONNECTION_LOST, "lost"});
+    lose_all(fanout, topics, {Status::CONNECTION_LOST, "lost"});
     EXPECT_EQ(share->metrics.subscriptions_refused.get(), 0u);
     const auto third = add();
     EXPECT_EQ(third->state(), SubscriptionState::pending);
@@ -151,7 +152,7 @@ TEST_F(FanoutTest, KeepsTheOrderOfMessagesAndEverythingElse) {
     message("a", "3");
     fanout.queue_event(inbox, Event::of(EventKind::connected));
     message("a", "4");
-    fanout.lost({Status::CONNECTION_LOST, "lost"});
+    lose_all(fanout, topics, {Status::CONNECTION_LOST, "lost"});
     fanout.active(*a->topic());
     message("a", "5");
     fanout.remove(*a, {Status::UNSUBSCRIBED, "unsubscribed"});
@@ -235,7 +236,7 @@ TEST_F(FanoutTest, ALostLinkIsToldToEachBehindItsMessages) {
         all.push_back(std::move(made));
     }
     for (std::size_t i = 0; i < channels; ++i) message("channel" + std::to_string(i), std::to_string(i));
-    fanout.lost({Status::CONNECTION_LOST, "why"});
+    lose_all(fanout, topics, {Status::CONNECTION_LOST, "why"});
     fanout.commit();
     std::vector<std::string> seen(channels);
     for (const auto& inbox : three) {
@@ -258,6 +259,47 @@ TEST_F(FanoutTest, ALostLinkIsToldToEachBehindItsMessages) {
         EXPECT_EQ(seen[i], i % 10 != 0 ? "aml" : "") << i;
         EXPECT_EQ(all[i]->state(), i % 10 != 0 ? SubscriptionState::lost : SubscriptionState::pending);
     }
+}
+
+// Two servers may be away at the same time, each for its own reason, while a third goes on.
+TEST_F(FanoutTest, ALossConcernsItsTopicsAndNoOther) {
+    const auto inbox = make_inbox();
+    const auto a = subscribe("a", inbox), b = subscribe("b", inbox), c = subscribe("c", inbox);
+    const auto reasons_of = [&](const SubscriptionRef& one) {
+        fanout.commit();
+        std::string text;
+        const Drained drained(*inbox);
+        for (std::size_t i = 0; i < drained.events.size(); ++i)
+            if (drained.events[i].kind == EventKind::gap && drained.owners[i] == one.get())
+                text += std::to_string(static_cast<int>(drained.events[i].reason)) + " ";
+        return text;
+    };
+    const auto lose = [&](const SubscriptionRef& one, GapReason reason) {
+        Topic* const topics_lost[] = {one->topic().get()};
+        fanout.lost(topics_lost, {Status::CONNECTION_LOST, "lost"}, reason);
+    };
+    const std::string overflow = std::to_string(static_cast<int>(GapReason::overflow)) + " ",
+                      output_buffer = std::to_string(static_cast<int>(GapReason::output_buffer)) + " ",
+                      reconnect = std::to_string(static_cast<int>(GapReason::reconnect)) + " ";
+    lose(a, GapReason::overflow);
+    lose(b, GapReason::reconnect);
+    EXPECT_EQ(a->state(), SubscriptionState::lost);
+    EXPECT_EQ(b->state(), SubscriptionState::lost);
+    EXPECT_EQ(c->state(), SubscriptionState::active);
+    lose(a, GapReason::reconnect);  // it has nothing more to lose, and keeps its reason
+    fanout.active(*b->topic(), GapReason::output_buffer);
+    EXPECT_EQ(reasons_of(b), output_buffer) << "learned later";
+    fanout.active(*a->topic(), GapReason::output_buffer);
+    EXPECT_EQ(reasons_of(a), overflow) << "what was known is not replaced by what another break was due to";
+    lose(b, GapReason::reconnect);
+    fanout.active(*b->topic());
+    EXPECT_EQ(reasons_of(b), reconnect) << "each loss has its own";
+    fanout.failed(*a->topic(), {Status::NO_PERMISSION, "no"});
+    fanout.active(*a->topic());
+    EXPECT_EQ(reasons_of(a), reconnect);
+    message("c", "1");
+    fanout.commit();
+    EXPECT_EQ(said(Drained(*inbox)), "m1 ");
 }
 
 TEST_F(FanoutTest, AMessageByAPatternHasBothNamesWithoutTheNamespace) {

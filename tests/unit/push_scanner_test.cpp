@@ -245,6 +245,7 @@ struct Heard : Link::Listener, Subscribing::Listener {
     void link_failed(const Error&, bool) override { text += "failed\n"; }
     void link_retry(std::uint32_t, TimeMs) override {}
     void confirmed(Topic& topic) override { text += "+" + std::string(topic.view()) + "\n"; }
+    void lost(std::span<Topic* const>, const Error&) noexcept override {}
     void refused(Topic& topic, const Error&) override { text += "!" + std::string(topic.view()) + "\n"; }
     void message(const PushFrame& frame, Topic*) override {
         text += frame.kind == TargetKind::pattern ? "p " : "m ";

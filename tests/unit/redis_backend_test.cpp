@@ -222,10 +222,15 @@ struct RedisBackendTest : testing::Test, BackendSink {
                       std::string(payload));
     }
     void on_reply(std::string_view payload) override { log.push_back("reply " + std::string(payload)); }
-    void on_confirmed(Topic& topic) override { log.push_back("confirmed " + std::string(topic.view())); }
+    void on_confirmed(Topic& topic, GapReason reason) override {
+        log.push_back("confirmed " + std::string(topic.view()));
+        if (reason != GapReason::none) log.push_back("for reason " + std::to_string(static_cast<int>(reason)));
+    }
     void on_refused(Topic& topic, const Error&) override { log.push_back("refused " + std::string(topic.view())); }
-    void on_subscriptions_lost(const Error&) override { log.push_back("lost"); }
-    void on_gap_reason(GapReason) override {}
+    void on_lost(std::span<Topic* const> lost, const Error&, GapReason) override {
+        for (const Topic* const topic : lost)
+            if (topics.find(topic->kind(), topic->view()) == topic) log.push_back("lost " + std::string(topic->view()));
+    }
     void on_settled(const SettledRun& run) override {
         for (std::size_t i = 0; i < run.publishes.size(); ++i)
             log.push_back(std::string("settled ") + status_name(run.error.status));
@@ -264,6 +269,10 @@ struct RedisBackendTest : testing::Test, BackendSink {
                 return "reply channel";
             case Kind::reply_channel_refused:
                 return "reply channel refused";
+            case Kind::reply_channel_lost:
+                return "reply channel lost";
+            case Kind::output_buffer:
+                return "output buffer";
             case Kind::login_refused:
                 return "login refused";
             case Kind::probe_sent:
@@ -330,8 +339,8 @@ TEST_F(RedisBackendTest, WhatGivesUpHasLostItsSubscriptions) {
     };
     ask("c");
     ASSERT_TRUE(until_logged("gave up 3"));
-    EXPECT_EQ(times("lost"), 1u);
-    EXPECT_LT(place("lost"), place("failed for good"));
+    EXPECT_EQ(times("lost c"), 1u);
+    EXPECT_LT(place("lost c"), place("failed for good"));
     EXPECT_EQ(times("numsub c NOT_CONNECTED"), 1u);
     EXPECT_EQ(links, std::pair(false, false));
 }
@@ -379,12 +388,12 @@ TEST_F(RedisBackendTest, TheSubscribeLinkIsNotRiskedForCredentials) {
     backend->set_credentials("wrong", "wrong");
     backend->flush();
     ASSERT_TRUE(until_logged("login refused"));
-    EXPECT_EQ(times("lost"), 0u);
+    EXPECT_EQ(times("lost c"), 0u);
     EXPECT_EQ(links, std::pair(true, true));
     backend->set_credentials("right", "right");
     backend->flush();
     ASSERT_TRUE(until_logged("confirmed c", 2)) << "another user's rights: it is subscribed again";
-    EXPECT_EQ(times("lost"), 1u);
+    EXPECT_EQ(times("lost c"), 1u);
     EXPECT_EQ(server.count("AUTH right"), 2u);
 }
 
@@ -401,7 +410,7 @@ TEST_F(RedisBackendTest, TheQueueWaitsForTheSubscriptions) {
         return "";  // not yet
     };
     server.drop_all();
-    ASSERT_TRUE(until_logged("lost"));
+    ASSERT_TRUE(until_logged("lost c"));
     publish("c", "x");
     ask("d");
     ASSERT_TRUE(until([&] { return asked != nullptr; }));

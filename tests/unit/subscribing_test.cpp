@@ -18,6 +18,7 @@ struct SubscribingTest : testing::Test, Link::Listener, Subscribing::Listener {
     void link_failed(const Error&, bool) override { events.push_back("failed"); }
     void link_retry(std::uint32_t, TimeMs) override {}
     void confirmed(Topic& topic) override { events.push_back("+" + std::string(topic.view())); }
+    void lost(std::span<Topic* const>, const Error&) noexcept override {}
     void refused(Topic& topic, const Error& why) override {
         events.push_back("!" + std::string(topic.view()) + " " + why.text);
     }

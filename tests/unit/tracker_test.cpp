@@ -74,6 +74,10 @@ struct TrackerTest : testing::Test, SubscriptionTracker::Listener {
         events.push_back("!" + std::string(topic.view()));
         last_refusal = why;
     }
+    void lost(std::span<Topic* const> some, const Error& why) noexcept override {
+        EXPECT_EQ(why.text, gone.text);
+        for (const Topic* const topic : some) events.push_back("-" + std::string(topic->view()));
+    }
     void SetUp() override { tracker.begin(); }
     std::vector<std::string> take_events() { return std::exchange(events, {}); }
 
@@ -105,6 +109,7 @@ struct TrackerTest : testing::Test, SubscriptionTracker::Listener {
         }
     }
 
+    const Error gone{Status::CONNECTION_LOST, "gone"};
     std::vector<std::string> events;
     Error last_refusal;
     TimeMs now = 1000;
@@ -239,7 +244,7 @@ TEST_F(TrackerTest, TheDelayOfARefusedNameBeginsAgainWithSuccess) {
         redis.forbidden.clear();
         exchange();
         EXPECT_TRUE(tracker.settled());
-        tracker.end();  // and the next connection refuses it again
+        tracker.end(gone);  // and the next connection refuses it again
         tracker.begin();
         redis.forget();
     }
@@ -265,7 +270,7 @@ TEST_F(TrackerTest, ABreakForgetsThatABatchWasRefused) {
     want("b");
     send();
     EXPECT_TRUE(tracker.refused("NOPERM no permissions", now));
-    tracker.end();
+    tracker.end(gone);
     tracker.begin();
     redis.forget();
     redis.commands.clear();
@@ -286,12 +291,12 @@ TEST_F(TrackerTest, ABreakDuringTheReplayReplaysEverything) {
     for (int i = 0; i < 2000; ++i) want("c" + std::to_string(i));
     exchange();
     take_events();
-    tracker.end();
+    tracker.end(gone);
     tracker.begin();
     redis.forget();
     send();
     for (int i = 0; i < 700; ++i) ASSERT_TRUE(answer());  // and then it breaks again
-    tracker.end();
+    tracker.end(gone);
     tracker.begin();
     redis.forget();
     exchange();
@@ -299,12 +304,36 @@ TEST_F(TrackerTest, ABreakDuringTheReplayReplaysEverything) {
     EXPECT_TRUE(tracker.settled());
 }
 
+// Those that are wanted, and of which the connection may have said something; once.
+TEST_F(TrackerTest, ABreakNamesWhatIsLost) {
+    redis.forbidden = {"refused"};
+    for (const char* name : {"a", "refused", "b", "unwanted"}) want(name);
+    exchange();
+    unwant("unwanted");
+    take_events();
+    tracker.end(gone);
+    std::vector<std::string> lost = take_events();
+    std::sort(lost.begin(), lost.end());
+    EXPECT_EQ(lost, (Strings{"-a", "-b", "-refused"}));
+    want("in between");
+    tracker.end(gone);
+    EXPECT_EQ(take_events(), Strings{}) << "there was no connection";
+
+    tracker.begin();
+    redis.forget();
+    for (int i = 0; i < 1000; ++i) want("c" + std::to_string(i));
+    exchange();
+    take_events();
+    tracker.end(gone);
+    EXPECT_EQ(take_events().size(), 1004u);
+}
+
 TEST_F(TrackerTest, UnwantedNamesAreNotReplayed) {
     want("a");
     want("b");
     exchange();
     unwant("a");
-    tracker.end();
+    tracker.end(gone);
     tracker.begin();
     redis.forget();
     exchange();
@@ -315,7 +344,7 @@ TEST_F(TrackerTest, UnwantedNamesAreNotReplayed) {
 TEST_F(TrackerTest, WithoutAConnectionOnlyWhatIsWantedIsKept) {
     want("kept");
     exchange();
-    tracker.end();
+    tracker.end(gone);
     redis.forget();
     for (int i = 0; i < 1000; ++i) {
         want("c" + std::to_string(i));
@@ -442,7 +471,7 @@ TEST_P(TrackerSchedules, Converge) {
                         t.begin();
                         break;
                     }
-                    t.end();
+                    t.end(gone);
                     server.forget();
                     unread.clear();
                     if (pick(2)) server.forbidden.clear();

@@ -359,11 +359,10 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         expect_fault("subscribe link lost:", why);
         position_.clear();
         answered_.clear();
-        lose_subscriptions(why);
-    }
-    void lose_subscriptions(const Error& why) {
-        fanout_.lost(why);
         asking_.lost();
+    }
+    void lost(std::span<Topic* const> topics, const Error& why) noexcept override {
+        fanout_.lost(topics, why, GapReason::reconnect);
     }
     void link_failed(const Error& why, bool will_retry) override {
         expect_fault("subscribe link failed:", why);
@@ -374,7 +373,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         if (given_up_) return;
         coverage("given up");
         given_up_ = why;
-        if (subscribe_link_.state() == Link::State::ready) lose_subscriptions(why);
+        if (subscribe_link_.state() == Link::State::ready) asking_.lost();
         answered_.clear();
         publish_link_.give_up(why, now_);
         subscribe_link_.give_up(why, now_);
