@@ -163,6 +163,55 @@ export function open(options: OpenOptions): Bus;
 export function cleanJson(json: string): string;
 export function cleanJson<Bytes extends Uint8Array>(json: Bytes): Bytes | Buffer;
 
+/** A payload and what stands in front of it. What is undefined or null is not there. */
+export interface EnvelopeFields {
+  /** A string is sent as UTF-8. */
+  payload?: string | Uint8Array | null | undefined;
+  /** What the payload is; "binary" unless it is said. */
+  type?: 'binary' | 'text' | 'json' | null | undefined;
+  /** Who counts `sequence`: a UUID, another one after each start. */
+  publisher?: string | null | undefined;
+  /** Counted by the publisher for each channel, from 1; 0: not counted. */
+  sequence?: number | null | undefined;
+  /** The connection that is not to get it: a UUID. */
+  excluded?: string | null | undefined;
+  /** The channel where an answer goes; at most 1024 bytes. */
+  replyTo?: string | null | undefined;
+  /** What an answer repeats; at most 255 bytes. */
+  correlationId?: string | Uint8Array | null | undefined;
+  /** Alike for one message that is published twice; at most 255 bytes. */
+  dedupeId?: string | Uint8Array | null | undefined;
+  /** When it was published, since 1970 by the publisher's clock, as Date.now() gives it. */
+  timestampMs?: number | null | undefined;
+}
+
+/** What decodeEnvelope() has found. Buffers are parts of the bytes that were given; 0, '' and empty Buffers mean "none". */
+export interface Envelope {
+  /**
+   * "plain": of somebody who puts nothing in front. "unknown_version": of a later version of this package. "malformed":
+   * begins like an envelope and is none. Unless it is "envelope", `payload` is all of it.
+   */
+  kind: 'plain' | 'envelope' | 'unknown_version' | 'malformed';
+  payload: Buffer;
+  /** "unknown" is one of a later version: take it as "binary". */
+  type: 'binary' | 'text' | 'json' | 'unknown';
+  publisher: string | null;
+  sequence: number;
+  excluded: string | null;
+  replyTo: string;
+  correlationId: Buffer;
+  dedupeId: Buffer;
+  timestampMs: number;
+}
+
+/**
+ * The bytes to publish for a payload in an envelope. Throws INVALID_ARGUMENT for what no envelope can hold. See
+ * capi/docs/envelopes.md for the bytes, which every language writes alike.
+ */
+export function encodeEnvelope(envelope: EnvelopeFields): Buffer;
+/** What the payload of a message (message.data) is. Succeeds whatever the bytes are: `kind` says what they turned out to be. */
+export function decodeEnvelope(data: Uint8Array): Envelope;
+
 export interface BusEvents {
   /** Connected, for the first time or again. With connect() the first time is over when it resolves. */
   connect: [];

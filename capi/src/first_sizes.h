@@ -41,6 +41,8 @@ template <>
 inline constexpr std::size_t first_size<fanwire_engine_stats> = 224;
 template <>
 inline constexpr std::size_t first_size<fanwire_latency> = 248;
+template <>
+inline constexpr std::size_t first_size<fanwire_envelope> = 56 + 8 * detail::pointer;
 
 template <class Struct>
 inline constexpr bool keeps_its_first_version = first_size<Struct> > 0 && first_size<Struct> <= sizeof(Struct);
@@ -51,6 +53,6 @@ static_assert(keeps_its_first_version<fanwire_status_info> && keeps_its_first_ve
               keeps_its_first_version<fanwire_publish_args> && keeps_its_first_version<fanwire_subscribe_args> &&
               keeps_its_first_version<fanwire_request_args> && keeps_its_first_version<fanwire_broker_calls> &&
               keeps_its_first_version<fanwire_health> && keeps_its_first_version<fanwire_engine_stats> &&
-              keeps_its_first_version<fanwire_latency>);
+              keeps_its_first_version<fanwire_latency> && keeps_its_first_version<fanwire_envelope>);
 
 }  // namespace fanwire::capi

@@ -48,6 +48,14 @@ constexpr fanwire_name_info metrics_formats[] = {
 #define FANWIRE_METRICS_FORMAT(upper, name, code, help) row<FANWIRE_METRICS_##upper, code>(#name, help),
 #include "core/base/names.def"
 };
+constexpr fanwire_name_info payload_types[] = {
+#define FANWIRE_PAYLOAD_TYPE(upper, name, code, help) row<FANWIRE_PAYLOAD_##upper, code>(#name, help),
+#include "core/base/names.def"
+};
+constexpr fanwire_name_info envelope_kinds[] = {
+#define FANWIRE_ENVELOPE_KIND(upper, name, code, help) row<FANWIRE_ENVELOPE_##upper, code>(#name, help),
+#include "core/base/names.def"
+};
 
 // Those of options.def are core's.
 #define FANWIRE_LOG_LEVEL(upper, name, code, help) \
@@ -72,6 +80,10 @@ std::span<const fanwire_name_info> rows_of(int set) noexcept {
             return latency_kinds;
         case FANWIRE_NAMES_METRICS_FORMAT:
             return metrics_formats;
+        case FANWIRE_NAMES_PAYLOAD_TYPE:
+            return payload_types;
+        case FANWIRE_NAMES_ENVELOPE_KIND:
+            return envelope_kinds;
         default:
             return {};
     }

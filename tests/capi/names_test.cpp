@@ -22,6 +22,8 @@ constexpr Set sets[] = {
     {FANWIRE_NAMES_LOG_LEVEL, "fanwire_log_level", "LOG_"},
     {FANWIRE_NAMES_LATENCY_KIND, "fanwire_latency_kind", "LATENCY_"},
     {FANWIRE_NAMES_METRICS_FORMAT, "fanwire_metrics_format", "METRICS_"},
+    {FANWIRE_NAMES_PAYLOAD_TYPE, "fanwire_payload_type", "PAYLOAD_"},
+    {FANWIRE_NAMES_ENVELOPE_KIND, "fanwire_envelope_kind", "ENVELOPE_"},
 };
 
 std::string upper(std::string text) {
@@ -52,7 +54,7 @@ TEST(Names, BadArguments) {
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_name_at(FANWIRE_NAMES_GAP_REASON, count, &row, sizeof row));
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_name_at(FANWIRE_NAMES_GAP_REASON, 0, nullptr, sizeof row));
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_name_at(FANWIRE_NAMES_GAP_REASON, 0, &row, sizeof row - 1));
-    for (int set : {-1, 0, 9, INT32_MAX}) {
+    for (int set : {-1, 0, 11, INT32_MAX}) {
         EXPECT_EQ(0u, fanwire_name_count(set));
         EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_name_at(set, 0, &row, sizeof row));
         EXPECT_NE(nullptr, std::strstr(fanwire_last_error(), std::to_string(set).c_str()));

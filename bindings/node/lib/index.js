@@ -2,6 +2,7 @@
 
 const addon = require('./addon.js');
 const { Bus } = require('./bus.js');
+const { encodeEnvelope, decodeEnvelope } = require('./envelope.js');
 const { FanwireError, DecodeError, AbortError, errors, makeError } = require('./errors.js');
 const { cleanJson } = require('./json.js');
 const { parseOptions } = require('./settings.js');
@@ -39,6 +40,8 @@ module.exports = {
   connect,
   open,
   cleanJson,
+  encodeEnvelope,
+  decodeEnvelope,
   FanwireError,
   DecodeError,
   AbortError,

@@ -1,6 +1,7 @@
 // The raw binding: the functions of fanwire.h as lib/ needs them, and nothing clever. lib/ makes the API of it.
 #include "asking.h"
 #include "engine.h"
+#include "envelope.h"
 #include "inbox.h"
 #include "json.h"
 #include "log.h"
@@ -40,6 +41,7 @@ napi_value initialize(napi_env env, napi_value exports) {
     export_options(env, exports);
     export_log(env, exports);
     export_json(env, exports);
+    export_envelope(env, exports);
     export_inbox(env, exports);
     export_engine(env, exports);
     export_asking(env, exports);

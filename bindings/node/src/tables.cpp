@@ -78,7 +78,7 @@ napi_value codes(napi_env env, int set_of_names) {
 }
 
 // {eventKinds: {MESSAGE: 1, ...}, gapReasons: {1: "reconnect", ...}, verdicts: {1: "ok", ...},
-// logLevels: {1: "error", ...}, states: {1: "connecting", ...}}
+// logLevels: {1: "error", ...}, states: {1: "connecting", ...}, payloadTypes: {0: "binary", ...}}
 napi_value constants(const Call& call) {
     napi_env env = call.env();
     napi_value result = make_object(env);
@@ -87,6 +87,7 @@ napi_value constants(const Call& call) {
     set(env, result, "verdicts", names(env, FANWIRE_NAMES_HEALTH_VERDICT));
     set(env, result, "logLevels", names(env, FANWIRE_NAMES_LOG_LEVEL));
     set(env, result, "states", names(env, FANWIRE_NAMES_ENGINE_STATE));
+    set(env, result, "payloadTypes", names(env, FANWIRE_NAMES_PAYLOAD_TYPE));
     return result;
 }
 

@@ -125,7 +125,9 @@ typedef enum fanwire_name_set {
     FANWIRE_NAMES_HEALTH_VERDICT = 5,     /* of fanwire_health_verdict */
     FANWIRE_NAMES_LOG_LEVEL = 6,          /* of fanwire_log_level */
     FANWIRE_NAMES_LATENCY_KIND = 7,       /* of fanwire_latency_kind */
-    FANWIRE_NAMES_METRICS_FORMAT = 8      /* of fanwire_metrics_format */
+    FANWIRE_NAMES_METRICS_FORMAT = 8,     /* of fanwire_metrics_format */
+    FANWIRE_NAMES_PAYLOAD_TYPE = 9,       /* of fanwire_payload_type */
+    FANWIRE_NAMES_ENVELOPE_KIND = 10      /* of fanwire_envelope_kind */
 } fanwire_name_set;
 
 typedef struct fanwire_name_info {
@@ -377,6 +379,55 @@ FANWIRE_API void fanwire_message_release(fanwire_message *message);
  * `json` during the call.
  * Errors: INVALID_ARGUMENT; LIMIT_REACHED when the buffer is too small (*size says what it takes); NO_MEMORY. */
 FANWIRE_API int fanwire_json_clean(const char *json, size_t json_size, char *buffer, size_t *size, int *changed);
+
+/* ---- Envelopes ----------------------------------------------------------------------------------------- */
+
+/* What a payload in an envelope is. */
+typedef enum fanwire_payload_type {
+    FANWIRE_PAYLOAD_BINARY = 0,
+    FANWIRE_PAYLOAD_TEXT = 1, /* UTF-8 */
+    FANWIRE_PAYLOAD_JSON = 2  /* as UTF-8 */
+} fanwire_payload_type;
+
+/* What the payload of a message turns out to be. */
+typedef enum fanwire_envelope_kind {
+    FANWIRE_ENVELOPE_PLAIN = 0,           /* of somebody who puts nothing in front */
+    FANWIRE_ENVELOPE_ENVELOPE = 1,        /* the fields say what it is */
+    FANWIRE_ENVELOPE_UNKNOWN_VERSION = 2, /* written by a later library; its 4th byte is the version */
+    FANWIRE_ENVELOPE_MALFORMED = 3        /* begins like an envelope and is none */
+} fanwire_envelope_kind;
+
+/* A payload and what may stand in front of it; capi/docs/envelopes.md has the bytes. Zero it first: 0, NULL and ids of zeros
+ * mean "none". Ids are the 16 bytes of a UUID. Numbers are at most 2^53 - 1, which JavaScript holds exactly. */
+typedef struct fanwire_envelope {
+    const char *payload;
+    size_t payload_size;
+    const char *reply_to; /* the channel where an answer goes, at most 1024 bytes */
+    size_t reply_to_size;
+    const char *correlation_id; /* what an answer repeats, at most 255 bytes */
+    size_t correlation_id_size;
+    const char *dedupe_id; /* alike for one message that is published twice, at most 255 bytes */
+    size_t dedupe_id_size;
+    uint64_t sequence;           /* counted by the publisher for each channel, from 1; 0: not counted */
+    uint64_t timestamp_ms;       /* of publishing, since 1970 by the publisher's clock */
+    unsigned char publisher[16]; /* whoever counts the sequence; another one after each start */
+    unsigned char excluded[16];  /* the connection that is not to get it */
+    int kind;                    /* a fanwire_envelope_kind; only decoding says it */
+    int type;                    /* a fanwire_payload_type; decoding may give others, of a later library: take them as BINARY */
+} fanwire_envelope;
+
+/* The bytes to publish for *envelope, of which envelope_size is sizeof. *size is the buffer's size in and the bytes needed
+ * out; buffer may be NULL with *size 0 to ask for them. No NUL is added. The buffer must not overlap what is encoded. A plain
+ * payload that begins like an envelope (no text and no JSON does) has to be put into one. Thread: any.
+ * Errors: INVALID_ARGUMENT (also an unknown type, a text or number beyond its limit, a sequence without a publisher, fields
+ * that this library does not know and that are not 0); LIMIT_REACHED when the buffer is too small; NO_MEMORY. */
+FANWIRE_API int fanwire_envelope_encode(const fanwire_envelope *envelope, size_t envelope_size, char *buffer, size_t *size);
+
+/* Reads the payload of a message into *envelope, of which envelope_size bytes are written at most (pass sizeof *envelope).
+ * Whatever the bytes are, this succeeds: `kind` says what they are. Unless that is ENVELOPE, `payload` is all of them and the
+ * other fields are 0. Nothing is copied.
+ * Ownership: what *envelope points to are parts of `bytes`, valid as long as those. Thread: any. Errors: INVALID_ARGUMENT. */
+FANWIRE_API int fanwire_envelope_decode(const char *bytes, size_t size, fanwire_envelope *envelope, size_t envelope_size);
 
 /* ---- Engine ------------------------------------------------------------------------------------------- */
 

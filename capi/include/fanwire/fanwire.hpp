@@ -20,6 +20,7 @@
 
 #include "fanwire/cpp/dispatcher.hpp"
 #include "fanwire/cpp/engine.hpp"
+#include "fanwire/cpp/envelope.hpp"
 #include "fanwire/cpp/error.hpp"
 #include "fanwire/cpp/event.hpp"
 #include "fanwire/cpp/inbox.hpp"

@@ -37,6 +37,11 @@ TEST(NextCaller, GetsZeroForWhatTheLibraryDoesNotKnow) {
     EXPECT_STREQ("connected", stat.name);
     EXPECT_EQ(0u, stat.next_field);
 
+    auto envelope = filled<fanwire_envelope>();
+    ASSERT_STATUS(FANWIRE_OK, fanwire_envelope_decode("x", 1, &envelope, sizeof envelope));
+    EXPECT_EQ(1u, envelope.payload_size);
+    EXPECT_EQ(0u, envelope.next_field);
+
     Options options{{"url", "memory://"}};
     fanwire_engine* engine = nullptr;
     ASSERT_STATUS(FANWIRE_OK, fanwire_engine_open(&engine, options));
@@ -109,6 +114,12 @@ TEST(NextCaller, MustNotAskForWhatTheLibraryDoesNotKnow) {
     std::size_t accepted = 0;
     EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_publish_many(engine, many, sizeof many[0], 3, &accepted));
     EXPECT_EQ(1u, accepted) << "each at the caller's own stride";
+
+    fanwire_envelope envelope = {};
+    std::size_t size = 0;
+    EXPECT_STATUS(FANWIRE_OK, fanwire_envelope_encode(&envelope, sizeof envelope, nullptr, &size));
+    envelope.next_field = 1;
+    EXPECT_STATUS(FANWIRE_INVALID_ARGUMENT, fanwire_envelope_encode(&envelope, sizeof envelope, nullptr, &size));
 
     fanwire_subscribe_args subscribing = {};
     subscribing.name = "c";

@@ -1,9 +1,10 @@
 // Compiled, never run: what users write must be accepted, and what is wrong must not be.
 import fanwire, {
-  AbortError, cleanJson, connect, DecodeError, errors, FanwireError, open, settings, statuses, version,
+  AbortError, cleanJson, connect, decodeEnvelope, DecodeError, encodeEnvelope, errors, FanwireError, open, settings, statuses,
+  version,
 } from 'fanwire';
 import type {
-  Bus, BusState, Codec, Gap, Health, OpenOptions, LatencyHistogram, Message, MessageStream, Request, Stats, Subscription, SubscriptionEvent, SubscriptionState,
+  Bus, BusState, Codec, Envelope, EnvelopeFields, Gap, Health, OpenOptions, LatencyHistogram, Message, MessageStream, Request, Stats, Subscription, SubscriptionEvent, SubscriptionState,
 } from 'fanwire';
 
 const bus: Bus = await connect('redis://127.0.0.1', {
@@ -48,6 +49,16 @@ const cleanBytes: Uint8Array = cleanJson(new Uint8Array(2));
 const cleanBuffer: Buffer = cleanJson(Buffer.from('{}'));
 // @ts-expect-error: text or bytes
 cleanJson({});
+
+const enveloped: Buffer = encodeEnvelope({ payload: 'x', type: 'text', publisher: crypto.randomUUID(), sequence: 1 });
+const envelope: Envelope = decodeEnvelope(enveloped);
+if (envelope.kind === 'envelope' && envelope.type === 'json') JSON.parse(envelope.payload.toString());
+const fields: EnvelopeFields = { timestampMs: Date.now(), excluded: envelope.publisher, dedupeId: envelope.dedupeId };
+await bus.publish('chat', encodeEnvelope(fields));
+// @ts-expect-error: no such type
+encodeEnvelope({ type: 'xml' });
+// @ts-expect-error: only bytes
+decodeEnvelope('text');
 
 const subscribers: number[] = await bus.numsub(['chat', Buffer.from('news')]);
 const asking: Request = bus.request('chat', { any: ['value'] }, { expect: 2, timeout: Infinity, signal: undefined });

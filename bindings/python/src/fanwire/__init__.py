@@ -23,6 +23,7 @@ from ._aio_subscription import Subscription
 from ._client_request import ClientRequest
 from ._client_subscription import ClientStream, ClientSubscription
 from ._codecs import Codec
+from ._envelope import Envelope
 from ._events import Event
 from ._health import Health, Latencies, Latency, Verdict
 from ._json import Json
@@ -46,6 +47,7 @@ __all__ = [
     "ClientSubscription",
     "Codec",
     "Engine",
+    "Envelope",
     "Event",
     "Health",
     "Json",

@@ -14,6 +14,9 @@ Undecodable = tuple["Message", BaseException]
 # (verdict, status, publish_link, subscribe_link, unconfirmed, refused, silence_ms, probe_age_ms, probe_us, text)
 RawHealth = tuple[int, int, bool, bool, int, int, int | None, int | None, int | None, str]
 
+# (kind, payload, type, publisher, sequence, excluded, reply_to, correlation_id, dedupe_id, timestamp_ms)
+RawEnvelope = tuple[str, bytes, str, bytes, int, bytes, bytes, bytes, bytes, int]
+
 _Json = TypeVar("_Json", str, bytes)
 
 EVENT_KINDS: dict[int, str]
@@ -23,6 +26,7 @@ ENGINE_STATES: dict[int, str]
 HEALTH_VERDICTS: dict[int, str]
 LATENCY_KINDS: dict[str, int]
 METRICS_FORMATS: dict[str, int]
+PAYLOAD_TYPES: dict[str, int]
 FOREVER: int
 LOG_LEVELS: dict[int, str]
 
@@ -39,6 +43,19 @@ def command_line(words: list[str], /) -> int: ...
 def clean_json(json: _Json, /) -> _Json:
     """JSON without the keys "__proto__", "constructor" and "prototype", for a JavaScript program to parse."""
 
+def encode_envelope(
+    payload: object,
+    type: int,
+    publisher: bytes,
+    sequence: int,
+    excluded: bytes,
+    reply_to: str | bytes,
+    correlation_id: object,
+    dedupe_id: object,
+    timestamp_ms: int,
+    /,
+) -> bytes: ...
+def decode_envelope(data: object, /) -> RawEnvelope: ...
 @final
 class Message:
     """A message as it came from Redis. Immutable."""

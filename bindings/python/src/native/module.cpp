@@ -4,6 +4,7 @@
 #include "bindings/cli/command_line.h"
 #include "broker.h"
 #include "engine.h"
+#include "envelope.h"
 #include "failure.h"
 #include "fork.h"
 #include "gil.h"
@@ -78,6 +79,7 @@ void define_constants(py::module_& module) {
     module.attr("HEALTH_VERDICTS") = names(FANWIRE_NAMES_HEALTH_VERDICT);
     module.attr("LATENCY_KINDS") = codes(FANWIRE_NAMES_LATENCY_KIND);
     module.attr("METRICS_FORMATS") = codes(FANWIRE_NAMES_METRICS_FORMAT);
+    module.attr("PAYLOAD_TYPES") = codes(FANWIRE_NAMES_PAYLOAD_TYPE);
     module.attr("FOREVER") = py::int_(FANWIRE_FOREVER);
 }
 
@@ -102,6 +104,7 @@ PYBIND11_MODULE(_native, module) {
     define_constants(module);
     define_message(module);
     define_json(module);
+    define_envelope(module);
     define_options(module);
     define_log(module);
     define_broker(module);
