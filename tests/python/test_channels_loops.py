@@ -77,6 +77,7 @@ async def test_flush(layer, own_redis):
 
 async def test_flush_leaves_nothing_open(layer):
     def descriptors():
+        gc.collect()  # those of closed engines go with the objects
         return len(os.listdir("/proc/self/fd"))
 
     await layer.send("x", MESSAGE)
@@ -185,7 +186,7 @@ def test_short_loops_of_async_to_sync(own_redis):
 
     async def twice():  # a loop that goes on gets a bus, which lets others run
         await layer.send(channel, {"n": 1})
-        assert len(layer._layers) == 2 and not layer._get_layer()._buses
+        assert list(layer._layers) == [loop]
         await layer.send(channel, {"n": 2})
         assert len(layer._get_layer()._buses) == 1
 

@@ -18,7 +18,7 @@ _DEFAULTS = NonUrlSettings(namespace="", unsubscribe_linger_ms=0, max_reconnect_
 
 _CONNECTIONS = ("Connection", "SSLConnection", "UnixDomainSocketConnection")
 
-# The keyword arguments of redis-py that mean one of our settings.
+# The keyword arguments of redis-py that mean one of our settings as they are,
 _OF_REDIS = {
     "host": "host",
     "port": "port",
@@ -33,6 +33,18 @@ _OF_REDIS = {
     "ssl_certfile": "tls_cert_file",
     "ssl_keyfile": "tls_key_file",
 }
+# those that mean one in another form,
+_CONVERTED = ("credential_provider", "ssl_cert_reqs", "ssl_check_hostname", "socket_connect_timeout", "connection_class")
+# and those of its own workings: there are two connections to a host here, and no pool.
+_WITHOUT_MEANING = """decode_responses driver_info encoder_class encoding encoding_errors health_check_interval
+    legacy_responses lib_name lib_version maint_notifications_config max_connections parser_class protocol retry
+    retry_on_error retry_on_timeout single_connection_client socket_keepalive socket_keepalive_options
+    socket_read_size socket_timeout socket_type timeout
+    """.split()
+_KNOWN = frozenset((*_OF_REDIS, *_CONVERTED, *_WITHOUT_MEANING))
+ONLY_OF_REDIS = _KNOWN - {name for name, ours in _OF_REDIS.items() if name == ours}  # which no setting is called
+
+_TLS_VERIFY: dict[str, bool] = {"none": False, "0": False, "optional": True, "1": True, "required": True, "2": True}
 
 
 def face_settings(url: str | None, settings: NonUrlSettings) -> NonUrlSettings:
@@ -52,27 +64,37 @@ def settings_of_client(client: Any) -> NonUrlSettings:
             f"{client!r} says nothing of the server that it connects to: give a URL, or a client for one server of "
             "redis or valkey"
         )
-    settings = settings_of_options(cast(Any, pool).connection_kwargs)
-    if connection.__name__ == "SSLConnection":
+    return settings_of_options({**cast(Any, pool).connection_kwargs, "connection_class": connection})
+
+
+def settings_of_options(options: Mapping[str, Any], *, with_others: bool = False) -> NonUrlSettings:
+    """The settings that keyword arguments of redis-py mean, of whose URLs they may be as well: then all values are text.
+
+    What redis-py does not know is left out, or with_others a setting of ours.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = {_OF_REDIS[name]: value for name, value in given.items() if name in _OF_REDIS}
+    if with_others:
+        settings |= {name: value for name, value in given.items() if name not in _KNOWN}
+    if "SSL" in getattr(given.get("connection_class"), "__name__", ""):
         settings["tls"] = True
-    return settings
-
-
-def settings_of_options(options: Mapping[str, Any]) -> NonUrlSettings:
-    """The settings that keyword arguments of redis-py mean; those of its own workings mean none."""
-    settings = {_OF_REDIS[name]: value for name, value in options.items() if name in _OF_REDIS and value is not None}
-    provider = options.get("credential_provider")
-    if provider is not None:
-        credentials = provider.get_credentials()
+    if "credential_provider" in given:
+        credentials = given["credential_provider"].get_credentials()
         settings |= zip(("password",) if len(credentials) == 1 else ("username", "password"), credentials)
-    if str(options.get("ssl_cert_reqs", "")).lower() in ("none", "0", "verifymode.cert_none"):
-        settings["tls_verify"] = False
-    elif options.get("ssl_check_hostname") is False:
+    if "ssl_cert_reqs" in given:
+        settings["tls_verify"] = _tls_verify(given["ssl_cert_reqs"])
+    if settings.get("tls_verify", True) and str(given.get("ssl_check_hostname")).lower() in ("false", "0", "no", "off"):
         settings["tls_verify"] = "ca"
-    timeout = options.get("socket_connect_timeout")
-    if timeout is not None:
-        settings["connect_timeout_ms"] = max(1, round(timeout * 1000))
+    if "socket_connect_timeout" in given:
+        settings["connect_timeout_ms"] = max(1, round(float(given["socket_connect_timeout"]) * 1000))
     return cast(NonUrlSettings, settings)
+
+
+def _tls_verify(value: Any) -> bool:
+    verify = _TLS_VERIFY.get(str(value).lower().rpartition("cert_")[2])
+    if verify is None:
+        raise InvalidArgumentError(f'ssl_cert_reqs must be "none", "optional" or "required", not {value!r}')
+    return verify
 
 
 def not_in_url(settings: NonUrlSettings, url: str) -> NonUrlSettings:

@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import binascii
-import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import fanwire
+from fanwire._faces import ONLY_OF_REDIS, settings_of_options
 
 DEFAULT_URL = "redis://localhost:6379"
-
-# Of redis-py's connections, and of no meaning here: there are two connections to a host, and no pool.
-_WITHOUT_EFFECT = frozenset(
-    """connection_class decode_responses driver_info encoder_class encoding encoding_errors health_check_interval
-    legacy_responses lib_name lib_version maint_notifications_config max_connections parser_class protocol retry
-    retry_on_error retry_on_timeout single_connection_client socket_keepalive socket_keepalive_options
-    socket_read_size socket_timeout socket_type timeout
-    """.split()
-)
-
-_RENAMED = {
-    "path": "unix_path",
-    "unix_socket_path": "unix_path",
-    "ssl": "tls",
-    "ssl_ca_certs": "tls_ca_file",
-    "ssl_certfile": "tls_cert_file",
-    "ssl_keyfile": "tls_key_file",
-}
-
-_TLS_VERIFY = {"none": False, "optional": True, "required": True}
-
 
 class Host:
     """One of them: a URL, and the settings that it does not have."""
@@ -85,14 +64,14 @@ def _host_of(entry: Any, settings: Mapping[str, Any]) -> Host:
 
 
 def _without_query(address: Any) -> tuple[str, dict[str, Any]]:
-    """A URL without the parameters that redis-py knows, and these."""
+    """A URL without the parameters that only redis-py knows, and these."""
     if not isinstance(address, str):
         raise ValueError(f"the address of a Redis host must be a str, not {type(address).__name__}")
     parts = urlsplit(address)
     known: dict[str, Any] = {}
     rest: list[tuple[str, str]] = []
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name in _WITHOUT_EFFECT or name in _CONVERTED or name in _RENAMED:
+        if name in ONLY_OF_REDIS:
             known[name] = value
         else:
             rest.append((name, value))
@@ -103,44 +82,7 @@ def _without_query(address: Any) -> tuple[str, dict[str, Any]]:
 
 def _settings_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Ours for redis-py's names; others are ours as they are."""
-    settings: dict[str, Any] = {}
-    if "SSL" in getattr(given.get("connection_class"), "__name__", ""):
-        settings["tls"] = True
-    for name, value in given.items():
-        if name in _WITHOUT_EFFECT or value is None:
-            continue
-        convert = _CONVERTED.get(name)
-        if convert is not None:
-            settings.update(convert(value))
-        else:
-            settings[_RENAMED.get(name, name)] = value
-    return settings
-
-
-def _tls_verify(value: Any) -> dict[str, Any]:
-    if isinstance(value, ssl.VerifyMode):
-        return {"tls_verify": value != ssl.CERT_NONE}
-    verify = _TLS_VERIFY.get(str(value).lower().removeprefix("cert_"))
-    if verify is None:
-        raise ValueError(f'ssl_cert_reqs must be "none", "optional" or "required", not {value!r}')
-    return {"tls_verify": verify}
-
-
-def _check_hostname(value: Any) -> dict[str, Any]:
-    if str(value).lower() in ("false", "0", "no", "off"):
-        return {"tls_verify": "ca"}
-    return {}
-
-
-def _connect_timeout(value: Any) -> dict[str, Any]:
-    return {"connect_timeout_ms": max(1, int(float(value) * 1000))}
-
-
-_CONVERTED = {
-    "ssl_cert_reqs": _tls_verify,
-    "ssl_check_hostname": _check_hostname,
-    "socket_connect_timeout": _connect_timeout,
-}
+    return dict(settings_of_options(given, with_others=True))
 
 
 def _url_of(settings: dict[str, Any]) -> str:

@@ -113,6 +113,7 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self._confirm_s = max(host.publish_timeout_s for host in all_hosts)
         self._engines = Engines(all_hosts)
         self._layers: dict[asyncio.AbstractEventLoop, LoopLayer] = {}
+        self._begun: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()  # of one call, with a message sent
         self._channels: dict[str, Channel] = {}  # of all event loops
         weakref.finalize(self, self._engines.close).atexit = False
         _layers.add(self)
@@ -242,11 +243,12 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def _publish(self, loop: asyncio.AbstractEventLoop, name: str, payload: bytes) -> int:
         layer = self._layers.get(loop)
         if layer is None:
-            layer = self._get_layer()
-            if loop in _loops_of_one_call:
+            if loop in _loops_of_one_call and loop not in self._begun:
+                self._begun.add(loop)
                 receivers = self._publish_at_once(name, payload)
                 if receivers is not None:
                     return receivers
+            layer = self._get_layer()
         try:
             return await layer.publish(name, payload)
         except fanwire.ClosedError:
@@ -257,7 +259,7 @@ class FanwireChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     def _publish_at_once(self, name: str, payload: bytes) -> int | None:
         """Publishes the first message of an event loop that async_to_sync() has made for one call; None: not yet.
 
-        Nobody else runs in there, so this thread may as well wait itself. It saves what a bus costs.
+        Nobody else runs in there, so this thread may as well wait itself. It saves what a bus and a part of the layer cost.
         """
         engines = self._engines.get()
         engine = engines[0 if len(engines) == 1 else index_of(name, len(engines))]
