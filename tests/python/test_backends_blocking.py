@@ -11,7 +11,7 @@ import redis.cluster
 import valkey
 from child import run
 from conftest import DEADLINE_S, until_blocking, within
-from fanwire.backends import BlockingRedisBackend, backend_of
+from fanwire.backends import BlockingRedisBackend, RedisBackend, backend_of
 from redis_server import free_port
 from test_backends import Memory, kinds
 from test_backends_servers import cluster, until_formed  # noqa: F401
@@ -174,6 +174,12 @@ def test_what_redis_refuses(own_redis):
             assert stream.get(DEADLINE_S).text == "fine"
 
 
+def test_a_login_that_redis_refuses(redis):
+    for make in (redis_py.Redis, redis_py.asyncio.Redis):
+        with pytest.raises(fanwire.AuthFailedError, match="password"):
+            fanwire.Client(backend=keep(make(port=redis.port, username="nobody", password="wrong")))
+
+
 def test_no_server(make_client):
     port = free_port()
     with pytest.raises(fanwire.ConnectionLostError, match=str(port)):
@@ -295,6 +301,37 @@ def test_which_clients():
     assert type(backend_of(redis_py.Redis())) is BlockingRedisBackend
     assert BlockingRedisBackend.can_use(valkey.Valkey())
     assert not BlockingRedisBackend.can_use(redis.asyncio.Redis())
+    client = redis_py.Redis()
+    for wrong in (client.pipeline(), client.pubsub(), redis.asyncio.Redis().pipeline()):
+        with pytest.raises(TypeError, match=f"{type(wrong).__name__} is not a client of redis or valkey"):
+            backend_of(wrong)
+    for wrong in (redis_py.Redis, Memory, RedisBackend):
+        with pytest.raises(TypeError, match=f"must be an object, not the class .*{wrong.__name__}"):
+            backend_of(wrong)
+
+
+def test_a_backend_for_two_at_once(redis):
+    client = keep(redis_py.Redis(port=redis.port))
+    backend = BlockingRedisBackend(client)
+    with fanwire.Client(backend=backend) as bus:
+        with pytest.raises(fanwire.InvalidArgumentError, match="in use by another bus"):
+            fanwire.Client(backend=backend)
+        assert bus.publish("a", "x") == 0
+    with fanwire.Client(backend=backend) as bus, fanwire.Client(backend=client) as other:  # afterwards it may
+        assert bus.publish("a", "x") == other.publish("a", "x") == 0
+
+
+def test_an_asyncio_client_that_another_loop_has_used(redis):
+    async def use():
+        assert await client.ping()
+
+    client = redis_py.asyncio.Redis(port=redis.port)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(use())
+    with pytest.raises(fanwire.ConnectionLostError, match="connections of another event loop"):
+        fanwire.Client(backend=client)
+    loop.run_until_complete(client.aclose())
+    loop.close()
 
 
 def test_a_fork_and_the_end_of_the_process(redis):

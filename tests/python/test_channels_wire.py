@@ -11,6 +11,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from channels_support import MESSAGE, layer, make_layer, subscribed  # noqa: F401
 from conftest import within
 from fanwire.channels import FanwireChannelLayer, SerializerDoesNotExist, registry
+from redis.credentials import UsernamePasswordCredentialProvider
 from redis_server import RawConnection
 
 
@@ -142,6 +143,8 @@ HOSTS = [
     ([{"address": "rediss://h", "ssl_check_hostname": False}], "rediss://h", {"tls_verify": "ca"}),
     (["redis://h?max_connections=5&health_check_interval=30"], "redis://h", {}),
     ([{"address": "redis://h", "socket_connect_timeout": 0.5}], "redis://h", {"connect_timeout_ms": 500}),
+    ([{"host": "h", "credential_provider": UsernamePasswordCredentialProvider("u", "p")}], "redis://h:6379",
+     {"username": "u", "password": "p"}),
     ([{"address": "redis://h", "offline": "fail", "retry_on_timeout": True}], "redis://h", {"offline": "fail"}),
 ]
 
@@ -164,6 +167,8 @@ def test_hosts_that_are_wrong():
         FanwireChannelLayer(hosts=[{"host": "h", "prot": 1}])
     with pytest.raises(fanwire.UnknownOptionError):
         FanwireChannelLayer(capcity=1)
+    with pytest.raises(ValueError, match='ssl_cert_reqs must be "none", "optional" or "required", not \'nnoe\''):
+        FanwireChannelLayer(hosts=["rediss://h?ssl_cert_reqs=nnoe"])
     with pytest.raises(ValueError) as raised:
         FanwireChannelLayer(hosts=[("h", 1, "secret")])
     assert "secret" not in str(raised.value)

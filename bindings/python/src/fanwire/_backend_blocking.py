@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._backend_errors import is_answer, to_error
-from ._backend_redis import HEARTBEAT_S, RedisBackend
+from ._backend_redis import HEARTBEAT_S, RedisBackend, is_client
 from ._threads import block_signals
 from .errors import ConnectionLostError
 
@@ -43,8 +43,7 @@ class BlockingRedisBackend(RedisBackend):
     @staticmethod
     def can_use(client: object) -> bool:
         """Whether it is a client with blocking calls, with a connection pool or of a cluster."""
-        execute = getattr(client, "execute_command", None)
-        if not callable(execute) or asyncio.iscoroutinefunction(execute):
+        if not is_client(client) or asyncio.iscoroutinefunction(getattr(client, "execute_command", None)):
             return False
         if hasattr(client, "nodes_manager"):
             return hasattr(client, "get_redis_connection")
@@ -54,8 +53,8 @@ class BlockingRedisBackend(RedisBackend):
 
     async def start(self, reports: Reports) -> None:
         """As RedisBackend does."""
-        threading.Thread(target=_make_calls, args=(self._calls,), name="fanwire-backend-calls", daemon=True).start()
         await super().start(reports)
+        threading.Thread(target=_make_calls, args=(self._calls,), name="fanwire-backend-calls", daemon=True).start()
 
     async def close(self) -> None:
         """Ends the connection that subscribes, and the threads. The client stays open."""

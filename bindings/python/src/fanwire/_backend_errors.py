@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from .errors import FanwireError, NoPermissionError, OutcomeUnknownError, RedisError
+from .errors import AuthFailedError, FanwireError, NoPermissionError, OutcomeUnknownError, RedisError
 
 
 def to_error(error: BaseException, otherwise: type[FanwireError] = OutcomeUnknownError) -> FanwireError:
@@ -16,6 +16,8 @@ def to_error(error: BaseException, otherwise: type[FanwireError] = OutcomeUnknow
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if "NoPermissionError" in names_of(error):
         return NoPermissionError(text)
+    if "AuthenticationError" in names_of(error):
+        return AuthFailedError(text)
     return RedisError(text) if is_answer(error) else otherwise(text)
 
 
@@ -24,9 +26,9 @@ def is_answer(error: BaseException) -> bool:
     return "ResponseError" in names_of(error) and not isinstance(error, OSError)
 
 
-def names_of(error: BaseException) -> set[str]:
+def names_of(given: object) -> set[str]:
     """Those of its classes: redis and valkey have the same, and neither need be installed."""
-    return {cls.__name__ for cls in type(error).__mro__}
+    return {cls.__name__ for cls in type(given).__mro__}
 
 
 async def translated(awaitable: Awaitable[Any]) -> Any:

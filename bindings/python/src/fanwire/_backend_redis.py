@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ._backend_errors import is_answer, to_error, translated
-from .errors import ConnectionLostError, NotConnectedError, ProtocolError
+from ._backend_errors import is_answer, names_of, to_error, translated
+from .errors import ConnectionLostError, InvalidArgumentError, NotConnectedError, ProtocolError
 
 if TYPE_CHECKING:
     from .backends import Reports
@@ -52,6 +52,8 @@ class RedisBackend:
     @staticmethod
     def can_use(client: object) -> bool:
         """Whether it is a client that works in an event loop, with a connection pool or of a cluster."""
+        if not is_client(client):
+            return False
         pool = getattr(client, "connection_pool", None)
         connection = getattr(pool, "connection_class", None)
         return asyncio.iscoroutinefunction(getattr(connection, "read_response", None)) or _is_cluster(client)
@@ -59,6 +61,8 @@ class RedisBackend:
     async def start(self, reports: Reports) -> None:
         """Connects in the background, and again whenever the connection is lost: after 0.1 s, then less and less often, at
         least every 30 s."""
+        if self._task is not None:
+            raise InvalidArgumentError("the backend is in use by another bus: make one for each, of the same client")
         self._reports = reports
         self._task = asyncio.get_running_loop().create_task(self._run(reports), name="fanwire backend")
 
@@ -142,6 +146,8 @@ class RedisBackend:
                 error = ConnectionLostError(f"the client could not connect within {_CONNECT_S:g} s")
             except Exception as why:
                 error = to_error(why, ConnectionLostError)
+                if isinstance(why, RuntimeError) and "different loop" in str(why):
+                    error = ConnectionLostError("the client has connections of another event loop: use one for each loop")
             else:
                 failures = 0
                 reports.ready()
@@ -252,6 +258,13 @@ class RedisBackend:
             if not future.done():
                 future.set_exception(error)
                 future.exception()  # whoever waits for it sees it
+
+
+def is_client(given: object) -> bool:
+    """Whether it has what clients have, and is no class, nor a pipeline, which executes nothing at once."""
+    if isinstance(given, type) or not callable(getattr(given, "pubsub", None)):
+        return False
+    return callable(getattr(given, "execute_command", None)) and not {"Pipeline", "ClusterPipeline"} & names_of(given)
 
 
 def _is_cluster(client: object) -> bool:

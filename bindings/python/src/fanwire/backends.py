@@ -70,12 +70,14 @@ _METHODS = ("start", "subscribe", "unsubscribe", "publish", "numsub", "close")
 
 def backend_of(given: object) -> Backend:
     """`given` itself if it is a Backend; one over it if it is a client of redis or valkey, asyncio or blocking."""
-    if isinstance(given, Backend):
+    if isinstance(given, Backend) and not isinstance(given, type):
         return given
     for kind in (RedisBackend, BlockingRedisBackend):
         if kind.can_use(given):
             return kind(given)
-    if hasattr(given, "pubsub") and hasattr(given, "execute_command"):
+    if isinstance(given, type):
+        raise TypeError(f"backend must be an object, not the class {given.__module__}.{given.__qualname__}")
+    if hasattr(given, "execute_command"):
         raise TypeError(
             f"{type(given).__module__}.{type(given).__name__} is not a client of redis or valkey with a connection pool"
         )

@@ -14,6 +14,8 @@ PyObject* error_classes = nullptr;
 // Runs no Python code: within a catch block a thread must not lose the GIL to an interpreter that is ending.
 void set_error(const Failure& failure) {
     const char* text = failure.text.empty() ? fanwire_status_text(failure.status) : failure.text.c_str();
+    // The engine's text names what of C it is.
+    if (failure.status == FANWIRE_FORKED) text = "opened before a fork: open another one in this process";
     PyObject* status = PyLong_FromLong(failure.status);
     if (status == nullptr) return;
     PyObject* error_class = error_classes == nullptr ? nullptr : PyDict_GetItemWithError(error_classes, status);
