@@ -1,5 +1,5 @@
 // For the overflow policy conflate: where the newest message of each subscription and channel stands in a queue, and
-// how many messages were replaced where. Places are sequence numbers.
+// how many messages were replaced where. Positions are sequence numbers.
 #pragma once
 
 #include <cstdint>
@@ -16,20 +16,21 @@ class Conflation {
     // `seed`: as for KeyedHash.
     explicit Conflation(std::uint64_t seed) : latest_(0, Hash{KeyedHash(seed)}) {}
 
-    // A message was put at the back. Without memory for it nothing will take its place.
-    void added(const Subscription& subscription, const Message& message, std::uint64_t place) noexcept;
-    // The place of the newest message of its subscription and channel; 0: none is known.
+    // A message was put at the back. Without memory for this record nothing will replace the message.
+    void added(const Subscription& subscription, const Message& message, std::uint64_t position) noexcept;
+    // The position of the newest message of its subscription and channel. Returns 0 when none is known.
     std::uint64_t find(const Subscription& subscription, const Message& message) const;
-    // `message` is now in the place, which find() has given. Throws std::bad_alloc, and then has changed nothing.
-    void replaced(const Subscription& subscription, const Message& message, std::uint64_t place);
+    // `message` now stands at that position, which find() has returned. Throws std::bad_alloc, and then has changed
+    // nothing.
+    void replaced(const Subscription& subscription, const Message& message, std::uint64_t position);
     // The message leaves the queue.
-    void removed(const Subscription& subscription, const Message& message, std::uint64_t place);
+    void removed(const Subscription& subscription, const Message& message, std::uint64_t position);
 
-    // Places in which messages were replaced: there is a GAP before each.
-    std::size_t replaced_places() const { return replaced_.size(); }
-    // How many were replaced there; and that the GAP is said.
-    std::uint64_t replaced_at(std::uint64_t place) const;
-    std::uint64_t take_replaced(std::uint64_t place);
+    // How many positions there are at which messages were replaced: a GAP stands before each.
+    std::size_t replaced_positions() const { return replaced_.size(); }
+    // Returns how many were replaced there. take_replaced() forgets that, once the GAP is taken.
+    std::uint64_t replaced_at(std::uint64_t position) const;
+    std::uint64_t take_replaced(std::uint64_t position);
 
     // From here on nothing that is queued may be replaced.
     void forget_latest() { latest_.clear(); }

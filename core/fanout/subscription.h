@@ -120,8 +120,8 @@ class Subscription {
     };
     Deferred deferred;
 
-    // Which of the inbox's places it has: where its folded entries stand. 0: it has none.
-    std::uint32_t places = 0;
+    // Which record of the inbox's Folding it has; 0: none.
+    std::uint32_t fold_record = 0;
 
     // ---- Of the fan-out, on the IO thread ----
 
