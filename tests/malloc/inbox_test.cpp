@@ -156,6 +156,58 @@ TEST_F(InboxWithoutMemory, EveryOutcomeHasItsSlot) {
     }
 }
 
+TEST_F(InboxWithoutMemory, AnOutcomeStaysBehindThoseThatFoundNoMemory) {
+    constexpr int count = 100;
+    for (int i = 0; i <= count; ++i) ASSERT_TRUE(inbox->reserve_outcome());
+    const auto settle = [&](int i) {
+        const malloc_test::InCall scope;
+        std::ignore = inbox->settle(nullptr, {{}, static_cast<std::uint64_t>(i)});
+    };
+    no_memory();
+    for (int i = 0; i < count; ++i) settle(i);
+    memory_is_back();
+    settle(count);
+    Said expected;
+    for (int i = 0; i <= count; ++i) expected.push_back("published " + std::to_string(i));
+    EXPECT_EQ(drain(), expected);
+}
+
+// Whether there is memory for the record of what stands behind a message depends on how many others there are.
+TEST_F(InboxWithoutMemory, ADeferredBreakIsNotMovedOverByConflation) {
+    for (int others = 0; others < 40; ++others) {
+        const auto full = std::make_shared<Inbox>(InboxLimits{1, SIZE_MAX, Overflow::conflate}, make_event_fd);
+        const auto make = [&] { return make_subscription(TargetKind::channel, "a", full, nullptr, share); };
+        const auto push = [&](Subscription& to, Event event) {
+            const malloc_test::InCall scope;
+            std::ignore = full->push(to, std::move(event));
+        };
+        const auto message = [](const char* payload) {
+            Event event = Event::of(EventKind::message);
+            event.message = Message::make({"a", {}}, payload);
+            return event;
+        };
+        std::vector<SubscriptionRef> before;
+        for (int i = 0; i < others; ++i) {
+            before.push_back(make());
+            push(*before.back(), Event::of(EventKind::active));
+        }
+        const auto a = make();
+        push(*a, message("1"));
+        no_memory();
+        push(*a, Event::of(EventKind::lost));
+        push(*a, Event::of(EventKind::resumed));
+        malloc_test::disarm();
+        push(*a, message("2"));
+        const Drained drained(*full);
+        ASSERT_FALSE(drained.events.empty());
+        EXPECT_EQ(drained.events.back().kind, EventKind::message) << others << " others";
+        std::size_t resumed = 0;
+        for (const Event& event : drained.events) resumed += event.kind == EventKind::resumed ? 1 : 0;
+        EXPECT_EQ(resumed, 1u);
+        full->close();
+    }
+}
+
 // The end of a request keeps its numbers; the numbers of a NUMSUB cannot be kept, and it says so.
 TEST_F(InboxWithoutMemory, TheEndsOfQuestionsHaveTheirSlots) {
     constexpr int count = 100;
