@@ -1,7 +1,7 @@
 // Decides when publishes are written next. A write for each publish of a stream costs more than the publish itself,
-// here and in Redis, so with max_flush_delay_us set a stream is written at intervals. But a caller who publishes only
-// when the outcomes of its last publishes are there must not be kept waiting: it is recognized by a delay in which
-// nothing more comes.
+// here and in Redis, so with max_flush_delay_us set a stream is written at intervals. But a caller that waits for the
+// outcomes of its publishes before it publishes again must not be held up. Such a caller shows in a delay that collects
+// nothing.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +12,8 @@ namespace fanwire::core {
 
 class FlushModeration {
  public:
-    // A delay lasts no longer than this many publishes take to come: their share in the cost of a write is small
-    // already.
+    // A delay lasts no longer than this many publishes take to arrive: by then each bears only a small part of the cost
+    // of a write.
     static constexpr std::uint64_t count_wanted = 128;
     // A delay was wasted if it collected fewer than `count_min` publishes, or if the last one arrived more than
     // `silence_max` mean gaps before it ended.
@@ -23,11 +23,11 @@ class FlushModeration {
     // those, for twice as long as the last time, up to `rest_max` of them.
     static constexpr std::uint64_t rest_grows_before = 16, rest_max = 64;
 
-    // `delay_max_us`: the longest delay; 0: there is none ever.
+    // `delay_max_us`: the longest delay; with 0 there is never one.
     explicit FlushModeration(std::uint32_t delay_max_us = 0) : delay_max_us_(delay_max_us) {}
 
-    // `count` publishes have been taken to be written. `last_us`: when the last of them came; only used after a delay.
-    // Returns in how many microseconds the next ones are to be taken; 0: as soon as there is one.
+    // `count` publishes have been taken to be written, the last of which arrived at `last_us` (only used after a
+    // delay). Returns after how many microseconds the next ones are to be taken; 0 means as soon as there is one.
     std::uint32_t taken(std::size_t count, std::uint64_t last_us, std::uint64_t now_us) {
         if (delay_max_us_ == 0) return 0;
         const std::uint64_t elapsed = std::max<std::uint64_t>(now_us - taken_us_, 1);
@@ -52,7 +52,7 @@ class FlushModeration {
  private:
     std::uint64_t delay_max_us_;
     bool moderating_ = false;
-    int wasted_ = 0;  // delays in a row
+    int wasted_ = 0;  // how many delays in a row were wasted
     std::uint64_t taken_us_ = 0, began_us_ = 0;
     std::uint64_t rest_us_ = 0, rest_until_us_ = 0;
 };

@@ -21,17 +21,18 @@ class Bell {
 
     // ---- Under the inbox's mutex ----
 
-    // Something waits. Returns whether the consumer is to be woken, since it does not know yet: ring() must follow.
+    // Something waits. Returns whether the consumer has to be woken, since it does not know yet: ringing must follow.
     bool due() {
         if (std::exchange(known_, true)) return false;
         return ring_is_due_ = true;
     }
-    // Nothing waits any more: the next due() returns true.
+    // Nothing waits any more, so the next due() returns true.
     void silence() {
         known_ = false;
         if (pollable_) pollable_->clear();
     }
-    // A descriptor that is readable while something waits, as now if `waiting`. Throws Failure SYSTEM_ERROR.
+    // Returns a descriptor that is readable while something waits. `waiting`: whether something does now. Throws
+    // Failure SYSTEM_ERROR.
     int fd(bool waiting) {
         if (!pollable_) {
             pollable_ = make_pollable_();
@@ -39,7 +40,8 @@ class Bell {
         }
         return pollable_->fd();
     }
-    // What ring() does under the mutex: false when it is not due, or not `needed` any more.
+    // The first part of ringing. Returns false when no ring is due, or it is not `needed` any more; else finish_ring()
+    // must follow.
     bool begin_ring(bool needed) {
         if (!std::exchange(ring_is_due_, false) || !needed) return false;
         if (pollable_) pollable_->set();
@@ -57,9 +59,9 @@ class Bell {
         arrived_.wait(lock, [&] { return interrupted_ || waiting(); });
     }
 
-    // ---- Not under it: the wake function may call the inbox ----
+    // ---- Without the mutex, since the wake function may call the inbox ----
 
-    // Ends the waits that have something to see.
+    // Ends the waits whose condition holds.
     void notify() { arrived_.notify_all(); }
     // The rest of ringing.
     void finish_ring() {
@@ -79,7 +81,7 @@ class Bell {
  private:
     const MakePollable make_pollable_;
     std::condition_variable arrived_;
-    bool known_ = false;  // the consumer knows, or will by the ring() that is due
+    bool known_ = false;  // the consumer knows, or will when the due ring has been done
     bool ring_is_due_ = false;
     bool interrupted_ = false;
     std::unique_ptr<Pollable> pollable_;  // from the first fd() on

@@ -1,6 +1,6 @@
-// A queue in blocks: what is in it does not move, and taking from it needs no memory. Whenever it is empty it keeps as
-// many blocks as append() has used since it was empty before, at least one and at most `spare_max`, so that bursts of
-// the same size need no new memory and one large burst is forgotten with the next small one.
+// A queue in blocks: its elements do not move, and taking one needs no memory. Whenever the queue becomes empty it
+// keeps as many blocks as append() has used since the last time, at least one and at most `spare_max`. So bursts of the
+// same size need no new memory, and after a large burst the next small one frees it.
 #pragma once
 
 #include <algorithm>
@@ -62,7 +62,7 @@ class BlockQueue {
         return done;
     }
 
-    // How many at the front lie in a row.
+    // Returns how many elements at the front lie next to each other in memory.
     std::size_t run() const { return std::min(size_, block_size - begin_); }
     T pop_front() {
         T out = std::move(front());
@@ -70,7 +70,7 @@ class BlockQueue {
         drop(1);
         return out;
     }
-    // Those at the front, at most run() and of a type that needs no cleaning up.
+    // Removes that many at the front, at most run(). Their type must need no destructor.
     void drop(std::size_t count) {
         begin_ += count;
         size_ -= count;
@@ -114,7 +114,7 @@ class BlockQueue {
         used_ = 0;
     }
 
-    std::vector<std::unique_ptr<Block>> blocks_;  // those before first_ are gone
+    std::vector<std::unique_ptr<Block>> blocks_;  // the ones before first_ are null
     std::unique_ptr<Block> spare_;                // the first of a list
     std::size_t spares_ = 0, used_ = 0;
     std::size_t first_ = 0, begin_ = 0, size_ = 0;

@@ -10,7 +10,7 @@ namespace fanwire::core {
 
 class ChangeSignal {
  public:
-    // Guards what threads wait for, except what is atomic.
+    // Guards the state that threads wait for, except what is atomic.
     std::mutex mutex;
 
     // Waits until `decided`, which is called under the mutex. Returns false when the deadline has passed.
@@ -24,7 +24,7 @@ class ChangeSignal {
     // After each change, without the mutex. Costs a load when nobody waits.
     void notify() noexcept {
         if (waiting_.load() == 0) return;
-        { std::lock_guard lock(mutex); }  // whoever has found nothing changed is waiting by now
+        { std::lock_guard lock(mutex); }  // a thread that saw the old state is waiting by now
         changed_.notify_all();
     }
 

@@ -1,5 +1,5 @@
-// For the overflow policy conflate: where the newest message of each subscription and channel stands in a queue, and
-// how many messages were replaced where. Positions are sequence numbers.
+// For the overflow policy conflate: remembers at which position of a queue the newest message of each subscription and
+// channel stands, and how many messages were replaced at each position.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ class Conflation {
     }
 
  private:
-    // The channel's bytes are those of the message in the queue.
+    // The name of the channel is a view into the message that is queued.
     struct Key {
         const Subscription* subscription;
         std::string_view channel;

@@ -1,5 +1,5 @@
-// What an inbox has no memory to queue: it is kept where there is room for it in any case, and drained later, without
-// its text. Used under the inbox's mutex.
+// Events that an inbox has no memory to queue. They are kept where there is room in any case, without their texts, and
+// drained later. Used under the inbox's mutex.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,13 @@ namespace fanwire::core {
 class DeferredEvents {
  public:
     bool empty() const { return !first_; }
-    // Counts in its engine's metrics that two GAPs have become one.
+    // Counts in the metrics of the subscription's engine when two GAPs become one.
     void add(Subscription& subscription, const Event& event) noexcept;
-    // The next event of the subscription that comes first. False: there is none.
+    // Takes the next event of the subscription that has waited longest. Returns false when there is none.
     bool pop(Event& event, Subscription*& subscription) noexcept;
-    // How many pop() would return.
+    // Returns how many events pop() has still to return.
     std::size_t count() const;
-    // Forgets all, with the references that ENDED events hold.
+    // Forgets everything, and releases the references that ENDED events hold.
     void clear() noexcept;
 
  private:
@@ -30,22 +30,22 @@ class DeferredEvents {
     Subscription *first_ = nullptr, *last_ = nullptr;
 };
 
-// Outcomes, each in a slot that was kept for it since the publish, the question or the request was accepted.
+// Outcomes, each in a slot that was reserved when the publish, the question or the request was accepted.
 class DeferredOutcomes {
  public:
     bool empty() const { return taken_ == outcomes_.size(); }
     std::size_t count() const { return outcomes_.size() - taken_; }
-    // Slots for this many. Throws std::bad_alloc, and then has changed nothing.
+    // Makes sure that there are slots for this many outcomes. Throws std::bad_alloc, and then has changed nothing.
     void reserve(std::size_t count);
     // There must be a slot.
     void add(const Event& event) noexcept;
-    // The oldest; there must be one.
+    // Returns the oldest. There must be one.
     Event pop() noexcept;
     void clear() {
         outcomes_.clear();
         taken_ = 0;
     }
-    // None is outstanding: gives back the memory of an exceptional number of slots.
+    // No outcome is outstanding: frees the memory of an exceptional number of slots.
     void shrink() noexcept;
 
  private:

@@ -1,4 +1,5 @@
-// Adds up the times from reading to draining: messages of one read come in a row and took the same time.
+// Measures the time from reading to draining. Messages of one read are drained in a row and took equally long, so each
+// such run is recorded at once.
 #pragma once
 
 #include <utility>

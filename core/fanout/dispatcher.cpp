@@ -53,19 +53,20 @@ void Dispatcher::run(const std::shared_ptr<State>& state) {
         state->inbox->drain(state->batch, batch, Collect{items});
         for (std::size_t i = 0; i < items.size() && !state->stop.load(); ++i) {
             const auto& [event, subscription] = items[i];
-            // Given up since the drain, perhaps by the callback before this one: nothing follows but its end.
+            // Abandoned since the drain, perhaps by the previous callback: only ENDED may follow.
             if (subscription && subscription->abandoned() && event.kind != EventKind::ended) continue;
             try {
                 state->callback(event);
 #ifdef __GLIBCXX__
-            } catch (
-                const abi::__forced_unwind&) {  // the callback ends its thread (pthread_exit): nobody may stop that
+            } catch (const abi::__forced_unwind&) {  // the callback has ended its thread (pthread_exit), which may not
+                                                     // be stopped
                 throw;
 #endif
             } catch (...) {
 #ifndef __GLIBCXX__
-                // Other libraries have no name for it, and cannot throw it on: here it is what is no exception of C++.
-                // Leaving this block by its end would end the process, and so would ending the thread in it.
+                // Other C++ libraries have no type for that and cannot rethrow it: here it is whatever is no C++
+                // exception. Running off the end of this block would end the process, and so would ending the thread in
+                // it.
                 if (!std::current_exception()) std::longjmp(end_of_thread, 1);
 #endif
                 state->errors.fetch_add(1, std::memory_order_relaxed);

@@ -14,9 +14,9 @@ class Dispatcher {
  public:
     using Callback = std::function<void(const Event&)>;
 
-    // Throws std::bad_alloc, and std::system_error when no thread can be had.
+    // Throws std::bad_alloc, and std::system_error when no thread can be started.
     Dispatcher(std::shared_ptr<Inbox> inbox, Callback callback);
-    // Waits for the callback that is running; from within it, only asks the thread to stop after it.
+    // Waits until the running callback returns. When called by that callback, asks the thread to stop afterwards.
     ~Dispatcher();
 
     std::uint64_t callback_errors() const { return state_->errors.load(std::memory_order_relaxed); }

@@ -18,7 +18,7 @@ struct EngineShare {
     ChangeSignal changed;
     LiveState state{changed};
     SubscriptionQueue queue;
-    // Why subscriptions have failed, as far as there was memory for it. Under the signal's mutex.
+    // The texts of why subscriptions have failed, as far as there was memory for them. Under the signal's mutex.
     std::unordered_map<const Subscription*, MessageRef> reasons;
 };
 

@@ -34,10 +34,10 @@ class LiveState {
 
     // ---- Thread: any ----
 
-    // An attempt follows: whoever waits from now on waits for that one.
+    // Another attempt follows: calls of wait_connected() from now on wait for that one.
     void attempt_follows() noexcept;
     EngineState now() const;
-    // Until an attempt to connect has succeeded or failed. Throws Failure: why it failed, CLOSED, TIMEOUT.
+    // Waits until an attempt to connect has succeeded or failed. Throws Failure: why it failed, CLOSED, TIMEOUT.
     void wait_connected(Deadline deadline);
 
     struct Trouble {
@@ -45,7 +45,7 @@ class LiveState {
         bool exhausted = false;  // no attempt to connect follows
     };
     Trouble trouble() const;
-    // The same reason, under the signal's mutex; OK while it is connected.
+    // Returns that reason, or OK while connected. Called under the signal's mutex.
     Error why_not_locked() const { return attempt_ == Attempt::succeeded ? Error() : why_; }
 
  private:
@@ -53,7 +53,7 @@ class LiveState {
 
     ChangeSignal& changed_;
     // Under its mutex:
-    Attempt attempt_ = Attempt::under_way;  // what became of the last one
+    Attempt attempt_ = Attempt::under_way;  // how the last attempt ended
     Error why_;
     bool was_connected_ = false;  // ever
     bool exhausted_ = false;

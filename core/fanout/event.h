@@ -15,14 +15,14 @@ enum class EventKind : std::uint8_t {
 #include "core/base/names.def"
 };
 
-// What there is exactly one of for something that was accepted, and has its place since then.
+// Whether an event is an outcome: there is exactly one for each accepted call, and its slot is reserved since then.
 inline bool is_outcome(EventKind kind) {
     return kind == EventKind::published || kind == EventKind::numsub || kind == EventKind::request_done;
 }
 
 inline constexpr std::uint64_t count_unknown = UINT64_MAX;
 
-// An Error whose text, if there was memory for it, is shared by all who are told.
+// An Error whose text, if there was memory for it, is shared by all events that carry it.
 struct Reason {
     Status status = Status::OK;
     MessageRef text;
@@ -42,9 +42,9 @@ struct Event {
     bool will_reconnect = false;
     Status status = Status::OK;
     void* user_data = nullptr;
-    MessageRef message;  // of kinds that have no payload, or failed: the text, if there is one
+    MessageRef message;  // for kinds without a payload, and for failures: the text, if there is one
     std::uint64_t count = 0;
-    std::uint64_t delay_ms = 0;  // of request_done: how many replies are missing
+    std::uint64_t delay_ms = 0;  // for request_done: how many replies are missing
 
     static Event of(EventKind kind) {
         Event event;

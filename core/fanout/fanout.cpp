@@ -9,7 +9,8 @@
 
 namespace fanwire::core {
 
-// What is left of the messages goes to the inboxes, which may be read on; and what is left of the subscriptions.
+// Staged messages still go to the inboxes, which may be drained after the engine is gone. Subscriptions that are left
+// are released.
 Fanout::~Fanout() {
     commit();
     topics_.for_each([](Topic& topic) {
@@ -23,7 +24,7 @@ Topic* Fanout::add(SubscriptionRef subscription) {
     const bool first = topic.subscriptions().empty();
     topic.append(*subscription);  // the first needs no memory: no topic is left behind
     subscription->set_topic(TopicRef::share(&topic));
-    subscription->place = static_cast<std::uint32_t>(topic.subscriptions().size() - 1);
+    subscription->topic_index = static_cast<std::uint32_t>(topic.subscriptions().size() - 1);
     subscription->added = true;
     Subscription& added = *subscription.detach();  // the topic's reference
     metrics_.subscriptions.add();
@@ -37,7 +38,7 @@ Topic* Fanout::add(SubscriptionRef subscription) {
 
 void Fanout::take_back(Subscription& subscription) noexcept {
     Topic& topic = *subscription.topic();
-    topic.remove(subscription.place);
+    topic.remove(subscription.topic_index);
     topics_.forget_if_unused(topic);
     subscription.added = false;
     metrics_.subscriptions.sub();
@@ -54,7 +55,8 @@ void Fanout::refuse(Subscription& subscription, const Error& why) noexcept {
 TopicRef Fanout::remove(Subscription& subscription, const Error& why) noexcept {
     if (subscription.state() == SubscriptionState::ended) return nullptr;
     const TopicRef topic = subscription.topic();
-    if (Subscription* const moved = topic->remove(subscription.place)) moved->place = subscription.place;
+    if (Subscription* const moved = topic->remove(subscription.topic_index))
+        moved->topic_index = subscription.topic_index;
     end(subscription, Reason(why));
     subscription.release();
     if (!topic->subscriptions().empty()) return nullptr;
@@ -100,13 +102,14 @@ inline MessageRef Fanout::make_message(const Topic& topic, std::string_view chan
 MessageRef Fanout::make_sharing(const MessageNames& names, const MessageRef& owner, std::string_view channel,
                                 std::string_view payload, std::uint64_t received_us) const {
     MessageRef message = Message::make_sharing(names, owner, payload, received_us, pool_.get());
-    // What was made of the same payload before has no head any more.
+    // An earlier message of the same payload has had its head taken off.
     const bool known = payload.data() == owner->payload().data();
     if (known && owner->is_request()) message->take_off_head(0, true);
     return known || !frame::begins(payload) ? message : without_head(std::move(message), channel);
 }
 
-// Of a payload that begins like a frame. A frame that is none of those that come on channels is the payload.
+// For a payload that begins like a frame: takes the head off. What is no frame of a kind that comes on channels stays
+// as it is.
 MessageRef Fanout::without_head(MessageRef message, std::string_view channel) noexcept {
     const std::string_view payload = message->payload();
     const std::optional<frame::Head> head = frame::head_of(payload);
@@ -119,7 +122,8 @@ MessageRef Fanout::without_head(MessageRef message, std::string_view channel) no
 
 void Fanout::message(Topic& topic, std::string_view channel, std::string_view payload, std::uint64_t received_us,
                      MessageRef* shared) noexcept {
-    // Given up a moment ago; or wanted again while Redis still has to unsubscribe it: the stream begins with ACTIVE.
+    // The topic has just been abandoned, or is wanted again while Redis still has to unsubscribe it. A stream begins
+    // with ACTIVE, so this message is in none.
     if (!topic.confirmed) return;
     const std::span<Subscription* const> subscriptions = topic.subscriptions();
     Message* message;
@@ -134,7 +138,7 @@ void Fanout::message(Topic& topic, std::string_view channel, std::string_view pa
     }
     if (shared && !*shared) *shared = MessageRef::share(message);
     if (subscriptions.size() > 1) message->retain(static_cast<std::uint32_t>(subscriptions.size() - 1));
-    // They lie anywhere in memory: those that come next are fetched meanwhile.
+    // Subscriptions lie anywhere in memory, so the next ones are prefetched.
     constexpr std::size_t ahead = 32;
     const std::size_t fetched = subscriptions.size() > ahead ? subscriptions.size() - ahead : 0;
     for (std::size_t i = 0; i < fetched; ++i) {
@@ -239,7 +243,7 @@ void Fanout::set_refused(Topic& topic, bool refused) {
         metrics_.subscriptions_refused.sub();
 }
 
-// All of one inbox.
+// The subscriptions all use one inbox.
 void Fanout::push(std::span<Subscription* const> subscriptions, const Event& event) noexcept {
     const std::shared_ptr<Inbox>& inbox = subscriptions[0]->inbox();
     staging_.flush(*inbox);

@@ -1,4 +1,4 @@
-// Who in this process wants what: from one message of the backend to the inboxes of its subscriptions. IO thread only.
+// Takes what the backend reports of a topic to the inboxes of the topic's subscriptions. IO thread only.
 #pragma once
 
 #include <memory>
@@ -22,16 +22,16 @@ class Fanout {
     Fanout(const Fanout&) = delete;
     Fanout& operator=(const Fanout&) = delete;
 
-    // Adds a subscription; returns its topic if it is the first of it, else nullptr. ACTIVE is told at once if the
-    // topic is confirmed already. Throws std::bad_alloc, and then has changed nothing; nothing else here throws: an
-    // event for which there is no memory is kept by its subscription (see inbox.h).
+    // Adds a subscription. Returns its topic if the subscription is the topic's first, else nullptr. If the topic is
+    // confirmed already, ACTIVE follows at once. Throws std::bad_alloc, and then has changed nothing. Nothing else here
+    // throws: an event for which there is no memory is kept by its subscription (see inbox.h).
     Topic* add(SubscriptionRef subscription);
-    // Takes back an add() that has just returned a topic.
+    // Undoes an add() that has just returned a topic.
     void take_back(Subscription& subscription) noexcept;
     // Ends a subscription that was never added.
     void refuse(Subscription& subscription, const Error& why) noexcept;
-    // Ends a subscription with `why`; returns its topic if it was the last of it. It is then for the caller to let the
-    // backend and the table of topics forget that.
+    // Ends a subscription with `why`. Returns its topic if the subscription was the topic's last: then the caller has
+    // to make the backend and the table of topics forget the topic.
     TopicRef remove(Subscription& subscription, const Error& why) noexcept;
     template <class Function>
     void for_each(Function&& function) const {
@@ -41,22 +41,23 @@ class Fanout {
     }
     void remove_all(const Error& why) noexcept;
 
-    // What the backend reports. Names are wire names.
-    // `shared`: null, or what the payload lies in, so that it need not be copied; nothing yet, when others of the same
-    // payload follow: then it is set to the message that has the copy.
-    // `received_us`: when it was read.
+    // ---- What the backend reports. Names are wire names. ----
+
+    // A message, which was read at `received_us`. `shared` saves copies of the payload. If it is not null it points
+    // either to the message that the payload lies in, or to a null reference when others with the same payload follow:
+    // then it is set to the message that has the copy.
     void message(Topic& topic, std::string_view channel, std::string_view payload, std::uint64_t received_us,
                  MessageRef* shared) noexcept;
     // `reason`: why it was lost, where that is known only now; none: as lost() said.
     void active(Topic& topic, GapReason reason = GapReason::none) noexcept;
     void failed(Topic& topic, const Error& why) noexcept;
     void failed_all(const Error& why) noexcept;
-    // What has failed waits for the backend again. Nobody is told before that has something to say.
+    // Failed subscriptions wait for the backend again. This makes no event: the next one is the backend's answer.
     void wanted_again() noexcept;
     // `reason`: what the GAPs before RESUMED are due to.
     void lost(std::span<Topic* const> topics, const Error& why, GapReason reason) noexcept;
 
-    // Where messages have their memory from.
+    // The pool that messages are allocated from.
     MessagePool& pool() { return *pool_; }
 
     // Outcomes of publishes.
@@ -67,8 +68,8 @@ class Fanout {
     // Returns false when the inbox has no room for the reply.
     bool queue_reply(const std::shared_ptr<Inbox>& inbox, Event event) noexcept;
 
-    // Gives the inboxes the messages that are still ours and wakes the consumers that have something new. To be called
-    // after each batch.
+    // Gives the inboxes the messages that are still staged, then wakes the consumers. To be called at the end of each
+    // turn.
     void commit() noexcept { staging_.commit(); }
 
  private:

@@ -46,7 +46,7 @@ void Subscription::wait_active(Deadline deadline) {
         if (const Error why = share().state.why_not_locked()) text += ": " + why.text;
         throw Failure(Status::TIMEOUT, text);
     }
-    // One that was abandoned ends without a reason.
+    // An abandoned subscription ends without a reason.
     const bool ended_so = seen == SubscriptionState::ended && static_cast<Status>(why_) == Status::OK;
     if (abandoned() || ended_so) throw Failure(Status::UNSUBSCRIBED, "the subscription has been unsubscribed");
     if (seen == SubscriptionState::active) return;
@@ -57,7 +57,7 @@ void Subscription::wait_active(Deadline deadline) {
 }
 
 void Subscription::change(SubscriptionState state, const Reason& why) noexcept {
-    // Only this thread writes the reason, which goes when the state that it explained does.
+    // Only this thread writes the reason, which is dropped with the state that it explained.
     if (why.status == Status::OK && static_cast<Status>(why_) == Status::OK && !has_reason_) {
         state_.store(state);
     } else {
@@ -71,7 +71,7 @@ void Subscription::change(SubscriptionState state, const Reason& why) noexcept {
                 share().reasons.erase(this);
                 has_reason_ = false;
             }
-        } catch (const std::bad_alloc&) {  // then the status alone says it
+        } catch (const std::bad_alloc&) {  // the status alone remains
         }
         state_.store(state);
     }

@@ -46,7 +46,8 @@ using OutletRef = Ref<Outlet>;
 
 class Subscription {
  public:
-    // First in memory, so that the C boundary can tell it from another handle. Zero when the handle was destroyed.
+    // First in memory, so that the C boundary can tell a subscription from another handle. Zero when the handle was
+    // destroyed.
     static constexpr std::uint32_t tag_value = 0x73756231;  // "sub1"
     std::uint32_t tag = tag_value;
 
@@ -65,37 +66,37 @@ class Subscription {
     const std::shared_ptr<Inbox>& inbox() const { return outlet_->inbox; }
     Outlet& outlet() const { return *outlet_; }
     void* user_data() const { return user_data_; }
-    // Into the cache, what delivering to it reads.
+    // Fetches what delivering to the subscription reads into the cache.
     void prefetch() const { __builtin_prefetch(&outlet_); }
     EngineShare& share() const { return *outlet_->share; }
     Metrics& metrics() const { return share().metrics; }
 
-    // The record of its name. Until the fan-out has added it, one of its own. IO thread.
+    // The record of the name. Until the fan-out has added the subscription it has a record of its own. IO thread.
     const TopicRef& topic() const { return topic_; }
     void set_topic(TopicRef topic) { topic_ = std::move(topic); }
 
     // ---- thread: any ----
 
     SubscriptionState state() const { return state_.load(); }
-    // Makes the IO thread look at it for the first time. Throws Failure CLOSED.
+    // Puts the subscription into the queue for the IO thread. Throws Failure CLOSED.
     void open();
-    // From here on drains pass over its events, and the IO thread ends it. Throws Failure UNSUBSCRIBED when that was
-    // called before, CLOSED.
+    // From here on drains skip the subscription's events, and the IO thread ends it. Throws Failure UNSUBSCRIBED when
+    // it was unsubscribed before, CLOSED.
     void unsubscribe();
-    // The same, with the status for what it throws.
+    // Does the same, and returns the status instead of throwing.
     Status end() noexcept;
-    // Until it is active. Throws Failure: TIMEOUT, UNSUBSCRIBED, CLOSED or why it failed.
+    // Waits until the subscription is active. Throws Failure: TIMEOUT, UNSUBSCRIBED, CLOSED or why it failed.
     void wait_active(Deadline deadline);
-    // Whether its consumer has left it.
+    // Returns whether the consumer has left the subscription.
     bool abandoned() const { return (asked_.load(std::memory_order_acquire) & asked_to_end) != 0; }
-    // Returns false when it was abandoned before.
+    // The consumer leaves it. Returns false when that has happened before.
     bool abandon() { return (asked_.fetch_or(asked_to_end, std::memory_order_acq_rel) & asked_to_end) == 0; }
 
     // ---- IO thread ----
 
-    // Why: of failed and ended.
+    // `why`: the reason of failed and ended.
     void change(SubscriptionState state, const Reason& why = {}) noexcept;
-    // Why it failed or ended.
+    // Returns why the subscription failed or ended.
     Reason why() const noexcept;
 
     void retain() { refs_.retain(); }
@@ -103,7 +104,7 @@ class Subscription {
         if (refs_.release()) delete this;
     }
 
-    // ---- Of the inbox, under its mutex (see inbox.h) ----
+    // ---- Used by the inbox, under its mutex (see inbox.h) ----
 
     // Events for which the inbox had no memory: see deferred.h.
     struct Deferred {
@@ -123,7 +124,7 @@ class Subscription {
     // Which record of the inbox's Folding it has; 0: none.
     std::uint32_t fold_record = 0;
 
-    // ---- Of the fan-out, on the IO thread ----
+    // ---- Used by the fan-out, on the IO thread ----
 
     bool added : 1 = false;
     bool was_active : 1 = false;
@@ -146,15 +147,15 @@ class Subscription {
 
     Reason why_locked() const noexcept;  // under the mutex of the engine's ChangeSignal
 
-    bool has_reason_ : 1 = false;  // the engine has its text
-    // A Status: that of the present state. Both are written by the IO thread under that mutex.
+    bool has_reason_ : 1 = false;  // EngineShare::reasons has the text
+    // The Status of the present state. The IO thread writes both of these under that mutex.
     std::uint8_t why_ = 0;
     std::atomic<SubscriptionState> state_{SubscriptionState::pending};
     static constexpr std::uint8_t asked_to_end = 1, queued = 2;
     std::atomic<std::uint8_t> asked_{0};
 
  public:
-    std::uint32_t place = 0;  // of the fan-out: among the subscriptions of its topic
+    std::uint32_t topic_index = 0;  // used by the fan-out: where it stands among its topic's subscriptions
 
  private:
     TopicRef topic_;

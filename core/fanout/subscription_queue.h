@@ -1,6 +1,6 @@
-// The door for subscriptions, from any thread to the IO thread: those that are new, or were abandoned by their
-// consumer, since the IO thread last looked at them. Each is in it once. A place in it needs no memory, since the queue
-// is threaded through the subscriptions: so ending one cannot fail.
+// The door for subscriptions, from any thread to the IO thread: the ones that are new, or were abandoned by their
+// consumer, since the IO thread last looked at them. Each is queued once. Queueing needs no memory, since the queue is
+// linked through the subscriptions, so ending one cannot fail.
 #pragma once
 
 #include <atomic>
@@ -19,30 +19,30 @@ class SubscriptionQueue {
  public:
     // ---- Thread: any ----
 
-    // The IO thread is to look. Set before there are subscriptions; called under the mutex, until the queue is shut.
+    // Wakes the IO thread. Set before there are subscriptions. Called under the mutex, until the queue is shut.
     std::function<void()> wake;
 
-    // Counts one more open subscription. Throws LIMIT_REACHED when there are `max` of them; 0: no limit.
+    // Counts one more open subscription. Throws LIMIT_REACHED when there are `max` of them; 0 means no limit.
     void reserve(std::uint64_t max);
-    // Takes that back.
+    // Undoes reserve().
     void release() noexcept { open_.fetch_sub(1); }
-    // How many are open, those included that the IO thread has not looked at yet.
+    // Returns how many are open, including those that the IO thread has not looked at yet.
     std::uint64_t open() const { return open_.load(); }
 
-    // A new one. Throws CLOSED.
+    // Queues a new subscription. Throws CLOSED.
     void add(Subscription& subscription);
-    // One that its consumer leaves: from here on it is abandoned. Returns UNSUBSCRIBED when it was that before, or
-    // CLOSED.
+    // The consumer leaves the subscription: from here on it is abandoned. Returns UNSUBSCRIBED when it was abandoned
+    // before, or CLOSED.
     Status abandon(Subscription& subscription) noexcept;
     void shut() noexcept;
 
     // ---- IO thread ----
 
-    // The same when the consumer's inbox is gone; also when the queue is shut, and without a wake.
+    // Does the same for a subscription whose inbox is gone, without a wake, and also when the queue is shut.
     void abandon_retired(Subscription& subscription) noexcept;
-    // The front one, which stays there. Returns null when there is none.
+    // Returns the front subscription, which stays in the queue, or null when there is none.
     Subscription* front() noexcept;
-    // Takes the front one out, which may be queued again from here on. Returns the queue's reference to it.
+    // Takes the front subscription out; it may be queued again from here on. Returns the queue's reference to it.
     Ref<Subscription> pop() noexcept;
 
  private:
@@ -53,7 +53,7 @@ class SubscriptionQueue {
     Subscription *first_ = nullptr, *last_ = nullptr;
     bool closed_ = false;
 
-    Subscription* taken_ = nullptr;  // of the IO thread: those before first_
+    Subscription* taken_ = nullptr;  // only for the IO thread: the ones in front of first_
     std::atomic<std::uint64_t> open_{0};
 };
 

@@ -1,6 +1,6 @@
-// When a socket in a stream of messages is read next. Being woken for each piece costs more than the piece itself, so
-// while a lot comes it is read at intervals instead, as network drivers moderate their interrupts. What comes singly or
-// in short bursts is never put off.
+// Decides when a socket that receives a stream of messages is read next. A wakeup for each piece costs more than the
+// piece itself, so while a lot arrives the socket is read at intervals, as network drivers moderate their interrupts.
+// Single messages and short bursts are never delayed.
 #pragma once
 
 #include <algorithm>
@@ -11,26 +11,27 @@ namespace fanwire::core {
 
 class ReadModeration {
  public:
-    // A stream: so many bytes within a millisecond begin it, it ends below half of that.
+    // A stream begins when this many bytes arrive within a millisecond, and ends when the rate falls below half of
+    // that.
     static constexpr std::size_t bytes_per_ms = std::size_t{64} << 10;
-    // What should be there to be read: no longer is waited for than that takes.
+    // A delay lasts no longer than this many bytes take to arrive.
     static constexpr std::size_t bytes_wanted = std::size_t{128} << 10;
-    // And no more than this part of the socket's buffer, half of which is the window that the sender may fill: if it
-    // ever has to wait for us, we wait half as long the next time.
+    // Nor longer than it takes to fill this part of the socket's buffer. Half of the buffer is the window that the
+    // sender may fill. If it ever does, it has to wait for us: then the next delay is half as long.
     static constexpr std::size_t buffer_part = 4;
-    // Of anything that is not a stream yet: less in one turn does not count.
+    // Outside of a stream, a turn that reads less than this does not count, and costs no look at the clock.
     static constexpr std::size_t bytes_counted = 4096;
 
-    // `delay_max_us`: the longest wait; 0: none ever.
+    // `delay_max_us`: the longest delay; with 0 there is never one.
     explicit ReadModeration(std::uint32_t delay_max_us = 0) : delay_max_us_(delay_max_us) {}
 
     bool moderating() const { return moderating_; }
-    // Whether next() has to be asked, which takes the time.
+    // Returns whether next() has to be called after reading this many bytes; it needs the time, which costs a call.
     bool concerns(std::size_t bytes) const { return delay_max_us_ > 0 && (moderating_ || bytes >= bytes_counted); }
 
-    // All that was there, `bytes`, has been read, of what a buffer of `buffer` bytes holds. `began_us`: when the first
-    // of it was. In how many microseconds to read on; 0: as soon as something is there. What took long to work on is
-    // not put off as well.
+    // `bytes` have been read since `began_us`, which was all that a socket buffer of `buffer` bytes held. Returns after
+    // how many microseconds to read again; 0 means as soon as something arrives. The time that handling them took, up
+    // to `now_us`, is part of the delay.
     std::uint32_t next(std::uint64_t bytes, std::uint64_t began_us, std::uint64_t now_us, std::size_t buffer) {
         if (!moderating_ && began_us - since_us_ >= 1000) {
             since_us_ = began_us;
@@ -56,7 +57,7 @@ class ReadModeration {
  private:
     std::uint32_t delay_max_us_;
     bool moderating_ = false;
-    std::uint64_t since_us_ = 0;  // when the last turn began; until it is a stream: since when bytes_ came
+    std::uint64_t since_us_ = 0;  // in a stream, when the last turn began; before it, since when bytes_ have arrived
     std::uint64_t bytes_ = 0;
 };
 

@@ -40,7 +40,7 @@ void SubscriptionTracker::unwant(Topic& topic, TimeMs now) noexcept {
         forget(topic);
 }
 
-// What stands in the queue needs a command: it is wanted and not subscribed, or subscribed and not wanted.
+// Every topic in the queue needs a command: it is wanted but not subscribed, or subscribed but not wanted.
 bool SubscriptionTracker::next_command(std::string& out) {
     if (!live_ || queue_.empty()) return false;
     const Topic& first = queue_.front();
@@ -112,7 +112,7 @@ bool SubscriptionTracker::refused(std::string_view error, TimeMs now) {
     if (commands_.empty() || commands_.front().acknowledged != 0) return false;
     const Command command = commands_.front();
     commands_.pop_front();
-    if (command.verb == Verb::ping) return true;  // not allowed to PING; but that was an answer
+    if (command.verb == Verb::ping) return true;  // PING is not allowed, but that was an answer to it
 
     const bool subscribe = command.verb == Verb::subscribe;
     for (std::uint32_t i = 0; i < command.names; ++i) {
@@ -120,10 +120,10 @@ bool SubscriptionTracker::refused(std::string_view error, TimeMs now) {
         topic.phase = subscribe ? Phase::none : Phase::subscribed;
         if (!subscribe && topic.wanted) {
             move(topic, subscribed_);
-            listener_.confirmed(topic);  // still subscribed, and that is wanted again
+            listener_.confirmed(topic);  // it is still subscribed, and wanted again
         } else if (subscribe && !topic.wanted) {
             forget(topic);
-        } else if (command.names > 1) {  // one of them is to blame; ask for each by itself to learn which
+        } else if (command.names > 1) {  // one of the names was refused: asking for each by itself shows which
             topic.alone = true;
             move(topic, queue_);
         } else {
@@ -216,7 +216,7 @@ void SubscriptionTracker::wait(Topic& topic, std::size_t delay_index, TimeMs now
     ++timed_;
 }
 
-// Its half of a time is that of the one next to now.
+// Topic::due keeps the low 32 bits of a time; the full time is the one nearest to `now_`.
 TimeMs SubscriptionTracker::due(const Topic& topic) const {
     return now_ + static_cast<std::int32_t>(topic.due - static_cast<std::uint32_t>(now_));
 }
