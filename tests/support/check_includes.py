@@ -20,8 +20,9 @@ DIRECT = {
     "core/net": ["core/base"],
     "core/backend": ["core/protocol", "core/topology", "core/net", "core/fanout"],
     "core/engine": ["core/backend"],
+    "core/hub": ["core/engine"],
     "capi/include": [],
-    "capi/src": ["core/engine", "capi/include"],
+    "capi/src": ["core/engine", "core/hub", "capi/include"],
     "bindings": ["capi/include"],
 }
 
@@ -114,7 +115,8 @@ def self_test():
         "core/net/a.h": '#include "core/base/a.h"',
         "core/backend/a.h": '#include "core/net/a.h"\n#include "core/fanout/a.h"\n#include "core/topology/a.h"',
         "core/engine/a.cpp": '#include "core/backend/a.h"',
-        "capi/src/a.cpp": '#include "core/engine/a.h"\n#include "fanwire/fanwire.h"',
+        "core/hub/a.h": '#include "core/engine/a.h"\n#include "core/message/a.h"',
+        "capi/src/a.cpp": '#include "core/engine/a.h"\n#include "core/hub/a.h"\n#include "fanwire/fanwire.h"',
         "capi/include/fanwire/fanwire.h": "#include <stdint.h>",
         "capi/include/fanwire/fanwire.hpp": '#include "fanwire/fanwire.h"',
         "bindings/node/a.cpp": '#include <fanwire/fanwire.h>\n#include "b.h"',
@@ -135,6 +137,7 @@ def self_test():
         "core/net/side.h": '#include "core/message/a.h"',
         "core/net/reader.cpp": "#include <hiredis/hiredis.h>",
         "core/backend/up.cpp": '#include "core/engine/a.h"',
+        "core/engine/up.h": '#include "core/hub/a.h"',
         "core/novel/a.h": "",
         "core/stray.h": "",
         "capi/src/reader.cpp": "#include <hiredis.h>",

@@ -10,6 +10,7 @@
 
 #include "core/protocol/reply.h"
 #include "fake_redis.h"
+#include "hub_cases.h"
 #include "must.h"
 
 namespace fanwire::bench {
@@ -206,18 +207,22 @@ std::function<void()> guard_json(bool dirty) {
 }  // namespace
 
 const std::vector<Case>& cases() {
-    static const std::vector<Case> all = {
-        {"reader: a 128-byte message frame", batch, parse_replies},
-        {"receive: socket to drained event, one channel", batch, [] { return receive(1); }},
-        {"receive: socket to drained event, 100,000 channels", batch, [] { return receive(100000); }},
-        {"inbox: one message to one of 128 subscriptions, drained", batch, fan_out},
-        {"inbox: one message to one of 32 inboxes, drained", batch * 32, [] { return receive_in(32); }},
-        {"inbox: one message to one of 200 inboxes, drained", batch * 200, [] { return receive_in(200); }},
-        {"patterns: publish to drained event, 1,000 patterns", few, match_patterns},
-        {"publish: 128 bytes, accepted, encoded and settled", batch, publish},
-        {"JSON guard: 1 KB, clean", 1, [] { return guard_json(false); }},
-        {"JSON guard: 1 KB, with __proto__", 1, [] { return guard_json(true); }},
-    };
+    static const std::vector<Case> all = [] {
+        std::vector<Case> cases = {
+            {"reader: a 128-byte message frame", batch, parse_replies},
+            {"receive: socket to drained event, one channel", batch, [] { return receive(1); }},
+            {"receive: socket to drained event, 100,000 channels", batch, [] { return receive(100000); }},
+            {"inbox: one message to one of 128 subscriptions, drained", batch, fan_out},
+            {"inbox: one message to one of 32 inboxes, drained", batch * 32, [] { return receive_in(32); }},
+            {"inbox: one message to one of 200 inboxes, drained", batch * 200, [] { return receive_in(200); }},
+            {"patterns: publish to drained event, 1,000 patterns", few, match_patterns},
+            {"publish: 128 bytes, accepted, encoded and settled", batch, publish},
+            {"JSON guard: 1 KB, clean", 1, [] { return guard_json(false); }},
+            {"JSON guard: 1 KB, with __proto__", 1, [] { return guard_json(true); }},
+        };
+        for (Case& one : hub_cases()) cases.push_back(std::move(one));
+        return cases;
+    }();
     return all;
 }
 

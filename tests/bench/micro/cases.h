@@ -1,6 +1,6 @@
-// The micro-benchmarks: what one message costs in one part of the engine. All but the reader go through fanwire.h, so
-// that they stay what they are when the core is rebuilt, and a count from before can be compared with one from after.
-// main.cpp times them with Google Benchmark, count.cpp counts their instructions under callgrind.
+// The micro-benchmarks: what one message costs in one part of the engine. All but the reader and the hub's go through
+// fanwire.h, so that they stay what they are when the core is rebuilt, and a count from before can be compared with one
+// from after. main.cpp times them with Google Benchmark, count.cpp counts their instructions under callgrind.
 #pragma once
 
 #include <cstddef>
