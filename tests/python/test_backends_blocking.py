@@ -240,6 +240,19 @@ def test_an_object_of_the_applications():
     assert threads == {"fanwire-backend"}
 
 
+def test_what_it_is_called():
+    async def of_its_loop():
+        async with fanwire.open(backend=Memory()) as bus:
+            await bus.opened
+            return repr(bus), repr(engine.bus())
+
+    with fanwire.Engine(backend=Memory()) as engine:
+        engine.wait_connected(DEADLINE_S)
+        assert repr(engine) == "<fanwire.Engine over Memory, connected>"
+        assert asyncio.run(of_its_loop()) == ("<fanwire.Bus over Memory, connected>",) * 2
+    assert repr(engine) == "<fanwire.Engine over Memory, closed>"
+
+
 def test_a_backend_that_never_closes():
     class Stuck(Memory):
         was_cancelled = False

@@ -63,6 +63,7 @@ class Driver:
         options: _native.Options,
     ) -> None:
         self._backend = backend
+        self.name = name_of(backend)
         self._native = native
         self._loop = loop
         self._limit = _to_bytes(options.get("publish_buffer_bytes"))
@@ -292,6 +293,11 @@ class Driver:
         for task in self._tasks:
             if task is not current:
                 task.cancel()
+
+
+def name_of(backend: Backend) -> str:
+    """For texts."""
+    return f"over {type(backend).__name__}"
 
 
 def _to_bytes(size: str) -> int:

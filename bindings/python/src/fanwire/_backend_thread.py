@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import _native
-from ._backend_driver import Driver
+from ._backend_driver import Driver, name_of
 from ._backend_redis import RedisBackend
 from ._log import log
 from .errors import InternalError
@@ -25,6 +25,7 @@ class BackendThread:
 
     def __init__(self, backend: Backend, options: _native.Options) -> None:
         self._backend = backend
+        self.name = name_of(backend)
         self._options = options
         self._native = _native.Broker()
         self._native.attach(options)

@@ -318,7 +318,10 @@ class Bus(BaseBus):
         if self._forked:
             return "<fanwire.Bus of another process>"
         state = "closed" if self._closed else "connected" if self.connected else "not connected"
-        return f"<fanwire.Bus {self._options.get('url')!r}, {state}>"
+        shared = self._shared
+        carrier = self._driver if shared is None else shared._carrier
+        where = repr(self._options.get("url")) if carrier is None else carrier.name
+        return f"<fanwire.Bus {where}, {state}>"
 
     def __del__(self) -> None:
         if not self._closed and self._shared is None:

@@ -251,7 +251,8 @@ class Client(BaseBus):
         if self._forked:
             return f"<fanwire.{self._public_name} of another process>"
         state = "closed" if self._closed else "connected" if self.connected else "not connected"
-        return f"<fanwire.{self._public_name} {self._options.get('url')!r}, {state}>"
+        where = repr(self._options.get("url")) if self._carrier is None else self._carrier.name
+        return f"<fanwire.{self._public_name} {where}, {state}>"
 
     def __del__(self) -> None:
         if not self._closed:
