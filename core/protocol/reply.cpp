@@ -23,7 +23,7 @@ struct ReplyFunctions {
     static void* add(const redisReadTask* task, Node node) noexcept try {
         auto& nodes = reader(task).nodes_;
         const std::size_t index = nodes.size();
-        if (index > ReplyReader::elements_max) {
+        if (index > reader(task).elements_limit_) {
             reader(task).refusal_ = ReplyReader::Refusal::elements;
             return nullptr;
         }
@@ -61,7 +61,7 @@ struct ReplyFunctions {
     static void* create_array(const redisReadTask* task, Number elements) noexcept {
         const auto n = static_cast<long long>(elements);
         // hiredis would allocate for them before they arrive.
-        if (n < 0 || n > static_cast<long long>(ReplyReader::elements_max)) {
+        if (n < 0 || static_cast<unsigned long long>(n) > reader(task).elements_limit_) {
             reader(task).refusal_ = ReplyReader::Refusal::elements;
             return nullptr;
         }
@@ -175,7 +175,8 @@ ReplyReader::Result ReplyReader::next() {
     void* object = nullptr;
     if (redisReaderGetReply(hiredis_->reader, &object) != 0) {
         if (refusal_ == Refusal::memory) throw std::bad_alloc();
-        error_ = refusal_ == Refusal::elements  ? "an array of more than " + std::to_string(elements_max) + " elements"
+        error_ = refusal_ == Refusal::elements
+                     ? "an array of more than " + std::to_string(elements_limit_) + " elements"
                  : refusal_ == Refusal::nesting ? "arrays nested deeper than " + std::to_string(nesting_max)
                                                 : std::string(hiredis_->reader->errstr);
         return Result::broken;
@@ -252,6 +253,16 @@ Reply Reply::operator[](std::size_t i) const {
     std::size_t child = reader_->nodes_[node_].first_child;
     while (i-- > 0) child = reader_->nodes_[child].next_sibling;
     return Reply(reader_, child);
+}
+
+Reply::Iterator Reply::begin() const {
+    return Iterator(reader_, reader_->nodes_[node_].first_child, size());
+}
+
+Reply::Iterator& Reply::Iterator::operator++() {
+    node_ = reader_->nodes_[node_].next_sibling;
+    --left_;
+    return *this;
 }
 
 }  // namespace fanwire::core

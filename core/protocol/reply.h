@@ -19,10 +19,27 @@ class Reply {
  public:
     ReplyType type() const;
     bool is(ReplyType wanted) const { return type() == wanted; }
-    std::int64_t integer() const;   // 0 unless an integer
-    std::string_view text() const;  // of strings, statuses and errors; else empty
-    std::size_t size() const;       // of arrays; else 0
-    Reply operator[](std::size_t i) const;
+    std::int64_t integer() const;           // 0 unless an integer
+    std::string_view text() const;          // of strings, statuses and errors; else empty
+    std::size_t size() const;               // of arrays; else 0
+    Reply operator[](std::size_t i) const;  // takes longer the larger i is
+
+    // The elements in their order, each in the same time.
+    class Iterator {
+     public:
+        Reply operator*() const { return Reply(reader_, node_); }
+        Iterator& operator++();
+        bool operator!=(const Iterator& other) const { return left_ != other.left_; }
+
+     private:
+        friend class Reply;
+        Iterator(const ReplyReader* reader, std::size_t node, std::size_t left)
+            : reader_(reader), node_(node), left_(left) {}
+        const ReplyReader* reader_;
+        std::size_t node_, left_;
+    };
+    Iterator begin() const;
+    Iterator end() const { return Iterator(reader_, 0, 0); }
 
  private:
     friend class ReplyReader;
@@ -46,11 +63,15 @@ class ReplyReader {
     void feed(std::string_view bytes);
 
     // Redis's own limit for a string (proto-max-bulk-len may raise it, for nobody's good); for a status, an error or a
-    // number, and for the size of something else; for the elements of a reply, those of nested arrays included.
+    // number, and for the size of something else; for the elements of a reply, those of nested arrays included, unless
+    // limit_elements() says otherwise.
     static constexpr std::size_t string_max = std::size_t{512} << 20, line_max = 64 * 1024, elements_max = 4096;
     // A reply of more bytes breaks the stream, as does one that only announces them. Until the next reset(), which
     // leaves room for any string.
     void limit(std::size_t bytes) { limit_ = bytes; }
+    // For good. Large Clusters whose slots are in pieces need more than usual: a range of slots with two nodes takes up
+    // to 22.
+    void limit_elements(std::size_t count) { elements_limit_ = count; }
 
     // Whether it holds nothing: what is fed next begins a reply.
     bool idle() const;
@@ -95,6 +116,7 @@ class ReplyReader {
     std::size_t fed_ = 0;  // bytes since it was trimmed, and so at least what its buffers hold
     static constexpr std::size_t usual_limit = string_max + line_max;
     std::size_t limit_ = usual_limit;
+    std::size_t elements_limit_ = elements_max;
     std::size_t begun_ = 0;  // bytes of the reply under way, and of what was fed behind it
 };
 

@@ -200,8 +200,8 @@ Error SlotMap::Reader::slots_entry(const Reply& entry) {
 Error SlotMap::Reader::slots(const Reply& reply) {
     if (reply.is(ReplyType::error)) return of_error(reply.text());
     if (!reply.is(ReplyType::array)) return refuse("no list");
-    for (std::size_t i = 0; i < reply.size(); ++i)
-        if (Error error = slots_entry(reply[i])) return error;
+    for (const Reply entry : reply)
+        if (Error error = slots_entry(entry)) return error;
     finish();
     return {};
 }
@@ -249,18 +249,18 @@ Error SlotMap::Reader::shard(const Reply& reply, bool tls) {
         const Reply value = reply[i + 1];
         if (field == "slots") {
             if (!value.is(ReplyType::array) || value.size() % 2 != 0) return refuse("slots that are no ranges");
-            for (std::size_t at = 0; at < value.size(); at += 2) {
-                const std::optional<std::int64_t> first = integer_of(value[at]), last = integer_of(value[at + 1]);
+            for (auto at = value.begin(); at != value.end(); ++at) {
+                const std::optional<std::int64_t> first = integer_of(*at), last = integer_of(*++at);
                 if (!first || !last || !is_slot(*first) || !is_slot(*last) || *first > *last)
                     return refuse("a range of slots that is none");
                 ranges.emplace_back(static_cast<Slot>(*first), static_cast<Slot>(*last));
             }
         } else if (field == "nodes") {
             if (!value.is(ReplyType::array)) return refuse("nodes that are no list");
-            for (std::size_t at = 0; at < value.size(); ++at) {
+            for (const Reply node : value) {
                 Description description;
                 bool is_master = false, failed = false;
-                if (Error error = shard_node(value[at], tls, description, is_master, failed)) return error;
+                if (Error error = shard_node(node, tls, description, is_master, failed)) return error;
                 const std::optional<Index> index = add(description);
                 if (!index) return refuse("too many nodes");
                 map_.nodes_[*index].failed = failed;
@@ -288,8 +288,8 @@ Error SlotMap::Reader::shard(const Reply& reply, bool tls) {
 Error SlotMap::Reader::shards(const Reply& reply, bool tls) {
     if (reply.is(ReplyType::error)) return of_error(reply.text());
     if (!reply.is(ReplyType::array)) return refuse("no list");
-    for (std::size_t i = 0; i < reply.size(); ++i)
-        if (Error error = shard(reply[i], tls)) return error;
+    for (const Reply one : reply)
+        if (Error error = shard(one, tls)) return error;
     finish();
     return {};
 }

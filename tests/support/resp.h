@@ -34,6 +34,7 @@ inline std::string array(const std::vector<std::string>& elements) {
 class Read {
  public:
     explicit Read(std::string_view bytes) {
+        reader_.limit_elements(1000 * 1000);
         while (!bytes.empty()) {
             const std::string_view piece = bytes.substr(0, core::ReplyReader::feed_max);
             reader_.feed(piece);

@@ -149,6 +149,38 @@ TEST(ReplyReader, SizesHaveALimit) {
               std::string::npos);
 }
 
+TEST(ReplyReader, HowManyElementsAReplyMayHaveCanBeSaid) {
+    const auto read = [](ReplyReader& reader, std::size_t count) {
+        reader.feed("*" + std::to_string(count) + "\r\n");
+        for (std::size_t i = 0; i < count; ++i) reader.feed("*1\r\n:1\r\n");
+        return reader.next();
+    };
+    ReplyReader reader;
+    reader.limit_elements(20000);
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(read(reader, 10000), ReplyReader::Result::reply);
+        EXPECT_EQ(reader.reply().size(), 10000u);
+        reader.reset();  // does not change it
+    }
+    EXPECT_EQ(read(reader, 10001), ReplyReader::Result::broken);
+    EXPECT_EQ(reader.error(), "an array of more than 20000 elements");
+    reader.reset();
+    reader.feed("*20001\r\n");
+    EXPECT_EQ(reader.next(), ReplyReader::Result::broken);
+}
+
+TEST(ReplyReader, ElementsComeInTheirOrder) {
+    ReplyReader reader;
+    reader.feed("*4\r\n:1\r\n*2\r\n:2\r\n*0\r\n$-1\r\n+x\r\n:7\r\n");
+    ASSERT_EQ(reader.next(), ReplyReader::Result::reply);
+    std::string text;
+    for (const Reply element : reader.reply()) text += show(element) + " ";
+    EXPECT_EQ(text, "1 [2 []] nil +x ");
+    for ([[maybe_unused]] const Reply element : reader.reply()[1][1]) ADD_FAILURE() << "an empty array has elements";
+    ASSERT_EQ(reader.next(), ReplyReader::Result::reply);
+    for ([[maybe_unused]] const Reply element : reader.reply()) ADD_FAILURE() << "a number has elements";
+}
+
 TEST(ReplyReader, ALimitIsThatOfOneReplyNotOfMany) {
     ReplyReader reader;
     reader.limit(100);

@@ -145,6 +145,18 @@ TEST(SlotMap, SlotsThatNobodyServesMayBeListed) {
     EXPECT_EQ(owner(map, 5), "nobody");
 }
 
+TEST(SlotMap, EverySlotMayBeARangeOfItsOwn) {
+    std::vector<SaidRange> ranges;
+    for (std::int64_t slot = 0; slot < 16384; ++slot)
+        ranges.push_back({slot, slot, {three[static_cast<std::size_t>(slot) % 3].nodes}});
+    const SlotMap map = map_of(ranges);
+    EXPECT_TRUE(map.complete());
+    EXPECT_EQ(map.nodes().size(), 6u);
+    EXPECT_EQ(owner(map, 16383), "10.0.0.1:6379");
+    const MapChanges changes = changes_between(map_of(three), map);
+    EXPECT_EQ(changes.moved.size(), 16384u - 3 * 1821);  // a third of each range has stayed
+}
+
 TEST(SlotMap, AnEmptyReplyIsAMapWithoutSlots) {
     SlotMap map = map_of(three);
     EXPECT_FALSE(read(map, "*0\r\n"));
