@@ -361,19 +361,18 @@ void SlotMap::inherit_places(const SlotMap& before) {
     const std::vector<std::size_t> ours = masters();
     std::set<std::string> used;
     std::vector<std::size_t> fresh;
-    std::vector<bool> still(before.nodes_.size());  // serves slots in this view as well
+    const auto hand_on = [&](const ClusterNode& from, ClusterNode& to) {
+        if (from.place_key.empty() || !used.insert(from.place_key).second) return false;
+        to.place_key = from.place_key;
+        return true;
+    };
     for (const std::size_t i : ours) {
-        bool had_place = false;
-        for (std::size_t old = 0; old < still.size(); ++old) {
-            if (!is_same_node(before.nodes_[old], nodes_[i])) continue;
-            still[old] = true;
-            had_place = !before.nodes_[old].place_key.empty() && used.insert(before.nodes_[old].place_key).second;
-            if (had_place) nodes_[i].place_key = before.nodes_[old].place_key;
-            break;
-        }
-        if (!had_place) fresh.push_back(i);
+        const auto old = std::find_if(before.nodes_.begin(), before.nodes_.end(),
+                                      [&](const ClusterNode& node) { return is_same_node(node, nodes_[i]); });
+        if (old == before.nodes_.end() || !hand_on(*old, nodes_[i])) fresh.push_back(i);
     }
-    // Not by who copied whom: CLUSTER SLOTS leaves out replicas that have just begun.
+    // By what they serve and not by who copied whom: CLUSTER SLOTS leaves out replicas that have just begun. The place
+    // of a master that still serves is used already.
     for (const std::size_t i : fresh) {
         std::map<Index, std::size_t> slots_of;
         for (std::size_t slot = 0; slot < slot_count; ++slot)
@@ -381,9 +380,8 @@ void SlotMap::inherit_places(const SlotMap& before) {
         const auto most = std::max_element(slots_of.begin(), slots_of.end(),
                                            [](const auto& a, const auto& b) { return a.second < b.second; });
         ClusterNode& node = nodes_[i];
-        if (most != slots_of.end() && !still[most->first] && used.insert(before.nodes_[most->first].place_key).second)
-            node.place_key = before.nodes_[most->first].place_key;
-        else if (!node.place_key.empty())
+        if (most != slots_of.end() && hand_on(before.nodes_[most->first], node)) continue;
+        if (!node.place_key.empty())
             while (!used.insert(node.place_key).second) node.place_key += '+';  // its own was handed on
     }
 }

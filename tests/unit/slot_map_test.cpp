@@ -396,6 +396,16 @@ TEST(SlotMap, NoTwoMastersHaveOnePlace) {
     EXPECT_EQ(places(split), (std::vector<std::string>{"x=a", "y=y", "b=b"}));
 }
 
+// A redirect named it by another address than the view, so it was nobody with a place.
+TEST(SlotMap, ANodeWithoutAPlaceHasNoneToHandOn) {
+    SlotMap before = map_of({{0, 1, {{"a", "h", 1}}}, {2, 3, {{"b", "h", 2}}}});
+    before.move(0, {"10.0.0.9", 6379});
+    before.move(1, {"10.0.0.9", 6379});
+    SlotMap after = map_of({{0, 1, {{"n", "n.example", 6379}}}, {2, 3, {{"b", "h", 2}}}});
+    after.inherit_places(before);
+    EXPECT_EQ(places(after), (std::vector<std::string>{"n=n", "b=b"}));
+}
+
 std::string show(const MapChanges& changes) {
     std::string text;
     const auto index = [](std::size_t i) { return i == SlotMap::nobody ? std::string("-") : std::to_string(i); };
