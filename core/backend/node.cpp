@@ -68,9 +68,10 @@ Endpoint endpoint_of(const Settings& settings) {
             tls_name};
 }
 
-Node::Node(const Settings& settings, Endpoint endpoint, Loop& loop, Network& network, Random random,
-           std::uint64_t probe_id, Topics& topics, MessagePool& pool, BackendSink& sink, Owner& owner)
-    : sink_(sink),
+Node::Node(const Settings& settings, Endpoint endpoint, Network& network, Random random, std::uint64_t probe_id,
+           Topics& topics, MessagePool& pool, BackendSink& sink, Owner& owner)
+    : network_(network),
+      sink_(sink),
       owner_(owner),
       endpoint_(std::move(endpoint)),
       login_({settings.username, settings.password}),
@@ -92,16 +93,15 @@ Node::Node(const Settings& settings, Endpoint endpoint, Loop& loop, Network& net
           [this] { turn_end(); }),
       probe_(settings.probe_interval_ms, settings.heartbeat_timeout_ms),
       probe_topic_(Topic::make(TargetKind::channel, probe_channel(probe_id), 0)),
-      probe_timer_(loop, [this] { check_probe(); }),
+      probe_timer_(network.make_timer([this] { check_probe(); })),
       numsubs_([this](std::string_view command) { publishing_.ask_numsub(command); }),
-      numsub_timer_(loop,
-                    [this] {
-                        numsubs_.tick(now_ms());
-                        numsub_timer_.at(numsubs_.deadline());
-                        turn_end();
-                    }),
+      numsub_timer_(network.make_timer([this] {
+          numsubs_.tick(network_.now());
+          numsub_timer_->at(numsubs_.deadline());
+          turn_end();
+      })),
       drain_wait_(settings.drain_wait_ms) {
-    if (probe_.enabled()) subscribing_.want(*probe_topic_, now_ms());
+    if (probe_.enabled()) subscribing_.want(*probe_topic_, network_.now());
 }
 
 void Node::start() {
@@ -113,17 +113,17 @@ void Node::start() {
 }
 
 void Node::retry() {
-    publish_link_.retry(now_ms());
-    subscribe_link_.retry(now_ms());
+    publish_link_.retry(network_.now());
+    subscribe_link_.retry(network_.now());
 }
 
 void Node::needed() {
-    publish_link_.needed(now_ms());
-    subscribe_link_.needed(now_ms());
+    publish_link_.needed(network_.now());
+    subscribe_link_.needed(network_.now());
 }
 
 void Node::give_up(const Error& why) {
-    const TimeMs now = now_ms();
+    const TimeMs now = network_.now();
     if (subscribe_ready()) reply_channel_lost();
     if (publish_ready()) publish_link_down(why);
     publish_link_.give_up(why, now);
@@ -138,7 +138,7 @@ void Node::give_up(const Error& why) {
 void Node::stop(const Error& why) {
     publishing_.fail_all(why);
     numsubs_.fail_all(why);
-    numsub_timer_.at(never);
+    numsub_timer_->at(never);
     publish_connection_.stop();
     subscribe_connection_.stop();
     ready_ = false;
@@ -147,28 +147,28 @@ void Node::stop(const Error& why) {
 }
 
 void Node::subscribe(Topic& topic) {
-    subscribing_.want(topic, now_ms());
+    subscribing_.want(topic, network_.now());
 }
 
 void Node::unsubscribe(Topic& topic) {
-    subscribing_.unwant(topic, now_ms());
+    subscribing_.unwant(topic, network_.now());
     if (publishing_.held()) note(facts_.answered);
 }
 
 void Node::listen(const TopicRef& replies) {
     reply_topic_ = replies;
-    subscribing_.want(*reply_topic_, now_ms());
+    subscribing_.want(*reply_topic_, network_.now());
 }
 
 void Node::ask(std::unique_ptr<Numsub>& question) {
     numsubs_.add(question);
-    numsub_timer_.at(numsubs_.deadline());
+    numsub_timer_->at(numsubs_.deadline());
 }
 
 void Node::set_credentials(const std::string& username, const std::string& password) {
     login_.set(username, password);
-    publish_link_.credentials_set(now_ms());
-    subscribe_link_.credentials_set(now_ms());
+    publish_link_.credentials_set(network_.now());
+    subscribe_link_.credentials_set(network_.now());
 }
 
 void Node::flush() {
@@ -206,7 +206,7 @@ void Node::act() noexcept {
 }
 
 void Node::act_on(const Facts& facts) {
-    const TimeMs now = now_ms();
+    const TimeMs now = network_.now();
     if (facts.exhausted) return owner_.node_exhausted(*this, facts.exhausted->why, facts.exhausted->attempts);
     // A link that succeeds shows that the server is back: the other one need not wait any longer.
     if (facts.link_ready) {
@@ -222,7 +222,7 @@ void Node::act_on(const Facts& facts) {
 
 // The publish link tries credentials first: the subscribe link is not risked for those that are wrong.
 void Node::login_accepted() {
-    if (login_.proven()) subscribing_.login_proven(now_ms());
+    if (login_.proven()) subscribing_.login_proven(network_.now());
 }
 
 void Node::links_changed() {
@@ -233,23 +233,23 @@ void Node::links_changed() {
     const bool possible = publish && probe_confirmed_;
     if (possible == probe_.running()) return;
     if (possible) {
-        probe_.begin(now_ms());
+        probe_.begin(network_.now());
     } else {
         probe_.end();
         sink_.on_event({.kind = Kind::probe_reset});
     }
-    probe_timer_.at(probe_.deadline());
+    probe_timer_->at(probe_.deadline());
 }
 
 void Node::check_probe() {
-    const TimeMs now = now_ms();
+    const TimeMs now = network_.now();
     switch (probe_.check(now)) {
         case Probe::Verdict::fine:
             break;
         case Probe::Verdict::send:
             try {
                 publishing_.probe(probe_topic_->view(), probe_.next());
-                probe_.sent(now_us());
+                probe_.sent(network_.now_us());
                 sink_.on_event({.kind = Kind::probe_sent});
             } catch (const std::bad_alloc&) {
                 probe_.later(now);
@@ -267,13 +267,13 @@ void Node::check_probe() {
     }
     subscribe_connection_.flush();
     publish_connection_.flush();
-    probe_timer_.at(probe_.deadline());
+    probe_timer_->at(probe_.deadline());
     turn_end();
 }
 
 // What was queued in a break is for us, too: it waits until we are subscribed again.
 void Node::hold_publishes() {
-    if (drain_wait_ > 0 && subscribing_.tracker().awaited() > 0) publishing_.hold(now_ms() + drain_wait_);
+    if (drain_wait_ > 0 && subscribing_.tracker().awaited() > 0) publishing_.hold(network_.now() + drain_wait_);
 }
 
 void Node::link_ready() {
@@ -344,19 +344,19 @@ void Node::PublishSide::link_login_refused(const Error& why) {
 }
 
 void Node::PublishSide::probe_answered(const Outcome& outcome) {
-    const TimeMs now = now_ms();
+    const TimeMs now = node_.network_.now();
     if (outcome.error) {
         node_.probe_.refused(now);
         node_.sink_.on_event({.kind = Kind::probe_refused, .why = outcome.error});
     } else {
         node_.probe_.published(outcome.receivers, now);
     }
-    node_.probe_timer_.at(node_.probe_.deadline());
+    node_.probe_timer_->at(node_.probe_.deadline());
 }
 
 void Node::PublishSide::numsub_answered(const Reply& reply) {
     node_.numsubs_.answered(reply);
-    node_.numsub_timer_.at(node_.numsubs_.deadline());
+    node_.numsub_timer_->at(node_.numsubs_.deadline());
 }
 
 void Node::SubscribeSide::link_ready() {
@@ -386,7 +386,7 @@ void Node::SubscribeSide::link_retry(std::uint32_t attempt, TimeMs delay) {
 }
 
 void Node::SubscribeSide::message_arriving() {
-    if (node_.probe_.running()) node_.probe_.delivered(now_ms());
+    if (node_.probe_.running()) node_.probe_.delivered(node_.network_.now());
 }
 
 // What comes on channels of fanwire's own: our probe, replies to us; another engine's that a pattern matched.
@@ -399,16 +399,17 @@ bool Node::SubscribeSide::is_own(const PushFrame& frame) {
     if (!frame.channel.starts_with(probe_prefix)) return false;
     Probe& probe = node_.probe_;
     std::uint64_t round_trip_us = 0;
-    if (frame.name != node_.probe_topic_->view() || !probe.returned(frame.payload, now_ms(), now_us(), round_trip_us))
+    if (frame.name != node_.probe_topic_->view() ||
+        !probe.returned(frame.payload, node_.network_.now(), node_.network_.now_us(), round_trip_us))
         return true;
     node_.sink_.on_event({.kind = Kind::probe_returned, .round_trip_us = round_trip_us});
-    node_.probe_timer_.at(probe.deadline());
+    node_.probe_timer_->at(probe.deadline());
     return true;
 }
 
 void Node::SubscribeSide::message(const PushFrame& frame, Topic* topic) {
     Probe& probe = node_.probe_;
-    if (probe.running()) probe.delivered(now_ms());
+    if (probe.running()) probe.delivered(node_.network_.now());
     // Ours are no topics of the table's, but patterns may match them.
     if ((!topic || frame.kind == TargetKind::pattern) && is_own(frame)) return;
     MessageRef storage = MessageRef::share(frame.storage);

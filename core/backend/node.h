@@ -14,7 +14,7 @@
 #include "core/backend/link_driver.h"
 #include "core/backend/numsubs.h"
 #include "core/base/settings.h"
-#include "core/net/loop.h"
+#include "core/net/network.h"
 #include "core/protocol/probe.h"
 #include "core/protocol/publishing.h"
 #include "core/protocol/subscribing.h"
@@ -41,8 +41,8 @@ class Node {
     };
 
     // `probe_id`: what tells this node's probes from all others'.
-    Node(const Settings& settings, Endpoint endpoint, Loop& loop, Network& network, Random random,
-         std::uint64_t probe_id, Topics& topics, MessagePool& pool, BackendSink& sink, Owner& owner);
+    Node(const Settings& settings, Endpoint endpoint, Network& network, Random random, std::uint64_t probe_id,
+         Topics& topics, MessagePool& pool, BackendSink& sink, Owner& owner);
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
@@ -138,6 +138,7 @@ class Node {
     // The text with the peer's name in it.
     static Error named(const LinkDriver& connection, const Error& why);
 
+    Network& network_;
     BackendSink& sink_;
     Owner& owner_;
     const Endpoint endpoint_;  // of both links, which share what TLS read from files
@@ -153,9 +154,9 @@ class Node {
     TopicRef reply_topic_;                  // nor is this; null unless it is this node's
     GapReason lost_for_ = GapReason::none;  // what the subscribe link has learned of its last connection
     bool probe_confirmed_ = false;
-    Loop::Timer probe_timer_;
+    const std::unique_ptr<Timer> probe_timer_;
     Numsubs numsubs_;
-    Loop::Timer numsub_timer_;
+    const std::unique_ptr<Timer> numsub_timer_;
     Facts facts_;
     bool ready_ = false;  // both links are, as the owner knows
     const TimeMs drain_wait_;

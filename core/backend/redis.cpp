@@ -10,11 +10,10 @@ using Kind = BackendEvent::Kind;
 
 }  // namespace
 
-RedisBackend::RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics,
-                           MessagePool& pool, BackendSink& sink)
+RedisBackend::RedisBackend(const Settings& settings, Network& network, Random random, std::uint64_t probe_id,
+                           Topics& topics, MessagePool& pool, BackendSink& sink)
     : sink_(sink),
-      network_(loop),
-      node_(settings, endpoint_of(settings), loop, network_, random, probe_id, topics, pool, sink, *this),
+      node_(settings, endpoint_of(settings), network, random, probe_id, topics, pool, sink, *this),
       revive_on_use_(settings.revive_on_use) {}
 
 void RedisBackend::start() {

@@ -4,7 +4,7 @@
 #include "core/backend/backend.h"
 #include "core/backend/node.h"
 #include "core/base/settings.h"
-#include "core/net/loop_network.h"
+#include "core/net/network.h"
 
 namespace fanwire::core {
 
@@ -12,7 +12,7 @@ class RedisBackend : public Backend, private Node::Owner {
  public:
     // `probe_id`: what tells our probes from other engines'. Throws Failure INVALID_OPTION (a unix_path that is too
     // long, a file of TLS that is of no use).
-    RedisBackend(const Settings& settings, Loop& loop, Random random, std::uint64_t probe_id, Topics& topics,
+    RedisBackend(const Settings& settings, Network& network, Random random, std::uint64_t probe_id, Topics& topics,
                  MessagePool& pool, BackendSink& sink);
 
     void start() override;
@@ -37,7 +37,6 @@ class RedisBackend : public Backend, private Node::Owner {
     void revive();
 
     BackendSink& sink_;
-    LoopNetwork network_;
     Node node_;
     const bool revive_on_use_;
     bool connected_ = false;  // every node is ready

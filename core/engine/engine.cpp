@@ -16,14 +16,14 @@ namespace {
 
 // The backend that the settings ask for.
 std::unique_ptr<Backend> make_backend(const Settings& settings, std::unique_ptr<Broker> broker, Topics& topics,
-                                      MessagePool& pool, BackendSink& sink, Loop& loop, std::mt19937_64& random_engine,
-                                      const std::function<void()>& wake) {
+                                      MessagePool& pool, BackendSink& sink, Loop& loop, Network& network,
+                                      std::mt19937_64& random_engine, const std::function<void()>& wake) {
     if (settings.backend == BackendKind::custom)
         return std::make_unique<CustomBackend>(settings, std::move(broker), topics, sink, loop, wake);
     if (settings.backend == BackendKind::memory)
         return std::make_unique<MemoryBackend>(topics, sink, loop, settings.memory_name, wake);
     const Random random = [&random_engine] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_engine); };
-    return std::make_unique<RedisBackend>(settings, loop, random, random_engine(), topics, pool, sink);
+    return std::make_unique<RedisBackend>(settings, network, random, random_engine(), topics, pool, sink);
 }
 
 }  // namespace
@@ -40,8 +40,9 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events, std::unique_p
       reports_(settings_, log_, std::move(events), *share_, fanout_, outbox_, inquiries_.requests(), health_record_,
                [this] { turn_ended(); }),
       loop_([this] { woken(); }),
-      backend_(make_backend(settings_, std::move(broker), topics_, fanout_.pool(), reports_, loop_, random_engine_,
-                            [this] { wake(); })),
+      network_(loop_),
+      backend_(make_backend(settings_, std::move(broker), topics_, fanout_.pool(), reports_, loop_, network_,
+                            random_engine_, [this] { wake(); })),
       upkeep_(share_->queue, topics_, fanout_, *backend_, reports_.exhausted()) {
     if (settings_.backend == BackendKind::memory) {  // connected from the first moment
         outbox_.set_publishable(true);

@@ -29,6 +29,7 @@
 #include "core/fanout/fanout.h"
 #include "core/message/names.h"
 #include "core/net/loop.h"
+#include "core/net/loop_network.h"
 
 namespace fanwire::core {
 
@@ -147,6 +148,7 @@ class Engine {
     HealthRecord health_record_;
     Reports reports_;
     Loop loop_;
+    LoopNetwork network_;
     std::unique_ptr<Backend> backend_;
     Upkeep upkeep_;
 

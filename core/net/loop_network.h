@@ -15,6 +15,7 @@ class LoopNetwork final : public Network {
     std::unique_ptr<Wire> make_wire(Wire::Owner& owner) override;
     std::unique_ptr<Timer> make_timer(std::function<void()> callback) override;
     TimeMs now() const override { return now_ms(); }
+    std::uint64_t now_us() const override { return core::now_us(); }
 
  private:
     Loop& loop_;

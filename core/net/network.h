@@ -2,6 +2,7 @@
 // time is a number.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -18,6 +19,8 @@ class Network {
     virtual std::unique_ptr<Wire> make_wire(Wire::Owner& owner) = 0;
     virtual std::unique_ptr<Timer> make_timer(std::function<void()> callback) = 0;
     virtual TimeMs now() const = 0;
+    // In microseconds, for measuring.
+    virtual std::uint64_t now_us() const = 0;
 };
 
 }  // namespace fanwire::core

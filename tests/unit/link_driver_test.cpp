@@ -55,6 +55,7 @@ struct TestNetwork : Network {
         return made;
     }
     TimeMs now() const override { return time; }
+    std::uint64_t now_us() const override { return static_cast<std::uint64_t>(time) * 1000; }
 
     Wire::Owner& owner() const { return wire->owner; }
     void fire() {

@@ -16,6 +16,7 @@
 
 #include "core/backend/redis.h"
 #include "core/message/message_pool.h"
+#include "core/net/loop_network.h"
 #include "core/protocol/command.h"
 #include "tests/support/topics.h"
 
@@ -148,7 +149,7 @@ struct RedisBackendTest : testing::Test, BackendSink {
         options.set("namespace", "");
         for (const auto& [name, value] : more) options.set(name, value);
         backend.emplace(
-            options.resolve([](const char*) { return std::optional<std::string>(); }), loop, [] { return 0.5; }, 7,
+            options.resolve([](const char*) { return std::optional<std::string>(); }), network, [] { return 0.5; }, 7,
             topics, *pool, *this);
         backend->start();
     }
@@ -293,6 +294,7 @@ struct RedisBackendTest : testing::Test, BackendSink {
  public:
     std::pair<bool, bool> links;
     Loop loop{[] {}};
+    LoopNetwork network{loop};
     Topics topics{1};
     MessagePool::Owner pool = MessagePool::make();
     std::optional<RedisBackend> backend;
