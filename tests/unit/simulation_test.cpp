@@ -1,7 +1,7 @@
 // Schedules of everything that may happen, in virtual time, against a model of Redis (simulation/): bytes arrive in
 // pieces, connections break at any byte, the server hangs, restarts, refuses, is full, is loading, changes its ACL;
-// calls come at any moment. The real drivers carry the links over simulated wires (simulation/wire.h), which read as
-// the stream does: large messages where the link wants them.
+// calls come at any moment. The real RedisBackend runs over simulated wires (simulation/wire.h), which read as the
+// stream does: large messages where the link wants them.
 //
 // What must hold for every schedule:
 //  - in the end Redis's subscriptions are the wanted ones, and all are ACTIVE (or, after the last attempt, FAILED);
@@ -123,6 +123,8 @@ void run_schedules(std::uint32_t first, std::uint32_t count, bool verbose = fals
                     "large, kept to the end",
                     "shared by two inboxes",
                     "large, and the inbox counts its bytes",
+                    "a probe comes back",
+                    "a probe fails",
                     "moved on to another address",
                     "greeted by another address",
                     "an address is silent in its greeting",

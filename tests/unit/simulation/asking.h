@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/backend/numsubs.h"
+#include "core/backend/numsub.h"
 #include "core/engine/questions.h"
 #include "core/engine/requests.h"
 #include "core/fanout/inbox.h"
@@ -35,7 +35,7 @@ class Asking {
         std::function<void(const std::string& channel, const std::string& framed,
                            const std::shared_ptr<OutcomeSink>& sink, std::uint64_t number, std::uint32_t timeout)>
             publish;
-        std::function<void(std::string_view command)> send;
+        std::function<void(std::unique_ptr<Numsub>& question)> ask;
         std::function<std::uint32_t(std::uint32_t n)> pick;
     };
 
@@ -48,7 +48,6 @@ class Asking {
           coverage_(coverage),
           trace_(trace),
           engine_(std::move(engine)),
-          numsubs_(engine_.send),
           requests_(id(), 0, count_max, bytes_max, for_requests()) {}
 
     // One that a pattern of the schedules, "*3", matches.
@@ -115,16 +114,14 @@ class Asking {
             counted_.pop_back();
         }
         while (std::unique_ptr<Numsub> taken = questions_.take()) {
-            engine_.need();
-            numsubs_.add(taken);
+            in_hand_ = 1;
+            engine_.ask(taken);
+            in_hand_ = 0;
         }
     }
 
-    // ---- What the links say ----
+    // ---- What the backend says ----
 
-    void publish_link_ready() { numsubs_.link_ready(); }
-    void publish_link_lost(const Error& why) { numsubs_.link_down(why); }
-    void numsub_answered(const Reply& reply) { numsubs_.answered(reply); }
     void confirmed() {
         trace_("the reply channel", "is confirmed");
         refused_ = {};
@@ -141,8 +138,8 @@ class Asking {
     void give_up(const Error& why, bool revives) {
         gave_up_ = why;
         numsubs_given_up_ = true;
-        numsubs_.give_up(Error::of(Status::NOT_CONNECTED, {"gave up connecting: ", why.text}));
-        EXPECT_EQ(numsubs_.size(), 0u);
+        owes_giving_up_ = false;
+        EXPECT_EQ(uncounted_, in_hand_) << "a question waits for nothing";
         requests_.gave_up(why);
         if (revives) requests_.revived();
         gave_up_ = {};
@@ -154,7 +151,6 @@ class Asking {
     void revive() {
         gave_up_for_good_ = {};
         numsubs_given_up_ = false;
-        numsubs_.revive();
         requests_.revived();
     }
     // The outcome of a request's publish.
@@ -183,6 +179,7 @@ class Asking {
         check_complete();
     }
     void turn() {
+        EXPECT_FALSE(owes_giving_up_) << "a question fails because the engine gave up, which it has not";
         while (requests_.any()) {
             try {
                 requests_.turn(now_);
@@ -193,7 +190,6 @@ class Asking {
         check_complete();
     }
     void tick() {
-        if (numsubs_.deadline() <= now_) numsubs_.tick(now_);
         if (requests_.deadline() <= now_) requests_.tick(now_);
         check_complete();
         for (const Asked& asked : asked_)
@@ -207,7 +203,6 @@ class Asking {
         requests_.shut();
         requests_.end_all({Status::CLOSED, "closed"});
         questions_.end({Status::CLOSED, "closed"});
-        numsubs_.fail_all({Status::CLOSED, "closed"});
     }
 
     // ---- The end ----
@@ -215,7 +210,7 @@ class Asking {
     // Nothing ends by itself any more.
     void calm() { steady_ = true; }
     bool at_rest() const {
-        return numsubs_.size() == 0 && std::all_of(asked_.begin(), asked_.end(), [](const Asked& asked) {
+        return uncounted_ == 0 && std::all_of(asked_.begin(), asked_.end(), [](const Asked& asked) {
                    return asked.ended || asked.deadline == never;
                });
     }
@@ -234,7 +229,7 @@ class Asking {
         EXPECT_EQ(requests_.size(), 0u);
         EXPECT_EQ(unpublished_bytes_, 0u);
         EXPECT_EQ(uncounted_, 0u);
-        EXPECT_EQ(numsubs_.size(), 0u);
+        EXPECT_FALSE(owes_giving_up_) << "a question fails because the engine gave up, which it has not";
         std::size_t last = 0;
         for (Asked& asked : asked_) {
             const std::uint64_t number = number_of(asked);
@@ -401,8 +396,8 @@ class Asking {
                 EXPECT_GE(now_, counted.deadline);
                 break;
             case Status::NOT_CONNECTED:
-                // Also of one that is asked while the attempt that it led to fails at once.
-                EXPECT_TRUE(numsubs_given_up_) << why.text;
+                // Answered before the backend says so, in the same turn.
+                if (!numsubs_given_up_) owes_giving_up_ = true;
                 break;
             case Status::CLOSED:
                 EXPECT_TRUE(closing_);
@@ -438,11 +433,11 @@ class Asking {
     std::size_t open_ = 0, unpublished_bytes_ = 0, uncounted_ = 0;
     std::uint64_t last_order_ = 0, offered_ = 0;  // of replies
     Error refused_, gave_up_, gave_up_for_good_;
-    bool numsubs_given_up_ = false;
+    std::size_t in_hand_ = 0;  // questions that the backend has not taken yet: they may make it try again, in vain
+    bool numsubs_given_up_ = false, owes_giving_up_ = false;
     bool closing_ = false;
 
     Questions questions_{count_max, std::size_t{1} << 20};
-    Numsubs numsubs_;
     Requests requests_;
 };
 

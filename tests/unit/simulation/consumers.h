@@ -77,21 +77,21 @@ class Consumers {
     void unsubscribed(const Watched& one) { accounts_[one.inbox].passes_over = true; }
 
     // The fan-out is about to give that message to the subscriptions of `topic`.
-    void expect(const Topic& topic, const PushFrame& frame) {
+    // `stored`: in a large message that may be kept.
+    void expect(const Topic& topic, std::string_view channel, std::string_view payload, bool stored) {
         if (!topic.confirmed) {
-            if (frame.storage) coverage_("large, and nobody wants it any more");
+            if (stored) coverage_("large, and nobody wants it any more");
             return;
         }
         for (const Subscription* const subscription : topic.subscriptions()) {
             Watched& one = *static_cast<Watched*>(subscription->user_data());
-            one.came_in[number_of(frame.payload)] = one.activations;
+            one.came_in[number_of(payload)] = one.activations;
             Account& account = accounts_[one.inbox];
             ++account.count;
-            account.bytes += cost(one, frame.channel, frame.payload.size());
-            account.large |= frame.payload.size() >= large_min;
+            account.bytes += cost(one, channel, payload.size());
+            account.large |= payload.size() >= large_min;
         }
-        if (frame.storage)
-            shared_[{number_of(frame.payload), {topic.kind(), std::string(frame.name)}}].payload = frame.payload.data();
+        if (stored) shared_[{number_of(payload), {topic.kind(), std::string(topic.view())}}].payload = payload.data();
     }
 
     // What the inbox has, up to `capacity` events of it.

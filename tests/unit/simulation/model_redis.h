@@ -75,6 +75,11 @@ class ModelRedis {
     std::map<std::string, std::vector<std::uint64_t>>
         counted;  // what each NUMSUB saw; by its last channel, which names it
     bool hangs = false, full = false;
+    bool loses_probes = false;  // and delivers all else
+    // How often a pattern of ours has matched a channel for replies.
+    std::uint64_t pattern_matched_replies = 0;
+
+    static bool is_probe(std::string_view channel) { return channel.starts_with("__fanwire:probe:"); }
 
     std::shared_ptr<Connection> accept() {
         auto connection = std::make_shared<Connection>();
@@ -105,6 +110,7 @@ class ModelRedis {
 
     // Of one of the links, or of anybody; how many have received it.
     std::size_t publish(std::string_view channel, std::string_view framed) {
+        if (is_probe(channel)) return loses_probes ? 1 : deliver(channel, framed);
         const std::optional<frame::Head> head = frame::head_of(framed);
         const std::string_view payload = framed.substr(head ? head->size : 0);
         const std::uint64_t number = number_of(payload);
@@ -135,6 +141,8 @@ class ModelRedis {
                         append_command(other->to_client, {"message", channel, payload});
                     else
                         append_command(other->to_client, {"pmessage", target.second, channel, payload});
+                    if (target.first == TargetKind::pattern && frame::is_reply_channel(channel))
+                        ++pattern_matched_replies;
                 }
             }
         }

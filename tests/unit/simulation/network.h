@@ -31,6 +31,7 @@ class SimulatedNetwork final : public Network {
         return std::make_unique<SimulatedTimer>(timers_, std::move(callback));
     }
     TimeMs now() const override { return now_; }
+    std::uint64_t now_us() const override { return static_cast<std::uint64_t>(now_) * 1000; }
 
     // In the order in which they were made.
     SimulatedWire& wire(std::size_t which) { return *wires_.at(which); }

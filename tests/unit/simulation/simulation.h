@@ -1,6 +1,6 @@
-// The engine's parts, wired as the engine and its Redis backend wire them but without threads, sockets and time: both
-// links and their drivers over simulated wires, the tracker, the publish queue, the fan-out and inboxes against the
-// model of Redis. A seed decides everything.
+// The engine's parts without its threads, sockets and time: the Redis backend over simulated wires, the fan-out,
+// inboxes, requests and questions against the model of Redis, wired as the engine wires them. A seed decides
+// everything.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,10 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "core/backend/link_driver.h"
+#include "core/backend/redis.h"
 #include "core/fanout/fanout.h"
-#include "core/protocol/publishing.h"
-#include "core/protocol/subscribing.h"
 #include "tests/unit/simulation/asking.h"
 #include "tests/unit/simulation/consumers.h"
 #include "tests/unit/simulation/journal.h"
@@ -27,7 +25,7 @@
 
 namespace fanwire::core::simulation {
 
-class Simulation : private Link::Listener, private Subscribing::Listener {
+class Simulation : private BackendSink {
  public:
     Coverage coverage;
 
@@ -40,7 +38,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
             wire->others = steady_ || pick(2) ? other_addresses : pick(3);
             wire->memory_lacks = !steady_;
         }
-        start();
+        backend_.start();
         pump();
     }
     ~Simulation() override {
@@ -100,12 +98,11 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         note("subscribe", name);
         Watched& one = consumers_.add(kind, name, pick(2), share_);
         Topic* const first = fanout_.add(one.subscription);
-        if (first && subscribe_link_.state() == Link::State::ready) answered_.insert(one.target);
+        if (first && subscribe_ready_) answered_.insert(one.target);
         if (!first) {
             if (one.subscription->state() == SubscriptionState::active) one.activated(position_.at(one.target));
         } else {
-            needed();
-            subscribing_.want(*first, now_);
+            backend_.subscribe(*first);
             if (given_up_) fanout_.failed(*first, given_up_);
         }
     }
@@ -116,8 +113,8 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         if (subscribe_wire.collecting()) coverage("unsubscribed inside a large message");
         consumers_.unsubscribed(one);
         if (const TopicRef last = fanout_.remove(*one.subscription, {Status::UNSUBSCRIBED, "unsubscribed"})) {
-            subscribing_.unwant(*last, now_);
-            release();
+            backend_.unsubscribe(*last);
+            look_what_is_owed();
             topics_.forget_if_unused(*last);
         }
     }
@@ -134,8 +131,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
             unsent_bytes_ += batch_.add("", name, payload, nullptr, reinterpret_cast<void*>(published_), timeout);
             ++unsent_;
         }
-        needed();
-        publishing_.publish(batch_);
+        backend_.publish(batch_);
     }
     // See Asking. Most have a time, and few are large.
     void ask(const std::string& name, std::uint64_t expect, TimeMs timeout, std::size_t filling = 0) {
@@ -153,9 +149,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     }
     void reconnect() {
         note("the engine", "is told to connect");
-        if (given_up_) return revive();
-        publish_link_.retry(now_);
-        subscribe_link_.retry(now_);
+        backend_.reconnect();
     }
     // Large messages that another client publishes, so that only their delivery costs time here.
     void publish_elsewhere() {
@@ -195,8 +189,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
             wire->server_takes(SIZE_MAX);
             wire->client_takes(SIZE_MAX);
         }
-        pump_subscriptions(SIZE_MAX);
-        pump_publishes(SIZE_MAX);
+        pump(SIZE_MAX, SIZE_MAX);
         while (!redis.due.empty()) answer(false, false);
     }
     static std::string channel(std::uint32_t i) { return "c" + std::to_string(i); }
@@ -205,30 +198,39 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     static constexpr std::uint32_t channels = 4;
     static constexpr std::uint64_t elsewhere = 1'000'000'000'000;  // numbers beyond are not of our calls
 
-    struct Settings {
-        LinkConfig link;
-        Offline offline = Offline::queue;
-        TimeMs linger = 300, drain_wait = 1000;
-        bool revive_on_use = false;
-        Consumers::Limits limits;
+    struct Drawn {
+        Settings engine;
+        Consumers::Limits inboxes;
     };
     struct Published {
         std::string channel;
         std::size_t size = 0;
     };
-    Settings draw_settings() {
-        Settings drawn;
-        drawn.link.handshake = {"simulated", 0};
-        drawn.link.reconnect.max = 2000;
+    Drawn draw_settings() {
+        static const Settings usual = [] {
+            Options options;
+            for (const auto& [name, value] :
+                 std::initializer_list<std::pair<const char*, const char*>>{{"host", "redis.test"},
+                                                                            {"client_name", "simulated"},
+                                                                            {"server_info", "false"},
+                                                                            {"max_reconnect_delay_ms", "2000"},
+                                                                            {"unsubscribe_linger_ms", "300"},
+                                                                            {"drain_wait_ms", "1000"}})
+                options.set(name, value);
+            return options.resolve([](const char*) { return std::nullopt; });
+        }();
+        Drawn drawn{usual, {}};
         if (steady_) return drawn;
-        drawn.link.heartbeat_interval = 200 + pick(1000);
-        drawn.link.heartbeat_timeout = drawn.link.heartbeat_interval + 100 + pick(3000);
-        drawn.link.reconnect_attempts_max = pick(8) ? 0 : 1 + pick(6);
-        drawn.offline = pick(4) ? Offline::queue : Offline::fail;
-        drawn.linger = pick(3) ? 300 : 0;
-        drawn.drain_wait = pick(4) ? 1 + pick(2000) : 0;
-        drawn.revive_on_use = rarely(2);
-        for (InboxLimits& limits : drawn.limits) {
+        Settings& engine = drawn.engine;
+        engine.heartbeat_interval_ms = 200 + pick(1000);
+        engine.heartbeat_timeout_ms = engine.heartbeat_interval_ms + 100 + pick(3000);
+        engine.probe_interval_ms = pick(3) ? 0 : 500 + pick(3000);
+        engine.max_reconnect_attempts = pick(8) ? 0 : 1 + pick(6);
+        engine.offline = pick(4) ? Offline::queue : Offline::fail;
+        engine.unsubscribe_linger_ms = pick(3) ? 300 : 0;
+        engine.drain_wait_ms = pick(4) ? 1 + pick(2000) : 0;
+        engine.revive_on_use = rarely(2);
+        for (InboxLimits& limits : drawn.inboxes) {
             limits.overflow = pick(3) == 0 ? Overflow::conflate
                               : pick(2)    ? Overflow::drop_oldest
                                            : Overflow::drop_newest;
@@ -239,76 +241,141 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         return drawn;
     }
 
-    // ---- Of the links, as the Redis backend does it ----
+    // ---- What the backend reports, passed on as the engine does it ----
 
-    struct PublishSide : Link::Listener, Publishing::Listener {
-        explicit PublishSide(Simulation& s) : simulation(s) {}
-        void link_ready() override {
-            simulation.note("publish link", "ready");
-            simulation.hold();
-            simulation.asking_.publish_link_ready();
-            simulation.ready_ = true;
-        }
-        void link_lost(const Error& why) override {
-            simulation.expect_fault("publish link lost:", why);
-            simulation.asking_.publish_link_lost(why);
-        }
-        void numsub_answered(const Reply& reply) override { simulation.asking_.numsub_answered(reply); }
-        void link_failed(const Error& why, bool will_retry) override {
-            simulation.expect_fault("publish link failed:", why);
-            if (!will_retry) simulation.exhausted_ = why;
-        }
-        void link_retry(std::uint32_t, TimeMs) override {}
-        Simulation& simulation;
-    };
     // The model speaks the protocol faultlessly: who understands it otherwise has spoilt it.
     void expect_fault(const char* what, const Error& why) {
         note(what, why.text);
         EXPECT_TRUE(why.status != Status::PROTOCOL_ERROR) << why.text;
     }
-    void link_ready() override {
-        note("subscribe link", "ready");
-        ready_ = true;
-    }
-    // What a link reported is acted on at the end of the turn, as Node does it.
-    void turn_end() {
-        while (exhausted_ || ready_) {
-            const bool ready = std::exchange(ready_, false);
-            if (const Error why = std::exchange(exhausted_, {})) {
-                give_up(why);
-                continue;
-            }
-            if (ready) publish_link_.hurry(now_), subscribe_link_.hurry(now_);
-            flush();
+    void on_event(const BackendEvent& event) override {
+        using Kind = BackendEvent::Kind;
+        switch (event.kind) {
+            case Kind::links:
+                note("links", event.publish, event.subscribe);
+                publish_ready_ = event.publish;
+                if (std::exchange(subscribe_ready_, event.subscribe) && !event.subscribe) {
+                    position_.clear();
+                    answered_.clear();
+                }
+                return;
+            case Kind::publishable:
+                return begin_to_owe();
+            case Kind::connected:
+                EXPECT_TRUE(publish_ready_ && subscribe_ready_ && !std::exchange(connected_, true));
+                return;
+            case Kind::disconnected:
+                EXPECT_TRUE(std::exchange(connected_, false));
+                return expect_fault("disconnected:", event.why);
+            case Kind::connect_failed:
+                return expect_fault("an attempt failed:", event.why);
+            case Kind::gave_up:
+                return gave_up(event.why);
+            case Kind::revived:
+                return revived();
+            case Kind::reply_channel_confirmed:
+                answered_.insert(reply_target_);
+                asking_.confirmed();
+                return look_what_is_owed();
+            case Kind::reply_channel_refused:
+                answered_.insert(reply_target_);
+                asking_.refused(event.why);
+                return look_what_is_owed();
+            case Kind::reply_channel_lost:
+                return asking_.lost();
+            case Kind::probe_returned:
+                return coverage("a probe comes back");
+            case Kind::probe_failed:
+                return coverage("a probe fails");
+            case Kind::unpublishable:
+            case Kind::reconnecting:
+            case Kind::output_buffer:
+            case Kind::login_refused:
+            case Kind::probe_sent:
+            case Kind::probe_refused:
+            case Kind::probe_reset:
+                return;
         }
     }
-    void flush() {
-        subscribe_driver_.flush();
-        publish_driver_.flush();
+    void gave_up(const Error& why) {
+        EXPECT_FALSE(given_up_);
+        coverage("given up");
+        connected_ = false;
+        given_up_ = why;
+        answered_.clear();
+        asking_.give_up(why, settings_.engine.revive_on_use);
+        fanout_.failed_all(why);
     }
-    void start() {
-        subscribe_driver_.start();
-        publish_driver_.start();
-        turn_end();
+    void revived() {
+        coverage("revived");
+        given_up_ = {};
+        asking_.revive();
+        fanout_.wanted_again();
     }
-    void needed() {
-        if (publish_link_.state() == Link::State::ready && subscribe_link_.state() == Link::State::ready) return;
-        if (given_up_) {
-            if (settings_.revive_on_use) revive();
-            return;
+    void on_lost(std::span<Topic* const> topics, const Error& why, GapReason reason) override {
+        expect_fault("subscriptions are lost:", why);
+        fanout_.lost(topics, why, reason);
+    }
+    void on_confirmed(Topic& topic, GapReason reason) override {
+        const ModelRedis::Target target{topic.kind(), std::string(topic.view())};
+        note("confirmed", target.second);
+        answered_.insert(target);
+        const auto at = subscribe_wire.connection()->subscribed.find(target);
+        ASSERT_NE(at, subscribe_wire.connection()->subscribed.end()) << target.second << " is not subscribed";
+        position_[target] = std::max(position_[target], at->second);
+        std::set<Watched*> inactive;
+        for (const auto& one : consumers_.all())
+            if (one->target == target && one->subscription->state() != SubscriptionState::active)
+                inactive.insert(one.get());
+        fanout_.active(topic, reason);
+        for (Watched* one : inactive)
+            if (one->subscription->state() == SubscriptionState::active) one->activated(position_[target]);
+        look_what_is_owed();
+    }
+    void on_refused(Topic& topic, const Error& why) override {
+        note("refused", why.text);
+        coverage(status_label(why.status));
+        answered_.insert({topic.kind(), std::string(topic.view())});
+        fanout_.failed(topic, why);
+        look_what_is_owed();
+    }
+    void on_reply(std::string_view payload) override { asking_.receive(payload); }
+    void on_message(Topic* topic, std::string_view channel, std::string_view framed, MessageRef* shared) override {
+        EXPECT_FALSE(frame::is_reply_channel(channel) || ModelRedis::is_probe(channel)) << channel << " is our own";
+        std::string_view payload = framed;  // without what stands in front of a request's
+        if (const auto head = frame::head_of(framed)) {
+            payload.remove_prefix(head->size);
+            if (shared) coverage("a large request");
         }
-        publish_link_.needed(now_);
-        subscribe_link_.needed(now_);
+        const auto place = redis.place.find(number_of(payload));
+        ASSERT_TRUE(place != redis.place.end()) << "received what nobody has published";
+        if (!topic) return;
+        position_[{topic->kind(), std::string(topic->view())}] = place->second + 1;
+        consumers_.expect(*topic, channel, payload, shared != nullptr);
+        fanout_.message(*topic, channel, framed, 0, shared);
     }
-    void hold() {
-        if (settings_.drain_wait > 0 && subscribing_.tracker().awaited() > 0)
-            publishing_.hold(now_ + settings_.drain_wait);
-        owing_ = settings_.drain_wait > 0 && owes();
-        owing_until_ = now_ + settings_.drain_wait;
+    void on_settled(const SettledRun& run) override {
+        if (run.sink) return asking_.settled(run);
+        for (const Settled& publish : run.publishes)
+            outcomes_[reinterpret_cast<std::uintptr_t>(publish.user_data)].push_back(run.error.status);
+    }
+    void on_unqueued(std::size_t count, std::size_t bytes) override {
+        EXPECT_GE(unsent_, count);
+        unsent_ -= count;
+        unsent_bytes_ -= bytes;
+    }
+    void on_heard(NodeNumber) override { heard_ = true; }
+    void on_bytes(std::size_t in, std::size_t) override { bytes_in_ += in; }
+    void on_turn_end() override { fanout_.commit(); }
+
+    // ---- What is published in a break is for our own subscriptions, too ----
+
+    void begin_to_owe() {
+        owing_ = settings_.engine.drain_wait_ms > 0 && owes();
+        owing_until_ = now_ + settings_.engine.drain_wait_ms;
         if (owing_ && unsent_ > 0) coverage("queued publishes wait for subscriptions");
     }
-    void release() {
-        if (publishing_.held() && subscribing_.tracker().awaited() == 0) publishing_.release();
+    void look_what_is_owed() {
         if (owing_) owing_ = owes();
     }
     // Whether Redis has not answered yet for one of those that were wanted before the subscribe link was ready.
@@ -317,120 +384,27 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
             if (!one->subscription->abandoned() && !answered_.contains(one->target)) return true;
         return reply_topic_ && !answered_.contains(reply_target_);
     }
+    void check_written(std::string_view bytes) {
+        constexpr std::string_view head = "\r\nPUBLISH\r\n";
+        std::size_t at = owing_ ? bytes.find(head) : std::string_view::npos;
+        for (; at != std::string_view::npos; at = bytes.find(head, at + 1)) {
+            const std::string_view channel = bytes.substr(bytes.find('\n', at + head.size()) + 1);
+            if (ModelRedis::is_probe(channel)) continue;  // goes in front of what is held
+            EXPECT_GE(now_, owing_until_) << "publishes are sent before our own subscriptions are confirmed";
+            return coverage("publishes are sent when drain_wait_ms has passed");
+        }
+    }
+
     // The channel for replies is none of the fan-out's topics.
     void listen() {
         note("the reply channel", "is wanted");
         reply_topic_ = Topic::make(TargetKind::channel, reply_target_.second, 0);
-        if (subscribe_link_.state() == Link::State::ready) answered_.insert(reply_target_);
-        subscribing_.want(*reply_topic_, now_);
+        if (subscribe_ready_) answered_.insert(reply_target_);
+        backend_.listen(reply_topic_);
     }
     // What requests are to be published goes to the queue with the turn.
     void take_asked() {
-        if (!asked_batch_.empty()) publishing_.publish(asked_batch_);
-    }
-    void pump_publishes(std::size_t writable) {
-        take_asked();
-        publish_wire.take(writable);
-        publish_driver_.flush();
-        turn_end();
-        const bool waits = owing_ && now_ < owing_until_;
-        if (!waits && publish_link_.state() == Link::State::ready) {
-            EXPECT_TRUE(unsent_ == 0 || publish_wire.blocked()) << "publishes wait for nothing";
-        }
-    }
-    void pump_subscriptions(std::size_t writable) {
-        subscribe_wire.take(writable);
-        subscribe_driver_.flush();
-        turn_end();
-    }
-    void check_written(std::string_view bytes) {
-        if (!owing_ || bytes.find("\r\nPUBLISH\r\n") == std::string_view::npos) return;
-        EXPECT_GE(now_, owing_until_) << "publishes are sent before our own subscriptions are confirmed";
-        coverage("publishes are sent when drain_wait_ms has passed");
-    }
-    void revive() {
-        coverage("revived");
-        given_up_ = {};
-        asking_.revive();
-        fanout_.wanted_again();
-        start();
-    }
-    void link_lost(const Error& why) override {
-        expect_fault("subscribe link lost:", why);
-        position_.clear();
-        answered_.clear();
-        asking_.lost();
-    }
-    void lost(std::span<Topic* const> topics, const Error& why) noexcept override {
-        fanout_.lost(topics, why, GapReason::reconnect);
-    }
-    void link_failed(const Error& why, bool will_retry) override {
-        expect_fault("subscribe link failed:", why);
-        if (!will_retry) exhausted_ = why;
-    }
-    void link_retry(std::uint32_t, TimeMs) override {}
-    void give_up(const Error& why) {
-        if (given_up_) return;
-        coverage("given up");
-        given_up_ = why;
-        if (subscribe_link_.state() == Link::State::ready) asking_.lost();
-        answered_.clear();
-        publish_link_.give_up(why, now_);
-        subscribe_link_.give_up(why, now_);
-        flush();
-        asking_.give_up(why, settings_.revive_on_use);
-        fanout_.failed_all(why);
-    }
-    void confirmed(Topic& topic) override {
-        const ModelRedis::Target target{topic.kind(), std::string(topic.view())};
-        note("confirmed", target.second);
-        answered_.insert(target);
-        const auto at = subscribe_wire.connection()->subscribed.find(target);
-        ASSERT_NE(at, subscribe_wire.connection()->subscribed.end()) << target.second << " is not subscribed";
-        if (&topic == reply_topic_.get()) {
-            asking_.confirmed();
-            return release();
-        }
-        position_[target] = std::max(position_[target], at->second);
-        std::set<Watched*> inactive;
-        for (const auto& one : consumers_.all())
-            if (one->target == target && one->subscription->state() != SubscriptionState::active)
-                inactive.insert(one.get());
-        fanout_.active(topic);
-        for (Watched* one : inactive)
-            if (one->subscription->state() == SubscriptionState::active) one->activated(position_[target]);
-        release();
-    }
-    void refused(Topic& topic, const Error& why) override {
-        note("refused", why.text);
-        coverage(status_label(why.status));
-        answered_.insert({topic.kind(), std::string(topic.view())});
-        if (&topic == reply_topic_.get())
-            asking_.refused(why);
-        else
-            fanout_.failed(topic, why);
-        release();
-    }
-    void message(const PushFrame& received, Topic* topic) override {
-        if ((!topic || received.kind == TargetKind::pattern) && frame::is_reply_channel(received.channel)) {
-            if (received.name == reply_target_.second)
-                asking_.receive(received.payload);
-            else
-                coverage("a pattern matches the reply channel");
-            return;
-        }
-        PushFrame frame = received;  // without what stands in front of a request's payload
-        if (const auto head = frame::head_of(received.payload)) {
-            frame.payload.remove_prefix(head->size);
-            if (frame.storage) coverage("a large request");
-        }
-        const auto place = redis.place.find(number_of(frame.payload));
-        ASSERT_TRUE(place != redis.place.end()) << "received what nobody has published";
-        position_[{frame.kind, std::string(frame.name)}] = place->second + 1;
-        if (!topic) return;
-        consumers_.expect(*topic, frame);
-        MessageRef storage = MessageRef::share(frame.storage);
-        fanout_.message(*topic, received.channel, received.payload, 0, storage ? &storage : nullptr);
+        if (!asked_batch_.empty()) backend_.publish(asked_batch_);
     }
 
     // ---- The schedule ----
@@ -455,9 +429,19 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         if (pick(3)) return {TargetKind::channel, channel(pick(channels))};
         return {TargetKind::pattern, patterns[pick(6)]};
     }
-    void pump() {
-        pump_publishes(pick(4) ? SIZE_MAX : pick(100));
-        pump_subscriptions(pick(4) ? SIZE_MAX : pick(100));
+    void pump() { pump(pick(4) ? SIZE_MAX : pick(100), pick(4) ? SIZE_MAX : pick(100)); }
+    // What was asked for is sent, as far as the wires take it.
+    void pump(std::size_t publish_takes, std::size_t subscribe_takes) {
+        take_asked();
+        publish_wire.take(publish_takes);
+        subscribe_wire.take(subscribe_takes);
+        backend_.flush();
+        // What has all been answered in the very turn in which the subscribe link is lost is owed again: the backend
+        // acts at the turn's end. The probe's channel is awaited as well, which is the backend's own.
+        const bool waits = now_ < owing_until_ && (owing_ || owes() || settings_.engine.probe_interval_ms > 0);
+        if (!waits && publish_ready_) {
+            EXPECT_TRUE(unsent_ == 0 || publish_wire.blocked()) << "publishes wait for nothing";
+        }
     }
 
     void step() {
@@ -577,9 +561,10 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     }
     void client_takes(SimulatedWire& wire) { wire.client_takes(some_of(wire)); }
     void break_off() {
-        if (rarely(4)) {  // as after a failed probe
-            subscribe_link_.renew({Status::CONNECTION_LOST, "not to be trusted"}, now_);
-            return subscribe_driver_.flush();
+        if (rarely(4)) {  // both links are renewed when this is found out
+            note("probes", redis.loses_probes ? "come back" : "are lost");
+            redis.loses_probes = !redis.loses_probes;
+            return;
         }
         const bool restart = rarely(3);
         note(restart ? "the server" : "a connection", restart ? "restarts" : "breaks");
@@ -637,7 +622,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
 
     void settle() {
         note("everything", "works again");
-        redis.hangs = redis.full = false;
+        redis.hangs = redis.full = redis.loses_probes = false;
         redis.error.clear();
         redis.publish_error.clear();
         redis.numsub_error.clear();
@@ -647,11 +632,33 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
             flow();
             drain_all();
             if (testing::Test::HasFailure()) return;
-            const bool ready = publish_link_.state() == Link::State::ready && subscribing_.tracker().settled();
-            if (publishing_.queue().unsettled() == 0 && (given_up_ || ready) && asking_.at_rest()) return;
+            if (backend_.unsettled() == 0 && (given_up_ || is_ready()) && asking_.at_rest()) return;
             advance(100);
         }
         FAIL() << "it does not come to rest";
+    }
+
+    bool is_ready() const {
+        if (!connected_ || subscribed() != wanted()) return false;
+        return std::all_of(consumers_.all().begin(), consumers_.all().end(), [](const auto& one) {
+            return one->subscription->abandoned() || one->subscription->state() == SubscriptionState::active;
+        });
+    }
+    std::set<ModelRedis::Target> wanted() const {
+        std::set<ModelRedis::Target> all;
+        if (given_up_) return all;
+        if (reply_topic_) all.insert(reply_target_);
+        for (const auto& one : consumers_.all())
+            if (!one->subscription->abandoned()) all.insert(one->target);
+        return all;
+    }
+    // But for the probe's channel, which is the backend's own.
+    std::set<ModelRedis::Target> subscribed() const {
+        std::set<ModelRedis::Target> all;
+        for (const auto& connection : redis.connections)
+            for (const auto& [target, since] : connection->subscribed)
+                if (!ModelRedis::is_probe(target.second)) all.insert(target);
+        return all;
     }
 
     void close() {
@@ -659,21 +666,17 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         if (subscribe_wire.collecting()) coverage("closed inside a large message");
         take_asked();
         asking_.close();
-        publishing_.fail_all({Status::CLOSED, "closed"});
-        publish_driver_.stop();
-        subscribe_driver_.stop();
+        backend_.stop({Status::CLOSED, "closed"});
         fanout_.remove_all({Status::CLOSED, "closed"});
         drain_all();
         for (const auto& one : consumers_.all()) EXPECT_TRUE(one->ended) << one->target.second << " has no ENDED";
-        EXPECT_EQ(publishing_.queue().unsettled(), 0u);
+        EXPECT_EQ(backend_.unsettled(), 0u);
         asking_.check();
         check_publishes();
         consumers_.check_kept();
     }
 
     void check_subscriptions() {
-        std::set<ModelRedis::Target> wanted, subscribed;
-        if (reply_topic_ && !given_up_) wanted.insert(reply_target_);
         for (const auto& one : consumers_.all()) {
             if (one->subscription->abandoned()) {
                 EXPECT_TRUE(one->ended) << one->target.second << " has no ENDED";
@@ -685,14 +688,13 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
                 EXPECT_FALSE(one->active);
                 continue;
             }
-            wanted.insert(one->target);
             EXPECT_TRUE(one->active) << one->target.second;
             EXPECT_EQ(one->subscription->state(), SubscriptionState::active);
             consumers_.check_end(*one);
         }
-        for (const auto& connection : redis.connections)
-            for (const auto& [target, since] : connection->subscribed) subscribed.insert(target);
-        EXPECT_TRUE(subscribed == wanted) << subscribed.size() << " are subscribed, " << wanted.size() << " wanted";
+        EXPECT_TRUE(subscribed() == wanted())
+            << subscribed().size() << " are subscribed, " << wanted().size() << " wanted";
+        if (redis.pattern_matched_replies > 0) coverage("a pattern matches the reply channel");
     }
 
     void check_publishes() {
@@ -706,8 +708,8 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
         EXPECT_EQ(unsent_, 0u);
         EXPECT_EQ(unsent_bytes_, 0u);
         EXPECT_EQ(outcomes_.size(), published_);
-        EXPECT_EQ(publish_in_, publish_wire.in_passed);
-        EXPECT_EQ(subscribe_in_, subscribe_wire.in_passed);
+        EXPECT_EQ(bytes_in_, publish_wire.in_passed + subscribe_wire.in_passed);
+        EXPECT_EQ(heard_, subscribe_wire.in_passed > 0);
         std::size_t last = 0;
         for (const auto& [number, all] : outcomes_) {
             ASSERT_EQ(all.size(), 1u) << "publish " << number;
@@ -750,7 +752,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     TimeMs now_ = 0;
     const Trace trace_;
     std::mt19937 random_;
-    const Settings settings_;
+    const Drawn settings_;
 
  public:
     ModelRedis redis;
@@ -759,42 +761,21 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
     const std::shared_ptr<EngineShare> share_ = std::make_shared<EngineShare>();
     Topics topics_;
     Fanout fanout_{topics_, share_->metrics, 0};
-    PublishSide publish_side_{*this};
     std::map<std::uintptr_t, std::vector<Status>> outcomes_;
     std::size_t unsent_ = 0, unsent_bytes_ = 0;
     PublishBatch batch_;
     Error given_up_;
-    Login login_;
-    Publishing publishing_{
-        settings_.offline, publish_side_,
-        [this](const SettledRun& run) {
-            if (run.sink) return asking_.settled(run);
-            for (const Settled& publish : run.publishes)
-                outcomes_[reinterpret_cast<std::uintptr_t>(publish.user_data)].push_back(run.error.status);
-        },
-        [this](std::size_t count, std::size_t bytes) {
-            EXPECT_GE(unsent_, count);
-            unsent_ -= count;
-            unsent_bytes_ -= bytes;
-        }};
-    Subscribing subscribing_{settings_.linger, settings_.link.reconnect.max, topics_, *this, &fanout_.pool()};
-    Link publish_link_{settings_.link, [this] { return draw(); }, login_, publishing_, publish_side_};
-    Link subscribe_link_{settings_.link, [this] { return draw(); }, login_, subscribing_, *this};
     SimulatedNetwork network_{now_, redis, random_, coverage};
-    const Endpoint endpoint_;
-    std::size_t publish_in_ = 0, subscribe_in_ = 0;  // bytes, as the drivers count them
-    LinkDriver publish_driver_{network_, endpoint_, publish_link_,
-                               [this](std::size_t in, std::size_t) { publish_in_ += in; }, [this] { turn_end(); }};
-    LinkDriver subscribe_driver_{network_, endpoint_, subscribe_link_,
-                                 [this](std::size_t in, std::size_t) { subscribe_in_ += in; }, [this] { turn_end(); }};
-    bool ready_ = false;  // a link has become, and the other one has not heard of it
-    Error exhausted_;     // a link's last attempt has failed so
+    RedisBackend backend_{settings_.engine, network_, [this] { return draw(); }, 7, topics_, fanout_.pool(), *this};
+    bool publish_ready_ = false, subscribe_ready_ = false, connected_ = false;
+    std::size_t bytes_in_ = 0;
+    bool heard_ = false;  // anything on the subscribe link
 
  public:
     SimulatedWire &publish_wire = network_.wire(0), &subscribe_wire = network_.wire(1);
 
  private:
-    Consumers consumers_{settings_.limits, redis, coverage, trace_};
+    Consumers consumers_{settings_.inboxes, redis, coverage, trace_};
     const ModelRedis::Target reply_target_{TargetKind::channel, frame::reply_channel(Asking::id())};
     TopicRef reply_topic_;  // null until it is wanted
     PublishBatch asked_batch_;
@@ -803,7 +784,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
                    redis,
                    coverage,
                    trace_,
-                   {[this] { listen(); }, [this] { needed(); },
+                   {[this] { listen(); }, [this] { backend_.needed(); },
                     [this](const std::string& name, const std::string& framed, const std::shared_ptr<OutcomeSink>& sink,
                            std::uint64_t number, std::uint32_t timeout) {
                         asked_batch_.taken_at = now_;
@@ -812,7 +793,7 @@ class Simulation : private Link::Listener, private Subscribing::Listener {
                             asked_batch_.add("", name, framed, sink, reinterpret_cast<void*>(number), timeout);
                         ++unsent_;
                     },
-                    [this](std::string_view command) { publishing_.ask_numsub(command); },
+                    [this](std::unique_ptr<Numsub>& question) { backend_.ask(question); },
                     [this](std::uint32_t n) { return pick(n); }}};
     // Of what is subscribed on the present connection: up to where in the log the client has received.
     std::map<ModelRedis::Target, std::size_t> position_;
