@@ -5,7 +5,7 @@ usage() {
     cat <<'TEXT'
 Usage: packaging/test.sh [--quick] [--only SUITE]... [--fuzz MINUTES] [--chaos MINUTES] [--soak RECONNECTS]
        packaging/test.sh --simulate COUNT
-       packaging/test.sh --servers | --mutants | --packages
+       packaging/test.sh --servers | --mutants | --packages | --free-threaded
 
 Installs what the tests need (Debian's packages, by apt; as root or with sudo), builds everything under build/, and
 runs all tests. Servers are started by the tests themselves, on free ports. The suites, in this order:
@@ -38,6 +38,9 @@ runs all tests. Servers are started by the tests themselves, on free ports. The 
                  Bun, Deno, bundlers and test runners; the wheels of all targets, for three versions of Python; both used over
                  TLS in clean systems (packaging/try.sh); Debian's packages, with lintian, here and in Debian 13; the workflows
                  and the recipes for conan and vcpkg
+  --free-threaded
+                 only this: the tests of Python with many threads, and of each interface, in a CPython without a GIL, under the
+                 thread sanitizer (packaging/free_threaded.sh, which compiles that CPython: half an hour the first time)
   --mutants      only this: bugs are planted into a copy of core/ and capi/, one build has them all, and for each the tests
                  of C++ run until one finds it; fails when fewer than 90 % are found (tests/mutants/README.md)
   --help         this text
@@ -67,6 +70,7 @@ while [ $# -gt 0 ]; do
         --servers) suites+=(servers); servers_all=yes ;;
         --mutants) suites+=(mutants) ;;
         --packages) suites+=(packages) ;;
+        --free-threaded) suites+=(free_threaded) ;;
         --simulate=*) simulate=${1#*=}; suites+=(simulate) ;;
         -h | --help) usage; exit 0 ;;
         *) printf 'test.sh: unknown argument %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
@@ -82,7 +86,7 @@ for suite in "${suites[@]}"; do
         echo "test.sh: --simulate takes a number of schedules, not \"$simulate\"" >&2
         exit 2
     fi
-    case " ${all_suites[*]} chaos soak mutants packages " in
+    case " ${all_suites[*]} chaos soak mutants packages free_threaded " in
         *" $suite "*) ;;
         *) echo "test.sh: there is no suite \"$suite\"; there are ${all_suites[*]}" >&2; exit 2 ;;
     esac
@@ -368,6 +372,11 @@ suite_packages() {
     grep -a '    | ' "$step_log" || true
     run packages "Debian packages" "$root/packaging/deb.sh" --targets here,trixie && add packages 1 0 0
     run packages "workflows, conan and vcpkg" "$root/packaging/recipes.sh" && add packages 1 0 0
+}
+
+suite_free_threaded() {
+    run free_threaded "tests without a GIL" "$root/packaging/free_threaded.sh" || return 0
+    add free_threaded "$(sed -nE 's/^ *\| ([0-9]+) passed.*/\1/p' "$step_log")" 0 0
 }
 
 # Each bug that is found counts as a test that passed.

@@ -8,8 +8,8 @@ Usage: packaging/wheel.sh [--targets LIST] [--pythons LIST] [--sdist]
 Makes wheels in build/wheel/packages: for each target and each version of Python one. Nothing is published.
 
   --targets LIST   comma-separated, or "all"; see packaging/deps.sh, which builds what they link; default: linux-x64-gnu
-  --pythons LIST   comma-separated versions (3.11,3.13), or "all" for those of which this machine or Debian has the
-                   headers; default: that of python3
+  --pythons LIST   comma-separated versions (3.11,3.13,3.14t), or "all" for those of which this machine or Debian has
+                   the headers; a "t": free-threaded; default: that of python3
   --sdist          the source distribution too, with the engine's sources inside
   --help           this text
 
@@ -38,7 +38,7 @@ wheel=$root/build/wheel
 packages=$wheel/packages
 tools=$wheel/tools
 wheel_bytes_max=$((5 * 1024 * 1024))
-all_pythons=3.11,3.12,3.13,3.14,3.15
+all_pythons=3.11,3.12,3.13,3.14,3.14t,3.15
 
 need_build_tools
 need python3-venv python_usable python3
@@ -90,7 +90,8 @@ debian_headers() {
     echo "$dir/usr/include/python$version;$dir/usr/include"
 }
 
-headers() { local_headers "$1" || debian_headers "$1"; }
+# Free-threaded builds have the same headers, but for one line of pyconfig.h, which the compiler is told instead.
+headers() { local_headers "${1%t}" || debian_headers "${1%t}"; }
 
 # ---- Wheels ----------------------------------------------------------------------------------------------
 
@@ -109,16 +110,19 @@ extension_suffix() {
 
 # One folder for all versions of a target: the engine is compiled once.
 build_extension() {
-    local target=$1 version=$2 include=$3 build=$wheel/$1
+    local target=$1 version=$2 include=$3 build=$wheel/$1 free_threaded=OFF
+    case $version in *t) free_threaded=ON ;; esac
     cmake -S "$root/bindings/python" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
         -DCMAKE_TOOLCHAIN_FILE="$root/build/deps/$target/toolchain.cmake" -DCMAKE_MODULE_LINKER_FLAGS=-s \
         -Dpybind11_DIR="$("$tools/bin/pybind11-config" --cmakedir)" -DFANWIRE_PYTHON_INCLUDE="$include" \
+        -DFANWIRE_PYTHON_FREE_THREADED=$free_threaded \
         -DFANWIRE_PYTHON_SUFFIX="$(extension_suffix "$target" "$version")" && cmake --build "$build" --target _native
 }
 
 make_wheel() {
     local target=$1 version=$2 tag extension file
-    tag=cp${version/./}-cp${version/./}-$(platform_tag "$target")
+    local abi=cp${version/./}
+    tag=${abi%t}-$abi-$(platform_tag "$target")
     extension=$wheel/$target/_native$(extension_suffix "$target" "$version")
     check_glibc "$extension" &&
         "$tools/bin/python" "$root/packaging/wheel.py" --tag "$tag" --extension "$extension" --target "$target" --out "$packages" || return
@@ -149,7 +153,7 @@ case $pythons in
 esac
 IFS=, read -ra pythons <<<"$pythons"
 for version in "${pythons[@]}"; do
-    [[ $version =~ ^3\.[0-9]+$ ]] || die "--pythons takes versions such as 3.13, not \"$version\""
+    [[ $version =~ ^3\.[0-9]+t?$ ]] || die "--pythons takes versions such as 3.13 or 3.14t, not \"$version\""
     if ! include=$(headers "$version" 2>"$logs/headers-$version.log"); then
         [ -n "${wanted-yes}" ] && die "no headers of Python $version; see $logs/headers-$version.log"
         log "Python $version: neither this machine nor Debian has its headers; left out"

@@ -132,6 +132,7 @@ std::unique_ptr<Subscription> Engine::subscribe(py::handle name, bool is_pattern
     Target* target = nullptr;
     if (!receiver.is_none()) {
         set_names(receiver, is_pattern ? py::object() : text, is_pattern ? text : py::object());
+        Section section(inbox.lock());
         target = inbox.targets().add(receiver);
     } else {
         inbox.set_names(is_pattern ? py::object() : text, is_pattern ? text : py::object());
@@ -141,6 +142,7 @@ std::unique_ptr<Subscription> Engine::subscribe(py::handle name, bool is_pattern
     const int status = subscribe(&handle, handle_, bytes.data(), bytes.size(), inbox.handle(), target);
     if (status == FANWIRE_OK) return std::make_unique<Subscription>(handle);
     const Failure failure{status, fanwire_last_error()};
+    Section section(inbox.lock());
     if (target != nullptr) inbox.targets().remove(target);
     throw failure;
 }

@@ -24,6 +24,16 @@ namespace {
 
 PyObject* future_mark = nullptr;  // the module's, never freed
 
+py::object make_lock() {
+#ifdef Py_GIL_DISABLED
+    auto lock = py::reinterpret_steal<py::object>(PyObject_CallNoArgs(reinterpret_cast<PyObject*>(&PyBaseObject_Type)));
+    if (!lock) throw py::error_already_set();
+    return lock;
+#else
+    return py::none();
+#endif
+}
+
 py::object describe(const fanwire_event& event) {
     py::object text = py::none();
     if (event.text != nullptr) {
@@ -138,7 +148,8 @@ void support_garbage_collection(PyHeapTypeObject* heap_type) {
 
 Inbox::Inbox(const Options& options, std::size_t capacity, std::shared_ptr<Waker> waker, std::uint64_t key,
              py::handle decode)
-    : waker_(std::move(waker)),
+    : lock_(make_lock()),
+      waker_(std::move(waker)),
       source_{key, false},
       capacity_(capacity),
       decoder_(decode.is_none() ? nullptr : decode.ptr()) {
@@ -178,6 +189,7 @@ void Inbox::release_objects() {
 }
 
 void Inbox::set_names(py::object channel, py::object pattern) {
+    Section section(lock());
     channel_ = std::move(channel);
     pattern_ = std::move(pattern);
 }
@@ -198,7 +210,12 @@ void Inbox::refill(std::size_t limit) {
 }
 
 int Inbox::deliver(PyObject* on_event, PyObject* on_trouble, bool catch_all) {
-    if (!deliver_rest(on_event, on_trouble, catch_all)) return -1;
+    Section section(lock());
+    return deliver_all(section, on_event, on_trouble, catch_all);
+}
+
+int Inbox::deliver_all(Section& section, PyObject* on_event, PyObject* on_trouble, bool catch_all) {
+    if (!deliver_rest(section, on_event, on_trouble, catch_all)) return -1;
     const auto refill_all = [this] {
         refill(capacity_);
         settled_.reserve(settled_.size() + count_);
@@ -206,37 +223,42 @@ int Inbox::deliver(PyObject* on_event, PyObject* on_trouble, bool catch_all) {
     };
     if (guarded(refill_all) == nullptr) return -1;
     const bool full = count_ == capacity_;
-    if (!deliver_rest(on_event, on_trouble, catch_all)) return -1;
+    if (!deliver_rest(section, on_event, on_trouble, catch_all)) return -1;
     return full ? 1 : 0;
 }
 
-// A handler may come here again, and then find the rest of the batch.
-bool Inbox::deliver_rest(PyObject* on_event, PyObject* on_trouble, bool catch_all) {
+// A handler may come here again, or another thread meanwhile, and then find the rest of the batch.
+bool Inbox::deliver_rest(Section& section, PyObject* on_event, PyObject* on_trouble, bool catch_all) {
     while (next_ < count_) {
         fanwire_event& event = batch_[next_++];
-        const bool ok = event.kind == FANWIRE_EVENT_MESSAGE ? deliver_message(event, on_event, on_trouble, catch_all)
-                                                            : deliver_event(event, on_event);
+        const bool ok = event.kind == FANWIRE_EVENT_MESSAGE
+                            ? deliver_message(section, event, on_event, on_trouble, catch_all)
+                            : deliver_event(section, event, on_event);
         if (!ok) return false;
     }
     decoder_.forget();
     return true;
 }
 
-bool Inbox::deliver_message(fanwire_event& event, PyObject* on_event, PyObject* on_trouble, bool catch_all) {
+bool Inbox::deliver_message(Section& section, fanwire_event& event, PyObject* on_event, PyObject* on_trouble,
+                            bool catch_all) {
     const auto* target = static_cast<const Target*>(event.user_data);
     auto* receiver = target == nullptr ? nullptr : reinterpret_cast<Receiver*>(target->object);
-    if (receiver == nullptr || receiver->stopped || receiver->handler == nullptr) {
+    PyObject* handler = receiver == nullptr ? nullptr : handler_of(receiver);
+    if (handler == nullptr) {
         fanwire_events_release(&event, sizeof event, 1);
         return true;
     }
     PyObject* message = make_message(event, receiver->channel, receiver->pattern, replier_.ptr());
-    if (message == nullptr) return false;
+    if (message == nullptr) {
+        Py_DECREF(handler);
+        return false;
+    }
     PyObject* owner = reinterpret_cast<PyObject*>(receiver);
-    PyObject* handler = receiver->handler;
     Py_INCREF(owner);
-    Py_INCREF(handler);
     PyObject* failure = nullptr;
     bool ok = !decoder_.on() || decoder_.decode(message, &failure);
+    section.leave();
     if (failure != nullptr) {
         ok = deliver_failure(on_event, owner, message, failure);
         Py_DECREF(failure);
@@ -250,10 +272,11 @@ bool Inbox::deliver_message(fanwire_event& event, PyObject* on_event, PyObject* 
     Py_DECREF(handler);
     Py_DECREF(owner);
     Py_DECREF(message);
+    section.enter();
     return ok;
 }
 
-bool Inbox::deliver_event(const fanwire_event& event, PyObject* on_event) {
+bool Inbox::deliver_event(Section& section, const fanwire_event& event, PyObject* on_event) {
     auto* target = static_cast<Target*>(event.user_data);
     PyObject* object = target == nullptr || target->object == nullptr ? Py_None : target->object;
     Py_INCREF(object);
@@ -270,6 +293,7 @@ bool Inbox::deliver_event(const fanwire_event& event, PyObject* on_event) {
         }
     } else {
         PyObject* described = guarded([&] { return describe(event).release().ptr(); });
+        section.leave();
         PyObject* arguments[] = {nullptr, object, described};
         PyObject* result = described == nullptr ? nullptr
                                                 : PyObject_Vectorcall(on_event, arguments + 1,
@@ -277,16 +301,20 @@ bool Inbox::deliver_event(const fanwire_event& event, PyObject* on_event) {
         if (result == nullptr) settled = -1;
         Py_XDECREF(result);
         Py_XDECREF(described);
+        section.enter();
     }
     Py_DECREF(object);
     return settled >= 0;
 }
 
 bool Inbox::call_back() {
+    Section section(lock());
     while (next_settled_ < settled_.size()) {
         PyObject* object = settled_[next_settled_++];
+        section.leave();
         const bool called = python::call_back(to_outcome(object));
         Py_DECREF(object);
+        section.enter();
         if (!called) return false;
     }
     settled_.clear();
@@ -295,6 +323,7 @@ bool Inbox::call_back() {
 }
 
 py::list Inbox::take(std::size_t limit) {
+    Section section(lock());
     if (put_back_ && limit > 0) {
         py::list list;
         list.append(std::exchange(put_back_, py::object()));
@@ -307,6 +336,7 @@ py::list Inbox::take(std::size_t limit) {
 }
 
 py::list Inbox::take_messages(std::size_t limit) {
+    Section section(lock());
     py::list list;
     while (list.size() < limit && !put_back_) {
         if (next_ == count_) refill(capacity_);
@@ -352,6 +382,7 @@ bool Inbox::wait(std::uint64_t timeout_ms) {
 
 py::list Inbox::target_objects() const {
     py::list objects;
+    Section section(lock());
     targets_.for_each([&](PyObject* object) { objects.append(py::handle(object)); });
     return objects;
 }

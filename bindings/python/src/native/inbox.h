@@ -8,6 +8,7 @@
 #include "decoder.h"
 #include "failure.h"
 #include "options.h"
+#include "section.h"
 #include "targets.h"
 #include "waker.h"
 
@@ -32,7 +33,10 @@ class Inbox {
     int deliver(PyObject* on_event, PyObject* on_trouble, bool catch_all);
 
     // Whether there are outcomes whose callbacks are to be called.
-    bool has_settled() const { return next_settled_ < settled_.size(); }
+    bool has_settled() const {
+        Section section(lock());
+        return next_settled_ < settled_.size();
+    }
     // Calls them, as a turn of the event loop: no task may be running. False with a Python error set.
     bool call_back();
 
@@ -49,12 +53,18 @@ class Inbox {
     // What the messages of its one subscription have as channel or pattern (null: neither is known).
     void set_names(py::object channel, py::object pattern);
 
+    // Whose section keeps other threads out of all this; anything, where there is a GIL.
+    PyObject* lock() const { return lock_.ptr(); }
+    // Needs the section of lock().
     Targets& targets() { return targets_; }
     // The objects that events are still to come for: subscriptions with a handler, and outcomes.
     py::list target_objects() const;
 
     // The Publisher through which its messages are answered. It must not lead back here.
-    void set_replier(py::object replier) { replier_ = std::move(replier); }
+    void set_replier(py::object replier) {
+        Section section(lock());
+        replier_ = std::move(replier);
+    }
 
     // For the garbage collector.
     int traverse(visitproc visit, void* arg) const;
@@ -66,10 +76,13 @@ class Inbox {
     void release_batch();
     void refill(std::size_t limit);
     PyObject* take_item();
-    bool deliver_message(fanwire_event& event, PyObject* on_event, PyObject* on_trouble, bool catch_all);
-    bool deliver_rest(PyObject* on_event, PyObject* on_trouble, bool catch_all);
-    bool deliver_event(const fanwire_event& event, PyObject* on_event);
+    int deliver_all(Section& section, PyObject* on_event, PyObject* on_trouble, bool catch_all);
+    bool deliver_message(Section& section, fanwire_event& event, PyObject* on_event, PyObject* on_trouble,
+                         bool catch_all);
+    bool deliver_rest(Section& section, PyObject* on_event, PyObject* on_trouble, bool catch_all);
+    bool deliver_event(Section& section, const fanwire_event& event, PyObject* on_event);
 
+    const py::object lock_;
     const std::shared_ptr<Waker> waker_;
     Waker::Source source_;
     fanwire_inbox* handle_ = nullptr;

@@ -1,13 +1,19 @@
 #include "log.h"
 
+#include <atomic>
 #include <chrono>
+#include <memory>
 #include <utility>
 
 namespace fanwire::python {
 
 LogQueue& LogQueue::of_process() {
-    static LogQueue* queue = nullptr;
-    if (queue == nullptr || queue->generation_ != fork_generation()) queue = new LogQueue;
+    static std::atomic<LogQueue*> of_all = nullptr;
+    LogQueue* queue = of_all.load();
+    while (queue == nullptr || queue->generation_ != fork_generation()) {
+        auto own = std::unique_ptr<LogQueue>(new LogQueue);
+        if (of_all.compare_exchange_strong(queue, own.get())) return *own.release();  // a parent's stays as it is
+    }
     return *queue;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "publisher.h"
+#include "section.h"
 
 namespace fanwire::python {
 
@@ -37,6 +38,7 @@ std::size_t free_count = 0;
 using Getter = int (*)(const fanwire_message*, const char**, std::size_t*);
 
 PyObject* get_name(PyObject* self, PyObject* MessageObject::*cached, Getter get) {
+    Section section(self);
     PyObject*& name = cast(self)->*cached;
     if (name == nullptr) {
         const char* bytes = nullptr;
@@ -73,6 +75,7 @@ PyObject* get_pattern_bytes(PyObject* self, void*) {
 
 PyObject* get_data(PyObject* self, void*) {
     MessageObject* object = cast(self);
+    Section section(self);
     if (object->data == nullptr) {
         object->data = PyBytes_FromStringAndSize(object->payload, object->payload_size);
         if (object->data == nullptr) return nullptr;
@@ -131,7 +134,7 @@ void deallocate(PyObject* self) {
     Py_XDECREF(object->pattern);
     Py_XDECREF(object->value);
     Py_DECREF(object->replier);
-    if (free_count < max_free)
+    if (reuse_objects && free_count < max_free)
         free_objects[free_count++] = object;
     else
         PyObject_Free(object);
@@ -184,7 +187,7 @@ void define_message(pybind11::module_& module) {
 
 PyObject* make_message(fanwire_event& event, PyObject* channel, PyObject* pattern, PyObject* replier) {
     MessageObject* object = nullptr;
-    if (free_count > 0)
+    if (reuse_objects && free_count > 0)
         object = reinterpret_cast<MessageObject*>(
             PyObject_Init(reinterpret_cast<PyObject*>(free_objects[--free_count]), message_type));
     else

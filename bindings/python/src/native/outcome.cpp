@@ -9,6 +9,7 @@
 #include "outcome_callbacks.h"
 #include "outcome_object.h"
 #include "outcome_result.h"
+#include "section.h"
 
 namespace fanwire::python {
 
@@ -69,7 +70,7 @@ void deallocate(PyObject* self) {
     clear(self);
     Py_CLEAR(outcome->result);
     Py_CLEAR(outcome->loop);
-    if (!finalized && free_count < max_free)
+    if (reuse_objects && !finalized && free_count < max_free)
         free_objects[free_count++] = outcome;
     else
         PyObject_GC_Del(self);
@@ -79,6 +80,7 @@ void deallocate(PyObject* self) {
 PyObject* to_repr(PyObject* self) {
     static const char* const states[] = {"pending", "settled", "failed", "cancelled"};
     const Outcome* outcome = cast_outcome(self);
+    Section section(self);
     const char* state = states[static_cast<int>(outcome->state)];
     if (outcome->result == nullptr) return PyUnicode_FromFormat("<fanwire.Outcome, %s>", state);
     return PyUnicode_FromFormat("<fanwire.Outcome, %s: %R>", state, outcome->result);
@@ -139,7 +141,7 @@ PyType_Spec spec = {"fanwire._native.Outcome", sizeof(Outcome), 0,
 
 Outcome* make_outcome(PyObject* loop) {
     Outcome* outcome = nullptr;
-    if (free_count > 0)
+    if (reuse_objects && free_count > 0)
         outcome = cast_outcome(PyObject_Init(to_object(free_objects[--free_count]), outcome_type));
     else
         outcome = PyObject_GC_New(Outcome, outcome_type);

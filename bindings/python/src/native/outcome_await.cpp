@@ -2,6 +2,7 @@
 
 #include "outcome_object.h"
 #include "outcome_result.h"
+#include "section.h"
 
 namespace fanwire::python::outcome_methods {
 
@@ -11,7 +12,12 @@ PyObject* get_self(PyObject* self) {
 
 PySendResult send_any(PyObject* self, PyObject*, PyObject** result) {
     Outcome* outcome = cast_outcome(self);
-    if (done(outcome)) {
+    bool is_done = false;
+    {
+        Section section(self);
+        is_done = done(outcome);
+    }
+    if (is_done) {
         *result = get_result(self, nullptr);
         return *result == nullptr ? PYGEN_ERROR : PYGEN_RETURN;
     }

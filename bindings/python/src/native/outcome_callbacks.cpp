@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "outcome_object.h"
+#include "section.h"
 
 // Functions here that call Python code keep nothing that has a destructor: see inbox.cpp.
 namespace fanwire::python {
@@ -51,6 +52,7 @@ struct Callbacks {
 };
 
 Callbacks take_callbacks(Outcome* outcome) {
+    Section section(to_object(outcome));
     return {std::exchange(outcome->callback, nullptr), std::exchange(outcome->context, nullptr),
             std::exchange(outcome->more_callbacks, nullptr)};
 }
@@ -130,6 +132,7 @@ PyObject* add_done_callback(PyObject* self, PyObject* const* arguments, Py_ssize
     PyObject* context = named == 1 && arguments[1] != Py_None ? new_reference(arguments[1]) : PyContext_CopyCurrent();
     if (context == nullptr) return nullptr;
     bool added = true;
+    Section section(self);
     if (done(outcome)) {
         added = call_soon(outcome, callback, context);
         Py_DECREF(context);
@@ -150,6 +153,7 @@ PyObject* add_done_callback(PyObject* self, PyObject* const* arguments, Py_ssize
 // How many there were.
 PyObject* remove_done_callback(PyObject* self, PyObject* callback) {
     Outcome* outcome = cast_outcome(self);
+    Section section(self);
     Py_ssize_t removed = 0;
     if (outcome->callback != nullptr) {
         PyObject* first = new_reference(outcome->callback);  // the comparison may run anything

@@ -1,5 +1,6 @@
 // What an Outcome is made of, for the files that are its methods: outcome.cpp (its life and type), outcome_result.cpp
-// (how it ends), outcome_callbacks.cpp (who is told) and outcome_await.cpp (await). All of it needs the GIL.
+// (how it ends), outcome_callbacks.cpp (who is told) and outcome_await.cpp (await). All of it needs the GIL, or the
+// Section of the object.
 #pragma once
 
 #include "outcome.h"

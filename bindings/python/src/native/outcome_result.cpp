@@ -2,6 +2,7 @@
 
 #include "outcome_callbacks.h"
 #include "outcome_object.h"
+#include "section.h"
 
 // Functions here that call Python code keep nothing that has a destructor: see inbox.cpp.
 namespace fanwire::python {
@@ -37,6 +38,7 @@ PyObject* raise_cancelled(PyObject* self) {
 
 int settle(Outcome* outcome, PyObject* result) {
     if (result == nullptr) return -1;
+    Section section(to_object(outcome));
     if (done(outcome)) {
         Py_DECREF(result);
         return 0;
@@ -65,6 +67,7 @@ namespace outcome_methods {
 
 PyObject* get_result(PyObject* self, PyObject*) {
     Outcome* outcome = cast_outcome(self);
+    Section section(self);
     switch (outcome->state) {
         case Outcome::State::settled:
             return new_reference(outcome->result);
@@ -83,6 +86,7 @@ PyObject* get_result(PyObject* self, PyObject*) {
 
 PyObject* get_exception(PyObject* self, PyObject*) {
     Outcome* outcome = cast_outcome(self);
+    Section section(self);
     switch (outcome->state) {
         case Outcome::State::settled:
             Py_RETURN_NONE;
@@ -98,10 +102,12 @@ PyObject* get_exception(PyObject* self, PyObject*) {
 }
 
 PyObject* is_done(PyObject* self, PyObject*) {
+    Section section(self);
     return PyBool_FromLong(done(cast_outcome(self)));
 }
 
 PyObject* is_cancelled(PyObject* self, PyObject*) {
+    Section section(self);
     return PyBool_FromLong(cast_outcome(self)->state == Outcome::State::cancelled);
 }
 
@@ -116,18 +122,24 @@ PyObject* cancel(PyObject* self, PyObject* const* arguments, Py_ssize_t count, P
     }
     if (count + named == 1) message = arguments[0];
     Outcome* outcome = cast_outcome(self);
-    outcome->unretrieved = false;
-    if (done(outcome)) Py_RETURN_FALSE;
-    outcome->state = Outcome::State::cancelled;
-    if (message != Py_None) outcome->cancel_message = new_reference(message);
+    {
+        Section section(self);
+        outcome->unretrieved = false;
+        if (done(outcome)) Py_RETURN_FALSE;
+        outcome->state = Outcome::State::cancelled;
+        if (message != Py_None) outcome->cancel_message = new_reference(message);
+    }
     if (!schedule_callbacks(outcome)) return nullptr;
     Py_RETURN_TRUE;
 }
 
 PyObject* set_exception(PyObject* self, PyObject* error) {
     Outcome* outcome = cast_outcome(self);
-    if (done(outcome)) Py_RETURN_NONE;
-    fail(outcome, new_reference(error));
+    {
+        Section section(self);
+        if (done(outcome)) Py_RETURN_NONE;
+        fail(outcome, new_reference(error));
+    }
     if (!schedule_callbacks(outcome)) return nullptr;
     Py_RETURN_NONE;
 }

@@ -5,6 +5,7 @@
 #include "fork.h"
 #include "outcome.h"
 #include "outcome_result.h"
+#include "section.h"
 
 namespace fanwire::python {
 
@@ -89,10 +90,18 @@ bool loop_runs_here(const Publisher* publisher) {
         Py_XDECREF(running);
         return running == publisher->loop;
     }
-    PyObject* thread = PyDict_GetItemWithError(publisher->loop_state, thread_id_name);  // borrowed
+    PyObject* thread = nullptr;
+#if PY_VERSION_HEX >= 0x030D0000
+    if (PyDict_GetItemRef(publisher->loop_state, thread_id_name, &thread) < 0) PyErr_Clear();
+#else
+    thread = PyDict_GetItemWithError(publisher->loop_state, thread_id_name);
     if (thread == nullptr) PyErr_Clear();
-    return thread != nullptr && PyLong_CheckExact(thread) &&
-           PyLong_AsUnsignedLongMask(thread) == PyThread_get_thread_ident();
+    Py_XINCREF(thread);
+#endif
+    const bool here = thread != nullptr && PyLong_CheckExact(thread) &&
+                      PyLong_AsUnsignedLongMask(thread) == PyThread_get_thread_ident();
+    Py_XDECREF(thread);
+    return here;
 }
 
 // New, or nullptr.
@@ -113,6 +122,11 @@ bool check_caller(const Publisher* publisher) {
     return checked != nullptr;
 }
 
+bool is_closed(const Publisher* publisher) {
+    Section section(const_cast<PyObject*>(reinterpret_cast<const PyObject*>(publisher)));
+    return publisher->closed;
+}
+
 // A new reference to what is sent for a value: str or bytes-like.
 PyObject* encoded(const Publisher* publisher, PyObject* value) {
     if (publisher->encode_all || (!PyUnicode_Check(value) && !PyBytes_Check(value)))
@@ -124,7 +138,7 @@ PyObject* encoded(const Publisher* publisher, PyObject* value) {
 // False with a Python error set.
 bool send(const Publisher* publisher, PyObject* channel, PyObject* payload, Target* target, std::uint64_t timeout_ms) {
     const auto send_bytes = [&] {
-        if (publisher->closed) throw Failure{FANWIRE_CLOSED, "the bus is closed"};
+        if (is_closed(publisher)) throw Failure{FANWIRE_CLOSED, "the bus is closed"};
         publisher->engine->publish(BytesView::of_name(channel, "channel"), BytesView::of_payload(payload),
                                    target == nullptr ? nullptr : publisher->inbox->handle(), target, timeout_ms);
         return Py_None;
@@ -144,6 +158,7 @@ PyObject* publish_nowait(PyObject* self, PyObject* const* arguments, Py_ssize_t 
 
 // From now on publishes are refused.
 PyObject* close(PyObject* self, PyObject*) {
+    Section section(self);
     cast(self)->closed = true;
     Py_RETURN_NONE;
 }
@@ -156,6 +171,17 @@ PyObject* refused(Outcome* outcome) {
     Py_DECREF(to_object(outcome));
     PyErr_Restore(type, value, traceback);
     return nullptr;
+}
+
+// The inbox keeps the outcome until its event has come.
+void expect(Inbox* inbox, Outcome* outcome) {
+    Section section(inbox->lock());
+    inbox->targets().add_embedded(target_of(outcome), to_object(outcome));
+}
+
+void expect_no_longer(Inbox* inbox, Outcome* outcome) {
+    Section section(inbox->lock());
+    inbox->targets().remove_embedded(target_of(outcome));
 }
 
 // publish(channel, value, timeout_ms=0): an Outcome; it also tells why a publish was refused.
@@ -172,12 +198,11 @@ PyObject* publish(PyObject* self, PyObject* const* arguments, Py_ssize_t count) 
     if (outcome == nullptr) return nullptr;
     PyObject* payload = encoded(publisher, arguments[1]);
     if (payload != nullptr) {
-        Targets& targets = publisher->inbox->targets();
-        targets.add_embedded(target_of(outcome), to_object(outcome));
+        expect(publisher->inbox, outcome);
         const bool sent = send(publisher, arguments[0], payload, target_of(outcome), timeout_ms);
         Py_DECREF(payload);
         if (sent) return to_object(outcome);
-        targets.remove_embedded(target_of(outcome));
+        expect_no_longer(publisher->inbox, outcome);
     }
     return refused(outcome);
 }
@@ -192,15 +217,14 @@ PyObject* numsub(PyObject* self, PyObject* channels) {
     if (!check_caller(publisher)) return nullptr;
     Outcome* const outcome = make_outcome(publisher->loop);
     if (outcome == nullptr) return nullptr;
-    Targets& targets = publisher->inbox->targets();
-    targets.add_embedded(target_of(outcome), to_object(outcome));
+    expect(publisher->inbox, outcome);
     const auto ask = [&] {
-        if (publisher->closed) throw Failure{FANWIRE_CLOSED, "the bus is closed"};
+        if (is_closed(publisher)) throw Failure{FANWIRE_CLOSED, "the bus is closed"};
         publisher->engine->numsub(channels, publisher->inbox->handle(), target_of(outcome));
         return Py_None;
     };
     if (guarded(ask) != nullptr) return to_object(outcome);
-    targets.remove_embedded(target_of(outcome));
+    expect_no_longer(publisher->inbox, outcome);
     return refused(outcome);
 }
 

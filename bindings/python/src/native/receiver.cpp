@@ -2,7 +2,10 @@
 
 #include <structmember.h>
 
+#include <atomic>
 #include <cstddef>
+
+#include "section.h"
 
 namespace fanwire::python {
 
@@ -37,8 +40,26 @@ void deallocate(PyObject* self) {
 
 PyMemberDef members[] = {
     {"_handler", T_OBJECT, offsetof(Receiver, handler), 0, nullptr},
-    {"_stopped", T_BOOL, offsetof(Receiver, stopped), 0, nullptr},
     {nullptr, 0, 0, 0, nullptr},
+};
+
+// Not a member: without a GIL those of type bool are read and written as if nobody else did (CPython 3.13).
+PyObject* get_stopped(PyObject* self, void*) {
+    return PyBool_FromLong(std::atomic_ref(cast(self)->stopped).load(std::memory_order_relaxed));
+}
+
+int set_stopped(PyObject* self, PyObject* value, void*) {
+    if (value != Py_True && value != Py_False) {
+        PyErr_SetString(PyExc_TypeError, "_stopped is True or False");
+        return -1;
+    }
+    std::atomic_ref(cast(self)->stopped).store(value == Py_True, std::memory_order_relaxed);
+    return 0;
+}
+
+PyGetSetDef getters[] = {
+    {"_stopped", get_stopped, set_stopped, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot slots[] = {
@@ -46,6 +67,7 @@ PyType_Slot slots[] = {
     {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(clear)},
     {Py_tp_members, members},
+    {Py_tp_getset, getters},
     {0, nullptr},
 };
 
@@ -53,6 +75,14 @@ PyType_Spec spec = {"fanwire._native.Receiver", sizeof(Receiver), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
 
 }  // namespace
+
+PyObject* handler_of(Receiver* receiver) {
+    Section section(reinterpret_cast<PyObject*>(receiver));
+    if (receiver->handler == nullptr || std::atomic_ref(receiver->stopped).load(std::memory_order_relaxed))
+        return nullptr;
+    Py_INCREF(receiver->handler);
+    return receiver->handler;
+}
 
 void set_names(pybind11::handle receiver, pybind11::object channel, pybind11::object pattern) {
     if (!PyObject_TypeCheck(receiver.ptr(), receiver_type)) throw pybind11::type_error("it is no Receiver");

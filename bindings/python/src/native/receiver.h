@@ -14,6 +14,9 @@ struct Receiver {
     bool stopped;                     // nothing is delivered any more
 };
 
+// A new reference to what messages are delivered to, or nullptr: nothing is delivered.
+PyObject* handler_of(Receiver* receiver);
+
 // What the messages of a receiver will have as channel and pattern (null: none). Throws when `receiver` is none.
 void set_names(pybind11::handle receiver, pybind11::object channel, pybind11::object pattern);
 

@@ -16,7 +16,7 @@ struct Target {
     bool embedded = false;  // it is a part of the object
 };
 
-// An intrusive list: one is added and removed for each publish. Needs the GIL.
+// An intrusive list: one is added and removed for each publish. Needs the GIL, or the section of its inbox.
 class Targets {
  public:
     Targets() = default;
