@@ -251,13 +251,18 @@ build_openssl() {
     # Small code: what takes time is written in assembly. The variants for AVX-512, which are as large as all the rest of
     # libcrypto that we use, are left out as for an old assembler.
     sed -i -E '/avx512(vaes|ifma) *=/s/\(\$ver *>= *[0-9.]+\)/(0)/' crypto/modes/asm/aes-gcm-avx512.pl crypto/bn/asm/rsaz-*k-avx512.pl || return
-    CFLAGS=-Os CC=$prefix/bin/cc AR=$prefix/bin/ar RANLIB=$prefix/bin/ranlib ./Configure "$platform" --prefix=/usr --libdir=lib \
+    # P-256 by the general code: its own has a table of 150 KB, for handshakes, of which there is one for each connection.
+    # And no encoders of keys: a client reads keys and writes none.
+    sed -i -E '/EC(ASM|DEF)_(x86_64|aarch64)=/s/=(ecp_nistz256\.c ecp_nistz256-[a-z0-9_]+\.[sS]|ECP_NISTZ256_ASM)$/=/' crypto/ec/build.info &&
+        ! grep -E '(x86_64|aarch64)=.*NISTZ256' crypto/ec/build.info &&
+        sed -i '/#include "encoders.inc"/d' providers/{defltprov,baseprov}.c || return
+    CFLAGS=-Oz CC=$prefix/bin/cc AR=$prefix/bin/ar RANLIB=$prefix/bin/ranlib ./Configure "$platform" --prefix=/usr --libdir=lib \
         --openssldir=/etc/ssl no-shared no-module no-dso no-engine no-legacy no-tests no-apps no-docs no-atexit no-autoload-config \
         no-ssl3 no-dtls no-comp no-srp no-psk no-srtp no-ct no-cms no-ts no-cmp no-quic no-http no-ocsp no-rfc3779 no-gost \
         no-idea no-camellia no-seed no-aria no-bf no-cast no-rc2 no-rc4 no-rc5 no-des no-md4 no-mdc2 no-whirlpool \
         no-ml-kem no-blake2 no-rmd160 no-scrypt no-argon2 no-siv no-ocb no-multiblock no-cmac \
         no-sm2 no-sm3 no-sm4 no-siphash no-ec2m no-dsa no-slh-dsa no-ml-dsa no-afalgeng \
-        -fvisibility=hidden -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables -g0 2>configure.log || { cat configure.log; return 1; }
+        -DOPENSSL_SMALL_FOOTPRINT -fvisibility=hidden -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables -g0 2>configure.log || { cat configure.log; return 1; }
     make -s -j "$jobs" build_libs || return
     mkdir -p "$prefix/include" && rm -rf "$prefix/include/openssl" && cp -r include/openssl "$prefix/include/" &&
         cp libssl.a libcrypto.a "$prefix/lib/" || return
