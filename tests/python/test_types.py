@@ -212,7 +212,7 @@ def test_pyright_in_strict_mode_accepts_right_use(tmp_path):
 NO_STUB_TELLS = r"""
 fanwire\._native\.(Broker|Engine|Inbox|Options|Outcomes|Request|Subscription|Waker)
 fanwire\._native\.(Request|Subscription)\.__init__
-fanwire\._native\.(RawEvent|RawHealth|Undecodable)
+fanwire\._native\.(RawEnvelope|RawEvent|RawHealth|Undecodable)
 fanwire\._native\.Receiver
 """
 
