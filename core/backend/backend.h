@@ -5,8 +5,8 @@
 
 #include "core/backend/numsub.h"
 #include "core/backend/sink.h"
+#include "core/message/publish_batch.h"
 #include "core/message/topic.h"
-#include "core/protocol/command_queue.h"
 
 namespace fanwire::core {
 
@@ -22,6 +22,8 @@ class Backend {
     // Subscribes the engine's reply channel, which is none of the fan-out's topics. Once. May throw std::bad_alloc, and
     // then has changed nothing.
     virtual void listen(const TopicRef& replies) = 0;
+    // How what publish() takes is written.
+    virtual const PublishFormat& format() const = 0;
     // Leaves the batch empty, with memory for the next.
     virtual void publish(PublishBatch& batch) = 0;
     // Answers it once, soon or by its deadline, or when it is stopped. Takes it, unless it throws std::bad_alloc.

@@ -120,7 +120,7 @@ void CustomBackend::tell(const std::shared_ptr<OutcomeSink>* sink, std::uint64_t
 bool CustomBackend::send(PublishBatch& batch) {
     std::size_t done = 0;
     bool all = true;
-    for (const CommandChunk& chunk : batch.chunks) {
+    for (const ByteChunk& chunk : batch.chunks) {
         for (std::string_view rest = chunk.view(); all && !rest.empty(); ++done) {
             const PublishRecord& record = batch.records[done];
             const std::uint64_t id = last_id_ + 1;
@@ -134,7 +134,7 @@ bool CustomBackend::send(PublishBatch& batch) {
             }
             last_id_ = id;
             due_by(sent_.rbegin()->second.deadline);
-            const EncodedPublish publish(rest.substr(0, record.size));
+            const PlainPublish::Parts publish = PlainPublish::read(rest.substr(0, record.size));
             rest.remove_prefix(record.size);
             broker_->publish(id, publish.channel, publish.payload);
         }

@@ -28,6 +28,7 @@ class CustomBackend : public Backend {
     void subscribe(Topic& topic) override;
     void unsubscribe(Topic& topic) override;
     void listen(const TopicRef& replies) override;
+    const PublishFormat& format() const override { return plain_publish; }
     void publish(PublishBatch& batch) override;
     void ask(std::unique_ptr<Numsub>& question) override;
     void set_credentials(const std::string&, const std::string&) override {}

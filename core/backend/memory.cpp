@@ -103,7 +103,8 @@ void MemoryBackend::woken() noexcept {
 }
 
 // False: the others have no room for it yet, and nobody has it.
-[[gnu::always_inline]] inline bool MemoryBackend::publish(const EncodedPublish& publish, std::uint64_t& receivers) {
+[[gnu::always_inline]] inline bool MemoryBackend::publish(const PlainPublish::Parts& publish,
+                                                          std::uint64_t& receivers) {
     receivers = 0;
     if (member_) {
         if (!member_->post(publish.channel, publish.payload, receivers, letters_)) return false;
@@ -126,11 +127,11 @@ void MemoryBackend::woken() noexcept {
     const Error fine;
     std::size_t done = 0;
     try {
-        for (const CommandChunk& chunk : batch.chunks) {
+        for (const ByteChunk& chunk : batch.chunks) {
             for (std::string_view rest = chunk.view(); !rest.empty(); rest.remove_prefix(batch.records[done++].size)) {
                 const PublishRecord& record = batch.records[done];
                 std::uint64_t receivers;
-                if (!publish(EncodedPublish(rest.substr(0, record.size)), receivers)) {
+                if (!publish(PlainPublish::read(rest.substr(0, record.size)), receivers)) {
                     batch.drop_front(done);
                     return false;
                 }

@@ -22,6 +22,7 @@ class MemoryBackend : public Backend {
     void subscribe(Topic& topic) override;
     void unsubscribe(Topic& topic) override;
     void listen(const TopicRef& replies) override;
+    const PublishFormat& format() const override { return plain_publish; }
     void publish(PublishBatch& batch) override;
     void ask(std::unique_ptr<Numsub>& question) override;
     void set_credentials(const std::string&, const std::string&) override {}
@@ -34,7 +35,7 @@ class MemoryBackend : public Backend {
     void close_inherited() noexcept override {}
 
  private:
-    bool publish(const EncodedPublish& publish, std::uint64_t& receivers);
+    bool publish(const PlainPublish::Parts& publish, std::uint64_t& receivers);
     bool try_publish(PublishBatch& batch);
     void try_waiting();
     void expire_waiting() noexcept;

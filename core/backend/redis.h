@@ -5,6 +5,7 @@
 #include "core/backend/node.h"
 #include "core/base/settings.h"
 #include "core/net/network.h"
+#include "core/protocol/publish_command.h"
 
 namespace fanwire::core {
 
@@ -19,6 +20,7 @@ class RedisBackend : public Backend, private Node::Owner {
     void subscribe(Topic& topic) override;
     void unsubscribe(Topic& topic) override;
     void listen(const TopicRef& replies) override;
+    const PublishFormat& format() const override { return publish_command; }
     void publish(PublishBatch& batch) override;
     void ask(std::unique_ptr<Numsub>& question) override;
     void set_credentials(const std::string& username, const std::string& password) override;

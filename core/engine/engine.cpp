@@ -44,6 +44,7 @@ Engine::Engine(Settings settings, LogSink log, EventTarget events, std::unique_p
       backend_(make_backend(settings_, std::move(broker), topics_, fanout_.pool(), reports_, loop_, network_,
                             random_engine_, [this] { wake(); })),
       upkeep_(share_->queue, topics_, fanout_, *backend_, reports_.exhausted()) {
+    outbox_.write_as(backend_->format());
     if (settings_.backend == BackendKind::memory) {  // connected from the first moment
         outbox_.set_publishable(true);
         share_->metrics.connected.set(1);

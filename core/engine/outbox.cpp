@@ -90,8 +90,9 @@ void Outbox::check_offline() const {
 [[gnu::always_inline]] inline bool Outbox::accept(std::string_view prefix, std::string_view channel,
                                                   std::string_view payload, const std::shared_ptr<OutcomeSink>& sink,
                                                   void* user_data, std::uint32_t timeout) {
+    const std::size_t size = format_->size(prefix.size() + channel.size(), payload.size());
     try {
-        check_room(PublishBatch::encoded_size(prefix.size() + channel.size(), payload.size()));
+        check_room(size);
     } catch (const Failure& failure) {
         if (failure.status() != Status::CLOSED) metrics_.publish_rejected.add();
         if (failure.status() == Status::NOT_CONNECTED && !connection_needed_.exchange(true)) wake_();
@@ -99,7 +100,8 @@ void Outbox::check_offline() const {
         throw;
     }
     const bool first = batch_.empty();
-    accepted_bytes_ += batch_.add(prefix, channel, payload, sink, user_data, timeout);
+    batch_.add_sized(*format_, size, prefix, channel, payload, sink, user_data, timeout);
+    accepted_bytes_ += size;
     ++accepted_count_;
     if (first || wake_at_bytes_ != 0) last_accepted_us_ = now_us();
     if (first) batch_.accepted_us = last_accepted_us_;
@@ -217,7 +219,7 @@ void Outbox::hold_back() {
     hold_(delay_us);
     // Fewer than would bring publish_buffer_bytes near.
     const auto limit = static_cast<std::uint64_t>(settings_.publish_buffer_bytes);
-    wake_at_bytes_ = accepted_bytes_ + std::min<std::uint64_t>(CommandChunk::usual, limit / 4);
+    wake_at_bytes_ = accepted_bytes_ + std::min<std::uint64_t>(ByteChunk::usual, limit / 4);
 }
 
 void Outbox::set_publishable(bool yes) noexcept {

@@ -1,5 +1,6 @@
-// The door for publishes, from any thread to the IO thread: they are bounded and encoded here, into a batch that the IO
-// thread takes whole. When it does is decided here as well: at once, or, in a stream of publishes, at intervals.
+// The door for publishes, from any thread to the IO thread: they are bounded and written here, as the backend wants
+// them, into a batch that the IO thread takes whole. When it does is decided here as well: at once, or, in a stream of
+// publishes, at intervals.
 #pragma once
 
 #include <atomic>
@@ -19,7 +20,7 @@
 #include "core/engine/flush_moderation.h"
 #include "core/message/names.h"
 #include "core/message/outcome.h"
-#include "core/protocol/publish_batch.h"
+#include "core/message/publish_batch.h"
 
 namespace fanwire::core {
 
@@ -39,6 +40,8 @@ class Outbox {
     // max_flush_delay_us.
     Outbox(const Settings& settings, const Namespace& names, Metrics& metrics, std::function<void()> wake,
            std::function<void(std::uint32_t delay_us)> hold);
+    // Before anything is published: how the backend wants it written; otherwise plainly.
+    void write_as(const PublishFormat& format) { format_ = &format; }
     Outbox(const Outbox&) = delete;
     Outbox& operator=(const Outbox&) = delete;
 
@@ -95,6 +98,7 @@ class Outbox {
     const Settings& settings_;
     const Namespace& names_;
     Metrics& metrics_;
+    const PublishFormat* format_ = &plain_publish;
     const std::function<void()> wake_;
     const std::function<void(std::uint32_t)> hold_;
 

@@ -10,9 +10,9 @@ namespace fanwire::core {
 
 namespace {
 
-using Purpose = PublishRecord::Purpose;
+using Purpose = CommandRecord::Purpose;
 
-constexpr std::size_t copied_max = CommandChunk::usual / 2;  // smaller ones join the chunk before them
+constexpr std::size_t copied_max = ByteChunk::usual / 2;  // smaller ones join the chunk before them
 constexpr std::size_t records_kept_max = 16 * 1024, groups_kept_max = 256, chunks_kept_max = 256;
 constexpr std::size_t digits_max = 18;  // more might not fit into 64 bits: the reader's matter
 
@@ -52,7 +52,7 @@ class CommandQueue::Settling {
     Settling& operator=(const Settling&) = delete;
 
     // The group has to stay until the next flush().
-    void add(const Group& group, const PublishRecord& record, std::uint64_t receivers = 0) {
+    void add(const Group& group, const CommandRecord& record, std::uint64_t receivers = 0) {
         if (group_ != &group || sink_ != record.sink || count_ == max) {
             flush();
             group_ = &group;
@@ -100,10 +100,8 @@ void CommandQueue::append(PublishBatch& batch) {
     batch.spare.reserve(PublishBatch::spare_max);
 
     const TimeMs first = timed_ > 0 ? next_look_ : first_deadline(true);
-    for (const PublishRecord& record : batch.records) {
-        (record.purpose == Purpose::publish ? unsettled_ : own_unsent_) += 1;
-        records_.push_back(record);
-    }
+    for (const PublishRecord& record : batch.records) records_.push_back(CommandRecord(record));
+    unsettled_ += batch.records.size();
     groups_.push_back(
         {batch.records.size(), batch.taken_at, batch.deadline, batch.accepted_us, std::move(batch.sinks)});
     timed_ += batch.timed;
@@ -111,9 +109,9 @@ void CommandQueue::append(PublishBatch& batch) {
         next_look_ = std::min(first, batch.deadline);
         if (batch.timed > 0)
             for (const PublishRecord& record : batch.records)
-                next_look_ = std::min(next_look_, deadline_of(record, groups_.back()));
+                next_look_ = std::min(next_look_, batch.deadline_of(record));
     }
-    for (CommandChunk& chunk : batch.chunks) append_chunk(std::move(chunk));
+    for (ByteChunk& chunk : batch.chunks) append_chunk(std::move(chunk));
     batch.clear();
     while (!spare_.empty() && batch.spare.size() < PublishBatch::spare_max) {
         batch.spare.push_back(std::move(spare_.back()));
@@ -121,7 +119,7 @@ void CommandQueue::append(PublishBatch& batch) {
     }
 }
 
-void CommandQueue::append_chunk(CommandChunk&& chunk) noexcept {
+void CommandQueue::append_chunk(ByteChunk&& chunk) noexcept {
     if (chunk.size() <= copied_max && !chunks_.empty() && chunks_.back().room() >= chunk.size()) {
         if (sending_ == chunks_.size()) sending_at_ = chunks_[--sending_].size();
         chunks_.back().append(chunk.view());
@@ -132,9 +130,21 @@ void CommandQueue::append_chunk(CommandChunk&& chunk) noexcept {
 }
 
 void CommandQueue::append_own(Purpose purpose, std::string_view command) {
-    PublishBatch batch;
-    batch.add_own(purpose, command);
-    append(batch);
+    records_.reserve_more(1);
+    groups_.reserve_more(1);
+    chunks_.reserve_more(1);
+    ByteChunk chunk(command.size());
+    chunk.append(command);
+
+    CommandRecord record;
+    record.size = static_cast<std::uint32_t>(command.size());
+    record.purpose = purpose;
+    records_.push_back(record);
+    Group group;
+    group.records = 1;
+    groups_.push_back(std::move(group));
+    append_chunk(std::move(chunk));
+    ++own_unsent_;
 }
 
 std::string_view CommandQueue::output() const {
@@ -145,7 +155,7 @@ void CommandQueue::wrote(std::size_t size) noexcept {
     front_sent_ += size;
     std::size_t count = 0, bytes = 0;
     while (has_unsent() && front_sent_ >= records_[in_flight_].size) {
-        const PublishRecord& front = records_[in_flight_];
+        const CommandRecord& front = records_[in_flight_];
         front_sent_ -= front.size;
         if (retains_) {
             pass_sent(front.size);
@@ -221,11 +231,11 @@ void CommandQueue::erase_unsent(Settling* settling, Gone&& gone) noexcept {
         left -= step;
     }
     for (std::size_t i = in_flight_; i < records_.size(); ++chunk) {
-        CommandChunk::Sieve sieve(chunks_[chunk]);
+        ByteChunk::Sieve sieve(chunks_[chunk]);
         if (chunk == sending_) sieve.keep(sending_at_);
         for (; !sieve.done(); ++i, --left) {
             if (left == 0) left = groups_[++group].records;
-            const PublishRecord record = records_[i];
+            const CommandRecord record = records_[i];
             if (gone(record, i, groups_[group])) {
                 timed_ -= record.timeout != 0 ? 1 : 0;
                 sieve.leave_out(record.size);
@@ -272,7 +282,7 @@ bool CommandQueue::answers(Purpose purpose, const Reply& reply) {
 
 bool CommandQueue::reply(const Reply& reply) {
     if (in_flight_ == 0) return false;
-    const PublishRecord record = records_.front();
+    const CommandRecord record = records_.front();
     const bool of_publish = record.purpose == Purpose::publish || record.purpose == Purpose::expired;
     Rejection rejection = Rejection::outcome;
     if (of_publish && !reply.is(ReplyType::integer)) rejection = rejected_(reply);
@@ -296,7 +306,7 @@ bool CommandQueue::reply(const Reply& reply) {
 }
 
 // The front record, which is in flight. False if there are no bytes of it, or no memory for a copy.
-bool CommandQueue::take_out(const PublishRecord& record) noexcept {
+bool CommandQueue::take_out(const CommandRecord& record) noexcept {
     if (!retains_) return false;
     const Group& group = groups_.front();
     const auto of_the_group = [&group](const PublishBatch& batch) {
@@ -310,7 +320,8 @@ bool CommandQueue::take_out(const PublishRecord& record) noexcept {
             batch.deadline = group.deadline;
             batch.accepted_us = group.accepted_us;
         }
-        taken_out_.back().add_again(chunks_.front().view().substr(0, record.size), record,
+        const PublishRecord publish{record.size, 0, record.user_data, record.timeout, record.begun};
+        taken_out_.back().add_again(chunks_.front().view().substr(0, record.size), publish,
                                     record.sink ? group.sinks[record.sink - 1] : nullptr);
     } catch (const std::bad_alloc&) {
         return false;
@@ -330,7 +341,7 @@ void CommandQueue::fail_rejected(const Error& why) noexcept {
         const Group group{batch.records.size(), batch.taken_at, batch.deadline, batch.accepted_us,
                           std::move(batch.sinks)};
         Settling settling(*this, why);
-        for (const PublishRecord& record : batch.records) settling.add(group, record);
+        for (const PublishRecord& record : batch.records) settling.add(group, CommandRecord(record));
     }
 }
 
@@ -378,7 +389,7 @@ void CommandQueue::link_down(const Error& why) {
     front_sent_ = 0;
     if (own_unsent_ == 0) return;
     // What the link said for itself was for the connection that is gone.
-    erase_unsent(nullptr, [](const PublishRecord& record, std::size_t, const Group&) {
+    erase_unsent(nullptr, [](const CommandRecord& record, std::size_t, const Group&) {
         return record.purpose != Purpose::publish;
     });
     own_unsent_ = 0;
@@ -388,7 +399,7 @@ void CommandQueue::fail_unsent(const Error& why) {
     fail_rejected(why);
     std::size_t count = 0, bytes = 0;
     Settling settling(*this, why);
-    erase_unsent(&settling, [&](const PublishRecord& record, std::size_t, const Group& group) {
+    erase_unsent(&settling, [&](const CommandRecord& record, std::size_t, const Group& group) {
         if (record.purpose == Purpose::publish) {
             ++count;
             bytes += record.size;
@@ -411,7 +422,7 @@ bool CommandQueue::refuse_part(const Error& why) {
 void CommandQueue::settle_front_unsent(const Error& why) noexcept {
     const std::size_t size = records_[in_flight_].size;
     Settling settling(*this, why);
-    erase_unsent(&settling, [&](const PublishRecord& record, std::size_t number, const Group& group) {
+    erase_unsent(&settling, [&](const CommandRecord& record, std::size_t number, const Group& group) {
         if (number != in_flight_) return false;
         settling.add(group, record);
         return true;
@@ -439,7 +450,7 @@ void CommandQueue::expire_one_by_one(TimeMs now) noexcept {
         for (std::size_t i = 0; first < in_flight_; first += groups_[i++].records) {
             const std::size_t end = std::min(first + groups_[i].records, in_flight_);
             for (std::size_t at = std::max(first, expired_); at < end; ++at) {
-                PublishRecord& record = records_[at];
+                CommandRecord& record = records_[at];
                 if (record.purpose != Purpose::publish) continue;
                 const TimeMs deadline = deadline_of(record, groups_[i]);
                 if (deadline > now) {
@@ -457,7 +468,7 @@ void CommandQueue::expire_one_by_one(TimeMs now) noexcept {
     const Error error = Error::of(Status::TIMEOUT, {"not sent in time"});
     Settling settling(*this, error);
     std::size_t count = 0, bytes = 0;
-    erase_unsent(&settling, [&](const PublishRecord& record, std::size_t number, const Group& group) {
+    erase_unsent(&settling, [&](const CommandRecord& record, std::size_t number, const Group& group) {
         if (record.purpose != Purpose::publish) return false;
         const TimeMs deadline = deadline_of(record, group);
         const bool in_part = front_sent_ > 0 && number == in_flight_;
@@ -482,7 +493,7 @@ void CommandQueue::expire_in_flight(TimeMs now) noexcept {
     for (std::size_t i = 0; first < in_flight_; first += groups_[i++].records) {
         const std::size_t end = std::min(first + groups_[i].records, in_flight_);
         for (; expired_ < end; ++expired_) {
-            const PublishRecord& record = records_[expired_];
+            const CommandRecord& record = records_[expired_];
             if (record.purpose != Purpose::publish) continue;
             if (groups_[i].deadline > now) return;
             settling.add(groups_[i], record);
@@ -518,7 +529,7 @@ void CommandQueue::expire_unsent(TimeMs now) noexcept {
         if (count) unqueued_(count, bytes);
         return;
     }
-    erase_unsent(&settling, [&](const PublishRecord& record, std::size_t number, const Group& group) {
+    erase_unsent(&settling, [&](const CommandRecord& record, std::size_t number, const Group& group) {
         const bool in_part = front_sent_ > 0 && number == in_flight_;
         if (in_part || record.purpose != Purpose::publish || group.deadline > now) return false;
         ++count;

@@ -21,7 +21,7 @@
 #include "core/base/clock.h"
 #include "core/base/ring.h"
 #include "core/message/outcome.h"
-#include "core/protocol/publish_batch.h"
+#include "core/message/publish_batch.h"
 #include "core/protocol/reply.h"
 
 namespace fanwire::core {
@@ -36,6 +36,29 @@ enum class Rejection : std::uint8_t {
 // Of one server, which has nobody to send anything to: an error is the outcome, anything else a fault.
 Rejection rejection_by_one_server(const Reply& reply);
 
+struct CommandRecord {
+    // What the command is for. What is not a publish is of the link's own making, not counted and not settled; or a
+    // publish that was settled before its answer came.
+    enum class Purpose : std::uint8_t { publish, ping, auth, probe, numsub, expired };
+
+    std::uint32_t size = 0;  // of the encoded command
+    std::uint32_t sink = 0;  // its number among the sinks of its group, from 1 on; nobody asked: 0
+    void* user_data = nullptr;
+    std::uint32_t timeout = 0;  // ms, of its own; 0: that of its group
+    Purpose purpose = Purpose::publish;
+    bool begun = false;  // part of it was written on a connection that is gone
+
+    CommandRecord() = default;
+    explicit CommandRecord(const PublishRecord& publish)
+        : size(publish.size),
+          sink(publish.sink),
+          user_data(publish.user_data),
+          timeout(publish.timeout),
+          begun(publish.begun) {}
+};
+
+static_assert(sizeof(void*) != 8 || sizeof(CommandRecord) == 24);
+
 class CommandQueue {
  public:
     enum class Retention : std::uint8_t {
@@ -48,7 +71,7 @@ class CommandQueue {
     // Told of publishes that are unsent no longer.
     using Unqueued = std::function<void(std::size_t count, std::size_t bytes)>;
     // Told of the answers to the link's own AUTH, probes and NUMSUBs. The reply is valid during the call.
-    using Answered = std::function<void(PublishRecord::Purpose purpose, const Reply& reply)>;
+    using Answered = std::function<void(CommandRecord::Purpose purpose, const Reply& reply)>;
 
     // Asked for each publish that was not answered by a number, also for one that has its outcome already. The reply is
     // valid during the call.
@@ -61,7 +84,7 @@ class CommandQueue {
     // batch. Nothing is changed if it throws std::bad_alloc.
     void append(PublishBatch& batch);
     // A command of the link's own: not counted, and forgotten when the link breaks.
-    void append_own(PublishRecord::Purpose purpose, std::string_view command);
+    void append_own(CommandRecord::Purpose purpose, std::string_view command);
 
     // Part of what is unsent, valid until the next call; empty when there is nothing.
     std::string_view output() const;
@@ -75,7 +98,7 @@ class CommandQueue {
     // None of these needs memory to settle what has to be settled.
 
     // Whether a command of the link's own may be answered so. What is answered by anything else ends with the link.
-    static bool answers(PublishRecord::Purpose purpose, const Reply& reply);
+    static bool answers(CommandRecord::Purpose purpose, const Reply& reply);
     // False if nothing was asked, or that.
     [[nodiscard]] bool reply(const Reply& reply);
     // Settles by the whole plain numbers of receivers in front of `bytes`, which begin a reply; how many bytes those
@@ -93,8 +116,8 @@ class CommandQueue {
     // connection is of no use any more. False if nothing is written in part.
     [[nodiscard]] bool refuse_part(const Error& why);
     // What the server is to answer next; publish if nothing.
-    PublishRecord::Purpose awaited() const {
-        return in_flight_ > 0 ? records_.front().purpose : PublishRecord::Purpose::publish;
+    CommandRecord::Purpose awaited() const {
+        return in_flight_ > 0 ? records_.front().purpose : CommandRecord::Purpose::publish;
     }
 
     // Settles what has waited too long.
@@ -114,21 +137,21 @@ class CommandQueue {
     class Settling;
 
     bool publish_in_front() const {
-        return in_flight_ > 0 && expired_ == 0 && records_.front().purpose == PublishRecord::Purpose::publish;
+        return in_flight_ > 0 && expired_ == 0 && records_.front().purpose == CommandRecord::Purpose::publish;
     }
-    void append_chunk(CommandChunk&& chunk) noexcept;
+    void append_chunk(ByteChunk&& chunk) noexcept;
     void pass_sent(std::size_t size) noexcept;
     void drop_sent() noexcept;
-    bool take_out(const PublishRecord& record) noexcept;
+    bool take_out(const CommandRecord& record) noexcept;
     void fail_rejected(const Error& why) noexcept;
     void forget_front(std::size_t count) noexcept;
     template <class Gone>
     void erase_unsent(Settling* settling, Gone&& gone) noexcept;
-    static TimeMs deadline_of(const PublishRecord& record, const Group& group) {
+    static TimeMs deadline_of(const CommandRecord& record, const Group& group) {
         return record.timeout == 0 ? group.deadline : group.taken_at + record.timeout;
     }
     bool part_of_publish() const {
-        return front_sent_ > 0 && has_unsent() && records_[in_flight_].purpose == PublishRecord::Purpose::publish;
+        return front_sent_ > 0 && has_unsent() && records_[in_flight_].purpose == CommandRecord::Purpose::publish;
     }
     void settle_front_unsent(const Error& why) noexcept;
     TimeMs first_deadline(bool part) const;
@@ -142,14 +165,14 @@ class CommandQueue {
     Answered answered_;
     Rejected rejected_;
     const bool retains_;
-    Ring<CommandChunk> chunks_;  // of the unsent, and if it retains of those in flight before them; none is empty
+    Ring<ByteChunk> chunks_;  // of the unsent, and if it retains of those in flight before them; none is empty
     // The first byte of the first unsent record: in which chunk, and where in what is left of that. Both are 0 if it
     // does not retain; when nothing is unsent the chunk is the one that comes next.
     std::size_t sending_ = 0, sending_at_ = 0;
     std::vector<PublishBatch> taken_out_;
-    std::vector<CommandChunk> spare_;
+    std::vector<ByteChunk> spare_;
     std::size_t front_sent_ = 0;   // how much of the front unsent one is written
-    Ring<PublishRecord> records_;  // in flight, then unsent
+    Ring<CommandRecord> records_;  // in flight, then unsent
     Ring<Group> groups_;           // of all of them; none is empty
     std::size_t in_flight_ = 0;
     std::size_t expired_ = 0;   // of those in flight, at the front: settled already, their replies are still to come

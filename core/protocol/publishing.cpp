@@ -64,10 +64,10 @@ std::size_t Publishing::scan(std::string_view bytes, TimeMs now) {
 
 // The answer to what was written in front of everything in the queue.
 bool Publishing::take_early(const Reply& reply) {
-    const PublishRecord::Purpose purpose = early_.front();
+    const CommandRecord::Purpose purpose = early_.front();
     if (!CommandQueue::answers(purpose, reply)) return false;
     early_.pop_front();
-    if (purpose != PublishRecord::Purpose::ping) answered(purpose, reply);
+    if (purpose != CommandRecord::Purpose::ping) answered(purpose, reply);
     return true;
 }
 
@@ -95,27 +95,27 @@ void Publishing::send_ping(TimeMs) {
     if (!held() && queue_.has_unsent()) return;
     std::string command;
     append_command(command, {"PING"});
-    append_own(PublishRecord::Purpose::ping, command);
+    append_own(CommandRecord::Purpose::ping, command);
 }
 
 std::string_view Publishing::unanswered() const {
     switch (early_.empty() ? queue_.awaited() : early_.front()) {
-        case PublishRecord::Purpose::ping:
+        case CommandRecord::Purpose::ping:
             return "PING";
-        case PublishRecord::Purpose::auth:
+        case CommandRecord::Purpose::auth:
             return "AUTH";
-        case PublishRecord::Purpose::numsub:
+        case CommandRecord::Purpose::numsub:
             return "PUBSUB NUMSUB";
-        case PublishRecord::Purpose::publish:
-        case PublishRecord::Purpose::expired:
-        case PublishRecord::Purpose::probe:
+        case CommandRecord::Purpose::publish:
+        case CommandRecord::Purpose::expired:
+        case CommandRecord::Purpose::probe:
             break;
     }
     return "PUBLISH";
 }
 
 // Behind what is queued, unless that is held: the link's own commands do not wait for it.
-void Publishing::append_own(PublishRecord::Purpose purpose, std::string_view command) {
+void Publishing::append_own(CommandRecord::Purpose purpose, std::string_view command) {
     if (!held()) return queue_.append_own(purpose, command);
     std::string& words = link().words();
     words.reserve(words.size() + command.size());
@@ -126,7 +126,7 @@ void Publishing::append_own(PublishRecord::Purpose purpose, std::string_view com
 void Publishing::probe(std::string_view channel, std::string_view payload) {
     std::string command;
     append_command(command, {"PUBLISH", channel, payload});
-    append_own(PublishRecord::Purpose::probe, command);
+    append_own(CommandRecord::Purpose::probe, command);
 }
 
 void Publishing::on_credentials(TimeMs now) {
@@ -137,23 +137,23 @@ void Publishing::on_credentials(TimeMs now) {
         return;
     }
     try {
-        append_own(PublishRecord::Purpose::auth, command);
+        append_own(CommandRecord::Purpose::auth, command);
     } catch (...) {
         session.take_back();
         throw;
     }
 }
 
-void Publishing::answered(PublishRecord::Purpose purpose, const Reply& reply) {
+void Publishing::answered(CommandRecord::Purpose purpose, const Reply& reply) {
     const bool refused = reply.is(ReplyType::error);
-    if (purpose == PublishRecord::Purpose::auth) {
+    if (purpose == CommandRecord::Purpose::auth) {
         if (const Error why = link().session().answered(reply))
             link().login_refused(why);
         else
             link().login_accepted();
         return;
     }
-    if (purpose == PublishRecord::Purpose::numsub) return listener_.numsub_answered(reply);
+    if (purpose == CommandRecord::Purpose::numsub) return listener_.numsub_answered(reply);
     Outcome outcome;
     if (refused)
         outcome.error = error_of_reply("PUBLISH", reply.text());

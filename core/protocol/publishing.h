@@ -32,7 +32,7 @@ class Publishing final : public Conversation {
           listener_(listener),
           queue_(
               std::move(settled), std::move(unqueued),
-              [this](PublishRecord::Purpose purpose, const Reply& reply) { answered(purpose, reply); },
+              [this](CommandRecord::Purpose purpose, const Reply& reply) { answered(purpose, reply); },
               [this](const Reply& reply) { return listener_.publish_rejected(reply); }, retention) {}
 
     // Takes what is in the batch: see CommandQueue::append().
@@ -40,7 +40,7 @@ class Publishing final : public Conversation {
     // Publishes for the link's own sake: without a deadline, not counted, forgotten when the link breaks.
     void probe(std::string_view channel, std::string_view payload);
     // The same for a PUBSUB NUMSUB command.
-    void ask_numsub(std::string_view command) { append_own(PublishRecord::Purpose::numsub, command); }
+    void ask_numsub(std::string_view command) { append_own(CommandRecord::Purpose::numsub, command); }
     // See CommandQueue::take_rejected().
     std::vector<PublishBatch> take_rejected() noexcept { return queue_.take_rejected(); }
     const CommandQueue& queue() const { return queue_; }
@@ -66,11 +66,11 @@ class Publishing final : public Conversation {
     void send_ping(TimeMs now) override;
     std::string_view unanswered() const override;
     void on_credentials(TimeMs now) override;
-    void append_own(PublishRecord::Purpose purpose, std::string_view command);
+    void append_own(CommandRecord::Purpose purpose, std::string_view command);
     bool take_early(const Reply& reply);
     bool awaits_reply() const { return !early_.empty() || queue_.awaits_reply(); }
     void answered(TimeMs now);
-    void answered(PublishRecord::Purpose purpose, const Reply& reply);
+    void answered(CommandRecord::Purpose purpose, const Reply& reply);
 
     static constexpr TimeMs released = 0;
 
@@ -79,7 +79,7 @@ class Publishing final : public Conversation {
     CommandQueue queue_;
     Error exhausted_;  // why no connection will come, if so
     TimeMs held_until_ = released;
-    std::deque<PublishRecord::Purpose>
+    std::deque<CommandRecord::Purpose>
         early_;  // the link's own commands that were written while it was held, unanswered
 };
 

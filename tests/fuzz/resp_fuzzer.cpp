@@ -19,6 +19,7 @@
 
 #include "core/protocol/command.h"
 #include "core/protocol/link.h"
+#include "core/protocol/publish_command.h"
 #include "core/protocol/publishing.h"
 #include "core/protocol/subscribing.h"
 #include "tests/fuzz/script.h"
@@ -426,7 +427,7 @@ class Run {
     }
     void publish(std::string_view payload) {
         batch_.deadline = now_ + 3000;
-        batch_.add("", "channel", payload, nullptr, reinterpret_cast<void*>(settled_.size()));
+        batch_.add(publish_command, "", "channel", payload, nullptr, reinterpret_cast<void*>(settled_.size()));
         settled_.push_back(false);
         publishing_.publish(batch_);
     }

@@ -18,8 +18,8 @@ DIRECT = {
     "core/topology": ["core/protocol"],
     "core/fanout": ["core/message"],
     "core/net": ["core/base"],
-    "core/backend": ["core/protocol", "core/topology", "core/net", "core/fanout"],
-    "core/engine": ["core/backend"],
+    "core/backend": ["core/protocol", "core/topology", "core/net"],
+    "core/engine": ["core/backend", "core/fanout"],
     "core/hub": ["core/engine"],
     "capi/include": [],
     "capi/src": ["core/engine", "core/hub", "capi/include"],
@@ -31,6 +31,9 @@ ONLY_IN = [
     ("core/net", r"event2/|event\.h$|evutil|sys/socket\.h$|sys/un\.h$|netinet/|arpa/inet\.h$|netdb\.h$|openssl/"),
     ("core/protocol", r"hiredis/|hiredis\.h$"),
 ]
+
+# What a backend is, and those that have no Redis: no RESP.
+NEUTRAL = re.compile(r"core/backend/(backend|sink|broker|custom|memory|memory_bus|numsub)\.(h|cpp)$")
 
 # The command as a function, for `python -m fanwire`.
 SHARED = {"bindings/cli/command_line.h"}
@@ -94,6 +97,8 @@ def violations(tree):
                 other = folder_of(target)
                 if other is not None and other not in allowed(folder):
                     found.append(f'{source}: includes "{text}": {folder} must not know {other}')
+                elif NEUTRAL.match(source) and other == "core/protocol":
+                    found.append(f'{source}: includes "{text}": only the Redis backend knows core/protocol')
                 elif folder == "bindings" and other == "bindings" and target not in SHARED and source.split("/")[1] != target.split("/")[1]:
                     found.append(f'{source}: includes "{text}": a binding must not know another')
                 continue
@@ -113,8 +118,9 @@ def self_test():
         "core/fanout/a.h": '#include "core/message/a.h"',
         "core/net/a.cpp": '#include <event2/event.h>\n#include <sys/socket.h>\n#include "a.h"',
         "core/net/a.h": '#include "core/base/a.h"',
-        "core/backend/a.h": '#include "core/net/a.h"\n#include "core/fanout/a.h"\n#include "core/topology/a.h"',
-        "core/engine/a.cpp": '#include "core/backend/a.h"',
+        "core/backend/a.h": '#include "core/net/a.h"\n#include "core/topology/a.h"',
+        "core/backend/sink.h": '#include "core/message/a.h"',
+        "core/engine/a.cpp": '#include "core/backend/a.h"\n#include "core/fanout/a.h"',
         "core/hub/a.h": '#include "core/engine/a.h"\n#include "core/message/a.h"',
         "capi/src/a.cpp": '#include "core/engine/a.h"\n#include "core/hub/a.h"\n#include "fanwire/fanwire.h"',
         "capi/include/fanwire/fanwire.h": "#include <stdint.h>",
@@ -136,6 +142,8 @@ def self_test():
         "core/fanout/event.cpp": "#  include <event2/event.h>",
         "core/net/side.h": '#include "core/message/a.h"',
         "core/net/reader.cpp": "#include <hiredis/hiredis.h>",
+        "core/backend/memory.cpp": '#include "core/protocol/a.h"',
+        "core/backend/side.h": '#include "core/fanout/a.h"',
         "core/backend/up.cpp": '#include "core/engine/a.h"',
         "core/engine/up.h": '#include "core/hub/a.h"',
         "core/novel/a.h": "",

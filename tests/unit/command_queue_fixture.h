@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "core/protocol/command_queue.h"
+#include "core/protocol/publish_command.h"
 
 namespace fanwire::core {
 
 struct CommandQueueTest : testing::Test {
     void publish(const std::string& channel, const std::string& payload, TimeMs deadline = never) {
         batch.deadline = deadline;
-        unsent_bytes += batch.add("", channel, payload, nullptr, reinterpret_cast<void*>(++accepted));
+        unsent_bytes += batch.add(publish_command, "", channel, payload, nullptr, reinterpret_cast<void*>(++accepted));
         ++unsent;
         queue.append(batch);
         EXPECT_TRUE(batch.empty());
@@ -53,8 +54,8 @@ struct CommandQueueTest : testing::Test {
                            unsent -= count;
                            unsent_bytes -= bytes;
                        },
-                       [this](PublishRecord::Purpose purpose, const Reply& reply) {
-                           outcomes.push_back((purpose == PublishRecord::Purpose::auth ? "auth " : "probe ") +
+                       [this](CommandRecord::Purpose purpose, const Reply& reply) {
+                           outcomes.push_back((purpose == CommandRecord::Purpose::auth ? "auth " : "probe ") +
                                               (reply.is(ReplyType::integer) ? std::to_string(reply.integer())
                                                                             : std::string(reply.text())));
                        }};

@@ -25,17 +25,6 @@ TEST_F(CommandQueueTest, EncodesAndSettlesInOrder) {
     EXPECT_FALSE(reply(":1\r\n"));  // nobody asked
 }
 
-TEST_F(CommandQueueTest, WhatIsEncodedCanBeReadBack) {
-    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, CommandChunk::usual}) {
-        const std::string payload(size, 'p');
-        const std::uint32_t encoded = batch.add("ws:", "a\r\n", payload);
-        const std::string_view bytes = batch.chunks.back().view();
-        const EncodedPublish publish(bytes.substr(bytes.size() - encoded));
-        EXPECT_EQ(publish.channel, "ws:a\r\n");
-        EXPECT_EQ(publish.payload, payload);
-    }
-}
-
 // Written means: the last byte has gone. What was written may have been executed; what was not is sent anew, whole.
 TEST_F(CommandQueueTest, ABreakAtEveryByte) {
     const std::string first = command("ws:a", "one"), second = command("ws:b", "two");
@@ -99,14 +88,14 @@ TEST_F(CommandQueueTest, AnErrorInTheMiddleOfAPublishIsItsOutcome) {
     EXPECT_EQ(write(), command("ws:c", "three"));
     EXPECT_EQ(unsent, 0u);
     EXPECT_EQ(unsent_bytes, 0u);
-    queue.append_own(PublishRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
+    queue.append_own(CommandRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
     write(3);
     EXPECT_TRUE(reply(":1\r\n"));
     EXPECT_FALSE(queue.refuse_part(why)) << "that is no publish";
 }
 
 TEST_F(CommandQueueTest, PingsAreNobodysPublish) {
-    queue.append_own(PublishRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
+    queue.append_own(CommandRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
     publish("ws:a", "one", 100);
     EXPECT_EQ(queue.unsettled(), 1u);
     EXPECT_EQ(write(), "*1\r\n$4\r\nPING\r\n" + command("ws:a", "one"));
@@ -115,7 +104,7 @@ TEST_F(CommandQueueTest, PingsAreNobodysPublish) {
     EXPECT_TRUE(reply(":3\r\n"));
     EXPECT_EQ(take(), Strings{"1 OK 3"});
 
-    queue.append_own(PublishRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
+    queue.append_own(CommandRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
     publish("ws:a", "two", 100);
     write();
     queue.tick(100);  // the publish expires though the ping before it is unanswered
@@ -126,7 +115,7 @@ TEST_F(CommandQueueTest, PingsAreNobodysPublish) {
 }
 
 TEST_F(CommandQueueTest, APingIsNotSentAnew) {
-    queue.append_own(PublishRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
+    queue.append_own(CommandRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
     publish("ws:a", "one");
     write(5);
     queue.link_down({Status::CONNECTION_LOST, "reset"});
@@ -135,9 +124,9 @@ TEST_F(CommandQueueTest, APingIsNotSentAnew) {
 
 TEST_F(CommandQueueTest, TheLinksOwnCommandsAreAnsweredInTheirPlaceAndNotCounted) {
     publish("ws:a", "one", 100);
-    queue.append_own(PublishRecord::Purpose::auth, "AUTH");
+    queue.append_own(CommandRecord::Purpose::auth, "AUTH");
     publish("ws:a", "two", 100);
-    queue.append_own(PublishRecord::Purpose::probe, "PROBE");
+    queue.append_own(CommandRecord::Purpose::probe, "PROBE");
     EXPECT_EQ(queue.unsettled(), 2u);
     EXPECT_EQ(write(), command("ws:a", "one") + "AUTH" + command("ws:a", "two") + "PROBE");
     EXPECT_EQ(unsent, 0u);
@@ -150,9 +139,9 @@ TEST_F(CommandQueueTest, TheLinksOwnCommandsAreAnsweredInTheirPlaceAndNotCounted
 
 TEST_F(CommandQueueTest, TheLinksOwnCommandsDieWithTheConnection) {
     publish("ws:a", "one");
-    queue.append_own(PublishRecord::Purpose::auth, "AUTH");
+    queue.append_own(CommandRecord::Purpose::auth, "AUTH");
     publish("ws:a", "two");
-    queue.append_own(PublishRecord::Purpose::probe, "PROBE");
+    queue.append_own(CommandRecord::Purpose::probe, "PROBE");
     write(10);
     queue.link_down({Status::CONNECTION_LOST, "reset"});
     EXPECT_EQ(write(), command("ws:a", "one") + command("ws:a", "two"));
@@ -179,7 +168,7 @@ TEST_F(CommandQueueTest, RepliesOfTheWrongTypeAreFaults) {
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
     queue.link_down({Status::PROTOCOL_ERROR, "not that"});
-    queue.append_own(PublishRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
+    queue.append_own(CommandRecord::Purpose::ping, "*1\r\n$4\r\nPING\r\n");
     write();
     EXPECT_FALSE(reply("+OK\r\n"));
 }
@@ -228,7 +217,7 @@ TEST_F(CommandQueueTest, AScanTakesPlainNumbers) {
 
 TEST_F(CommandQueueTest, AScanLeavesToTheReaderWhatIsNoPublish) {
     publish("c", "1");
-    queue.append_own(PublishRecord::Purpose::probe, "PROBE");
+    queue.append_own(CommandRecord::Purpose::probe, "PROBE");
     publish("c", "2", 100);
     write();
     EXPECT_EQ(queue.scan(":1\r\n:2\r\n:3\r\n"), 4u);
@@ -256,9 +245,9 @@ TEST(CommandQueueSinks, RunsHaveOneSinkEach) {
                                seen += name + std::to_string(reinterpret_cast<std::uintptr_t>(publish.user_data));
                            seen += ' ';
                        },
-                       [](std::size_t, std::size_t) {}, [](PublishRecord::Purpose, const Reply&) {}};
+                       [](std::size_t, std::size_t) {}, [](CommandRecord::Purpose, const Reply&) {}};
     const auto publish = [&](PublishBatch& batch, const std::shared_ptr<NoSink>& sink, std::uintptr_t number) {
-        batch.add("", "c", "p", sink, reinterpret_cast<void*>(number));
+        batch.add(publish_command, "", "c", "p", sink, reinterpret_cast<void*>(number));
     };
     const auto write = [&] {
         while (!queue.output().empty()) queue.wrote(queue.output().size());
@@ -316,8 +305,8 @@ TEST_F(CommandQueueTest, AgreesWithAListOfCommands) {
                         const std::size_t size = pick(20) ? pick(3000) : pick(200000);
                         const std::string payload(size, 'x');
                         const auto timeout = static_cast<std::uint32_t>(seed % 2 && pick(3) == 0 ? 1 + pick(120) : 0);
-                        unsent_bytes +=
-                            batch.add("", "c", payload, nullptr, reinterpret_cast<void*>(++accepted), timeout);
+                        unsent_bytes += batch.add(publish_command, "", "c", payload, nullptr,
+                                                  reinterpret_cast<void*>(++accepted), timeout);
                         ++unsent;
                         model.push_back({command("c", payload), accepted, timeout ? now + timeout : batch.deadline});
                     }
@@ -326,7 +315,7 @@ TEST_F(CommandQueueTest, AgreesWithAListOfCommands) {
                 }
                 case 0: {
                     const std::string own = "OWN" + std::string(pick(100), 'o');
-                    queue.append_own(PublishRecord::Purpose::probe, own);
+                    queue.append_own(CommandRecord::Purpose::probe, own);
                     model.push_back({own, 0, never});
                     break;
                 }
@@ -417,7 +406,7 @@ TEST_F(CommandQueueTest, AgreesWithAListOfCommands) {
 // The memory of what is done is used for what comes, and no more is kept than is worth it.
 TEST_F(CommandQueueTest, ChunksAreUsedAgain) {
     const std::string payload(20000, 'x');
-    batch.add("", "c", payload);
+    batch.add(publish_command, "", "c", payload);
     const void* const memory = batch.chunks.front().view().data();
     queue.append(batch);
     EXPECT_TRUE(batch.spare.empty());
@@ -425,26 +414,15 @@ TEST_F(CommandQueueTest, ChunksAreUsedAgain) {
     EXPECT_EQ(queue.scan(":1\r\n"), 4u);
     publish("c", "");  // on its way back into the batch
     ASSERT_EQ(batch.spare.size(), 1u);
-    EXPECT_EQ(batch.spare.front().capacity(), CommandChunk::usual);
-    batch.add("", "c", payload);
+    EXPECT_EQ(batch.spare.front().capacity(), ByteChunk::usual);
+    batch.add(publish_command, "", "c", payload);
     EXPECT_EQ(batch.chunks.front().view().data(), memory);
-    for (int i = 0; i < 1000; ++i) batch.add("", "c", payload);
+    for (int i = 0; i < 1000; ++i) batch.add(publish_command, "", "c", payload);
     queue.append(batch);
     write();
-    batch.add("", "c", payload);
+    batch.add(publish_command, "", "c", payload);
     queue.append(batch);
     EXPECT_LE(batch.spare.size(), PublishBatch::spare_max);
-}
-
-TEST(PublishBatch, KnowsHowManyBytesAPublishWillHave) {
-    for (const std::size_t size :
-         {0u, 1u, 9u, 10u, 99u, 100u, 999u, 1000u, 1001u, 9999u, 10000u, 99999u, 100000u, 1234567u}) {
-        PublishBatch batch;
-        const std::string text(size, 'x');
-        const std::size_t channel = std::max<std::size_t>(size % 1025, 1);
-        EXPECT_EQ(PublishBatch::encoded_size(channel, size), batch.add("x", std::string(channel - 1, 'c'), text));
-        EXPECT_EQ(batch.bytes(), PublishBatch::encoded_size(channel, size));
-    }
 }
 
 }  // namespace

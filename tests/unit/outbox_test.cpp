@@ -145,7 +145,7 @@ TEST(Outbox, AStreamIsHeldBackUntilItIsTimeOrThereIsMuch) {
     door.outbox.hold_over();
     EXPECT_EQ(door.take_and_write(), 1u);
     ASSERT_EQ(door.holds.size(), 2u);
-    EXPECT_EQ(door.publish(std::string(CommandChunk::usual, 'x')), Status::OK);
+    EXPECT_EQ(door.publish(std::string(ByteChunk::usual, 'x')), Status::OK);
     EXPECT_EQ(door.wakes, wakes + 1) << "much";
     EXPECT_EQ(door.take_and_write(), 1u);
 }

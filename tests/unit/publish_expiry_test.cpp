@@ -11,7 +11,8 @@ TEST_F(PublishExpiry, APublishMayHaveATimeoutOfItsOwn) {
     const auto publish_for = [&](const char* payload, std::uint32_t timeout) {
         batch.taken_at = 1000;
         batch.deadline = 6000;
-        unsent_bytes += batch.add("", "a", payload, nullptr, reinterpret_cast<void*>(++accepted), timeout);
+        unsent_bytes +=
+            batch.add(publish_command, "", "a", payload, nullptr, reinterpret_cast<void*>(++accepted), timeout);
         ++unsent;
     };
     publish_for("usual", 0);
@@ -48,7 +49,7 @@ TEST_F(PublishExpiry, ManyTimeoutsOfTheirOwnCostNoLookAtAllForEach) {
     constexpr std::uint32_t count = 100000;
     batch.taken_at = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
-        unsent_bytes += batch.add("", "a", "", nullptr, nullptr, 1 + i % 1000);
+        unsent_bytes += batch.add(publish_command, "", "a", "", nullptr, nullptr, 1 + i % 1000);
         ++unsent;
     }
     queue.append(batch);
@@ -113,7 +114,7 @@ TEST_F(PublishExpiry, WhatStandsBehindAPartOrAnOwnCommandExpiresToo) {
     EXPECT_EQ(take(), (Strings{"1 OK 1", "4 OK 4"}));
 
     publish("ws:a", "five", 300);
-    queue.append_own(PublishRecord::Purpose::probe, "PROBE");
+    queue.append_own(CommandRecord::Purpose::probe, "PROBE");
     publish("ws:a", "six", 300);
     EXPECT_EQ(queue.deadline(), 300);
     queue.tick(300);
@@ -129,8 +130,8 @@ TEST_F(PublishExpiry, WhatExpiresWithoutALinkCostsNoLookAtTheRest) {
     const int batches = 5000, each = 13;
     for (int i = 0; i < batches; ++i) {
         for (int k = 0; k < each; ++k) {
-            unsent_bytes +=
-                batch.add("", "channel", std::string(100, 'x'), nullptr, reinterpret_cast<void*>(++accepted));
+            unsent_bytes += batch.add(publish_command, "", "channel", std::string(100, 'x'), nullptr,
+                                      reinterpret_cast<void*>(++accepted));
             ++unsent;
         }
         batch.deadline = 1000 + i;

@@ -11,6 +11,7 @@
 
 #include "core/protocol/error_reply.h"
 #include "core/protocol/link.h"
+#include "core/protocol/publish_command.h"
 
 namespace fanwire::core {
 namespace {
@@ -61,7 +62,7 @@ struct PublishingTest : testing::Test, Link::Listener, Publishing::Listener {
     void publish(const std::string& payload, TimeMs deadline = never) {
         PublishBatch batch;
         batch.deadline = deadline;
-        batch.add("ws:", "a", payload);
+        batch.add(publish_command, "ws:", "a", payload);
         publishing->publish(batch);
     }
     void set_credentials(const char* username, const char* password, TimeMs now) {
@@ -137,7 +138,7 @@ TEST_F(PublishingTest, ARejectedPublishIsTakenOutAndTheLinkGoesOn) {
     EXPECT_EQ(link->deadline(), 1001) << "nothing is expected of it any more";
     std::string bytes;
     for (const PublishBatch& batch : publishing->take_rejected())
-        for (const CommandChunk& chunk : batch.chunks) bytes += chunk.view();
+        for (const ByteChunk& chunk : batch.chunks) bytes += chunk.view();
     EXPECT_NE(bytes.find("\r\n1\r\n*3"), bytes.npos) << bytes;
     EXPECT_TRUE(bytes.ends_with("\r\n3\r\n")) << bytes;
     EXPECT_EQ(publishing->queue().unsettled(), 0u);
@@ -219,7 +220,7 @@ TEST_F(PublishingTest, AnAnswerToWhatIsNotSentBreaksTheLink) {
     connect();
     PublishBatch batch;
     batch.deadline = never;
-    for (const char* payload : {"1", "2"}) batch.add("ws:", "a", payload);
+    for (const char* payload : {"1", "2"}) batch.add(publish_command, "ws:", "a", payload);
     publishing->publish(batch);
     link->wrote(link->output(0).size() / 2, 0);
     link->received(":1\r\n:1\r\n", 1);
@@ -280,7 +281,7 @@ TEST_F(PublishingTest, AnAnswerCutInTwoLeavesTheOthersToTheScan) {
         its_link.received("+OK\r\n+PONG\r\n", 0);
         ASSERT_EQ(its_link.state(), Link::State::ready);
         PublishBatch batch;
-        for (std::size_t i = 0; i < count; ++i) batch.add("", "c", "p");
+        for (std::size_t i = 0; i < count; ++i) batch.add(publish_command, "", "c", "p");
         several.publish(batch);
         its_link.wrote(its_link.output(0).size(), 0);
         its_link.received(std::string_view(answers).substr(0, cut), 1);
@@ -603,7 +604,7 @@ TEST_P(ScanTest, SaysWhatTheReaderSays) {
             for (const Settled& publish : run.publishes) expected.push_back(text_of(run, publish));
         },
         [](std::size_t, std::size_t) {},
-        [&](PublishRecord::Purpose, const Reply& reply) {
+        [&](CommandRecord::Purpose, const Reply& reply) {
             expected.push_back(reply.is(ReplyType::error)
                                    ? "probe: " + error_of_reply("PUBLISH", reply.text()).text
                                    : "probe " + std::to_string(std::max<std::int64_t>(reply.integer(), 0)));
@@ -617,8 +618,8 @@ TEST_P(ScanTest, SaysWhatTheReaderSays) {
     bool soon = pick(2) == 0;
     for (std::size_t batches = 1 + pick(20); batches > 0; --batches) {
         for (std::size_t i = 1 + pick(pick(5) ? 5 : 400); i > 0; --i, ++commands) {
-            batch.add("ws:", "a", "x", nullptr, reinterpret_cast<void*>(commands));
-            same.add("ws:", "a", "x", nullptr, reinterpret_cast<void*>(commands));
+            batch.add(publish_command, "ws:", "a", "x", nullptr, reinterpret_cast<void*>(commands));
+            same.add(publish_command, "ws:", "a", "x", nullptr, reinterpret_cast<void*>(commands));
         }
         soon = soon && pick(4) > 0;
         batch.deadline = same.deadline = soon ? 10 : 1000;
@@ -626,7 +627,7 @@ TEST_P(ScanTest, SaysWhatTheReaderSays) {
         reference.append(same);
         if (pick(4) == 0) {
             publishing->probe("p", "x");
-            reference.append_own(PublishRecord::Purpose::probe, "x");
+            reference.append_own(CommandRecord::Purpose::probe, "x");
             ++commands;
         }
     }

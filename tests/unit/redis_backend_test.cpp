@@ -195,7 +195,7 @@ struct RedisBackendTest : testing::Test, BackendSink {
     void publish(const std::string& channel, const std::string& payload) {
         PublishBatch batch;
         batch.deadline = now_ms() + patience;
-        batch.add("", channel, payload);
+        batch.add(publish_command, "", channel, payload);
         backend->publish(batch);
         backend->flush();
     }

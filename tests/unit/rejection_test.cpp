@@ -20,7 +20,7 @@ struct RejectionTest : testing::Test {
                         outcomes.push_back(std::to_string(reinterpret_cast<std::uintptr_t>(publish.user_data)) + " " +
                                            find_status(static_cast<int>(run.error.status))->name);
                 },
-                [](std::size_t, std::size_t) {}, [](PublishRecord::Purpose, const Reply&) {},
+                [](std::size_t, std::size_t) {}, [](CommandRecord::Purpose, const Reply&) {},
                 [this](const Reply& reply) {
                     return reply.text().starts_with("MOVED") || !reply.is(ReplyType::error) ? rejection
                                                                                             : Rejection::outcome;
@@ -30,7 +30,7 @@ struct RejectionTest : testing::Test {
     void add(CommandQueue& to, const std::string& payload, TimeMs deadline = never, std::uint32_t timeout = 0) {
         PublishBatch one;
         one.deadline = deadline;
-        one.add("", "c", payload, nullptr, reinterpret_cast<void*>(++accepted), timeout);
+        one.add(publish_command, "", "c", payload, nullptr, reinterpret_cast<void*>(++accepted), timeout);
         to.append(one);
     }
     static std::string write(CommandQueue& queue, std::size_t max = SIZE_MAX) {
@@ -109,7 +109,7 @@ TEST_F(RejectionTest, EachKeepsItsDeadlineAndItsSink) {
     const std::shared_ptr<OutcomeSink> sinks[] = {std::make_shared<NoSink>(), std::make_shared<NoSink>()};
     PublishBatch batch;
     batch.deadline = 200;
-    for (const auto& sink : sinks) batch.add("", "c", "p", sink, reinterpret_cast<void*>(++accepted));
+    for (const auto& sink : sinks) batch.add(publish_command, "", "c", "p", sink, reinterpret_cast<void*>(++accepted));
     from.append(batch);
     write(from);
     for (int i = 0; i < 4; ++i) EXPECT_TRUE(reply(from, "-MOVED\r\n"));

@@ -308,13 +308,14 @@ TEST_F(TrackerTest, ABreakDuringTheReplayReplaysEverything) {
 TEST_F(TrackerTest, ABreakNamesWhatIsLost) {
     redis.forbidden = {"refused"};
     for (const char* name : {"a", "refused", "b", "unwanted"}) want(name);
+    want("p*", TargetKind::pattern);
     exchange();
     unwant("unwanted");
     take_events();
     tracker.end(gone);
     std::vector<std::string> lost = take_events();
     std::sort(lost.begin(), lost.end());
-    EXPECT_EQ(lost, (Strings{"-a", "-b", "-refused"}));
+    EXPECT_EQ(lost, (Strings{"-a", "-b", "-p*", "-refused"}));
     want("in between");
     tracker.end(gone);
     EXPECT_EQ(take_events(), Strings{}) << "there was no connection";
@@ -325,7 +326,7 @@ TEST_F(TrackerTest, ABreakNamesWhatIsLost) {
     exchange();
     take_events();
     tracker.end(gone);
-    EXPECT_EQ(take_events().size(), 1004u);
+    EXPECT_EQ(take_events().size(), 1005u);
 }
 
 TEST_F(TrackerTest, UnwantedNamesAreNotReplayed) {

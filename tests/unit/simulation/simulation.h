@@ -15,6 +15,7 @@
 
 #include "core/backend/redis.h"
 #include "core/fanout/fanout.h"
+#include "core/protocol/publish_command.h"
 #include "tests/unit/simulation/asking.h"
 #include "tests/unit/simulation/consumers.h"
 #include "tests/unit/simulation/journal.h"
@@ -128,7 +129,8 @@ class Simulation : private BackendSink {
             const std::string payload = payload_of(published_, pick(1000) ? pick(200) : 70000);
             all_published_[published_] = {name, payload.size()};
             const std::uint32_t timeout = !steady_ && rarely(8) ? 1 + pick(6000) : 0;
-            unsent_bytes_ += batch_.add("", name, payload, nullptr, reinterpret_cast<void*>(published_), timeout);
+            unsent_bytes_ +=
+                batch_.add(publish_command, "", name, payload, nullptr, reinterpret_cast<void*>(published_), timeout);
             ++unsent_;
         }
         backend_.publish(batch_);
@@ -789,8 +791,8 @@ class Simulation : private BackendSink {
                            std::uint64_t number, std::uint32_t timeout) {
                         asked_batch_.taken_at = now_;
                         asked_batch_.deadline = now_ + 3000;
-                        unsent_bytes_ +=
-                            asked_batch_.add("", name, framed, sink, reinterpret_cast<void*>(number), timeout);
+                        unsent_bytes_ += asked_batch_.add(publish_command, "", name, framed, sink,
+                                                          reinterpret_cast<void*>(number), timeout);
                         ++unsent_;
                     },
                     [this](std::unique_ptr<Numsub>& question) { backend_.ask(question); },
