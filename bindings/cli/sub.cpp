@@ -163,6 +163,8 @@ class Subscriber {
                 return count + " missing, stdout is read too slowly";
             case FANWIRE_GAP_OUTPUT_BUFFER:
                 return count + " missing, Redis closed the connection for its client-output-buffer-limit";
+            case FANWIRE_GAP_FAILOVER:
+                return count + " missing, another server has become the master";
             default:
                 return count + " missing, the connection was down";
         }

@@ -26,6 +26,14 @@ export interface SettingValues {
   password?: string;
   /** database to SELECT; pub/sub itself is the same in all of them */
   db?: number | string;
+  /** the sentinels of redis-sentinel://, as host:port,host:port...; empty: 127.0.0.1:26379 */
+  nodes?: string;
+  /** name of the Sentinel group whose master is the server */
+  master?: string;
+  /** ACL user to log in as at the sentinels */
+  sentinelUsername?: string;
+  /** password to log in with at the sentinels; empty: no login there */
+  sentinelPassword?: string;
   /** speak TLS 1.2 or 1.3 to the server; rediss:// sets it */
   tls?: boolean;
   /** PEM file of the authorities to trust; empty: the system's, see fanwire info */
@@ -390,11 +398,11 @@ export interface Request extends AsyncIterableIterator<Message> {
 export type SubscriptionState = 'pending' | 'active' | 'lost' | 'failed' | 'ended';
 
 /**
- * Messages are missing at this place of the stream: the link was down, an inbox was full, or the link was down because
- * Redis closed it for its client-output-buffer-limit.
+ * Messages are missing at this place of the stream: the link was down, an inbox was full, the link was down because
+ * Redis closed it for its client-output-buffer-limit, or another server has become the master meanwhile.
  */
 export interface Gap {
-  reason: 'reconnect' | 'overflow' | 'output_buffer';
+  reason: 'reconnect' | 'overflow' | 'output_buffer' | 'failover';
   /** How many; null when nobody can know. */
   count: number | null;
 }
@@ -588,7 +596,10 @@ export type ErrorCode =
   | 'TLS_WRONG_NAME'
   | 'TLS_EXPIRED'
   | 'TLS_NOT_SPOKEN'
-  | 'CONNECT_TIMEOUT';
+  | 'CONNECT_TIMEOUT'
+  | 'WRONG_SERVER'
+  | 'NO_MASTER'
+  | 'NOT_MASTER';
 
 /** Every failure. Not constructed by users. */
 export class FanwireError extends Error {

@@ -14,9 +14,13 @@ namespace {
 
 using Kind = BackendEvent::Kind;
 
+// How often the master of a group is asked whether it still is.
+constexpr TimeMs role_interval = 1000;
+
 LinkConfig link_config(const Settings& settings) {
     LinkConfig config;
     config.handshake = {settings.client_name, settings.db};
+    config.handshake.ask_role = settings.topology == TopologyKind::sentinel;
     config.connect_timeout = settings.connect_timeout_ms;
     config.reconnect = {settings.reconnect_delay_ms, settings.max_reconnect_delay_ms, settings.reconnect_factor,
                         settings.reconnect_jitter};
@@ -52,15 +56,16 @@ std::string probe_channel(std::uint64_t id) {
 
 Endpoint endpoint_of(const Settings& settings) {
     if (!settings.unix_path.empty()) Address::of_unix_path(settings.unix_path);  // throws if it is too long
-    const std::string& tls_name = settings.tls_server_name.empty() ? settings.host : settings.tls_server_name;
+    const bool known = settings.topology == TopologyKind::single;
+    const std::string& tls_name = settings.tls_server_name.empty() && known ? settings.host : settings.tls_server_name;
     std::shared_ptr<const TlsContext> tls;
     if (settings.tls) {
         tls = std::make_shared<TlsContext>(TlsContext::Config{settings.tls_ca_file, settings.tls_cert_file,
                                                               settings.tls_key_file, settings.tls_verify});
-        tls->check_name(tls_name);
+        if (!tls_name.empty()) tls->check_name(tls_name);
     }
-    return {settings.host,
-            static_cast<std::uint16_t>(settings.port),
+    return {known ? settings.host : "",
+            static_cast<std::uint16_t>(known ? settings.port : 0),
             settings.unix_path,
             settings.connect_timeout_ms,
             static_cast<std::uint32_t>(settings.max_read_delay_us),
@@ -94,6 +99,9 @@ Node::Node(const Settings& settings, Endpoint endpoint, Network& network, Random
       probe_(settings.probe_interval_ms, settings.heartbeat_timeout_ms),
       probe_topic_(Topic::make(TargetKind::channel, probe_channel(probe_id), 0)),
       probe_timer_(network.make_timer([this] { check_probe(); })),
+      named_by_host_(settings.tls_server_name.empty()),
+      is_of_group_(settings.topology == TopologyKind::sentinel),
+      role_timer_(network.make_timer([this] { check_role(); })),
       numsubs_([this](std::string_view command) { publishing_.ask_numsub(command); }),
       numsub_timer_(network.make_timer([this] {
           numsubs_.tick(network_.now());
@@ -110,6 +118,20 @@ void Node::start() {
     subscribe_connection_.start();
     publish_connection_.start();
     act();
+}
+
+void Node::move(const HostPort& to) {
+    const bool first = endpoint_.port == 0;
+    if (named_by_host_) endpoint_.tls_name = to.host;
+    endpoint_.host = to.host;
+    endpoint_.port = to.port;
+    if (first) return;
+    moved_ = true;
+    const Error why = Error::of(Status::CONNECTION_LOST, {"the master is now ", to.text()});
+    const TimeMs now = network_.now();
+    subscribe_link_.move(why, now);
+    publish_link_.move(why, now);
+    flush();
 }
 
 void Node::retry() {
@@ -215,6 +237,11 @@ void Node::act_on(const Facts& facts) {
     }
     if (facts.login_accepted) login_accepted();
     // What was queued in a break is for us, too: it has waited until we are subscribed again.
+    if (facts.not_master) {
+        subscribe_link_.renew(facts.not_master, now);
+        publish_link_.renew(facts.not_master, now);
+    }
+    if (facts.trouble) owner_.node_troubled(*this);
     if (facts.answered && publishing_.held() && subscribing_.tracker().awaited() == 0) publishing_.release();
     subscribe_connection_.flush();
     publish_connection_.flush();
@@ -229,6 +256,7 @@ void Node::links_changed() {
     const bool publish = publish_ready();
     const bool subscribe = subscribe_ready();
     sink_.on_event({.kind = Kind::links, .publish = publish, .subscribe = subscribe});
+    if (is_of_group_) role_timer_->at(publish ? network_.now() + role_interval : never);
     if (!subscribe) probe_confirmed_ = false;
     const bool possible = publish && probe_confirmed_;
     if (possible == probe_.running()) return;
@@ -239,6 +267,18 @@ void Node::links_changed() {
         sink_.on_event({.kind = Kind::probe_reset});
     }
     probe_timer_->at(probe_.deadline());
+}
+
+// One link is enough to ask: both were made to one server. Not the subscribe link, which may ask nothing.
+void Node::check_role() {
+    if (!publish_ready()) return;
+    try {
+        publishing_.ask_role();
+    } catch (const std::bad_alloc&) {  // the next time
+    }
+    role_timer_->at(network_.now() + role_interval);
+    publish_connection_.flush();
+    turn_end();
 }
 
 void Node::check_probe() {
@@ -294,6 +334,7 @@ void Node::retry_follows(std::uint32_t attempt, TimeMs delay) {
 
 void Node::link_lost(const Error& why) {
     links_changed();
+    note(facts_.trouble);
     if (std::exchange(ready_, false)) owner_.node_lost(*this, why);
 }
 
@@ -328,6 +369,7 @@ void Node::PublishSide::link_lost(const Error& why) {
 
 // When both links fail, as they do when the server is gone, the application is told of one: the subscribing one.
 void Node::PublishSide::link_failed(const Error& why, bool will_retry) {
+    node_.note(node_.facts_.trouble);
     if (!will_retry)
         node_.note_exhausted(named(node_.publish_connection_, why), node_.publish_link_);
     else if (node_.subscribe_ready())
@@ -359,11 +401,17 @@ void Node::PublishSide::numsub_answered(const Reply& reply) {
     node_.numsub_timer_->at(node_.numsubs_.deadline());
 }
 
+void Node::PublishSide::role_answered(const Reply& reply) {
+    if (!node_.facts_.not_master) node_.facts_.not_master = master_error(reply);
+    node_.facts_.any = true;
+}
+
 void Node::SubscribeSide::link_ready() {
     node_.login_accepted();
     if (!node_.subscribe_ready()) return;  // other credentials were set during its greeting
     const bool killed = node_.subscribing_.output_buffer_killed();
-    node_.lost_for_ = killed ? GapReason::output_buffer : GapReason::none;
+    node_.lost_for_ = killed ? GapReason::output_buffer : node_.moved_ ? GapReason::failover : GapReason::none;
+    node_.moved_ = false;
     if (killed) node_.sink_.on_event({.kind = Kind::output_buffer});
     node_.link_ready();
 }
@@ -374,6 +422,7 @@ void Node::SubscribeSide::link_lost(const Error& why) {
 }
 
 void Node::SubscribeSide::link_failed(const Error& why, bool will_retry) {
+    node_.note(node_.facts_.trouble);
     Error full = named(node_.subscribe_connection_, why);
     if (will_retry)
         node_.sink_.on_event({.kind = Kind::connect_failed, .why = full, .will_retry = true});

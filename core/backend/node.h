@@ -13,6 +13,7 @@
 #include "core/backend/backend.h"
 #include "core/backend/link_driver.h"
 #include "core/backend/numsubs.h"
+#include "core/base/host_port.h"
 #include "core/base/settings.h"
 #include "core/net/network.h"
 #include "core/protocol/probe.h"
@@ -21,8 +22,8 @@
 
 namespace fanwire::core {
 
-// The endpoint of the settings' one server. Throws Failure INVALID_OPTION (a unix_path that is too long, a file of TLS
-// that is of no use).
+// The endpoint of the settings' one server; of a group's master all but the place. Throws Failure INVALID_OPTION (a
+// unix_path that is too long, a file of TLS that is of no use).
 Endpoint endpoint_of(const Settings& settings);
 
 class Node {
@@ -34,6 +35,8 @@ class Node {
         // Both links are ready; they are no longer.
         virtual void node_ready(Node& node) = 0;
         virtual void node_lost(Node& node, const Error& why) = 0;
+        // A link was lost or an attempt failed, or the server says that it is a replica. At the turn's end.
+        virtual void node_troubled(Node& node) = 0;
         // A link has made the last of its `attempts` and will make no other. At the turn's end.
         virtual void node_exhausted(Node& node, const Error& why, std::int64_t attempts) = 0;
         // The end of a turn of the loop in which the node did something.
@@ -48,6 +51,8 @@ class Node {
 
     // Connects for the first time, or again after give_up().
     void start();
+    // The server is at another place from the next attempt on, for which nothing waits; connections to the old one end.
+    void move(const HostPort& to);
     // Links that wait for their next attempt make it at once; when somebody needs them, but not too often.
     void retry();
     void needed();
@@ -82,6 +87,7 @@ class Node {
         void link_login_refused(const Error& why) override;
         void probe_answered(const Outcome& outcome) override;
         void numsub_answered(const Reply& reply) override;
+        void role_answered(const Reply& reply) override;
 
      private:
         Node& node_;
@@ -112,6 +118,8 @@ class Node {
         bool link_ready = false;
         bool login_accepted = false;
         bool answered = false;  // a subscription that publishes are held for
+        bool trouble = false;
+        Error not_master;  // what the server says of itself now
         struct Exhausted {
             Error why;
             std::int64_t attempts;
@@ -134,6 +142,7 @@ class Node {
     void reply_channel_lost();
     void links_changed();
     void check_probe();
+    void check_role();
     void hold_publishes();
     // The text with the peer's name in it.
     static Error named(const LinkDriver& connection, const Error& why);
@@ -141,7 +150,7 @@ class Node {
     Network& network_;
     BackendSink& sink_;
     Owner& owner_;
-    const Endpoint endpoint_;  // of both links, which share what TLS read from files
+    Endpoint endpoint_;  // of both links, which share what TLS read from files
     PublishSide publish_side_{*this};
     SubscribeSide subscribe_side_{*this};
     Login login_;  // at this server, of both links
@@ -155,10 +164,14 @@ class Node {
     GapReason lost_for_ = GapReason::none;  // what the subscribe link has learned of its last connection
     bool probe_confirmed_ = false;
     const std::unique_ptr<Timer> probe_timer_;
+    const bool named_by_host_;  // the server's certificate
+    const bool is_of_group_;    // only as long as it is the master
+    const std::unique_ptr<Timer> role_timer_;
     Numsubs numsubs_;
     const std::unique_ptr<Timer> numsub_timer_;
     Facts facts_;
     bool ready_ = false;  // both links are, as the owner knows
+    bool moved_ = false;  // since it was last subscribed
     const TimeMs drain_wait_;
     std::uint32_t reported_attempt_ = 0;  // the highest since the node was last ready
 };

@@ -14,10 +14,21 @@ RedisBackend::RedisBackend(const Settings& settings, Network& network, Random ra
                            Topics& topics, MessagePool& pool, BackendSink& sink)
     : sink_(sink),
       node_(settings, endpoint_of(settings), network, random, probe_id, topics, pool, sink, *this),
-      revive_on_use_(settings.revive_on_use) {}
+      placed_(settings.topology == TopologyKind::single),
+      attempts_max_(settings.max_reconnect_attempts),
+      revive_on_use_(settings.revive_on_use) {
+    if (!placed_)
+        sentinels_.emplace(settings, endpoint_of(settings), network, random, static_cast<SentinelWatch::Owner&>(*this));
+}
 
 void RedisBackend::start() {
-    node_.start();
+    begin();
+}
+
+void RedisBackend::begin() {
+    rounds_ = 0;
+    if (sentinels_) sentinels_->start();
+    if (placed_) node_.start();
 }
 
 void RedisBackend::subscribe(Topic& topic) {
@@ -49,13 +60,14 @@ void RedisBackend::needed() {
 
 void RedisBackend::reconnect() {
     if (exhausted_) return revive();
+    if (sentinels_) sentinels_->retry();
     node_.retry();
 }
 
 void RedisBackend::revive() {
     exhausted_ = false;
     sink_.on_event({.kind = Kind::revived});
-    node_.start();
+    begin();
 }
 
 void RedisBackend::ask(std::unique_ptr<Numsub>& question) {
@@ -73,15 +85,18 @@ void RedisBackend::flush() {
 
 void RedisBackend::stop(const Error& why) {
     connected_ = false;
+    if (sentinels_) sentinels_->stop();
     node_.stop(why);
 }
 
 void RedisBackend::close_inherited() noexcept {
+    if (sentinels_) sentinels_->close_inherited();
     node_.close_inherited();
 }
 
 void RedisBackend::node_ready(Node&) {
     connected_ = true;
+    if (sentinels_) sentinels_->trust();
     sink_.on_event({.kind = Kind::connected});
 }
 
@@ -90,10 +105,31 @@ void RedisBackend::node_lost(Node&, const Error& why) {
     sink_.on_event({.kind = Kind::disconnected, .why = why});
 }
 
-void RedisBackend::node_exhausted(Node& node, const Error& why, std::int64_t attempts) {
+// Whether it is still the master is for the sentinels to say.
+void RedisBackend::node_troubled(Node&) {
+    if (sentinels_ && !exhausted_) sentinels_->doubt();
+}
+
+void RedisBackend::node_exhausted(Node&, const Error& why, std::int64_t attempts) {
+    exhausted(why, attempts);
+}
+
+void RedisBackend::master_decided(const HostPort& master) {
+    rounds_ = 0;
+    node_.move(master);
+    if (!std::exchange(placed_, true)) node_.start();
+}
+
+void RedisBackend::no_master(const Error& why) {
+    if (attempts_max_ > 0 && ++rounds_ >= attempts_max_) return exhausted(why, rounds_);
+    sink_.on_event({.kind = Kind::connect_failed, .why = why, .will_retry = true});
+}
+
+void RedisBackend::exhausted(const Error& why, std::int64_t attempts) {
     if (std::exchange(exhausted_, true)) return;
     connected_ = false;
-    node.give_up(why);
+    if (sentinels_) sentinels_->stop();
+    node_.give_up(why);
     sink_.on_event({.kind = Kind::connect_failed, .why = why});
     sink_.on_event({.kind = Kind::gave_up, .why = why, .attempt = static_cast<std::uint64_t>(attempts)});
 }

@@ -36,6 +36,9 @@ Rule<std::string> secret(size_t max);
 // A host name or an IP address. Whether it exists is for the resolver to find out.
 Rule<std::string> host();
 
+// Host names or IP addresses with ports or without, separated by commas; or nothing.
+Rule<std::string> hosts();
+
 // A URL; shown without its password.
 Rule<std::string> url();
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/host_port.h"
 #include "core/base/option_table.h"
 #include "core/base/other_clients.h"
 #include "core/base/service_links.h"
@@ -55,6 +56,11 @@ void check_url(const Url& url, const std::string& context) {
     for (const UrlPart& part : url.parts) assign_url_part(scratch, part, context);
 
     bool tcp = names("host") || names("port");
+    if (url.topology == TopologyKind::sentinel && (tcp || names("unix_path")))
+        throw Failure(Status::INVALID_URL,
+                      context +
+                          "the URL is not valid: the server of redis-sentinel:// is found by its sentinels, and it "
+                          "takes no host, port or unix_path");
     if (url.transport == UrlTransport::memory && (tcp || names("unix_path")))
         throw Failure(Status::INVALID_URL,
                       context + "the URL is not valid: memory:// takes no host, port or unix_path");
@@ -184,6 +190,29 @@ void resolve_transport(Resolved& resolved, const Url& url) {
     sources[unix_path] = tcp;
 }
 
+// What belongs to one topology was given for this engine, and would not be used with another one: a mistake. The
+// environment may hold it for others.
+void resolve_topology(Resolved& resolved, const Url& url) {
+    Settings& settings = resolved.settings;
+    settings.topology = url.topology;
+    const bool sentinel = settings.topology == TopologyKind::sentinel;
+    const auto given = [&](const char* name) { return resolved.sources[find_option(name)] > Source::environment; };
+    for (const char* name : {"host", "port", "unix_path"})
+        if (sentinel && given(name))
+            fail_contradiction(std::string(name) +
+                               " is set, but the server of redis-sentinel:// is found by its sentinels");
+    for (const char* name : {"nodes", "master", "sentinel_username", "sentinel_password"})
+        if (!sentinel && given(name))
+            fail_contradiction(std::string(name) + " is set, but the url is not a redis-sentinel:// one");
+    if (!sentinel) return;
+    settings.unix_path.clear();
+    if (settings.master.empty())
+        fail_contradiction(
+            "master is not set; redis-sentinel:// needs the name of the group, as in "
+            "redis-sentinel://host:26379?master=mymaster");
+    if (settings.nodes.empty()) settings.nodes = "127.0.0.1:" + std::to_string(sentinel_port);
+}
+
 // TLS is for TCP. What asks for it ranks against a unix socket as host and port do; details of TLS that were given for
 // this engine and would not be used are a mistake, while the environment may hold them for others.
 void resolve_tls(Resolved& resolved) {
@@ -240,6 +269,7 @@ Resolved resolve_all(const Explicit& given, const Environment& environment) {
     Url url = resolve_url(resolved, given, environment);
     for (size_t index = 0; index < option_table().size(); ++index)
         if (index != find_option("url")) resolve_row(resolved, index, url, given, environment);
+    resolve_topology(resolved, url);
     resolve_transport(resolved, url);
     resolve_tls(resolved);
     check_pairs(resolved.settings);

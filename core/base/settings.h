@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/url.h"
+
 namespace fanwire::core {
 
 // The enumerations of the table: Offline, Overflow, ChannelRules, LogLevel.
@@ -29,6 +31,8 @@ struct Settings {
     // From the URL's scheme and, for memory://, its name. With `redis`, a unix_path that is not empty is the way to go.
     BackendKind backend = BackendKind::redis;
     std::string memory_name;
+    // What `nodes` are; `single`: nothing, the server is at host and port.
+    TopologyKind topology = TopologyKind::single;
 
     // Lines for the log: what the environment says that has no effect.
     std::vector<std::string> notes;

@@ -12,8 +12,6 @@
 
 namespace fanwire::core {
 
-enum class TopologyKind : std::uint8_t { cluster, ring };
-
 struct TopologyUrl {
     struct Host {
         std::string host;  // IPv6 without brackets

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "core/base/host_port.h"
 #include "core/base/other_clients.h"
 #include "core/base/settings.h"
 #include "core/base/text.h"
@@ -26,11 +27,19 @@ struct Scheme {
     std::string_view name;
     UrlTransport transport;
     bool tls;
+    TopologyKind topology = TopologyKind::single;
 };
 constexpr Scheme schemes[] = {
-    {"redis", UrlTransport::tcp, false},        {"rediss", UrlTransport::tcp, true},
-    {"valkey", UrlTransport::tcp, false},       {"valkeys", UrlTransport::tcp, true},
-    {"unix", UrlTransport::unix_socket, false}, {"memory", UrlTransport::memory, false},
+    {"redis", UrlTransport::tcp, false},
+    {"rediss", UrlTransport::tcp, true},
+    {"valkey", UrlTransport::tcp, false},
+    {"valkeys", UrlTransport::tcp, true},
+    {"unix", UrlTransport::unix_socket, false},
+    {"memory", UrlTransport::memory, false},
+    {"redis-sentinel", UrlTransport::tcp, false, TopologyKind::sentinel},
+    {"rediss-sentinel", UrlTransport::tcp, true, TopologyKind::sentinel},
+    {"valkey-sentinel", UrlTransport::tcp, false, TopologyKind::sentinel},
+    {"valkeys-sentinel", UrlTransport::tcp, true, TopologyKind::sentinel},
 };
 
 [[noreturn]] void fail(const std::string& what) {
@@ -142,6 +151,18 @@ void read_host_and_port(Url& url, std::string_view authority) {
     if (!port.empty()) add(url, "port", std::string(port), false);
 }
 
+// The hosts of a group, as the setting `nodes` has them.
+void read_hosts(Url& url, std::string_view authority, std::uint16_t default_port) {
+    const std::string hosts = decode(authority, "the hosts");
+    if (hosts.empty()) return;
+    if (!parse_hosts(hosts, default_port))
+        fail(
+            "its hosts must be host:port,host:port...; a port is a whole number from 1 to 65535, an IPv6 address "
+            "stands "
+            "in brackets");
+    add(url, "nodes", hosts, false);
+}
+
 void read_query(Url& url, std::string_view query, UrlUse use) {
     while (!query.empty()) {
         std::string_view pair = query.substr(0, query.find('&'));
@@ -151,6 +172,7 @@ void read_query(Url& url, std::string_view query, UrlUse use) {
         if (equals == std::string_view::npos || equals == 0) fail("its query must be setting=value&setting=value...");
         std::string setting = decode(pair.substr(0, equals), "the query");
         if (setting == "url") fail("its query cannot hold another \"url\"");
+        if (setting == "sentinels" && url.topology == TopologyKind::sentinel) setting = "master";  // a common spelling
         std::string value = decode(pair.substr(equals + 1), "the query");
         // Others let the query say again what stands before it, and then it counts; but never does it take TLS away.
         if (use == UrlUse::of_others)
@@ -186,7 +208,10 @@ void read_tcp(Url& url, const Pieces& pieces) {
 
     std::string_view authority = pieces.authority;
     read_login(url, authority);
-    read_host_and_port(url, authority);
+    if (url.topology == TopologyKind::single)
+        read_host_and_port(url, authority);
+    else
+        read_hosts(url, authority, sentinel_port);
     if (pieces.path.size() <= 1) return;
     std::string db = decode(pieces.path.substr(1), "the path");
     if (!all_digits(db)) fail("its path must be empty or the number of a database");
@@ -219,6 +244,7 @@ struct Span {
 bool is_secret_setting(std::string_view encoded_name) {
     std::optional<std::string> name = try_decode(encoded_name);
     const std::vector<OptionRow>& rows = option_rows();
+    if (name == "sentinels") return false;  // `master`, in another spelling
     const auto shown = [&](const OptionRow& row) { return !row.secret && *name == row.name; };
     return !name || (std::none_of(rows.begin(), rows.end(), shown) && !is_shown_of_other_clients(*name));
 }
@@ -241,6 +267,9 @@ Span find_password(std::string_view url, size_t authority, size_t authority_end)
         if (colon > authority_end && at > authority_end) return {authority_end + 1, url.size()};
         return {std::min(colon + 1, at), at};
     }
+    // Several hosts, each with its port or none.
+    if (is_url(url) && parse_hosts(url.substr(authority, authority_end - authority), sentinel_port))
+        return {authority_end, authority_end};
     size_t bracket = url.substr(0, authority_end).rfind(']');
     size_t colon = url.find(':', bracket == std::string_view::npos ? authority : std::max(bracket, authority));
     if (colon >= authority_end) return {authority_end, authority_end};
@@ -260,7 +289,7 @@ Url parse_url(std::string_view text, UrlUse use) {
 
     size_t scheme_end = text.find("://");
     const Scheme& scheme = read_scheme(scheme_end == std::string_view::npos ? "" : text.substr(0, scheme_end));
-    Url url{scheme.transport, {}, {}};
+    Url url{scheme.transport, scheme.topology, {}, {}};
     if (scheme.tls) add(url, "tls", "true", false);
     Pieces pieces = split(text.substr(scheme_end + 3));
     switch (url.transport) {

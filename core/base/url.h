@@ -12,6 +12,9 @@ enum class UrlUse { ours, of_others };
 
 enum class UrlTransport { tcp, unix_socket, memory };
 
+// What the hosts of a URL are: the one server, the sentinels of a group, nodes of a Cluster, or independent servers.
+enum class TopologyKind { single, sentinel, cluster, ring };
+
 // What a URL says about one setting, percent-decoded. Whether the value suits the setting is not checked here.
 struct UrlPart {
     std::string setting;
@@ -21,12 +24,16 @@ struct UrlPart {
 
 struct Url {
     UrlTransport transport;
+    TopologyKind topology = TopologyKind::single;
     std::string memory_name;     // of memory://name
     std::vector<UrlPart> parts;  // no setting twice
 };
 
 // scheme://[[user]:password@]host[:port][/db][?setting=value&...] and its forms unix://[...@]/path[?...] and
-// memory://[name][?...]. rediss:// and valkeys:// say tls=true; redis:// and valkey:// leave it to others. Throws
+// memory://[name][?...]; and of a Sentinel group
+// redis-sentinel://[login@]host[:port][,host[:port]...][/db]?master=name (or sentinels=name), whose hosts are sentinels
+// and whose login is the server's. rediss:// and valkeys:// (rediss-sentinel://, ...) say tls=true; redis:// and
+// valkey:// leave it to others. Throws
 // INVALID_URL with a text that never repeats anything that could be a password.
 Url parse_url(std::string_view url, UrlUse use = UrlUse::ours);
 

@@ -270,6 +270,7 @@ bool CommandQueue::answers(Purpose purpose, const Reply& reply) {
         case Purpose::ping:
             return reply.text() == "PONG";
         case Purpose::numsub:
+        case Purpose::role:
             return reply.is(ReplyType::array);
         case Purpose::publish:
         case Purpose::expired:

@@ -39,7 +39,7 @@ Rejection rejection_by_one_server(const Reply& reply);
 struct CommandRecord {
     // What the command is for. What is not a publish is of the link's own making, not counted and not settled; or a
     // publish that was settled before its answer came.
-    enum class Purpose : std::uint8_t { publish, ping, auth, probe, numsub, expired };
+    enum class Purpose : std::uint8_t { publish, ping, auth, probe, numsub, role, expired };
 
     std::uint32_t size = 0;  // of the encoded command
     std::uint32_t sink = 0;  // its number among the sinks of its group, from 1 on; nobody asked: 0
@@ -70,7 +70,7 @@ class CommandQueue {
     using OnSettled = std::function<void(const SettledRun& run)>;
     // Told of publishes that are unsent no longer.
     using Unqueued = std::function<void(std::size_t count, std::size_t bytes)>;
-    // Told of the answers to the link's own AUTH, probes and NUMSUBs. The reply is valid during the call.
+    // Told of the answers to the link's own AUTH, probes, NUMSUBs and ROLEs. The reply is valid during the call.
     using Answered = std::function<void(CommandRecord::Purpose purpose, const Reply& reply)>;
 
     // Asked for each publish that was not answered by a number, also for one that has its outcome already. The reply is

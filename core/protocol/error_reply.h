@@ -16,7 +16,11 @@ inline Error error_of_reply(std::string_view what, std::string_view reply) noexc
         status = Status::NO_PERMISSION;
     else if (word == "NOAUTH" || word == "WRONGPASS")
         status = Status::AUTH_FAILED;
-    Error error = Error::of(status, {what, ": ", reply.substr(0, 500)});
+    const bool sentinel = reply.find("accepted by Sentinel") != reply.npos;  // what it says to PUBLISH
+    if (sentinel) status = Status::WRONG_SERVER;
+    Error error =
+        Error::of(status, {what, ": ", reply.substr(0, 500),
+                           sentinel ? " It is a sentinel: the URL is redis-sentinel://host?master=name" : ""});
     for (std::size_t i = what.size(); i < error.text.size(); ++i)
         if (error.text[i] < 0x20 || error.text[i] >= 0x7f) error.text[i] = '?';  // Redis's words are ASCII
     return error;

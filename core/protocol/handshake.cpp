@@ -31,6 +31,17 @@ std::optional<std::uint64_t> field(std::string_view info, std::string_view name)
 
 }  // namespace
 
+// Users that may not ask it, and proxies that do not know it, are taken at the sentinels' word.
+Error master_error(const Reply& role) {
+    if (!role.is(ReplyType::array) || role.size() == 0) return {};
+    const std::string_view kind = role[0].text();
+    if (kind == "sentinel") return {Status::WRONG_SERVER, "the server is a sentinel, not a Redis server"};
+    if (kind != "slave" && kind != "replica") return {};
+    if (role.size() < 3) return {Status::NOT_MASTER, "the server is a replica, not the master"};
+    return Error::of(Status::NOT_MASTER, {"the server is a replica of ", role[1].text(), ":",
+                                          std::to_string(role[2].integer()), ", not the master"});
+}
+
 ServerStats ServerStats::parse(std::string_view info) {
     return {field(info, "total_connections_received"), field(info, "client_output_buffer_limit_disconnections")};
 }
@@ -45,6 +56,10 @@ void Handshake::start(std::string& out) {
     if (config_.db != 0) {
         append_command(out, {"SELECT", std::to_string(config_.db)});
         expected_.push_back(Step::select);
+    }
+    if (config_.ask_role) {
+        append_command(out, {"ROLE"});
+        expected_.push_back(Step::role);
     }
     if (!config_.client_name.empty() && !bare_sent_) {
         append_command(out, {"CLIENT", "SETNAME", config_.client_name});
@@ -73,6 +88,9 @@ Handshake::Progress Handshake::reply(const Reply& reply) {
             break;
         case Step::select:
             if (refused) error_ = error_of_reply("SELECT " + std::to_string(config_.db), reply.text());
+            break;
+        case Step::role:
+            error_ = master_error(reply);
             break;
         case Step::setname:
             // Only a name: servers and proxies that refuse it work all the same.
@@ -121,6 +139,8 @@ const char* Handshake::name_of(Step step) {
             return "AUTH";
         case Step::select:
             return "SELECT";
+        case Step::role:
+            return "ROLE";
         case Step::setname:
             return "CLIENT SETNAME";
         case Step::stats:

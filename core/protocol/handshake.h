@@ -1,5 +1,5 @@
-// The first words on a new connection: AUTH, SELECT, CLIENT SETNAME, perhaps INFO stats, and a PING as the fence,
-// pipelined.
+// The first words on a new connection: AUTH, SELECT, perhaps ROLE, CLIENT SETNAME, perhaps INFO stats, and a PING as
+// the fence, pipelined.
 //
 // CLIENT SETNAME and INFO are optional. Some proxies close the connection at a command that they do not know, and so
 // the greeting after one that was closed goes without them. One that succeeds so has shown little: a server that is
@@ -23,7 +23,11 @@ struct HandshakeConfig {
     std::string client_name;
     std::int64_t db = 0;
     bool ask_stats = false;  // send INFO stats
+    bool ask_role = false;   // send ROLE, and take nothing but a master
 };
+
+// Why the server is not the master, by its reply to ROLE; Error() if it is, or does not say.
+Error master_error(const Reply& role);
 
 // What INFO stats tells that concerns us; nothing where the server does not say it.
 struct ServerStats {
@@ -51,7 +55,7 @@ class Handshake {
     const ServerStats& stats() const { return stats_; }
 
  private:
-    enum class Step { auth, select, setname, stats, ping };
+    enum class Step { auth, select, role, setname, stats, ping };
 
     bool has_optional() const { return !config_.client_name.empty() || config_.ask_stats; }
     void succeeded();

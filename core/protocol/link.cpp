@@ -54,6 +54,23 @@ void Link::give_up(const Error& why, TimeMs now) {
     conversation_.on_exhausted(why);
 }
 
+void Link::move(const Error& why, TimeMs now) {
+    switch (state_) {
+        case State::opening:
+        case State::greeting:
+            return open(now);
+        case State::ready:
+            return fail(why, now, true);
+        case State::waiting:
+            backoff_.reset();
+            deadline_ = now;
+            break;
+        case State::idle:
+        case State::stopped:
+            break;
+    }
+}
+
 void Link::stop() {
     state_ = State::stopped;
     request_ = Request::close;

@@ -77,6 +77,9 @@ class Link {
     // Something shows that the server is back: an attempt that waits is made at once. Does nothing from then on until
     // this link has worked, so that two links that come and go do not drive each other round without a delay.
     void hurry(TimeMs now);
+    // The server is another one from now on: a connection to the old one ends because of `why`, and one to the new one
+    // is made at once. A link that was not started, or has given up, stays so.
+    void move(const Error& why, TimeMs now);
     // For good. The connection may be closed without further ado.
     void stop();
     // Attempts that failed since it last worked.

@@ -106,6 +106,8 @@ std::string_view Publishing::unanswered() const {
             return "AUTH";
         case CommandRecord::Purpose::numsub:
             return "PUBSUB NUMSUB";
+        case CommandRecord::Purpose::role:
+            return "ROLE";
         case CommandRecord::Purpose::publish:
         case CommandRecord::Purpose::expired:
         case CommandRecord::Purpose::probe:
@@ -127,6 +129,12 @@ void Publishing::probe(std::string_view channel, std::string_view payload) {
     std::string command;
     append_command(command, {"PUBLISH", channel, payload});
     append_own(CommandRecord::Purpose::probe, command);
+}
+
+void Publishing::ask_role() {
+    std::string command;
+    append_command(command, {"ROLE"});
+    append_own(CommandRecord::Purpose::role, command);
 }
 
 void Publishing::on_credentials(TimeMs now) {
@@ -154,6 +162,7 @@ void Publishing::answered(CommandRecord::Purpose purpose, const Reply& reply) {
         return;
     }
     if (purpose == CommandRecord::Purpose::numsub) return listener_.numsub_answered(reply);
+    if (purpose == CommandRecord::Purpose::role) return listener_.role_answered(reply);
     Outcome outcome;
     if (refused)
         outcome.error = error_of_reply("PUBLISH", reply.text());

@@ -20,6 +20,8 @@ class Publishing final : public Conversation {
         virtual void probe_answered(const Outcome&) {}
         // Redis's answer to the first ask_numsub() that has none: an array or an error.
         virtual void numsub_answered(const Reply&) {}
+        // The same for ask_role().
+        virtual void role_answered(const Reply&) {}
         // A publish was not answered by a number. Returns what becomes of it; of one server, unless the owner knows
         // better.
         virtual Rejection publish_rejected(const Reply& reply) { return rejection_by_one_server(reply); }
@@ -41,6 +43,7 @@ class Publishing final : public Conversation {
     void probe(std::string_view channel, std::string_view payload);
     // The same for a PUBSUB NUMSUB command.
     void ask_numsub(std::string_view command) { append_own(CommandRecord::Purpose::numsub, command); }
+    void ask_role();
     // See CommandQueue::take_rejected().
     std::vector<PublishBatch> take_rejected() noexcept { return queue_.take_rejected(); }
     const CommandQueue& queue() const { return queue_; }

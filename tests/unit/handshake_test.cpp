@@ -192,5 +192,32 @@ TEST_F(GreetingTest, OneThatSucceedsInFullForgetsWhatWasBefore) {
     }
 }
 
+// Of a group only the master will do.
+TEST_F(HandshakeTest, OnlyAMasterIsTakenWhereTheRoleIsAsked) {
+    const std::string before = "+OK\r\n", after = "+PONG\r\n";
+    const std::string address = bulk("10.0.0.1") + ":6379\r\n";
+    const auto begin = [&] {
+        replace({"", 0, false, true}, "first1");
+        std::string out;
+        handshake.start(out);
+        EXPECT_NE(out.find("ROLE"), std::string::npos);
+    };
+    for (const std::string& good : {"*3\r\n" + bulk("master") + ":0\r\n*0\r\n", std::string("-NOPERM no ROLE\r\n"),
+                                    std::string("-ERR unknown command 'ROLE'\r\n"), std::string("*0\r\n")}) {
+        begin();
+        EXPECT_EQ(answer(before + good + after), Progress::done) << good;
+    }
+    for (const char* name : {"slave", "replica"}) {
+        begin();
+        EXPECT_EQ(answer(before + "*5\r\n" + bulk(name) + address + bulk("connected") + ":1\r\n"), Progress::failed);
+        EXPECT_EQ(handshake.error().status, Status::NOT_MASTER);
+        EXPECT_EQ(handshake.error().text, "the server is a replica of 10.0.0.1:6379, not the master");
+        reader.reset();
+    }
+    begin();
+    EXPECT_EQ(answer(before + "*2\r\n" + bulk("sentinel") + "*0\r\n"), Progress::failed);
+    EXPECT_EQ(handshake.error().status, Status::WRONG_SERVER);
+}
+
 }  // namespace
 }  // namespace fanwire::core

@@ -69,6 +69,10 @@ TEST(Url, HidesThePassword) {
     EXPECT_EQ(redact_url("redis://h?password="), "redis://h?password=");
     EXPECT_EQ(redact_url("unix:///run/a@b:c.sock"), "unix:///run/a@b:c.sock");
     EXPECT_EQ(redact_url("memory://x"), "memory://x");
+    EXPECT_EQ(redact_url("redis-sentinel://s1:26379,s2:26379/1?master=m"),
+              "redis-sentinel://s1:26379,s2:26379/1?master=m");
+    EXPECT_EQ(redact_url("redis-sentinel://u:p@s1:26379,s2?sentinels=m&sentinel_password=q"),
+              "redis-sentinel://u:***@s1:26379,s2?sentinels=m&sentinel_password=***");
 }
 
 TEST(Url, HidesThePasswordOfWhatIsNoUrl) {

@@ -87,7 +87,10 @@ typedef enum fanwire_status {
     FANWIRE_TLS_WRONG_NAME = 28,
     FANWIRE_TLS_EXPIRED = 29,
     FANWIRE_TLS_NOT_SPOKEN = 30,
-    FANWIRE_CONNECT_TIMEOUT = 31
+    FANWIRE_CONNECT_TIMEOUT = 31,
+    FANWIRE_WRONG_SERVER = 32,
+    FANWIRE_NO_MASTER = 33,
+    FANWIRE_NOT_MASTER = 34
 } fanwire_status;
 
 typedef struct fanwire_status_info {
@@ -270,9 +273,10 @@ typedef enum fanwire_event_kind {
 typedef enum fanwire_gap_reason {
     FANWIRE_GAP_RECONNECT = 1, /* the link was down: what was published meanwhile is gone; count unknown */
     FANWIRE_GAP_OVERFLOW = 2,  /* the inbox was full, or there was no memory; count exact */
-    FANWIRE_GAP_OUTPUT_BUFFER = 3 /* as RECONNECT, and while the link was up Redis closed a client because its output buffer
-                                     had outgrown client-output-buffer-limit: most likely us. Known only where Redis
-                                     lets us read INFO stats and counts it there (it does not in 7.0) */
+    FANWIRE_GAP_OUTPUT_BUFFER = 3, /* as RECONNECT, and while the link was up Redis closed a client because its output
+                                      buffer had outgrown client-output-buffer-limit: most likely us. Known only where
+                                      Redis lets us read INFO stats and counts it there (it does not in 7.0) */
+    FANWIRE_GAP_FAILOVER = 4 /* as RECONNECT, and another server has become the master of the group meanwhile */
 } fanwire_gap_reason;
 
 /* Fields that an event's kind does not name are 0 or NULL. Pointers stay valid while `message` is retained. */

@@ -23,7 +23,7 @@ Kind = Literal[
     "error",
     "gave_up",
 ]
-Reason = Literal["reconnect", "overflow", "output_buffer"]
+Reason = Literal["reconnect", "overflow", "output_buffer", "failover"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,9 @@ class Event:
     - lost: the link broke (error: why); it is still wanted
     - resumed: Redis confirmed it again
     - gap: messages are missing here (count, or None when nobody can know). The reason is "reconnect" (the link was
-      down), "overflow" (the inbox was full; the count is exact) or "output_buffer" (as reconnect, most likely because
-      Redis closed the link for its client-output-buffer-limit)
+      down), "overflow" (the inbox was full; the count is exact), "output_buffer" (as reconnect, most likely because
+      Redis closed the link for its client-output-buffer-limit) or "failover" (as reconnect, and another server has
+      become the master meanwhile)
     - failed: Redis refused it (error: why); it is tried again slowly
     - undecodable: the codec of the bus cannot decode the message that stood here (message, error: DecodeError)
     - ended: the last one (error: UnsubscribedError or ClosedError)

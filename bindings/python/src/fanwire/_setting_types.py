@@ -19,6 +19,10 @@ class NonUrlSettings(TypedDict, total=False):
     username: str | None
     password: str | None
     db: int | None
+    nodes: str | None
+    master: str | None
+    sentinel_username: str | None
+    sentinel_password: str | None
     client_name: str | None
     server_info: bool | None
 

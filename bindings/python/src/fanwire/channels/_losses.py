@@ -11,7 +11,7 @@ from typing import Literal
 log = logging.getLogger("fanwire.channels")
 
 Reason = Literal[
-    "reconnect", "output_buffer", "overflow", "refused", "full", "expired", "group_expired", "undecodable"
+    "reconnect", "output_buffer", "failover", "overflow", "refused", "full", "expired", "group_expired", "undecodable"
 ]
 
 # How long losses are counted before they are reported, once one has been.
@@ -22,7 +22,7 @@ _PAUSE_S = 1.0
 class Loss:
     """Messages that did not reach a channel, or the channels of a group, of this process.
 
-    - reconnect, output_buffer: the connection was down (count: None, since nobody can know)
+    - reconnect, output_buffer, failover: the connection was down (count: None, since nobody can know)
     - overflow: the engine's inbox was full; see the setting inbox_count
     - refused: Redis no longer allows the subscription (error: why); it is tried again slowly
     - full: the channel held as many messages as its capacity
