@@ -120,7 +120,7 @@ void Node::start() {
     act();
 }
 
-void Node::move(const HostPort& to) {
+void Node::move(const ServerAddress& to) {
     const bool first = endpoint_.port == 0;
     if (named_by_host_) endpoint_.tls_name = to.host;
     endpoint_.host = to.host;

@@ -13,7 +13,7 @@
 #include "core/backend/backend.h"
 #include "core/backend/link_driver.h"
 #include "core/backend/numsubs.h"
-#include "core/base/host_port.h"
+#include "core/base/server_address.h"
 #include "core/base/settings.h"
 #include "core/net/network.h"
 #include "core/protocol/probe.h"
@@ -52,7 +52,7 @@ class Node {
     // Connects for the first time, or again after give_up().
     void start();
     // The server is at another place from the next attempt on, for which nothing waits; connections to the old one end.
-    void move(const HostPort& to);
+    void move(const ServerAddress& to);
     // Links that wait for their next attempt make it at once; when somebody needs them, but not too often.
     void retry();
     void needed();

@@ -114,7 +114,7 @@ void RedisBackend::node_exhausted(Node&, const Error& why, std::int64_t attempts
     exhausted(why, attempts);
 }
 
-void RedisBackend::master_decided(const HostPort& master) {
+void RedisBackend::master_decided(const ServerAddress& master) {
     rounds_ = 0;
     node_.move(master);
     if (!std::exchange(placed_, true)) node_.start();

@@ -42,7 +42,7 @@ class RedisBackend : public Backend, private Node::Owner, private SentinelWatch:
     void node_troubled(Node& node) override;
     void node_exhausted(Node& node, const Error& why, std::int64_t attempts) override;
     void node_turn_end() override { sink_.on_turn_end(); }
-    void master_decided(const HostPort& master) override;
+    void master_decided(const ServerAddress& master) override;
     void no_master(const Error& why) override;
     void watch_turn_end() override { sink_.on_turn_end(); }
     void begin();

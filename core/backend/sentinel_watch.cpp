@@ -185,7 +185,7 @@ SentinelWatch::SentinelWatch(const Settings& settings, const Endpoint& endpoint,
       random_(std::move(random)),
       owner_(owner),
       login_({settings.sentinel_username, settings.sentinel_password}),
-      topology_(settings.master, parse_hosts(settings.nodes, sentinel_port).value_or(std::vector<HostPort>{})),
+      topology_(settings.master, parse_addresses(settings.nodes, sentinel_port).value_or(std::vector<ServerAddress>{})),
       timer_(network.make_timer([this] { settle(); })) {}
 
 SentinelWatch::~SentinelWatch() = default;
@@ -238,7 +238,7 @@ void SentinelWatch::settle() {
         (*watcher)->flush();
     }
     timer_->at(topology_.deadline());
-    if (const HostPort* const master = topology_.master(); master && *master != reported_) {
+    if (const ServerAddress* const master = topology_.master(); master && *master != reported_) {
         reported_ = *master;
         owner_.master_decided(*master);
     } else if (const std::optional<Error> why = topology_.round_failed()) {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/backend/link_driver.h"
-#include "core/base/host_port.h"
+#include "core/base/server_address.h"
 #include "core/base/settings.h"
 #include "core/topology/sentinel.h"
 
@@ -22,7 +22,7 @@ class SentinelWatch {
      public:
         virtual ~Owner() = default;
         // The master is that one, now or from the beginning.
-        virtual void master_decided(const HostPort& master) = 0;
+        virtual void master_decided(const ServerAddress& master) = 0;
         // No master is known, and every sentinel was tried. It goes on.
         virtual void no_master(const Error& why) = 0;
         virtual void watch_turn_end() = 0;
@@ -60,7 +60,7 @@ class SentinelWatch {
     Login login_;  // at the sentinels
     SentinelTopology topology_;
     std::vector<std::unique_ptr<Watcher>> watchers_;
-    std::optional<HostPort> reported_;  // the master that the owner knows
+    std::optional<ServerAddress> reported_;  // the master that the owner knows
     bool running_ = false;
     // What cannot be done from within a connection's own call: connections come and go, and the owner hears of the
     // decision.

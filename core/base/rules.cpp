@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/base/decimal.h"
-#include "core/base/host_port.h"
+#include "core/base/server_address.h"
 #include "core/base/text.h"
 #include "core/base/url.h"
 
@@ -114,7 +114,7 @@ Rule<std::string> hosts() {
     constexpr size_t max = 4096;
     auto parse = [](std::string_view value) -> std::optional<std::string> {
         if (value.size() > max || !all_visible_ascii(value)) return std::nullopt;
-        if (!value.empty() && !parse_hosts(value, sentinel_port)) return std::nullopt;
+        if (!value.empty() && !parse_addresses(value, sentinel_port)) return std::nullopt;
         return std::string(value);
     };
     return {"string", "", "must be host:port,host:port..., an IPv6 address in brackets", false, parse, same};

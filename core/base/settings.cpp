@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/base/host_port.h"
 #include "core/base/option_table.h"
 #include "core/base/other_clients.h"
+#include "core/base/server_address.h"
 #include "core/base/service_links.h"
 #include "core/base/text.h"
 #include "core/base/url.h"

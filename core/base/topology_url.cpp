@@ -85,7 +85,7 @@ void add_host(TopologyUrl& url, std::vector<UrlPart>& parts) {
     const std::optional<std::uint64_t> number = port ? number_of(*port) : default_port;
     if (!number || *number < 1 || *number > 65535)
         fail("the port of " + quote(*host) + " must be a whole number from 1 to 65535");
-    const TopologyUrl::Host one{*host, static_cast<std::uint16_t>(*number)};
+    const ServerAddress one{*host, static_cast<std::uint16_t>(*number)};
     if (std::find(url.hosts.begin(), url.hosts.end(), one) != url.hosts.end()) fail(one.text() + " is given twice");
     url.hosts.push_back(one);
 }
@@ -107,10 +107,6 @@ void read_sharding(TopologyUrl& url) {
 }
 
 }  // namespace
-
-std::string TopologyUrl::Host::text() const {
-    return (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
 
 bool is_topology_url(std::string_view url) {
     return scheme_of(url).has_value();

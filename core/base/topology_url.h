@@ -8,21 +8,14 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/server_address.h"
 #include "core/base/url.h"
 
 namespace fanwire::core {
 
 struct TopologyUrl {
-    struct Host {
-        std::string host;  // IPv6 without brackets
-        std::uint16_t port;
-
-        bool operator==(const Host&) const = default;
-        std::string text() const;  // "a:6379", "[::1]:6379"
-    };
-
     TopologyKind kind;
-    std::vector<Host> hosts;     // at least one, none twice, in the order given
+    std::vector<ServerAddress> hosts;  // at least one, none twice, in the order given
     std::vector<UrlPart> parts;  // as of Url, but without host and port, which `hosts` has, and without what follows
     bool sharded = false;        // Cluster only
     std::size_t partitions = 0;  // 0: none; sharded only

@@ -12,8 +12,8 @@
 #include <optional>
 
 #include "core/base/error.h"
-#include "core/base/host_port.h"
 #include "core/base/other_clients.h"
+#include "core/base/server_address.h"
 #include "core/base/settings.h"
 #include "core/base/text.h"
 
@@ -155,7 +155,7 @@ void read_host_and_port(Url& url, std::string_view authority) {
 void read_hosts(Url& url, std::string_view authority, std::uint16_t default_port) {
     const std::string hosts = decode(authority, "the hosts");
     if (hosts.empty()) return;
-    if (!parse_hosts(hosts, default_port))
+    if (!parse_addresses(hosts, default_port))
         fail(
             "its hosts must be host:port,host:port...; a port is a whole number from 1 to 65535, an IPv6 address "
             "stands "
@@ -268,7 +268,7 @@ Span find_password(std::string_view url, size_t authority, size_t authority_end)
         return {std::min(colon + 1, at), at};
     }
     // Several hosts, each with its port or none.
-    if (is_url(url) && parse_hosts(url.substr(authority, authority_end - authority), sentinel_port))
+    if (is_url(url) && parse_addresses(url.substr(authority, authority_end - authority), sentinel_port))
         return {authority_end, authority_end};
     size_t bracket = url.substr(0, authority_end).rfind(']');
     size_t colon = url.find(':', bracket == std::string_view::npos ? authority : std::max(bracket, authority));

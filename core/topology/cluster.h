@@ -17,10 +17,10 @@
 
 #include "core/base/clock.h"
 #include "core/base/error.h"
+#include "core/base/server_address.h"
 #include "core/protocol/backoff.h"
 #include "core/protocol/reply.h"
 #include "core/topology/redirect.h"
-#include "core/topology/server_address.h"
 #include "core/topology/slot_map.h"
 
 namespace fanwire::core {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string_view>
 
-#include "core/topology/server_address.h"
+#include "core/base/server_address.h"
 #include "core/topology/slots.h"
 
 namespace fanwire::core {

@@ -18,10 +18,10 @@ std::string_view field(const Reply& list, std::string_view name) {
     return {};
 }
 
-std::optional<HostPort> host_port(std::string_view host, std::string_view port) {
+std::optional<ServerAddress> address_of(std::string_view host, std::string_view port) {
     const std::optional<std::uint16_t> number = parse_port(port);
-    if (host.empty() || host == "?" || !number) return std::nullopt;
-    return HostPort{std::string(host), *number};
+    if (!is_host(host) || !number) return std::nullopt;
+    return ServerAddress{std::string(host), *number};
 }
 
 bool has_word(std::string_view text, std::string_view word) {
@@ -50,7 +50,7 @@ SentinelTopology::Answer SentinelTopology::read_answer(const std::string& asked,
         else
             answer.error = error_of_reply(asked + ": SENTINEL GET-MASTER-ADDR-BY-NAME", text);
     } else if (const auto found = address->is(ReplyType::array) && address->size() == 2
-                                      ? host_port((*address)[0].text(), (*address)[1].text())
+                                      ? address_of((*address)[0].text(), (*address)[1].text())
                                       : std::nullopt) {
         answer.kind = Answer::Kind::master;
         answer.address = *found;
@@ -70,11 +70,11 @@ std::optional<std::uint64_t> SentinelTopology::read_epoch(const Reply* master) {
     return epoch;
 }
 
-std::vector<HostPort> SentinelTopology::read_sentinels(const Reply& reply) {
-    std::vector<HostPort> others;
+std::vector<ServerAddress> SentinelTopology::read_sentinels(const Reply& reply) {
+    std::vector<ServerAddress> others;
     if (!reply.is(ReplyType::array)) return others;
     for (std::size_t i = 0; i < reply.size() && others.size() < sentinels_max; ++i)
-        if (const auto found = host_port(field(reply[i], "ip"), field(reply[i], "port"))) others.push_back(*found);
+        if (const auto found = address_of(field(reply[i], "ip"), field(reply[i], "port"))) others.push_back(*found);
     return others;
 }
 
@@ -95,8 +95,8 @@ const std::vector<std::string_view>& SentinelTopology::signs() {
     return all;
 }
 
-SentinelTopology::SentinelTopology(std::string name, const std::vector<HostPort>& seeds) : name_(std::move(name)) {
-    for (const HostPort& seed : seeds) add(seed, true, 0);
+SentinelTopology::SentinelTopology(std::string name, const std::vector<ServerAddress>& seeds) : name_(std::move(name)) {
+    for (const ServerAddress& seed : seeds) add(seed, true, 0);
 }
 
 SentinelTopology::State* SentinelTopology::find(Id id) {
@@ -105,7 +105,7 @@ SentinelTopology::State* SentinelTopology::find(Id id) {
     return found == states_.end() ? nullptr : &*found;
 }
 
-bool SentinelTopology::add(const HostPort& address, bool seed, TimeMs now) {
+bool SentinelTopology::add(const ServerAddress& address, bool seed, TimeMs now) {
     const auto known = std::find_if(sentinels_.begin(), sentinels_.end(),
                                     [&](const Sentinel& sentinel) { return sentinel.address == address; });
     if (known != sentinels_.end()) {
@@ -213,8 +213,8 @@ void SentinelTopology::identified(Id id, std::string run_id, TimeMs now) {
     }
 }
 
-void SentinelTopology::introduced(const std::vector<HostPort>& others, TimeMs now) {
-    for (const HostPort& other : others) add(other, false, now);
+void SentinelTopology::introduced(const std::vector<ServerAddress>& others, TimeMs now) {
+    for (const ServerAddress& other : others) add(other, false, now);
 }
 
 void SentinelTopology::sign(std::string_view channel, std::string_view payload, TimeMs now) {
@@ -242,7 +242,7 @@ bool SentinelTopology::has_voice(std::size_t index) const {
 
 void SentinelTopology::decide(TimeMs now) {
     struct Vote {
-        HostPort address;
+        ServerAddress address;
         std::optional<std::uint64_t> epoch;  // the highest
         std::size_t reached = 0, all = 0;    // sentinels that say so
     };

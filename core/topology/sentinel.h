@@ -21,7 +21,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/error.h"
-#include "core/base/host_port.h"
+#include "core/base/server_address.h"
 #include "core/protocol/reply.h"
 
 namespace fanwire::core {
@@ -39,7 +39,7 @@ class SentinelTopology {
 
     struct Sentinel {
         Id id;
-        HostPort address;
+        ServerAddress address;
     };
 
     // What one sentinel has answered.
@@ -50,7 +50,7 @@ class SentinelTopology {
             refused,  // `error`: it answered, but not that
         };
         Kind kind = Kind::refused;
-        HostPort address;
+        ServerAddress address;
         std::optional<std::uint64_t> epoch;
         Error error;
     };
@@ -59,13 +59,13 @@ class SentinelTopology {
     static Answer read_answer(const std::string& asked, const Reply* address);
     static std::optional<std::uint64_t> read_epoch(const Reply* master);
     // SENTINEL SENTINELS: the others; empty if it says nothing that makes sense.
-    static std::vector<HostPort> read_sentinels(const Reply& reply);
+    static std::vector<ServerAddress> read_sentinels(const Reply& reply);
 
     // Channels whose messages are signs.
     static const std::vector<std::string_view>& signs();
 
     // `name`: the group's, which sentinels call the master's. `seeds`: at least one.
-    SentinelTopology(std::string name, const std::vector<HostPort>& seeds);
+    SentinelTopology(std::string name, const std::vector<ServerAddress>& seeds);
 
     // Those to be connected to, now.
     const std::vector<Sentinel>& sentinels() const { return sentinels_; }
@@ -81,7 +81,7 @@ class SentinelTopology {
     void failed(Id id, const Error& why, TimeMs now);
     // What it calls itself (SENTINEL MYID), and the others that it knows of.
     void identified(Id id, std::string run_id, TimeMs now);
-    void introduced(const std::vector<HostPort>& others, TimeMs now);
+    void introduced(const std::vector<ServerAddress>& others, TimeMs now);
     // A message on one of the channels of signs.
     void sign(std::string_view channel, std::string_view payload, TimeMs now);
     // The master is not what it should be: lost, not to be reached, a replica; it is well (again).
@@ -90,7 +90,7 @@ class SentinelTopology {
     void tick(TimeMs now);
 
     // The master; nullptr until there is a decision.
-    const HostPort* master() const { return master_ ? &*master_ : nullptr; }
+    const ServerAddress* master() const { return master_ ? &*master_ : nullptr; }
     // While there is no master: why not, when every sentinel has answered or failed since this was last asked.
     std::optional<Error> round_failed();
 
@@ -108,7 +108,7 @@ class SentinelTopology {
         std::string run_id;
     };
     State* find(Id id);
-    bool add(const HostPort& address, bool seed, TimeMs now);
+    bool add(const ServerAddress& address, bool seed, TimeMs now);
     void remove(std::size_t index);
     void ask_all(TimeMs now);
     void ask(State& state, TimeMs when);
@@ -119,7 +119,7 @@ class SentinelTopology {
     std::vector<Sentinel> sentinels_;
     std::vector<State> states_;  // in the same order
     Id next_id_ = 1;
-    std::optional<HostPort> master_;
+    std::optional<ServerAddress> master_;
     std::optional<std::uint64_t> epoch_;  // of the decision
     bool doubted_ = false;
     TimeMs decide_at_ = never;  // with what there is; before the first decision

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/server_address.h"
 #include "core/protocol/reply.h"
-#include "core/topology/server_address.h"
 #include "core/topology/slots.h"
 
 namespace fanwire::core {

@@ -12,10 +12,10 @@ namespace {
 using Answer = SentinelTopology::Answer;
 using Id = SentinelTopology::Id;
 
-const HostPort a{"10.0.0.1", 6379}, b{"10.0.0.2", 6379};
-const HostPort s1{"s1", 26379}, s2{"s2", 26379}, s3{"s3", 26379};
+const ServerAddress a{"10.0.0.1", 6379}, b{"10.0.0.2", 6379};
+const ServerAddress s1{"s1", 26379}, s2{"s2", 26379}, s3{"s3", 26379};
 
-Answer master_at(const HostPort& address, std::optional<std::uint64_t> epoch = 0) {
+Answer master_at(const ServerAddress& address, std::optional<std::uint64_t> epoch = 0) {
     Answer answer;
     answer.kind = Answer::Kind::master;
     answer.address = address;
@@ -44,11 +44,11 @@ struct SentinelTopologyTest : testing::Test {
     void connect_all() {
         for (const auto& sentinel : topology.sentinels()) topology.connected(sentinel.id, now);
     }
-    void all_say(const HostPort& address, std::uint64_t epoch) {
+    void all_say(const ServerAddress& address, std::uint64_t epoch) {
         for (const auto& sentinel : topology.sentinels())
             topology.answered(sentinel.id, master_at(address, epoch), now);
     }
-    void expect_master(const HostPort& address) {
+    void expect_master(const ServerAddress& address) {
         ASSERT_TRUE(topology.master());
         EXPECT_EQ(topology.master()->text(), address.text());
     }
@@ -219,7 +219,7 @@ TEST_F(SentinelTopologyTest, WhileTheMasterIsInDoubtAllAreAskedOftenButOneByOne)
 }
 
 TEST_F(SentinelTopologyTest, OthersAreFoundAndForgottenAgainSeedsNever) {
-    const HostPort other{"10.0.0.9", 26379};
+    const ServerAddress other{"10.0.0.9", 26379};
     topology.introduced({other, s2}, now);
     ASSERT_EQ(topology.sentinels().size(), 4u);
     EXPECT_EQ(topology.sentinels()[3].address, other);
@@ -242,14 +242,14 @@ TEST_F(SentinelTopologyTest, OthersAreFoundAndForgottenAgainSeedsNever) {
 }
 
 TEST_F(SentinelTopologyTest, ThereAreNeverMoreThanItsLimit) {
-    std::vector<HostPort> many;
+    std::vector<ServerAddress> many;
     for (std::uint16_t port = 1; port <= 500; ++port) many.push_back({"10.0.0.9", port});
     topology.introduced(many, now);
     EXPECT_EQ(topology.sentinels().size(), SentinelTopology::sentinels_max);
 }
 
 TEST_F(SentinelTopologyTest, OneSentinelByTwoNamesHasOneVoiceAndTheSeedStays) {
-    const HostPort same{"10.0.0.11", 26379};
+    const ServerAddress same{"10.0.0.11", 26379};
     topology.introduced({same}, now);
     connect_all();
     topology.identified(id(3), "id-1", now);
@@ -316,7 +316,7 @@ struct SentinelRepliesTest : testing::Test {
 
 TEST_F(SentinelRepliesTest, Addresses) {
     EXPECT_EQ(answer("*2\r\n$8\r\n10.0.0.1\r\n$4\r\n6379\r\n").address, a);
-    EXPECT_EQ(answer("*2\r\n$7\r\nredis-1\r\n$4\r\n6380\r\n").address, (HostPort{"redis-1", 6380}));
+    EXPECT_EQ(answer("*2\r\n$7\r\nredis-1\r\n$4\r\n6380\r\n").address, (ServerAddress{"redis-1", 6380}));
     EXPECT_EQ(answer("*2\r\n$3\r\n::1\r\n$4\r\n6380\r\n").address.text(), "[::1]:6380");
     EXPECT_EQ(answer("*-1\r\n").kind, Answer::Kind::unknown);
     EXPECT_EQ(answer("$-1\r\n").kind, Answer::Kind::unknown);
@@ -360,22 +360,22 @@ TEST_F(SentinelRepliesTest, Others) {
         "*6\r\n$4\r\nname\r\n$2\r\nid\r\n$2\r\nip\r\n$8\r\n10.0.0.1\r\n$4\r\nport\r\n$5\r\n26379\r\n";
     const auto others = SentinelTopology::read_sentinels(reply("*3\r\n" + entry + "*0\r\n" + ":1\r\n"));
     ASSERT_EQ(others.size(), 1u);
-    EXPECT_EQ(others[0], (HostPort{"10.0.0.1", 26379}));
+    EXPECT_EQ(others[0], (ServerAddress{"10.0.0.1", 26379}));
     EXPECT_TRUE(SentinelTopology::read_sentinels(reply("-ERR no\r\n")).empty());
     EXPECT_TRUE(SentinelTopology::read_sentinels(reply("*0\r\n")).empty());
 }
 
-TEST(HostPorts, ListsOfHosts) {
-    const auto all = parse_hosts("a,b:1,[::1]:2,[::2],a", 26379);
+TEST(ServerAddresses, Lists) {
+    const auto all = parse_addresses("a,b:1,[::1]:2,[::2],a", 26379);
     ASSERT_TRUE(all);
     ASSERT_EQ(all->size(), 4u);  // none twice
-    EXPECT_EQ((*all)[0], (HostPort{"a", 26379}));
-    EXPECT_EQ((*all)[1], (HostPort{"b", 1}));
-    EXPECT_EQ((*all)[2], (HostPort{"::1", 2}));
-    EXPECT_EQ((*all)[3], (HostPort{"::2", 26379}));
+    EXPECT_EQ((*all)[0], (ServerAddress{"a", 26379}));
+    EXPECT_EQ((*all)[1], (ServerAddress{"b", 1}));
+    EXPECT_EQ((*all)[2], (ServerAddress{"::1", 2}));
+    EXPECT_EQ((*all)[3], (ServerAddress{"::2", 26379}));
     for (const char* bad :
          {"", ",", "a,", ",a", "a:0", "a:65536", "a:x", "a:", ":1", "[::1", "[a]:1", "a:1:2", "a b", "a@b"})
-        EXPECT_FALSE(parse_hosts(bad, 1)) << bad;
+        EXPECT_FALSE(parse_addresses(bad, 1)) << bad;
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace {
 
 std::string show(const TopologyUrl& url) {
     std::string text = url.kind == TopologyKind::cluster ? "cluster" : "ring";
-    for (const TopologyUrl::Host& host : url.hosts) text += " " + host.text();
+    for (const ServerAddress& host : url.hosts) text += " " + host.text();
     for (const UrlPart& part : url.parts) text += " " + part.setting + "=" + part.value;
     if (url.sharded) text += " sharded";
     if (url.partitions != 0) text += " in " + std::to_string(url.partitions);

@@ -57,7 +57,7 @@ func open() rueidis.Client {
 		}
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(pem)
-		host, _, _ := net.SplitHostPort(where)
+		host, _, _ := net.SplitServerAddress(where)
 		option.TLSConfig = &tls.Config{RootCAs: pool, ServerName: host}
 	}
 	client, err := rueidis.NewClient(option)

@@ -1,4 +1,4 @@
-#include "core/base/host_port.h"
+#include "core/base/server_address.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,8 +7,8 @@ namespace fanwire::core {
 
 namespace {
 
-std::optional<HostPort> parse_host(std::string_view text, std::uint16_t default_port) {
-    HostPort found{{}, default_port};
+std::optional<ServerAddress> parse_address(std::string_view text, std::uint16_t default_port) {
+    ServerAddress found{{}, default_port};
     std::string_view port;
     if (text.starts_with('[')) {
         const std::size_t end = text.find(']');
@@ -31,6 +31,17 @@ std::optional<HostPort> parse_host(std::string_view text, std::uint16_t default_
 
 }  // namespace
 
+std::string ServerAddress::text() const {
+    if (!known()) return "an unknown address";
+    const bool brackets = host.find(':') != std::string::npos;
+    return (brackets ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+bool is_host(std::string_view text) {
+    return !text.empty() && text.size() <= 253 && text != "?" &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
 std::optional<std::uint16_t> parse_port(std::string_view text) {
     unsigned number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -38,11 +49,11 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
     return static_cast<std::uint16_t>(number);
 }
 
-std::optional<std::vector<HostPort>> parse_hosts(std::string_view list, std::uint16_t default_port) {
-    std::vector<HostPort> all;
+std::optional<std::vector<ServerAddress>> parse_addresses(std::string_view list, std::uint16_t default_port) {
+    std::vector<ServerAddress> all;
     while (true) {
         const std::size_t comma = std::min(list.find(','), list.size());
-        std::optional<HostPort> one = parse_host(list.substr(0, comma), default_port);
+        std::optional<ServerAddress> one = parse_address(list.substr(0, comma), default_port);
         if (!one) return std::nullopt;
         if (std::find(all.begin(), all.end(), *one) == all.end()) all.push_back(std::move(*one));
         if (comma == list.size()) return all;
