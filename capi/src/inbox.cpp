@@ -190,7 +190,7 @@ int fanwire_inbox_dispatch(fanwire_inbox* inbox, fanwire_event_fn callback, void
     return guarded_wait([&] {
         auto& handle = checked(inbox);
         if (!callback) reject("callback is NULL");
-        std::lock_guard lock(handle.mutex);
+        std::unique_lock lock(handle.mutex);
         if (handle.dispatcher) reject("a dispatcher is running already");
         try {
             handle.dispatcher = std::make_unique<Dispatcher>(handle.inbox, [=](const Event& event) {
@@ -200,6 +200,9 @@ int fanwire_inbox_dispatch(fanwire_inbox* inbox, fanwire_event_fn callback, void
         } catch (const std::system_error& error) {
             throw Failure(Status::SYSTEM_ERROR, std::string("no thread for the dispatcher: ") + error.what());
         }
+        Dispatcher& dispatcher = *handle.dispatcher;
+        lock.unlock();
+        dispatcher.begin();  // its callback may destroy the inbox at once
     });
 }
 

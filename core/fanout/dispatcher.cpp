@@ -20,12 +20,22 @@ Dispatcher::Dispatcher(std::shared_ptr<Inbox> inbox, Callback callback) : state_
     state_->callback = std::move(callback);
     state_->items.reserve(batch);
     state_->batch.reserve(batch);
-    thread_ = start_thread("fanwire-handler", [state = state_] { run(state); });
+    thread_ = start_thread("fanwire-handler", [state = state_] {
+        state->begun.wait(false);
+        run(state);
+    });
+}
+
+void Dispatcher::begin() noexcept {
+    const std::shared_ptr<State> state = state_;  // `this` may be gone when the thread has begun
+    state->begun.store(true);
+    state->begun.notify_one();
 }
 
 Dispatcher::~Dispatcher() {
     state_->stop.store(true);
     state_->inbox->interrupt();
+    begin();
     if (thread_.get_id() == std::this_thread::get_id())
         thread_.detach();
     else

@@ -14,10 +14,13 @@ class Dispatcher {
  public:
     using Callback = std::function<void(const Event&)>;
 
-    // Throws std::bad_alloc, and std::system_error when no thread can be started.
+    // The thread waits for begin(). Throws std::bad_alloc, and std::system_error when no thread can be started.
     Dispatcher(std::shared_ptr<Inbox> inbox, Callback callback);
     // Waits until the running callback returns. When called by that callback, asks the thread to stop afterwards.
     ~Dispatcher();
+
+    // From here on it calls back. The callback may destroy the Dispatcher, even before this has returned.
+    void begin() noexcept;
 
     std::uint64_t callback_errors() const { return state_->errors.load(std::memory_order_relaxed); }
 
@@ -30,7 +33,7 @@ class Dispatcher {
     struct State {
         std::shared_ptr<Inbox> inbox;
         Callback callback;
-        std::atomic<bool> stop{false};
+        std::atomic<bool> begun{false}, stop{false};
         std::atomic<std::uint64_t> errors{0};
         // Of the thread; with room for a batch, so that draining never fails.
         std::vector<Item> items;
