@@ -72,6 +72,8 @@ export interface SettingValues {
   heartbeatIntervalMs?: number | string;
   /** a link whose PING has no answer for this long is broken, a silent one heartbeatIntervalMs later; above that interval */
   heartbeatTimeoutMs?: number | string;
+  /** longest that a publish may go unanswered beyond heartbeatTimeoutMs while the other link is answered, as in a pause of writes */
+  writePauseMs?: number | string;
   /** how often to send a message to ourselves through both links; 0: never */
   probeIntervalMs?: number | string;
   /** a publish that could not be sent within this time ends as TIMEOUT */

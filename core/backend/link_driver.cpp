@@ -112,6 +112,7 @@ void LinkDriver::tick() {
     turn([&] {
         const TimeMs now = network_.now();
         if (moving()) link_.moving(now);
+        link_.delivered(!waited_);
         link_.tick(now);
     });
 }

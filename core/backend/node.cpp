@@ -14,6 +14,9 @@ namespace {
 
 using Kind = BackendEvent::Kind;
 
+// Longest silence of a link that shows that the server is well.
+constexpr TimeMs heard_lately = 3000;
+
 // How often the master of a group is asked whether it still is.
 constexpr TimeMs role_interval = 1000;
 
@@ -34,6 +37,7 @@ LinkConfig link_config(const Settings& settings) {
 LinkConfig publish_config(const Settings& settings) {
     LinkConfig config = link_config(settings);
     config.reply_max = std::size_t{4} << 20;
+    config.pause_max = settings.write_pause_ms;
     return config;
 }
 
@@ -383,6 +387,11 @@ void Node::PublishSide::link_retry(std::uint32_t attempt, TimeMs delay) {
 
 void Node::PublishSide::link_login_refused(const Error& why) {
     node_.sink_.on_event({.kind = Kind::login_refused, .why = named(node_.publish_connection_, why)});
+}
+
+// By the subscribe link, which is sent a PING when nothing comes.
+bool Node::PublishSide::server_answers(TimeMs now) {
+    return node_.subscribe_ready() && now - node_.subscribe_link_.heard_at() <= heard_lately;
 }
 
 void Node::PublishSide::probe_answered(const Outcome& outcome) {

@@ -85,6 +85,7 @@ class Node {
         void link_retry(std::uint32_t attempt, TimeMs delay) override;
         void link_login_accepted() override { node_.note(node_.facts_.login_accepted); }
         void link_login_refused(const Error& why) override;
+        bool server_answers(TimeMs now) override;
         void probe_answered(const Outcome& outcome) override;
         void numsub_answered(const Reply& reply) override;
         void role_answered(const Reply& reply) override;

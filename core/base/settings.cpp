@@ -210,6 +210,7 @@ void resolve_topology(Resolved& resolved, const Url& url) {
         fail_contradiction(
             "master is not set; redis-sentinel:// needs the name of the group, as in "
             "redis-sentinel://host:26379?master=mymaster");
+    if (resolved.sources[find_option("write_pause_ms")] == Source::table) settings.write_pause_ms = 10000;  // failovers
     if (settings.nodes.empty()) settings.nodes = "127.0.0.1:" + std::to_string(sentinel_port);
 }
 

@@ -53,6 +53,9 @@ class Conversation {
 
     // Returns the command that the server has to answer next, for the text that says it has not.
     virtual std::string_view unanswered() const { return "PING"; }
+    // Whether the server may hold that answer back although it is well, as Redis does with publishes while writes are
+    // paused: FAILOVER, CLUSTER FAILOVER, CLIENT PAUSE WRITE, the end of a slot's migration.
+    virtual bool may_be_held_back() const { return false; }
     // Also of a link that is not ready.
     virtual void tick(TimeMs) {}
     virtual TimeMs deadline() const { return never; }

@@ -25,6 +25,9 @@ class Heartbeat {
     void moving(TimeMs now) {
         if (expecting_since_ != never) expecting_since_ = now;
     }
+    // The answer is held back, for a reason: looks again in that time.
+    void held_back(TimeMs now, TimeMs again) { expecting_since_ = now + again - timeout_; }
+    TimeMs last_received() const { return last_received_; }
     // Something was sent that the server must answer.
     void expecting(TimeMs now) {
         if (expecting_since_ == never) expecting_since_ = now;

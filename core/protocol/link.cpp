@@ -7,6 +7,12 @@
 
 namespace fanwire::core {
 
+namespace {
+
+constexpr TimeMs held_back_look = 500;  // how often it is asked whether an answer is still held back
+
+}  // namespace
+
 Link::Link(LinkConfig config, Random random, Login& login, Conversation& conversation, Listener& listener)
     : config_(std::move(config)),
       conversation_(conversation),
@@ -87,6 +93,7 @@ void Link::opened(TimeMs) {
     reader_.reset();
     reader_.limit(LinkConfig::greeting_max);
     first_bytes_ = true;
+    held_back_since_ = never;
     words_.clear();
     words_sent_ = 0;
     handshake_.start(words_);
@@ -94,6 +101,7 @@ void Link::opened(TimeMs) {
 
 void Link::received(std::string_view bytes, TimeMs now) {
     heartbeat_.received(now);
+    held_back_since_ = never;
     if (first_bytes_ && !bytes.empty()) {
         first_bytes_ = false;
         if (std::string_view("+-:$*").find(bytes.front()) == std::string_view::npos) {
@@ -233,6 +241,15 @@ void Link::tick(TimeMs now) {
     conversation_.tick(now);
 }
 
+// While writes are paused, Redis answers no publish, and nothing behind it on that connection; it answers everything
+// else. A server that hangs answers nothing, and what a dead network swallows does not arrive.
+bool Link::is_held_back(TimeMs now) {
+    if (config_.pause_max == 0 || !delivered_ || !conversation_.may_be_held_back() || !listener_.server_answers(now))
+        return false;
+    if (held_back_since_ == never) held_back_since_ = now;
+    return now - held_back_since_ < config_.pause_max;
+}
+
 void Link::tick_link(TimeMs now) {
     switch (state_) {
         case State::opening:
@@ -255,6 +272,8 @@ void Link::tick_link(TimeMs now) {
                     heartbeat_.expecting(now);
                     break;
                 case Heartbeat::Verdict::dead:
+                    if (is_held_back(now))
+                        return heartbeat_.held_back(now, std::min(held_back_look, config_.pause_max));
                     fail({Status::CONNECTION_LOST, "no answer to " + std::string(conversation_.unanswered()) +
                                                        " within " + std::to_string(config_.heartbeat_timeout) + " ms"},
                          now);

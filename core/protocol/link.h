@@ -29,6 +29,7 @@ struct LinkConfig {
     std::int64_t reconnect_attempts_max = 0;  // 0: endless
     TimeMs heartbeat_interval = 1000;
     TimeMs heartbeat_timeout = 4000;
+    TimeMs pause_max = 0;  // longest that an answer may be held back (Conversation::may_be_held_back)
 };
 
 class Link {
@@ -54,6 +55,8 @@ class Link {
         // Credentials set on a ready link were accepted; were refused, and it goes on as it was.
         virtual void link_login_accepted() {}
         virtual void link_login_refused(const Error&) {}
+        // Whether the server is known to answer, on another link: then one that is silent is held back.
+        virtual bool server_answers(TimeMs) { return false; }
     };
 
     // `login`: of all links of the node. It, `conversation` and `listener` outlive the link. A conversation is that of
@@ -99,6 +102,10 @@ class Link {
     Error reopening(Error why);
     // What was written is still on its way to the server, and moving.
     void moving(TimeMs now) { heartbeat_.moving(now); }
+    // Whether all that was written has arrived there.
+    void delivered(bool all) { delivered_ = all; }
+    // When something last came in.
+    TimeMs heard_at() const { return heartbeat_.last_received(); }
     // The login has other credentials. A link that waits for its next attempt makes it at once; what a ready one does
     // is up to its conversation. May throw std::bad_alloc, and may then be called again.
     void credentials_set(TimeMs now);
@@ -153,6 +160,7 @@ class Link {
     bool take_replies(TimeMs now);
     void open(TimeMs now);
     void tick_link(TimeMs now);
+    bool is_held_back(TimeMs now);
     void fail(Error why, TimeMs now, bool retry_at_once = false);
 
     LinkConfig config_;
@@ -173,6 +181,8 @@ class Link {
     bool worked_ = false;   // the present connection
     bool hurried_ = false;  // since it last worked
     bool closed_by_peer_ = false;
+    bool delivered_ = true;
+    TimeMs held_back_since_ = never;
     std::int64_t failed_attempts_ = 0;  // in a row
 };
 

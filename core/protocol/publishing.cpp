@@ -116,6 +116,22 @@ std::string_view Publishing::unanswered() const {
     return "PUBLISH";
 }
 
+bool Publishing::may_be_held_back() const {
+    if (!early_.empty() || !queue_.awaits_reply()) return false;
+    switch (queue_.awaited()) {
+        case CommandRecord::Purpose::publish:
+        case CommandRecord::Purpose::expired:
+        case CommandRecord::Purpose::probe:
+            return true;
+        case CommandRecord::Purpose::ping:
+        case CommandRecord::Purpose::auth:
+        case CommandRecord::Purpose::numsub:
+        case CommandRecord::Purpose::role:
+            break;
+    }
+    return false;
+}
+
 // Behind what is queued, unless that is held: the link's own commands do not wait for it.
 void Publishing::append_own(CommandRecord::Purpose purpose, std::string_view command) {
     if (!held()) return queue_.append_own(purpose, command);

@@ -68,6 +68,7 @@ class Publishing final : public Conversation {
     void on_exhausted(const Error& why) override;
     void send_ping(TimeMs now) override;
     std::string_view unanswered() const override;
+    bool may_be_held_back() const override;
     void on_credentials(TimeMs now) override;
     void append_own(CommandRecord::Purpose purpose, std::string_view command);
     bool take_early(const Reply& reply);

@@ -317,6 +317,39 @@ TEST(ServerFault, AShortHang) {
     EXPECT_EQ(stats_of(engine).disconnects, 0u);
 }
 
+// Redis answers no publish while writes are paused, and PING on the same link waits behind it; all else is answered.
+TEST(ServerFault, APauseOfWrites) {
+    RedisServer server;
+    RawClient admin(server.port());
+    Inbox inbox, outcomes, events;
+    Engine engine = open_on(
+        server.url(), {{"heartbeat_interval_ms", "50"}, {"heartbeat_timeout_ms", "100"}, {"write_pause_ms", "60000"}},
+        &events);
+    Subscription sub = subscribe(engine, "chat", inbox);
+    ASSERT_EQ(admin.call({"CLIENT", "PAUSE", "600000", "WRITE"}), "OK");
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "late", outcomes));
+    // More than the heartbeat allows for, as shown by what the other link was asked meanwhile.
+    const std::uint64_t received = stats_of(engine).bytes_in;
+    ASSERT_TRUE(until([&] { return stats_of(engine).bytes_in > received + 20 * 30; }));
+    EXPECT_EQ(stats_of(engine).disconnects, 0u);
+    ASSERT_EQ(admin.call({"CLIENT", "UNPAUSE"}), "OK");
+    EXPECT_EQ(outcomes.next(FANWIRE_EVENT_PUBLISHED).status, FANWIRE_OK);
+    EXPECT_EQ(inbox.next(FANWIRE_EVENT_MESSAGE).payload, "late");
+    EXPECT_EQ(stats_of(engine).disconnects, 0u);
+}
+
+TEST(ServerFault, APauseOfWritesThatIsTooLong) {
+    RedisServer server;
+    RawClient admin(server.port());
+    Inbox outcomes;
+    Engine engine = open_on(
+        server.url(), {{"heartbeat_interval_ms", "50"}, {"heartbeat_timeout_ms", "100"}, {"write_pause_ms", "300"}});
+    ASSERT_EQ(admin.call({"CLIENT", "PAUSE", "600000", "WRITE"}), "OK");
+    ASSERT_STATUS(FANWIRE_OK, publish_async(engine, "chat", "never", outcomes));
+    EXPECT_EQ(outcomes.next(FANWIRE_EVENT_PUBLISHED).status, FANWIRE_OUTCOME_UNKNOWN);
+    ASSERT_EQ(admin.call({"CLIENT", "UNPAUSE"}), "OK");
+}
+
 TEST(ServerFault, ClientKillOfThePublishingLink) {
     RedisServer server;
     RawClient admin(server.port());

@@ -20,6 +20,8 @@ struct Told : Link::Listener {
     void link_retry(std::uint32_t attempt, TimeMs delay) override {
         events.push_back("retry " + std::to_string(attempt) + " in " + std::to_string(delay));
     }
+    bool server_answers(TimeMs) override { return answers; }
+    bool answers = true;
     static std::string status(const Error& why) { return find_status(static_cast<int>(why.status))->name; }
     std::vector<std::string> take() { return std::exchange(events, {}); }
     std::string text;
@@ -29,7 +31,9 @@ struct Told : Link::Listener {
 struct Talk : Conversation {
     std::vector<std::string> replies;
     int pings = 0;
+    bool held_back = false;
 
+    bool may_be_held_back() const override { return held_back; }
     void on_reply(const Reply& reply, TimeMs) override {
         replies.emplace_back(reply.text());
         if (!reply.is(ReplyType::error)) link().worked();
@@ -274,6 +278,57 @@ TEST_F(LinkTest, PingsWhenIdleAndDiesWithoutAnAnswer) {
     EXPECT_EQ(link->talk.pings, 2);
     link->tick(9999);
     EXPECT_EQ(told.take(), (Events{"ready", "lost CONNECTION_LOST", "retry 1 in 75"}));
+}
+
+// Each condition by itself: the answer may be held back, the server answers elsewhere, all has arrived there.
+TEST_F(LinkTest, WaitsForAnAnswerThatIsHeldBackButNotForEver) {
+    LinkConfig c = config();
+    c.pause_max = 2000;
+    const auto silent = [&] {
+        auto link = make(c);
+        greet(*link);
+        link->received("+OK\r\n+PONG\r\n", 0);
+        link->talk.held_back = true;
+        link->expecting(0);
+        told.take();
+        return link;
+    };
+    auto link = silent();
+    for (TimeMs now = 4000; now < 6000; now += 500) {
+        EXPECT_EQ(link->deadline(), now);
+        link->tick(now);
+        EXPECT_EQ(link->state(), Link::State::ready) << now;
+    }
+    link->tick(6000);
+    EXPECT_EQ(told.take(), (Events{"lost CONNECTION_LOST", "retry 1 in 75"}));
+
+    link = silent();
+    link->tick(4000);
+    link->received("+work\r\n", 5900);  // the pause is over; the next one has all its time
+    link->expecting(5900);
+    for (TimeMs now = 9900; now < 11900; now += 500) {
+        EXPECT_EQ(link->deadline(), now);
+        link->tick(now);
+        EXPECT_EQ(link->state(), Link::State::ready) << now;
+    }
+    link->tick(11900);
+    EXPECT_EQ(told.take(), (Events{"lost CONNECTION_LOST", "retry 1 in 75"}));
+
+    link = silent();
+    link->talk.held_back = false;
+    link->tick(4000);
+    EXPECT_EQ(told.take(), (Events{"lost CONNECTION_LOST", "retry 1 in 75"}));
+
+    link = silent();
+    link->delivered(false);
+    link->tick(4000);
+    EXPECT_EQ(told.take(), (Events{"lost CONNECTION_LOST", "retry 1 in 75"}));
+
+    link = silent();
+    link->tick(4000);
+    told.answers = false;
+    link->tick(4500);
+    EXPECT_EQ(told.take(), (Events{"lost CONNECTION_LOST", "retry 1 in 75"}));
 }
 
 TEST_F(LinkTest, GivesUpAfterSoManyFailedAttemptsInARow) {

@@ -491,6 +491,35 @@ TEST(Settings, PairsThatDoNotFitTogetherAreBothNamed) {
     EXPECT_NO_THROW(options_of({{"heartbeat_timeout_ms", "1001"}}).resolve(nothing));
 }
 
+TEST(Settings, AGroupHasItsOwnPatienceWithPausesOfWrites) {
+    const std::string group = "redis-sentinel://s1?master=m";
+    EXPECT_EQ(Options().resolve(nothing).write_pause_ms, 0);
+    EXPECT_EQ(options_of({{"url", group}}).resolve(nothing).write_pause_ms, 10000);
+    EXPECT_EQ(options_of({{"url", group}, {"write_pause_ms", "0"}}).resolve(nothing).write_pause_ms, 0);
+    EXPECT_EQ(options_of({{"url", group + "&write_pause_ms=7"}}).resolve(nothing).write_pause_ms, 7);
+}
+
+// The environment may hold what is for others; what is given for this engine has to fit.
+TEST(Settings, WhatIsOfGroupsFitsGroupsAlone) {
+    const Environment theirs = [](const char* name) -> std::optional<std::string> {
+        const std::string_view variable = name;
+        if (variable == "FANWIRE_MASTER") return "m";
+        if (variable == "FANWIRE_HOST") return "elsewhere";
+        if (variable == "FANWIRE_UNIX_PATH") return "/run/redis.sock";
+        return std::nullopt;
+    };
+    EXPECT_EQ(options_of({{"url", "redis://h"}}).resolve(theirs).topology, TopologyKind::single);
+    const Settings settings = options_of({{"url", "redis-sentinel://s1"}}).resolve(theirs);
+    EXPECT_EQ(settings.topology, TopologyKind::sentinel);
+    EXPECT_EQ(settings.master, "m");
+    EXPECT_EQ(settings.nodes, "s1");
+    EXPECT_EQ(settings.unix_path, "");
+    EXPECT_THROW(options_of({{"url", "redis://h"}, {"master", "m"}}).resolve(nothing), Failure);
+    EXPECT_THROW(options_of({{"url", "redis-sentinel://s1"}}).resolve(nothing), Failure);
+    EXPECT_THROW(options_of({{"url", "redis-sentinel://s1"}, {"master", "m"}, {"host", "h"}}).resolve(nothing),
+                 Failure);
+}
+
 TEST(Settings, CopiesAreIndependent) {
     Options one = options_of({{"port", "1"}});
     Options two = one;

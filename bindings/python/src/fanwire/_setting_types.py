@@ -45,6 +45,7 @@ class NonUrlSettings(TypedDict, total=False):
     revive_on_use: bool | None
     heartbeat_interval_ms: int | None
     heartbeat_timeout_ms: int | None
+    write_pause_ms: int | None
     probe_interval_ms: int | None
 
     publish_timeout_ms: int | None
