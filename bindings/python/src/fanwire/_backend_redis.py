@@ -262,7 +262,8 @@ class RedisBackend:
 
 def is_client(given: object) -> bool:
     """Whether it has what clients have, and is no class, nor a pipeline, which executes nothing at once."""
-    if isinstance(given, type) or not callable(getattr(given, "pubsub", None)):
+    # The client of a cluster has no pubsub() in asyncio.
+    if isinstance(given, type) or not (callable(getattr(given, "pubsub", None)) or hasattr(given, "nodes_manager")):
         return False
     return callable(getattr(given, "execute_command", None)) and not {"Pipeline", "ClusterPipeline"} & names_of(given)
 
