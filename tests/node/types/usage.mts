@@ -115,7 +115,7 @@ for await (const item of bus.subscribe('chat').events()) {
   const event: SubscriptionEvent = item;
   if (item.kind === 'gap') {
     const gap: Gap = item;
-    const why: 'reconnect' | 'overflow' | 'output_buffer' = item.reason;
+    const why: 'reconnect' | 'overflow' | 'output_buffer' | 'failover' = item.reason;
   } else if (item.kind === 'lost' || item.kind === 'failed') {
     item.error.code === 'NO_PERMISSION';
   } else if (item.kind === 'decodeError') {
