@@ -241,10 +241,11 @@ struct Span {
     size_t end;
 };
 
-bool is_secret_setting(std::string_view encoded_name) {
+// `of_group`: in the URL of a Sentinel group, where `sentinels` is another spelling of `master`.
+bool is_secret_setting(std::string_view encoded_name, bool of_group) {
     std::optional<std::string> name = try_decode(encoded_name);
     const std::vector<OptionRow>& rows = option_rows();
-    if (name == "sentinels") return false;  // `master`, in another spelling
+    if (of_group && name == "sentinels") return false;
     const auto shown = [&](const OptionRow& row) { return !row.secret && *name == row.name; };
     return !name || (std::none_of(rows.begin(), rows.end(), shown) && !is_shown_of_other_clients(*name));
 }
@@ -256,6 +257,10 @@ bool is_url(std::string_view url) {
     } catch (const Failure&) {
         return false;
     }
+}
+
+bool is_url_of_group(std::string_view url) {
+    return is_url(url) && parse_url(url).topology == TopologyKind::sentinel;
 }
 
 // The password before '@'; or what stands where a port should but is none, in case the '@' was forgotten.
@@ -319,11 +324,12 @@ std::string redact_url(std::string_view url) {
     std::string_view rest = url.substr(password.end);
     size_t query = std::min(rest.find('?'), rest.size());
     redacted += rest.substr(0, query);
+    const bool of_group = is_url_of_group(url);
     for (rest.remove_prefix(query); !rest.empty();) {
         std::string_view pair = rest.substr(0, rest.find('&', 1));  // with the '?' or '&' before it
         rest.remove_prefix(pair.size());
         size_t equals = std::min(pair.find('='), pair.size());
-        bool hide = equals + 1 < pair.size() && is_secret_setting(pair.substr(1, equals - 1));
+        bool hide = equals + 1 < pair.size() && is_secret_setting(pair.substr(1, equals - 1), of_group);
         redacted += hide ? std::string(pair.substr(0, equals + 1)) + "***" : std::string(pair);
     }
     return redacted;

@@ -73,6 +73,7 @@ TEST(Url, HidesThePassword) {
               "redis-sentinel://s1:26379,s2:26379/1?master=m");
     EXPECT_EQ(redact_url("redis-sentinel://u:p@s1:26379,s2?sentinels=m&sentinel_password=q"),
               "redis-sentinel://u:***@s1:26379,s2?sentinels=m&sentinel_password=***");
+    EXPECT_EQ(redact_url("redis://h?sentinels=m"), "redis://h?sentinels=***");  // of nothing that is known there
 }
 
 TEST(Url, HidesThePasswordOfWhatIsNoUrl) {
