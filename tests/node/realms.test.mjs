@@ -1,12 +1,16 @@
 // What is replaced or comes from elsewhere: fake timers, and values of another realm, as of node:vm and Jest.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mock, test } from 'node:test';
+import { after, mock, test } from 'node:test';
 import vm from 'node:vm';
 
 import { runScript } from './support/child.mjs';
 import { cleanJson, connect, open } from './support/fanwire.mjs';
 import { until } from './support/wait.mjs';
+
+// Buses that are used up keep nothing alive, and the runner takes an idle event loop for the end before it has finished.
+const alive = setInterval(() => {}, 1 << 30);
+after(() => clearInterval(alive));
 
 const traffic = `
   // Until real time has run out: nothing here uses a timer.
