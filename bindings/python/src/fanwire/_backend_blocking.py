@@ -21,7 +21,7 @@ from .errors import ConnectionLostError
 if TYPE_CHECKING:
     from .backends import Reports
 
-_POLL_S = 0.02  # so often is asked what cannot be waited for
+_POLL_S = 0.02  # the pause between two looks at what cannot be waited for
 
 
 class BlockingRedisBackend(RedisBackend):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 30.0
 _CONNECT_S = 5.0  # longest that an attempt may take
-HEARTBEAT_S = 5.0  # so often a connection is asked that says nothing; twice as long without an answer, and it is lost
+HEARTBEAT_S = 5.0  # a connection that is silent this long is sent a PING; silent twice as long, it is lost
 # What the connection that subscribes has of its own: a read that waits for messages has no limit (the heartbeat sees to it),
 # and messages come as answers, not as pushes of RESP3.
 _OURS = {"protocol": 2, "socket_timeout": None, "health_check_interval": 0}
